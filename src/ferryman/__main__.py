@@ -1,0 +1,5 @@
+"""`python -m ferryman`: what `./invoke` runs in a checkout."""
+
+from ferryman.program import main
+
+main()
