@@ -1,0 +1,268 @@
+"""The smallest application that a deploy can be tried on: standard library only, no database.
+
+`behaviour.json` beside it says what this version shows and how it misbehaves (see tests/support/histories.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+HERE = Path(__file__).resolve().parent
+BORN = time.monotonic()
+BEHAVIOUR: dict[str, Any] = json.loads((HERE / "behaviour.json").read_text())
+RELEASE = os.environ.get("FERRYMAN_RELEASE", "unreleased")
+SHARED = Path(os.environ.get("FERRYMAN_SHARED", HERE / "shared"))
+BLOCK = 1 << 18
+
+
+def age() -> float:
+    return time.monotonic() - BORN
+
+
+def say(**fields: object) -> None:
+    line = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "release": RELEASE, **fields}
+    print(json.dumps(line), flush=True)
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self, port: int) -> None:
+        self.busy = 0
+        self.change = threading.Condition()
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that went away is its own affair; anything else belongs in the log.
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError):
+            say(level="error", event="request failed", error=repr(error))
+
+    def drain(self) -> None:
+        """Take no new connection, finish what is under way, leave."""
+        self.shutdown()
+        self.server_close()
+        with self.change:
+            self.change.wait_for(lambda: self.busy == 0, timeout=30)
+        say(level="info", event="stopped")
+        os._exit(0)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "tiny"
+    sys_version = ""
+    wbufsize = -1  # head and body leave in one packet
+    timeout = 65  # longer than any entry keeps an idle connection
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent: a line per request would be most of the work."""
+
+    def parse_request(self) -> bool:
+        # The request counts from its first line on, so that a drain never cuts one off.
+        if not super().parse_request():
+            return False
+        if hasattr(self, f"do_{self.command}"):
+            self.count(1)
+        return True
+
+    def count(self, step: int) -> None:
+        server = cast("Server", self.server)
+        with server.change:
+            server.busy += step
+            server.change.notify_all()
+
+    def answer(self, status: int, body: bytes | dict[str, Any], kind: str = "application/json") -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("X-Release", RELEASE)
+        if self.headers.get("X-Request-Id"):
+            self.send_header("X-Request-Id", self.headers["X-Request-Id"])
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+        self.wfile.flush()
+
+    def do_GET(self) -> None:
+        try:
+            self.get()
+        finally:
+            self.count(-1)
+
+    do_HEAD = do_GET  # noqa: N815 -- the base class finds a method by its verb
+
+    def do_POST(self) -> None:
+        try:
+            self.upload()
+        finally:
+            self.count(-1)
+
+    do_PUT = do_POST  # noqa: N815 -- as above
+
+    def get(self) -> None:
+        url = urlsplit(self.path)
+        failing = BEHAVIOUR.get("errors_s")
+        if failing is not None and age() >= failing and url.path != "/version":
+            self.answer(500, {"error": "this version answers 500 after a while"})
+        elif url.path == "/health":
+            self.answer(200, {"status": "ok"})
+        elif url.path == "/health/ready":
+            ready = not BEHAVIOUR.get("never_ready")
+            self.answer(200 if ready else 503, {"status": "ready" if ready else "not ready"})
+        elif url.path == "/version":
+            self.answer(200, {"release": RELEASE, "text": BEHAVIOUR["text"], "slot": os.environ.get("FERRYMAN_SLOT")})
+        elif url.path == "/env":
+            self.answer(200, environment())
+        elif url.path == "/slow":
+            time.sleep(float(parse_qs(url.query).get("s", ["1"])[0]))
+            self.answer(200, {"status": "done"})
+        elif url.path.startswith(("/media/", "/data/")):
+            self.file(url.path)
+        elif url.path == "/":
+            page = f"<!doctype html><title>tiny</title><h1>{BEHAVIOUR['text']}</h1><p>{RELEASE}</p>\n"
+            self.answer(200, page.encode(), "text/html; charset=utf-8")
+        else:
+            self.answer(404, {"error": "not found"})
+
+    def file(self, name: str) -> None:
+        base, _, rest = name.lstrip("/").partition("/")
+        folder = (SHARED / "media" if base == "media" else HERE / "data").resolve()
+        path = (folder / rest).resolve()
+        if folder not in path.parents or not path.is_file():
+            self.answer(404, {"error": "not found"})
+            return
+        self.answer(200, path.read_bytes(), "application/octet-stream")
+
+    def upload(self) -> None:
+        """`/upload` answers the digest of what came; `/media/<name>` keeps it as well."""
+        if "Content-Length" not in self.headers:
+            self.close_connection = True
+            self.answer(HTTPStatus.LENGTH_REQUIRED, {"error": "a length is required"})
+            return
+        size = left = int(self.headers["Content-Length"])
+        digest, kept = hashlib.sha256(), bytearray()
+        keep = self.path.startswith("/media/")
+        while left:
+            block = self.rfile.read(min(BLOCK, left))
+            if not block:
+                raise ConnectionResetError("the upload ended early")
+            left -= len(block)
+            digest.update(block)
+            if keep:
+                kept += block
+        if keep:
+            store(self.path.rsplit("/", 1)[1], bytes(kept))
+        self.answer(201, {"sha256": digest.hexdigest(), "size": size, "release": RELEASE})
+
+
+def store(name: str, data: bytes) -> None:
+    folder = SHARED / "media"
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{name}.{os.getpid()}.{threading.get_ident()}"
+    part.write_bytes(data)
+    part.replace(folder / name)
+
+
+def environment() -> dict[str, Any]:
+    """Return what reached this process; secrets only as digests."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    files = sorted(Path(folder).iterdir()) if folder else []
+    return {
+        "names": sorted(os.environ),
+        "ferryman": {name: value for name, value in os.environ.items() if name.startswith("FERRYMAN_")},
+        "secrets": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+        "user": os.getuid(),
+        "age_s": round(age(), 3),
+    }
+
+
+def web(port: int) -> None:
+    if BEHAVIOUR.get("crash"):
+        print("fatal: tiny cannot start: no such thing as a flux capacitor", file=sys.stderr, flush=True)
+        raise SystemExit(1)
+    if "dies_s" in BEHAVIOUR:
+        threading.Timer(BEHAVIOUR["dies_s"], die).start()
+    time.sleep(BEHAVIOUR.get("start_s", 0))
+    server = Server(port)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.drain, daemon=True).start())
+    say(level="info", event="listening", port=port, text=BEHAVIOUR["text"])
+    server.serve_forever(poll_interval=0.05)
+    threading.Event().wait()  # the drain ends the process
+
+
+def die() -> None:
+    print("fatal: tiny was healthy and is now dead", file=sys.stderr, flush=True)
+    os._exit(70)
+
+
+def mark(name: str, text: str) -> None:
+    """Leave a trace of what ran where a test can find it."""
+    folder = SHARED / "state"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("a", encoding="utf-8") as file:
+        file.write(text + "\n")
+
+
+def worker() -> None:
+    mark("worker", f"{RELEASE} started")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        time.sleep(3600)
+
+
+def migrate() -> None:
+    """Apply `migrations/*.json` in order; the file `schema` in the shared state stands for the database."""
+    done = revision()
+    for path in sorted((HERE / "migrations").glob("*.json")):
+        step = json.loads(path.read_text())
+        if path.stem <= done:
+            continue
+        say(level="info", event="migrating", revision=path.stem)
+        time.sleep(step.get("sleep_s", 0))
+        if step.get("fails"):
+            print(f"error: migration {path.stem}: relation does not exist", file=sys.stderr, flush=True)
+            raise SystemExit(1)
+        mark("schema", path.stem)
+
+
+def revision() -> str:
+    try:
+        lines = (SHARED / "state" / "schema").read_text().split()
+    except FileNotFoundError:
+        return ""
+    return lines[-1] if lines else ""
+
+
+def main() -> None:
+    word = sys.argv[1]
+    if word == "web":
+        web(int(sys.argv[2]))
+    elif word == "worker":
+        worker()
+    elif word == "migrate":
+        migrate()
+    elif word == "downgrade":
+        mark("schema", sys.argv[2])
+    elif word == "revision":
+        print(revision())
+    else:
+        mark(word, RELEASE)
+
+
+if __name__ == "__main__":
+    main()
