@@ -8,12 +8,14 @@ import json
 import sys
 from typing import Any, NoReturn
 
-from invoke.exceptions import Exit, ParseError
+from invoke.collection import Collection
+from invoke.config import Config as InvokeConfig
+from invoke.exceptions import ParseError
 from invoke.parser import Argument
 from invoke.program import Program as InvokeProgram
 
 from ferryman import __version__
-from ferryman.errors import REFUSED, Stop
+from ferryman.errors import NEEDS_PERSON, Stop
 
 
 def explain(stop: Stop, *, as_json: bool) -> str:
@@ -24,8 +26,32 @@ def explain(stop: Stop, *, as_json: bool) -> str:
     return stop.message + (f"\n  {stop.hint}" if stop.hint else "")
 
 
+def name_positionals(words: list[str], collection: Collection) -> list[str]:
+    """Return `words` with the word right after a task given to its first positional by name.
+
+    Invoke gives words only to positionals without a default, and such a one swallows `--help`. So every positional
+    here has a default, and `test unit` is read as `test --what unit`.
+    """
+    named: list[str] = []
+    for index, word in enumerate(words):
+        before = words[index - 1] if index else ""
+        if before in collection.task_names and not word.startswith("-"):
+            task = collection[before]
+            named += [f"--{name.replace('_', '-')}" for name in list(task.positional or [])[:1]]
+        named.append(word)
+    return named
+
+
+class Config(InvokeConfig):
+    """Invoke's settings and our two."""
+
+    @staticmethod
+    def global_defaults() -> dict[str, Any]:
+        return {**InvokeConfig.global_defaults(), "ferryman": {"json": False, "yes": False}}
+
+
 class Program(InvokeProgram):
-    """Invoke, with its tasks from the package and its failures told in one place."""
+    """Invoke, with its failures told in one place."""
 
     def core_args(self) -> list[Argument]:
         ours = [
@@ -34,16 +60,10 @@ class Program(InvokeProgram):
         ]
         return [*super().core_args(), *ours]
 
-    def create_config(self) -> None:
-        super().create_config()
-        self.config.load_defaults({**self.config._defaults, "ferryman": {"json": False, "yes": False}})
-
     def update_config(self, merge: bool = True) -> None:
-        super().update_config(merge=False)
-        ours = {"json": bool(self.args.json.value), "yes": bool(self.args.yes.value)}
-        self.config._overrides = {**self.config._overrides, "ferryman": ours}
-        if merge:
-            self.config.merge()
+        super().update_config(merge)
+        self.config.ferryman.json = bool(self.args.json.value)
+        self.config.ferryman.yes = bool(self.args.yes.value)
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002  # the name is Invoke's
         words = list(sys.argv if argv is None else argv)
@@ -52,11 +72,39 @@ class Program(InvokeProgram):
         except Stop as stop:
             self.fail(stop, as_json="--json" in words)
 
+    def parse_core(self, argv: list[str] | None) -> None:
+        try:
+            super().parse_core(argv)
+        except ParseError as error:
+            raise Stop(str(error), hint=f"{self.binary} --help") from error
+
+    def parse_tasks(self) -> None:
+        self.core.unparsed = name_positionals(self.core.unparsed, self.collection)
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            raise Stop(str(error), hint=f"{self.binary} --list") from error
+
     def execute(self) -> None:
+        """Run the tasks; exit code 1 says "nothing was touched", so what is not a `Stop` must not end with it."""
         try:
             super().execute()
         except ParseError as error:
-            raise Stop(str(error)) from error
+            raise Stop(str(error), hint=f"{self.binary} --list") from error
+        except KeyboardInterrupt as error:
+            raise Stop("interrupted", hint=f"`{self.binary} status` tells what was done", code=NEEDS_PERSON) from error
+        except (Stop, SystemExit):
+            raise
+        except Exception as error:
+            import traceback
+
+            traceback.print_exc()
+            told = f"{type(error).__name__}: {error}"
+            raise Stop(
+                f"a fault in Ferryman itself: {told}",
+                hint="the lines above belong into a report of it",
+                code=NEEDS_PERSON,
+            ) from error
 
     @staticmethod
     def fail(stop: Stop, *, as_json: bool) -> NoReturn:
@@ -69,6 +117,7 @@ def main() -> None:
     """Run the command line."""
     from ferryman.tasks import namespace
 
-    in_checkout = sys.argv[0].endswith("__main__.py")
-    name = "./invoke" if in_checkout else "ferryman"
-    Program(name="Ferryman", binary=name, binary_names=[name], version=__version__, namespace=namespace).run()
+    name = "./invoke" if sys.argv[0].endswith("__main__.py") else "ferryman"
+    Program(
+        name="Ferryman", binary=name, binary_names=[name], version=__version__, namespace=namespace, config_class=Config
+    ).run()

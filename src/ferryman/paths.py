@@ -1,0 +1,70 @@
+"""Where things lie: the project that is worked on, and the collection that does the work.
+
+They are one directory in a checkout of Ferryman, and two when a team's own project uses an installed Ferryman.
+"""
+
+from pathlib import Path
+
+from ferryman.errors import Stop
+
+HERE = Path(__file__).resolve()
+CHECKOUT = HERE.parents[2]
+COLLECTION = Path("ansible_collections/ferryman/ops")
+
+
+def in_checkout() -> bool:
+    """Say whether the package runs from a checkout (its collection is the checkout's root)."""
+    return (CHECKOUT / "galaxy.yml").is_file()
+
+
+def project_root(start: Path | None = None) -> Path:
+    """Return the nearest directory from `start` (or here) upwards with `inventories/`; if none, the checkout."""
+    begin = (start or Path.cwd()).resolve()
+    for directory in (begin, *begin.parents):
+        if (directory / "inventories").is_dir():
+            return directory
+    if in_checkout():
+        return CHECKOUT
+    raise Stop(
+        f"no project here: neither {begin} nor a directory above it has inventories/", hint="change into your project"
+    )
+
+
+def collection_root() -> Path:
+    """Return the root of the collection `ferryman.ops` that belongs to this package."""
+    if in_checkout():
+        return CHECKOUT
+    installed = HERE.parents[1] / COLLECTION
+    if not (installed / "galaxy.yml").is_file():
+        raise Stop(f"this installation has no collection at {installed}", hint="install ferryman again")
+    return installed
+
+
+def collections_path() -> Path:
+    """Return the directory to name in ANSIBLE_COLLECTIONS_PATH; in a checkout, make its link where it is missing."""
+    if not in_checkout():
+        return HERE.parents[1]
+    path = CHECKOUT / ".ansible" / "collections"
+    link = path / COLLECTION
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to("../../../..")
+    return path
+
+
+def ansible_config(project: Path | None = None) -> Path:
+    """Return the project's own ansible.cfg, else the one that comes with the package."""
+    own = (project or project_root()) / "ansible.cfg"
+    if own.is_file():
+        return own
+    return CHECKOUT / "ansible.cfg" if in_checkout() else HERE.parent / "ansible.cfg"
+
+
+def state_directory(project: Path | None = None) -> Path:
+    """Return the project's `.ferryman/`, made if need be: private, and ignored by git wherever the project lies."""
+    path = (project or project_root()) / ".ferryman"
+    path.mkdir(mode=0o700, exist_ok=True)
+    ignore = path / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    return path

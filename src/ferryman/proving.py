@@ -1,0 +1,230 @@
+"""Running Ferryman's own tests: which there are, two at a time where they are slow, and one sum at the end."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferryman import paths
+from ferryman.errors import RETURNED, Stop
+
+PARTS = ("unit", "roles", "e2e")
+WORKERS = 2  # more gain little on two cores, where hosts boot beside the tests
+OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of a tool: a name for people, its command, and whether it is counted as one or by its own tests."""
+
+    name: str
+    command: list[str]
+    counted: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a step; `passed` and `failed` count tests, or the step itself where it has none."""
+
+    name: str
+    passed: int
+    failed: int
+    seconds: float
+
+
+def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
+    """Run one part (or all, for an empty word) and print a sum; a failure is a `Stop`."""
+    if what and what not in PARTS:
+        raise Stop(f"there is no part {what!r} of the tests", hint=f"one of: {', '.join(PARTS)}; or no word for all")
+    root = checkout()
+    out = sys.stderr if as_json else sys.stdout
+    say: Callable[[str], None] = lambda text: print(text, file=out, flush=True)  # noqa: E731  # shorter than a class
+    results: list[Result] = []
+    for part in [what] if what else PARTS:
+        workers = WORKERS if part == "roles" else 1
+        with ThreadPoolExecutor(workers) as pool:
+            results += pool.map(lambda step: run(step, root, say), steps(part, root, junit))
+    passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
+    say("")
+    for result in results:
+        state = "failed" if result.failed else "passed"
+        say(f"{state:6}  {result.seconds:6.1f} s  {result.name}")
+    if as_json:
+        print(json.dumps({"passed": passed, "failed": failed, "steps": [vars(result) for result in results]}))
+    say(f"\n{passed} passed, {failed} failed")
+    if failed:
+        names = ", ".join(result.name for result in results if result.failed)
+        raise Stop(f"tests failed: {names}", hint="their output is above", code=RETURNED)
+
+
+def steps(part: str, root: Path, junit: str) -> list[Step]:
+    """Return what there is to run for a part."""
+    if part == "unit":
+        return [*linters(root), pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit)]
+    if part == "roles":
+        scenarios = sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
+        return [Step(f"role {name}", [sys.executable, "-m", "molecule", "test", "-s", name]) for name in scenarios]
+    return [pytest("e2e and faults", ["tests/e2e", "tests/faults"], root, junit)]
+
+
+def linters(root: Path) -> list[Step]:
+    """Return the checkers; each counts as one test."""
+    module = [sys.executable, "-m"]
+    python = [name for name in ("src", "plugins", "tests", "molecule", "tasks.py") if (root / name).exists()]
+    return [
+        Step("ruff", [*module, "ruff", "check", *python]),
+        Step("ruff format", [*module, "ruff", "format", "--check", *python]),
+        Step("mypy", [*module, "mypy"]),
+        Step("yamllint", [*module, "yamllint", "--strict", "."]),
+        Step("ansible-lint", [str(Path(sys.executable).with_name("ansible-lint")), "--offline"]),
+    ]
+
+
+def pytest(name: str, directories: list[str], root: Path, junit: str) -> Step:
+    """Return one pytest run over the directories that there are."""
+    there = [directory for directory in directories if (root / directory).is_dir()]
+    report = [f"--junit-xml={Path(junit).resolve() / name.replace(' ', '-')}.xml"] if junit else []
+    return Step(name, [sys.executable, "-m", "pytest", "-q", *report, *there], counted=True)
+
+
+def run(step: Step, root: Path, say: Callable[[str], None]) -> Result:
+    """Run a step; what failed shows all that it said, what passed says only its last line."""
+    began = time.monotonic()
+    say(f"  ...   {step.name}")
+    done = subprocess.run(
+        step.command, cwd=root, env=environment(), text=True, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    seconds = time.monotonic() - began
+    passed, failed = (
+        count(done.stdout, done.returncode) if step.counted else (int(done.returncode == 0), int(done.returncode != 0))
+    )
+    last = done.stdout.strip().splitlines()[-1:] if step.counted else []
+    text = done.stdout if failed else "\n".join(last)
+    say(f"{'FAILED' if failed else 'passed'}  {step.name} ({seconds:.1f} s)" + (f"\n{text}" if text else ""))
+    return Result(step.name, passed, failed, round(seconds, 1))
+
+
+def count(output: str, code: int) -> tuple[int, int]:
+    """Read a pytest run's closing line; a run that broke before it (or had no test) counts as one failure."""
+    last = next((line for line in reversed(output.splitlines()) if OUTCOME.search(line)), "")
+    found = {name: int(number) for number, name in OUTCOME.findall(last)}
+    failed = found.get("failed", 0) + found.get("error", 0) + found.get("errors", 0)
+    return found.get("passed", 0), failed if code == 0 else max(failed, 1)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment of a test run: the virtual environment's programs first, colours off, no prompts."""
+    programs = str(Path(sys.executable).parent)
+    return os.environ | {
+        "PATH": f"{programs}:{os.environ.get('PATH', '')}",
+        "ANSIBLE_FORCE_COLOR": "0",
+        "NO_COLOR": "1",
+        "PY_COLORS": "0",
+    } | more  # fmt: skip
+
+
+def checkout() -> Path:
+    """Return the checkout's root: an installed Ferryman has no tests."""
+    if not paths.in_checkout():
+        raise Stop(
+            "the tests are in a checkout of Ferryman, and this one is installed",
+            hint="clone Ferryman, then ./invoke test",
+        )
+    return paths.CHECKOUT
+
+
+def soak(name: str, *, as_json: bool = False) -> None:
+    """Run the soak `name` in full and write docs/records/<name>.json.
+
+    A soak is a test marked `soak` whose function is `test_soak_<name>`; it takes the fixture `record` and puts its
+    figures there. Without FERRYMAN_SOAK=full the same test runs a seeded sample as part of `test`.
+    """
+    root = checkout()
+    known = sorted(
+        {
+            found
+            for path in root.glob("tests/**/*.py")
+            for found in re.findall(r"def test_soak_(\w+)\(", path.read_text())
+        }
+    )
+    if name not in known:
+        raise Stop(
+            f"there is no soak {name!r}" if name else "name a soak", hint=f"one of: {', '.join(known) or 'none yet'}"
+        )
+    figures = paths.state_directory(root) / f"soak-{name}-{os.getpid()}.json"
+    began = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-m", "soak", "-k", f"test_soak_{name}", "tests"]
+    out = sys.stderr if as_json else None
+    try:
+        done = subprocess.run(
+            command,
+            cwd=root,
+            env=environment(FERRYMAN_SOAK="full", FERRYMAN_SOAK_FIGURES=str(figures)),
+            stdout=out,
+            check=False,
+        )
+        said = json.loads(figures.read_text()) if figures.exists() else {}
+    finally:
+        figures.unlink(missing_ok=True)
+    if done.returncode:
+        raise Stop(f"soak {name} failed", hint="nothing was recorded", code=RETURNED)
+    record = {"name": name, **provenance(root), "duration_s": round(time.monotonic() - began, 1), **said}
+    target = root / "docs" / "records" / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    print(json.dumps(record) if as_json else f"recorded in {target.relative_to(root)}")
+
+
+def bench(name: str) -> None:
+    """Run tests/bench/<name>.py as a script, with its output as it comes."""
+    root = checkout()
+    known = sorted(path.stem for path in root.glob("tests/bench/*.py") if not path.stem.startswith("_"))
+    if name not in known:
+        raise Stop(
+            f"there is no benchmark {name!r}" if name else "name a benchmark",
+            hint=f"one of: {', '.join(known) or 'none yet'}",
+        )
+    done = subprocess.run(
+        [sys.executable, str(root / "tests" / "bench" / f"{name}.py")], cwd=root, env=environment(), check=False
+    )
+    if done.returncode:
+        raise Stop(f"benchmark {name} failed", code=RETURNED)
+
+
+def provenance(root: Path) -> dict[str, object]:
+    """Return what a figure is worth nothing without: commit (and whether the tree was clean), time, machine."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=root, text=True, capture_output=True, check=False).stdout.strip()
+
+    return {
+        "commit": git("rev-parse", "HEAD"),
+        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": machine(),
+    }
+
+
+def machine() -> dict[str, object]:
+    """Return what the machine is, without its name or addresses."""
+    memory = model = ""
+    with contextlib.suppress(OSError):
+        memory = Path("/proc/meminfo").read_text().split("\n", 1)[0].split()[1]
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        model = found.group(1) if found else ""
+    system = os.uname()
+    return {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processor": model,
+        "memory_mb": int(memory) // 1024 if memory else None,
+        "kernel": f"{system.sysname} {system.release.split('-')[0]} {system.machine}",
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }

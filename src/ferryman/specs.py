@@ -1,0 +1,55 @@
+"""The roles' argument specs: the one truth from which defaults, reference and checks are made."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ferryman import paths
+
+Option = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role as its spec describes it."""
+
+    name: str
+    directory: Path
+    entries: dict[str, dict[str, Any]] = field(repr=False)
+
+    @cached_property
+    def options(self) -> dict[str, Option]:
+        """Every option of every entry by name; a name means the same in each of them (a contract test sees to it)."""
+        merged: dict[str, Option] = {}
+        for entry in self.entries.values():
+            for name, option in (entry.get("options") or {}).items():
+                merged.setdefault(name, option)
+        return merged
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """What defaults/main.yml must say."""
+        return {name: option["default"] for name, option in self.options.items() if "default" in option}
+
+    def required(self, entry: str) -> list[str]:
+        """Return the names that the entry can't do without."""
+        options = self.entries.get(entry, {}).get("options") or {}
+        return [name for name, option in options.items() if option.get("required")]
+
+
+def read(directory: Path) -> Role:
+    """Return the role in `directory`, whose meta/argument_specs.yml must be there."""
+    document = yaml.safe_load((directory / "meta" / "argument_specs.yml").read_text()) or {}
+    return Role(directory.name, directory, document.get("argument_specs") or {})
+
+
+def roles(collection: Path | None = None) -> dict[str, Role]:
+    """Return the collection's roles by name, sorted."""
+    root = collection or paths.collection_root()
+    return {
+        path.parents[1].name: read(path.parents[1])
+        for path in sorted((root / "roles").glob("*/meta/argument_specs.yml"))
+    }
