@@ -1,0 +1,241 @@
+"""Up, down and list: the hosts of one sandbox as they should be, whatever an interrupted run left."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ferryman.errors import Stop
+from ferryman.sandbox import access, acme, command, image
+from ferryman.sandbox.image import Say
+from ferryman.sandbox.lock import locked
+from ferryman.sandbox.model import Host, Sandbox
+from ferryman.sandbox.probing import Engine, probe
+
+READY = "ready.json"
+BOOT_S = 60
+
+
+def found(engine: Engine, sandbox: str) -> dict[str, dict[str, Any]]:
+    """Return what the engine says about every container of the sandbox: host name -> its description."""
+    names = engine.run("ps", "--all", "--quiet", "--filter", f"label={command.SANDBOX}={sandbox}").split()
+    if not names:
+        return {}
+    # One that vanishes meanwhile is no error: `down` in another terminal.
+    answer = json.loads(engine.run("inspect", *names, check=False) or "[]")
+    return {one["Config"]["Labels"][command.HOST]: one for one in answer}
+
+
+def life(container: dict[str, Any]) -> str:
+    """Return what changes with every start of a container."""
+    return f"{container['Id']} {container['State']['StartedAt']}"
+
+
+def addresses(container: dict[str, Any], network: str) -> list[str]:
+    """Return a container's addresses in the sandbox's network, IPv4 first."""
+    inside = container["NetworkSettings"]["Networks"].get(network) or {}
+    return [one for one in (inside.get("IPAddress"), inside.get("GlobalIPv6Address")) if one]
+
+
+def up(sandbox: Sandbox, say: Say) -> bool:
+    """Bring the sandbox into its state and return whether anything had to be done; may be interrupted and run again."""
+    engine = probe()
+    if _ready(engine, sandbox):
+        return False
+    with locked(f"sandbox-{sandbox.name}"):
+        there = found(engine, sandbox.name)
+        _refuse_foreign(sandbox, there)
+        sandbox.directory.mkdir(parents=True, mode=0o700, exist_ok=True)
+        access.ensure_key(sandbox.key)
+        _ensure_network(engine, sandbox)
+        images = {
+            host.image: image.ensure(engine, host.image, say)
+            for host in sandbox.hosts
+            if not _started(there.get(host.name))
+        }
+        with ThreadPoolExecutor(4) as pool:  # two cores boot no faster with more
+            public_keys = dict(pool.map(lambda one: _host_up(engine, sandbox, one, there, images, say), sandbox.hosts))
+        there = found(engine, sandbox.name)
+        for host in sandbox.hosts:
+            if host.image == "acme":
+                say(f"{host.name}: ACME server")
+                domains = {
+                    domain: addresses(there[other.name], sandbox.network)
+                    for other in sandbox.hosts
+                    for domain in other.domains
+                }
+                acme.ensure(engine, sandbox.container(host), host, domains, sandbox.directory)
+        access.write(sandbox, public_keys)
+        for host in sandbox.hosts:
+            if host.published_ssh:
+                access.wait(host.published_ssh, host.name)
+        _write_ready(sandbox, there)
+    return True
+
+
+def _ready(engine: Engine, sandbox: Sandbox) -> bool:
+    """Say whether all is as the last `up` left it; costs one or two calls of the engine."""
+    path = sandbox.directory / READY
+    try:
+        then = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    there = found(engine, sandbox.name)
+    now = {name: life(one) for name, one in there.items() if one["State"]["Running"]}
+    wanted = {host.name: command.options_hash(host) for host in sandbox.hosts}
+    return bool(then == {"hosts": now, "options": wanted, "domains": _domains(sandbox)})
+
+
+def _domains(sandbox: Sandbox) -> dict[str, list[str]]:
+    return {host.name: list(host.domains) for host in sandbox.hosts}
+
+
+def _write_ready(sandbox: Sandbox, there: dict[str, dict[str, Any]]) -> None:
+    told = {
+        "hosts": {name: life(one) for name, one in there.items()},
+        "options": {host.name: command.options_hash(host) for host in sandbox.hosts},
+        "domains": _domains(sandbox),
+    }
+    (sandbox.directory / READY).write_text(json.dumps(told))
+
+
+def _refuse_foreign(sandbox: Sandbox, there: dict[str, dict[str, Any]]) -> None:
+    """Stop before touching what another checkout made, or what can't be changed without losing what is on it."""
+    wanted = {host.name: host for host in sandbox.hosts}
+    for name, one in there.items():
+        labels = one["Config"]["Labels"]
+        if labels[command.DIRECTORY] != str(sandbox.directory):
+            raise Stop(
+                f"a sandbox {sandbox.name!r} is there already, made for {labels[command.DIRECTORY]}",
+                hint="take it down from there, or give yours another sandbox_name and other ports",
+            )
+        if name not in wanted:
+            raise Stop(f"the sandbox has a host {name} that the inventory does not name any more", hint="run sandbox.down")
+        if _started(one) and labels[command.OPTIONS] != command.options_hash(wanted[name]):
+            raise Stop(
+                f"the sandbox options of {name} changed, and a host that is up can't take them on",
+                hint="run sandbox.down first (what is on the host is lost), then sandbox.up",
+            )
+
+
+def _started(container: dict[str, Any] | None) -> bool:
+    """Say whether the container ever ran; one that never did is what an interrupted `up` left."""
+    if container is None:
+        return False
+    return bool(container["State"]["Running"]) or not str(container["State"]["StartedAt"]).startswith("0001-")
+
+
+def _ensure_network(engine: Engine, sandbox: Sandbox) -> None:
+    filters = ("--filter", f"label={command.SANDBOX}={sandbox.name}")
+    if engine.run("network", "ls", "--quiet", *filters).strip():
+        return
+    try:
+        engine.run(*command.network(sandbox, ipv6=True))
+    except Stop:
+        # An engine or a kernel without IPv6: the hosts do without it.
+        engine.run(*command.network(sandbox, ipv6=False))
+
+
+def _host_up(
+    engine: Engine,
+    sandbox: Sandbox,
+    host: Host,
+    there: dict[str, dict[str, Any]],
+    images: dict[str, str],
+    say: Say,
+) -> tuple[str, str]:
+    container = sandbox.container(host)
+    known = there.get(host.name)
+    if not _started(known):
+        if known:
+            engine.run("rm", "--force", container)
+        say(f"{host.name}: starting")
+        _run(engine, sandbox, host, images[host.image])
+    elif not known or not known["State"]["Running"]:
+        say(f"{host.name}: starting again")
+        engine.run("start", container)
+    _wait_for_boot(engine, container)
+    return host.name, access.setup(engine, sandbox, host)
+
+
+def _run(engine: Engine, sandbox: Sandbox, host: Host, tag: str) -> None:
+    try:
+        engine.run(*command.run(engine, sandbox, host, tag))
+    except Stop as stop:
+        # A container that could not start stays behind, and would be in the next one's way.
+        engine.run("rm", "--force", sandbox.container(host), check=False)
+        if re.search(r"address already in use|port is already allocated", stop.message):
+            ports = ", ".join(str(port) for port in host.publish)
+            raise Stop(
+                f"host {host.name}: one of this machine's ports {ports} is taken",
+                hint="see which with `ss -ltnp`, or give sandbox_publish and ansible_port other ones",
+            ) from stop
+        raise
+
+
+def _wait_for_boot(engine: Engine, container: str) -> None:
+    deadline = time.monotonic() + BOOT_S
+    state = ""
+    while time.monotonic() < deadline:
+        state = engine.run("exec", container, "systemctl", "is-system-running", "--wait", check=False).strip()
+        if state in ("running", "degraded"):  # on a host in use, what is degraded is its user's matter
+            return
+        time.sleep(0.2)
+    log = engine.run("logs", "--tail", "5", container, check=False)
+    raise Stop(f"{container} did not boot within {BOOT_S} s (systemd says {state or 'nothing'!r})\n{log}".strip())
+
+
+def down(name: str, directory: Path, *, images: bool = False) -> bool:
+    """Remove all that belongs to the sandbox (hosts, network, files; images only if asked); say whether anything was there.
+
+    Goes by labels alone: also for a sandbox whose inventory changed or whose `up` was killed.
+    """
+    engine = probe()
+    with locked(f"sandbox-{name}"):
+        there = found(engine, name)
+        owners = {one["Config"]["Labels"][command.DIRECTORY] for one in there.values()}
+        if owners - {str(directory)}:
+            raise Stop(f"the sandbox {name!r} was made for {', '.join(sorted(owners))}", hint="take it down from there")
+        ids = engine.run("ps", "--all", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
+        if ids:
+            engine.run("rm", "--force", "--volumes", *(["--time", "2"] if engine.name == "podman" else []), *ids)
+        networks = engine.run("network", "ls", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
+        if networks:
+            engine.run("network", "rm", *networks)
+        was_there = bool(ids or networks or directory.exists())
+        close_connections(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+        if images:
+            image.remove_all(engine)
+    return was_there
+
+
+def close_connections(directory: Path) -> None:
+    """End shared SSH connections whose sockets lie in the sandbox's directory; their hosts are gone."""
+    for socket in directory.glob("cp-*"):
+        # What fails here had no connection any more.
+        subprocess.run(["ssh", "-O", "exit", "-S", str(socket), "-"], check=False, capture_output=True)
+
+
+def rows(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """Return one row for each host: name, state (absent, running, exited ...), image, ports, addresses."""
+    engine = probe()
+    there = found(engine, sandbox.name)
+    result = []
+    for host in sandbox.hosts:
+        one = there.get(host.name)
+        result.append(
+            {
+                "host": host.name,
+                "container": sandbox.container(host),
+                "state": one["State"]["Status"] if one else "absent",
+                "image": host.image,
+                "ports": {f"127.0.0.1:{outside}": inside for outside, inside in sorted(host.publish.items())},
+                "addresses": addresses(one, sandbox.network) if one else [],
+            }
+        )
+    return result

@@ -1,0 +1,139 @@
+"""The hosts' images: built on first use, named after their recipe, so that a changed recipe is a new image."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ferryman.errors import Stop
+from ferryman.sandbox import command, machine
+from ferryman.sandbox.lock import locked
+from ferryman.sandbox.probing import Engine, last_lines
+
+Say = Callable[[str], None]
+
+RECIPES = Path(__file__).parent / "data"
+REGISTRY_BASE = "debian:12"
+EXECUTABLE = {"init.sh"}
+
+
+def recipe(kind: str) -> dict[str, bytes]:
+    """Return the files of an image's recipe: name -> content."""
+    return {path.name: path.read_bytes() for path in sorted((RECIPES / kind).iterdir()) if path.is_file()}
+
+
+def digest(files: Mapping[str, bytes], *more: str) -> str:
+    """Return a short name for a set of files: equal sets have equal names."""
+    whole = hashlib.sha256("\0".join(more).encode())
+    for name, content in sorted(files.items()):
+        whole.update(f"\0{name}\0{len(content)}\0".encode() + content)
+    return whole.hexdigest()[:12]
+
+
+def tags(machine_files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the name of each kind of image on a machine that hands over `machine_files`."""
+    base = digest(recipe("base"), digest(machine_files))
+    acme = digest(recipe("acme"), base)
+    return {
+        "raw": f"localhost/ferryman/sandbox-raw:{digest(machine_files, machine.CODENAME)}",
+        "base": f"localhost/ferryman/sandbox-base:{base}",
+        "acme": f"localhost/ferryman/sandbox-acme:{acme}",
+    }
+
+
+def write_context(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write a build's files, with modes that do not depend on this user's umask."""
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o755 if path.name in EXECUTABLE else 0o644)
+    for path in (directory, *directory.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o755)
+
+
+def exists(engine: Engine, tag: str) -> bool:
+    """Say whether this machine has the image."""
+    return bool(engine.run("images", "--quiet", "--filter", f"reference={tag}").strip())
+
+
+def ensure(engine: Engine, kind: str, say: Say) -> str:
+    """Return the name of an image of this kind, building it (and what it stands on) where it is missing."""
+    handed = machine.image_files()
+    names = tags(handed)
+    if exists(engine, names[kind]):
+        return names[kind]
+    with locked("image"):  # two that build at once: the second finds it done
+        for one in ["base", "acme"] if kind == "acme" else ["base"]:
+            if not exists(engine, names[one]):
+                base = _base(engine, names, handed, say) if one == "base" else names["base"]
+                _build(engine, one, names[one], base, handed if one == "base" else {}, say)
+    return names[kind]
+
+
+def _build(engine: Engine, kind: str, tag: str, base: str, handed: Mapping[str, bytes], say: Say) -> None:
+    say(f"building the sandbox's image `{kind}` (once, up to a minute)")
+    with tempfile.TemporaryDirectory(prefix="ferryman-image-") as name:
+        context = Path(name)
+        (context / "machine").mkdir()
+        write_context(context, recipe(kind) | {f"machine/{path}": content for path, content in handed.items()})
+        engine.run(*command.build(engine, tag, base, context), timeout=1800)
+
+
+def _base(engine: Engine, names: Mapping[str, str], handed: Mapping[str, bytes], say: Say) -> str:
+    """Return what the base image is built on: Debian's own image, or one made from package sources."""
+    if exists(engine, names["raw"]):
+        return names["raw"]
+    if engine.run("images", "--quiet", REGISTRY_BASE).strip():
+        return REGISTRY_BASE
+    say(f"fetching {REGISTRY_BASE}")
+    try:
+        engine.run("pull", "--quiet", REGISTRY_BASE, timeout=300)
+    except Stop as stop:
+        if not shutil.which("mmdebstrap"):
+            raise Stop(
+                f"{REGISTRY_BASE} can't be fetched: {stop.message}",
+                hint="install mmdebstrap, and the image is made from this machine's package sources",
+            ) from stop
+        say("no registry in reach: making a Debian from this machine's package sources (once, up to a minute)")
+        _bootstrap(engine, names["raw"], handed)
+        return names["raw"]
+    return REGISTRY_BASE
+
+
+def bootstrap_argv(sources: str, target: Path, proxies: list[str]) -> list[str]:
+    """Return mmdebstrap's command line; without sources of this machine it takes its own."""
+    mirrors = machine.one_line_sources(sources) if sources else []
+    options = [f"--aptopt={line}" for line in proxies]
+    return ["mmdebstrap", "--quiet", "--variant=minbase", *options, machine.CODENAME, str(target), *mirrors]
+
+
+def _bootstrap(engine: Engine, tag: str, handed: Mapping[str, bytes]) -> None:
+    sources = handed.get(machine.SOURCES, b"").decode()
+    proxies = [line for line in handed[machine.APT_CONF].decode().splitlines() if "proxy" in line.lower()]
+    # Some 200 MB that live for seconds: in memory where there is room for them.
+    memory = Path("/dev/shm")  # noqa: S108  # a fresh private directory is made in it
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
+    with tempfile.TemporaryDirectory(prefix="ferryman-image-", dir=memory if roomy else None) as name:
+        target = Path(name) / "debian.tar"
+        argv = bootstrap_argv(sources, target, proxies)
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, env=os.environ | {"TMPDIR": name})
+        if done.returncode:
+            raise Stop(
+                f"mmdebstrap failed: {last_lines(done.stderr)}",
+                hint="`apt-get update` must work on this machine",
+            )
+        engine.run("import", str(target), tag)
+
+
+def remove_all(engine: Engine) -> None:
+    """Remove every image that the sandbox ever built on this machine."""
+    ours = engine.run("images", "--quiet", "--filter", f"label={command.IMAGE}").split()
+    raw = engine.run("images", "--quiet", "--filter", "reference=localhost/ferryman/sandbox-*").split()
+    found = list(dict.fromkeys([*ours, *raw]))
+    if found:
+        engine.run("rmi", "--force", *found)

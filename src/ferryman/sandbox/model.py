@@ -1,0 +1,141 @@
+"""What a sandbox is: hosts with their image, ports and names, and where the files about them lie."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ferryman.errors import Stop
+
+IMAGES = ("base", "acme")
+SUDO = ("nopasswd", "password")
+SSH_PORT = 2222
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Host:
+    """One container. `publish` maps a port of the controller's loopback to one of the container.
+
+    `domains` are those whose names, at any depth, lead to this host in the ACME server's eyes; `aliases` are
+    single names by which every host of the sandbox reaches it. `ssh_port` is where its SSH server listens.
+    """
+
+    name: str
+    image: str = "base"
+    publish: Mapping[int, int] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    sudo: str = "nopasswd"
+    ssh_port: int = SSH_PORT
+
+    @property
+    def published_ssh(self) -> int | None:
+        """The port of the controller's loopback that leads to this host's SSH server, if any."""
+        return next((outside for outside, inside in self.publish.items() if inside == self.ssh_port), None)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """Hosts that share a network; `directory` holds their keys, certificates and SSH settings."""
+
+    name: str
+    directory: Path
+    hosts: tuple[Host, ...]
+
+    def container(self, host: Host) -> str:
+        """Return the name of the host's container."""
+        return f"{self.name}-{host.name}"
+
+    @property
+    def network(self) -> str:
+        """The name of the network that the hosts share."""
+        return f"{self.name}-sandbox"
+
+    @property
+    def key(self) -> Path:
+        """The private key that opens every host as `ops`."""
+        return self.directory / "id_ed25519"
+
+
+def _ports(value: object, where: str) -> dict[int, int]:
+    if not isinstance(value, Mapping):
+        raise Stop(f"{where} is not a map of ports", hint="for example {8443: 443}")
+    try:
+        ports = {int(outside): int(inside) for outside, inside in value.items()}
+    except (TypeError, ValueError):
+        raise Stop(f"{where} holds something that is no port number: {dict(value)}") from None
+    for port in (*ports, *ports.values()):
+        if not 0 < port < 65536:
+            raise Stop(f"{where}: {port} is no port", hint="ports are 1 to 65535")
+    for port in ports:
+        if port < 1024:
+            raise Stop(f"{where}: port {port} of this machine is for root alone", hint="take one from 1024 upwards")
+    return ports
+
+
+def _words(value: object, where: str) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(word, str) for word in value):
+        raise Stop(f"{where} is not a list of names")
+    return tuple(value)
+
+
+def _choice(value: object, choices: Sequence[str], where: str) -> str:
+    if value not in choices:
+        raise Stop(f"{where} is {value!r}", hint=f"one of: {', '.join(choices)}")
+    return str(value)
+
+
+def host(name: str, options: Mapping[str, Any]) -> Host:
+    """Return the host that `options` (image, publish, aliases, domains, sudo, ssh_port) describe; Stop on a bad one."""
+    if not NAME.fullmatch(name):
+        raise Stop(f"{name!r} can't be a sandbox host's name", hint="lower case letters, digits and hyphens")
+    unknown = set(options) - {"name", "image", "publish", "aliases", "domains", "sudo", "ssh_port"}
+    if unknown:
+        raise Stop(f"host {name}: no such sandbox option: {', '.join(sorted(unknown))}")
+    return Host(
+        name=name,
+        image=_choice(options.get("image", "base"), IMAGES, f"host {name}: image"),
+        publish=_ports(options.get("publish", {}), f"host {name}: publish"),
+        aliases=_words(options.get("aliases", ()), f"host {name}: aliases"),
+        domains=_words(options.get("domains", ()), f"host {name}: domains"),
+        sudo=_choice(options.get("sudo", "nopasswd"), SUDO, f"host {name}: sudo"),
+        ssh_port=int(options.get("ssh_port", SSH_PORT)),
+    )
+
+
+def from_hostvars(hostvars: Mapping[str, Mapping[str, Any]], directory: Path) -> Sandbox:
+    """Return the sandbox that an inventory's variables describe; its files lie in `directory`/<name>.
+
+    A host is in the sandbox when it has `sandbox_image`; the other `sandbox_` variables are its options, and
+    `sandbox_name` is the same for all.
+    """
+    hosts = []
+    names = set()
+    for name, variables in hostvars.items():
+        if "sandbox_image" not in variables:
+            continue
+        options = {
+            key.removeprefix("sandbox_"): value for key, value in variables.items() if key.startswith("sandbox_")
+        }
+        names.add(str(options.pop("name", "")))
+        hosts.append(host(name, options))
+    if not hosts:
+        raise Stop("this environment has no sandbox hosts", hint="a host with sandbox_image in its inventory is one")
+    if len(names) > 1 or not NAME.fullmatch(name := names.pop()):
+        raise Stop("sandbox_name must be given, once and the same for all hosts", hint="in group_vars/all/sandbox.yml")
+    return checked(Sandbox(name, directory / name, tuple(hosts)))
+
+
+def checked(sandbox: Sandbox) -> Sandbox:
+    """Return the sandbox, or stop where two hosts want the same port or name."""
+    for what, wanted in (
+        ("port", [port for one in sandbox.hosts for port in one.publish]),
+        ("name", [name for one in sandbox.hosts for name in (one.name, *one.aliases)]),
+        ("domain", [name for one in sandbox.hosts for name in one.domains]),
+    ):
+        twice = {str(one) for one in wanted if wanted.count(one) > 1}
+        if twice:
+            raise Stop(f"sandbox {sandbox.name}: {what} {', '.join(sorted(twice))} is given to two hosts")
+    return sandbox
