@@ -25,3 +25,5 @@ def collect() -> Collection:
 
 
 namespace = collect()
+# Invoke forgets a task's help texts once it has parsed a command line, and the reference is written after that.
+help_texts = {name: dict(namespace[name].help) for name in namespace.task_names}

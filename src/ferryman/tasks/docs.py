@@ -1,0 +1,52 @@
+"""`docs.*`: what is written from its source."""
+
+from invoke import Collection, Context, task
+
+
+def commands() -> "list[tuple[str, str, list[tuple[str, str]]]]":
+    """Return every command with its help, as the reference lists them."""
+    from ferryman.tasks import help_texts, namespace
+
+    listed = []
+    for name in sorted(namespace.task_names):
+        found = namespace[name]
+        about = help_texts[name]
+        options = [(f"--{arg.name}", about.get(arg.name.replace("-", "_"), "")) for arg in found.get_arguments(True)]
+        listed.append((name, (found.__doc__ or "").strip(), options))
+    return listed
+
+
+def write(only: str = "") -> None:
+    """Write what is stale and say what changed."""
+    from ferryman import proving, reference
+
+    root = proving.checkout()
+    changed = reference.write(root, reference.files(root, commands()), only=only)
+    for path in changed:
+        print(f"wrote {path.relative_to(root)}")
+    if not changed:
+        print("all is current")
+
+
+@task
+def reference(_: Context) -> None:
+    """Write docs/reference and every role's defaults from specs, modules and tasks."""
+    write()
+
+
+@task
+def defaults(_: Context) -> None:
+    """Write every role's defaults/main.yml from its argument spec."""
+    write("main.yml")
+
+
+@task(help={"upgrade": "Take the newest versions that the bounds allow."})
+def locks(_: Context, upgrade: bool = False) -> None:
+    """Write requirements/*.txt from requirements/*.in."""
+    from ferryman import proving
+    from ferryman import reference as written
+
+    written.locks(proving.checkout(), upgrade=upgrade)
+
+
+namespace = Collection(reference, defaults, locks)
