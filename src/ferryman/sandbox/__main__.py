@@ -1,6 +1,6 @@
 """`python -m ferryman.sandbox`: the sandbox by itself, for Molecule and for scripts.
 
-    up   --name NAME --directory DIR < platforms.json     [{"name": "host", "image": "base", "publish": {"8443": 443}, ...}]
+    up   --name NAME --directory DIR < platforms.json     [{"name": "host", "publish": {"8443": 443}, ...}, ...]
     down --name NAME --directory DIR
 
 `up` prints where the hosts are, as JSON. A platform that publishes no SSH gets a free port for it.

@@ -18,22 +18,7 @@ KNOWN_HOSTS = "known_hosts"
 SSH_CONFIG = "ssh_config"
 PASSWORD = "sudo-password"  # noqa: S105  # a file's name
 
-SETUP = """set -eu
-umask 077
-mkdir -p /home/ops/.ssh
-printf '%s\\n' @KEY@ > /home/ops/.ssh/authorized_keys
-chown -R ops:ops /home/ops/.ssh
-printf '%s\\n' @SUDO@ > /etc/sudoers.d/ops
-chmod 0440 /etc/sudoers.d/ops
-@PASSWORD@
-umask 022
-@PIP@
-# Package lists of an image that has been there for days name files that the mirrors have not any more.
-if [ -z "$(find /var/lib/apt/lists -name '*Packages*' -mtime -3 2>/dev/null | head -n 1)" ]; then
-    apt-get update -qq >&2 || echo "package lists could not be renewed" >&2
-fi
-cat /etc/ssh/ssh_host_ed25519_key.pub
-"""
+SETUP = Path(__file__).parent / "data" / "hosts" / "setup.sh"
 
 
 def ensure_key(path: Path) -> None:
@@ -57,15 +42,12 @@ def setup_script(host: Host, public_key: str, password: str, pip_conf: str) -> s
     """Return the shell script that opens a host to `ops` and prints its host key; it may run again and again."""
     free = host.sudo == "nopasswd"
     told = {
-        "@KEY@": shlex.quote(public_key.strip()),
-        "@SUDO@": shlex.quote(f"{USER} ALL=(ALL:ALL) {'NOPASSWD: ' if free else ''}ALL"),
-        "@PASSWORD@": "" if free else f"printf '%s\\n' {shlex.quote(f'{USER}:{password}')} | chpasswd",
-        "@PIP@": f"printf '%s' {shlex.quote(pip_conf)} > /etc/pip.conf" if pip_conf else "",
+        "public_key": public_key.strip(),
+        "sudo_rule": f"{USER} ALL=(ALL:ALL) {'NOPASSWD: ' if free else ''}ALL",
+        "login": "" if free else f"{USER}:{password}",
+        "pip_conf": pip_conf,
     }
-    script = SETUP
-    for mark, value in told.items():
-        script = script.replace(mark, value)
-    return script
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in told.items()) + SETUP.read_text()
 
 
 def setup(engine: Engine, sandbox: Sandbox, host: Host) -> str:
@@ -132,4 +114,4 @@ def wait(port: int, name: str, seconds: float = 20) -> None:
         except OSError:
             pass
         time.sleep(0.1)
-    raise Stop(f"{name} has booted, yet no SSH server greets on 127.0.0.1:{port}", hint="run sandbox.down, then up again")
+    raise Stop(f"{name} has booted, yet no SSH server greets on 127.0.0.1:{port}", hint="sandbox.down, then up again")

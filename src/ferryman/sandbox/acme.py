@@ -1,9 +1,10 @@
 """The sandbox's ACME server: its own certificate, the names it sees, and the roots of what it issues.
 
-Pebble keeps accounts and roots in memory: after a restart its roots are new and old accounts unknown. The CA bundle
-on the controller therefore gathers every root that this sandbox ever had, so that certificates from before still verify.
+Pebble keeps accounts and roots in memory: after a restart its roots are new and old accounts unknown. So the CA bundle
+on the controller gathers every root that this sandbox ever had, and certificates from before still verify.
 """
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,28 +18,7 @@ ISSUED_CA = "ca.pem"
 MARK = "-----BEGIN CERTIFICATE-----"
 SPLIT = "== issued by:"
 
-SETUP = """set -eu
-cd /etc/sandbox-acme
-if [ ! -s api.pem ]; then
-    umask 077
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -keyout ca.key -out ca.pem \\
-        -subj '/CN=sandbox ACME API' -addext keyUsage=critical,keyCertSign 2>/dev/null
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout api.key -out api.csr -subj /CN=acme 2>/dev/null
-    printf 'subjectAltName=%s\\nextendedKeyUsage=serverAuth\\n' '@ALT@' > api.ext
-    openssl x509 -req -in api.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile api.ext -out api.new 2>/dev/null
-    mv api.new api.pem
-fi
-cat > names.new <<'NAMES'
-@NAMES@
-NAMES
-if cmp -s names.new names.conf; then rm names.new; else mv names.new names.conf; systemctl restart sandbox-dns.service; fi
-systemctl start sandbox-pebble.service
-n=0
-until curl -sSf --cacert ca.pem https://localhost:15000/roots/0 -o root.pem 2>/dev/null; do
-    n=$((n + 1)); [ $n -lt 100 ] || { journalctl -qn 5 -u sandbox-pebble.service >&2; exit 1; }; sleep 0.1
-done
-cat ca.pem; echo @SPLIT@; cat root.pem
-"""
+SETUP = Path(__file__).parent / "data" / "hosts" / "acme.sh"
 
 
 def names(addresses: Mapping[str, list[str]]) -> str:
@@ -48,8 +28,12 @@ def names(addresses: Mapping[str, list[str]]) -> str:
 
 def setup_script(host: Host, addresses: Mapping[str, list[str]]) -> str:
     """Return the shell script that brings the server into its state; it may run again and again."""
-    alternatives = ",".join(f"DNS:{name}" for name in dict.fromkeys([host.name, *host.aliases, "localhost"]))
-    return SETUP.replace("@SPLIT@", f"'{SPLIT}'").replace("@ALT@", alternatives).replace("@NAMES@", names(addresses))
+    told = {
+        "alternatives": ",".join(f"DNS:{name}" for name in dict.fromkeys([host.name, *host.aliases, "localhost"])),
+        "names": names(addresses),
+        "split": SPLIT,
+    }
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in told.items()) + SETUP.read_text()
 
 
 def with_root(bundle: str, root: str) -> str:

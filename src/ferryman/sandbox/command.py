@@ -43,8 +43,10 @@ def publishing(engine: Engine, host: Host) -> list[str]:
 def privileges(engine: Engine) -> list[str]:
     """Return the options that let systemd and its units' sandboxing work."""
     if engine.name == "docker":
-        return ["--privileged", "--cgroupns=private", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp",
-                "--env", "container=docker"]  # fmt: skip  # noqa: S108  # the host's own /tmp
+        words = ["--privileged", "--cgroupns=private", "--env", "container=docker"]
+        for path in ("/run", "/run/lock", "/tmp"):  # noqa: S108  # the container's own
+            words += ["--tmpfs", f"{path}:exec,mode=1777" if path == "/tmp" else path]  # noqa: S108  # the same
+        return words
     words = ["--systemd=always", "--no-hosts", "--cap-add", CAPABILITIES]
     if engine.selinux:
         words += ["--security-opt", "label=disable"]

@@ -114,7 +114,7 @@ def _refuse_foreign(sandbox: Sandbox, there: dict[str, dict[str, Any]]) -> None:
                 hint="take it down from there, or give yours another sandbox_name and other ports",
             )
         if name not in wanted:
-            raise Stop(f"the sandbox has a host {name} that the inventory does not name any more", hint="run sandbox.down")
+            raise Stop(f"the sandbox has a host {name} that its inventory names no more", hint="run sandbox.down")
         if _started(one) and labels[command.OPTIONS] != command.options_hash(wanted[name]):
             raise Stop(
                 f"the sandbox options of {name} changed, and a host that is up can't take them on",
@@ -190,7 +190,7 @@ def _wait_for_boot(engine: Engine, container: str) -> None:
 
 
 def down(name: str, directory: Path, *, images: bool = False) -> bool:
-    """Remove all that belongs to the sandbox (hosts, network, files; images only if asked); say whether anything was there.
+    """Remove all that belongs to the sandbox (images only if asked); say whether anything was there.
 
     Goes by labels alone: also for a sandbox whose inventory changed or whose `up` was killed.
     """

@@ -71,7 +71,7 @@ def is_loopback(address: str) -> bool:
 
 
 def pip_settings(files: Iterable[Path], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return pip's settings about where packages come from; a later file wins over an earlier, the environment over all."""
+    """Return pip's settings about where packages come from; later files win, and the environment over all."""
     found: dict[str, str] = {}
     for path in files:
         parser = configparser.RawConfigParser()

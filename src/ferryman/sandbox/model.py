@@ -59,16 +59,25 @@ class Sandbox:
         return self.directory / "id_ed25519"
 
 
+def is_name(name: str) -> bool:
+    """Say whether this can be part of a container's and a network host's name."""
+    return bool(NAME.fullmatch(name))
+
+
+def _port(value: object, where: str) -> int:
+    try:
+        port = int(str(value))
+    except ValueError:
+        raise Stop(f"{where} is {value!r}, which is no number") from None
+    if not 0 < port < 65536:
+        raise Stop(f"{where} is {port}", hint="ports are 1 to 65535")
+    return port
+
+
 def _ports(value: object, where: str) -> dict[int, int]:
     if not isinstance(value, Mapping):
         raise Stop(f"{where} is not a map of ports", hint="for example {8443: 443}")
-    try:
-        ports = {int(outside): int(inside) for outside, inside in value.items()}
-    except (TypeError, ValueError):
-        raise Stop(f"{where} holds something that is no port number: {dict(value)}") from None
-    for port in (*ports, *ports.values()):
-        if not 0 < port < 65536:
-            raise Stop(f"{where}: {port} is no port", hint="ports are 1 to 65535")
+    ports = {_port(outside, where): _port(inside, where) for outside, inside in value.items()}
     for port in ports:
         if port < 1024:
             raise Stop(f"{where}: port {port} of this machine is for root alone", hint="take one from 1024 upwards")
@@ -89,7 +98,7 @@ def _choice(value: object, choices: Sequence[str], where: str) -> str:
 
 def host(name: str, options: Mapping[str, Any]) -> Host:
     """Return the host that `options` (image, publish, aliases, domains, sudo, ssh_port) describe; Stop on a bad one."""
-    if not NAME.fullmatch(name):
+    if not is_name(name):
         raise Stop(f"{name!r} can't be a sandbox host's name", hint="lower case letters, digits and hyphens")
     unknown = set(options) - {"name", "image", "publish", "aliases", "domains", "sudo", "ssh_port"}
     if unknown:
@@ -101,41 +110,19 @@ def host(name: str, options: Mapping[str, Any]) -> Host:
         aliases=_words(options.get("aliases", ()), f"host {name}: aliases"),
         domains=_words(options.get("domains", ()), f"host {name}: domains"),
         sudo=_choice(options.get("sudo", "nopasswd"), SUDO, f"host {name}: sudo"),
-        ssh_port=int(options.get("ssh_port", SSH_PORT)),
+        ssh_port=_port(options.get("ssh_port", SSH_PORT), f"host {name}: SSH port"),
     )
-
-
-def from_hostvars(hostvars: Mapping[str, Mapping[str, Any]], directory: Path) -> Sandbox:
-    """Return the sandbox that an inventory's variables describe; its files lie in `directory`/<name>.
-
-    A host is in the sandbox when it has `sandbox_image`; the other `sandbox_` variables are its options, and
-    `sandbox_name` is the same for all.
-    """
-    hosts = []
-    names = set()
-    for name, variables in hostvars.items():
-        if "sandbox_image" not in variables:
-            continue
-        options = {
-            key.removeprefix("sandbox_"): value for key, value in variables.items() if key.startswith("sandbox_")
-        }
-        names.add(str(options.pop("name", "")))
-        hosts.append(host(name, options))
-    if not hosts:
-        raise Stop("this environment has no sandbox hosts", hint="a host with sandbox_image in its inventory is one")
-    if len(names) > 1 or not NAME.fullmatch(name := names.pop()):
-        raise Stop("sandbox_name must be given, once and the same for all hosts", hint="in group_vars/all/sandbox.yml")
-    return checked(Sandbox(name, directory / name, tuple(hosts)))
 
 
 def checked(sandbox: Sandbox) -> Sandbox:
     """Return the sandbox, or stop where two hosts want the same port or name."""
-    for what, wanted in (
-        ("port", [port for one in sandbox.hosts for port in one.publish]),
-        ("name", [name for one in sandbox.hosts for name in (one.name, *one.aliases)]),
-        ("domain", [name for one in sandbox.hosts for name in one.domains]),
-    ):
-        twice = {str(one) for one in wanted if wanted.count(one) > 1}
+    given: dict[str, list[str]] = {
+        "port": [str(port) for one in sandbox.hosts for port in one.publish],
+        "name": [name for one in sandbox.hosts for name in (one.name, *one.aliases)],
+        "domain": [name for one in sandbox.hosts for name in one.domains],
+    }
+    for what, wanted in given.items():
+        twice = {one for one in wanted if wanted.count(one) > 1}
         if twice:
             raise Stop(f"sandbox {sandbox.name}: {what} {', '.join(sorted(twice))} is given to two hosts")
     return sandbox
