@@ -133,3 +133,29 @@ def test_a_description_grows_with_a_version(tmp_path: Path) -> None:
     description = yaml.safe_load((repository.path / "ferryman.yml").read_text())
     assert description["name"] == "other"
     assert set(description["processes"]) == {"web", "worker"}
+
+
+def test_notes_carries_its_faults_outside_and_loses_them_again(tmp_path: Path) -> None:
+    repository = histories.history(tmp_path / "notes", histories.good("v1"), histories.never_ready())
+    program = repository.path / "notes/main.py"
+    assert "spoil(app, {'never_ready': True})" in program.read_text()
+    compile(program.read_text(), program, "exec")
+    assert (repository.path / "notes/fault.py").exists()
+    repository.commit(histories.good("Second crossing"))
+    assert "Second crossing" in (repository.path / "notes/static/index.html").read_text()
+    assert repository.git("diff", "--name-only", "HEAD~2").split() == ["notes/static/index.html"]
+
+
+def test_notes_grows_migrations_and_forgets_a_failed_one(tmp_path: Path) -> None:
+    repository = histories.history(tmp_path / "notes", histories.migrates("v1"), histories.migration_fails())
+    folder = repository.path / "migrations/versions"
+    numbered = sorted(file.name for file in folder.iterdir())
+    assert numbered[2:] == ["0003_extra.py", "0004_fails.py"]
+    repository.commit(histories.migrates("v2", sleep_s=2))
+    assert sorted(file.name for file in folder.iterdir())[2:] == ["0003_extra.py", "0004_extra.py"]
+    assert "pg_sleep(2)" in (folder / "0004_extra.py").read_text()
+
+
+def test_notes_changes_at_least_one_file(tmp_path: Path) -> None:
+    repository = histories.history(tmp_path / "notes", histories.good("v1"), histories.changes("v1"))
+    assert len(repository.git("diff", "--name-only", "HEAD~1").split()) == 1

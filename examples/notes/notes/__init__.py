@@ -1,0 +1,1 @@
+"""A small notes application: the example that Ferryman deploys in its own tests."""
