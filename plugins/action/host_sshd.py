@@ -1,0 +1,9 @@
+"""Run module host_sshd, and confirm its change over a new connection."""
+
+from __future__ import annotations
+
+from ansible_collections.ferryman.ops.plugins.plugin_utils.confirmed import ConfirmedAction
+
+
+class ActionModule(ConfirmedAction):  # type: ignore[misc]  # Ansible ships no types
+    """See plugin_utils/confirmed.py."""

@@ -1,0 +1,1 @@
+"""What the module of role firewall decides, as pure functions."""

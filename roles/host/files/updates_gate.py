@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+"""Say whether updates may be installed now: exit 0 within the window and with no deploy on its way, 1 otherwise.
+
+Run by systemd as a condition of apt-daily-upgrade.service, so "no" means "another day", never a failure.
+Standard library only: it runs on hosts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import glob
+import json
+import sys
+import time
+
+LOCKS = "/var/lib/ferryman/sites/*/arbiter/lock.json"
+# What an entry has while it shifts clients to another release and awaits the confirmation.
+PENDING = "/var/lib/ferryman/pending/*"
+POLL_S = 10
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def is_open(window: str, days: tuple[str, ...], now: datetime.datetime) -> bool:
+    """Return whether `now` lies in `window` ("HH:MM-HH:MM"); one over midnight belongs to the day on which it opens."""
+    begin, end = (datetime.time.fromisoformat(text) for text in window.split("-"))
+    today, at = now.date(), now.time()
+    yesterday = today - datetime.timedelta(days=1)
+    if begin < end:
+        opened = today if begin <= at < end else None
+    elif at >= begin:
+        opened = today
+    else:
+        opened = yesterday if at < end else None
+    return opened is not None and (not days or DAYS[opened.weekday()] in days)
+
+
+def is_held(text: str, boot: str, boottime: float) -> bool:
+    """Return whether the lock in `text` is held: a lease counts on CLOCK_BOOTTIME, and another boot ended it.
+
+    A lock that cannot be read counts as held: updates can wait, a deploy must not be disturbed.
+    """
+    try:
+        lock = json.loads(text)
+        return bool(lock["held"]) and lock["boot"] == boot and float(lock["expires"]) > boottime
+    except (KeyError, TypeError, ValueError):
+        return True
+
+
+def deploys() -> list[str]:
+    """Return the files that say that a deploy is on its way."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        boot = file.read().strip()
+    held = []
+    for path in sorted(glob.glob(LOCKS)):
+        with open(path, encoding="utf-8") as file:
+            if is_held(file.read(), boot, time.clock_gettime(time.CLOCK_BOOTTIME)):
+                held.append(path)
+    return held + sorted(glob.glob(PENDING))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Wait for deploys to end, as long as the window and our patience last."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--window", required=True, help="HH:MM-HH:MM, local time")
+    parser.add_argument("--days", default="any", help="Mon,Tue,... or any")
+    parser.add_argument("--wait-minutes", type=int, default=0)
+    options = parser.parse_args(argv)
+    days = () if options.days == "any" else tuple(options.days.split(","))
+    patience = time.monotonic() + 60 * options.wait_minutes
+    while is_open(options.window, days, datetime.datetime.now()):
+        busy = deploys()
+        if not busy:
+            return 0
+        if time.monotonic() >= patience:
+            print(f"updates left for another day: a deploy is on its way ({', '.join(busy)})", flush=True)
+            return 1
+        time.sleep(POLL_S)
+    print(f"updates left for another day: outside the window {options.window}", flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
