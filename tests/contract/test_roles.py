@@ -1,0 +1,165 @@
+"""What every role keeps to, so that each can be used alone and read at a glance."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ferryman import reference, specs
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(path.name for path in (ROOT / "roles").glob("*") if path.is_dir())
+every_role = pytest.mark.parametrize("name", NAMES)
+
+
+def role(name: str) -> specs.Role:
+    path = ROOT / "roles" / name / "meta" / "argument_specs.yml"
+    assert path.is_file(), f"role {name} has no meta/argument_specs.yml: the spec is the truth about a role"
+    return specs.read(path.parents[1])
+
+
+def sources(name: str, *kinds: str) -> Iterator[Path]:
+    """The files of a role that Ansible reads, of the kinds said."""
+    for kind in kinds or ("tasks", "handlers", "templates", "vars"):
+        yield from sorted(path for path in (ROOT / "roles" / name / kind).rglob("*") if path.is_file())
+
+
+def tasks(path: Path) -> Iterator[dict[str, Any]]:
+    """Every task of a file, in blocks too."""
+
+    def walk(listed: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for task in listed or []:
+            yield task
+            for key in ("block", "rescue", "always"):
+                yield from walk(task.get(key) or [])
+
+    yield from walk(yaml.safe_load(path.read_text()) or [])
+
+
+def places(name: str, pattern: str, *kinds: str) -> list[str]:
+    """Where a pattern stands in a role, outside of comments."""
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sources(name, *kinds)
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if re.search(pattern, line.split(" #")[0]) and not line.lstrip().startswith(("#", "{#"))
+    ]
+
+
+@every_role
+def test_defaults_are_written_from_the_spec(name: str) -> None:
+    spec = role(name)
+    path = spec.directory / "defaults" / "main.yml"
+    if not spec.defaults:
+        assert not path.exists(), f"{path.relative_to(ROOT)}: the spec has no defaults, so there is nothing to write"
+        return
+    assert path.is_file(), f"{path.relative_to(ROOT)} is missing: ./invoke docs.defaults writes it"
+    assert path.read_text() == reference.defaults(spec), f"{path.relative_to(ROOT)} is stale: ./invoke docs.defaults"
+
+
+@every_role
+def test_every_option_says_what_it_is(name: str) -> None:
+    wrong: list[str] = []
+
+    def look(option: specs.Option, path: str, *, inner: bool) -> None:
+        if not option.get("description"):
+            wrong.append(f"{path} has no description")
+        if "type" not in option:
+            wrong.append(f"{path} has no type")
+        if not inner and bool(option.get("required")) == ("default" in option):
+            wrong.append(f"{path} must be either required or have a default")
+        if option.get("type") == "list" and "elements" not in option:
+            wrong.append(f"{path} is a list of what? (elements)")
+        for key, part in (option.get("options") or {}).items():
+            look(part, f"{path}.{key}", inner=True)
+
+    for entry, spec in role(name).entries.items():
+        if not spec.get("short_description"):
+            wrong.append(f"{entry} has no short_description")
+        for key, option in (spec.get("options") or {}).items():
+            look(option, f"{entry}: {key}", inner=False)
+    assert not wrong, "\n".join(wrong)
+
+
+@every_role
+def test_options_carry_the_roles_name(name: str) -> None:
+    wrong = [option for option in role(name).options if not option.startswith(f"{name}_")]
+    assert not wrong, f"role {name}: {wrong} must begin with {name}_"
+
+
+@every_role
+def test_an_option_means_the_same_in_every_entry(name: str) -> None:
+    spec = role(name)
+    wrong = [
+        f"{entry}: {key}"
+        for entry, said in spec.entries.items()
+        for key, option in (said.get("options") or {}).items()
+        if {k: v for k, v in option.items() if k != "required"}
+        != {k: v for k, v in spec.options[key].items() if k != "required"}
+    ]
+    assert not wrong, f"role {name} describes these in two ways (a YAML anchor keeps them one): {wrong}"
+
+
+@every_role
+def test_every_entry_has_its_tasks_and_a_main(name: str) -> None:
+    spec = role(name)
+    assert "main" in spec.entries, f"role {name} has no entry `main`, which brings a host to its state"
+    missing = [entry for entry in spec.entries if not (spec.directory / "tasks" / f"{entry}.yml").is_file()]
+    assert not missing, f"role {name} describes entries without tasks/<entry>.yml: {missing}"
+
+
+@every_role
+def test_internals_are_marked(name: str) -> None:
+    wrong: list[str] = []
+    for path in sources(name, "tasks", "handlers"):
+        for task in tasks(path):
+            made = [task.get("register"), (task.get("loop_control") or {}).get("loop_var")]
+            facts = task.get("ansible.builtin.set_fact") or {}
+            made += [key for key in facts if key != "cacheable"] if isinstance(facts, dict) else []
+            wrong += [
+                f"{path.relative_to(ROOT)}: {word}" for word in made if word and not word.startswith(f"__{name}_")
+            ]
+    assert not wrong, f"registered and looped variables begin with __{name}_:\n" + "\n".join(wrong)
+
+
+@every_role
+def test_no_role_reads_anothers_variables(name: str) -> None:
+    others = {
+        key
+        for other in NAMES
+        if other != name and (ROOT / "roles" / other / "meta" / "argument_specs.yml").is_file()
+        for key in role(other).options
+    }
+    others -= set(role(name).options)
+    found = places(name, rf"(?<![\w.-])({'|'.join(map(re.escape, sorted(others)))})(?![\w-])") if others else []
+    assert not found, "a playbook passes values from one role to another:\n" + "\n".join(found)
+
+
+@every_role
+def test_no_role_knows_groups_environments_or_secrets_by_name(name: str) -> None:
+    found = places(name, r"\bgroups\s*[\[.]|\bgroup_names\b|\bhostvars\b|\benvironment_name\b|\bvault_\w+\s*[}|]")
+    assert not found, "roles take values, inventories and playbooks know names:\n" + "\n".join(found)
+
+
+@every_role
+def test_tasks_are_named_after_their_file(name: str) -> None:
+    wrong: list[str] = []
+    for path in sources(name, "tasks"):
+        stem = path.stem.replace("_", " ").lower()
+        for task in tasks(path):
+            said = str(task.get("name", ""))
+            if path.stem != "main" and not said.lower().startswith(f"{stem} | "):
+                wrong.append(
+                    f"{path.relative_to(ROOT)}: {said!r} should begin with {path.stem.capitalize()!r} and a bar"
+                )
+    assert not wrong, "\n".join(wrong)
+
+
+@every_role
+def test_a_role_is_tested_alone(name: str) -> None:
+    scenario = ROOT / "molecule" / name
+    assert (scenario / "molecule.yml").is_file(), f"role {name} has no scenario molecule/{name}/molecule.yml"
+    assert list(scenario.rglob("test_*.py")), f"molecule/{name} looks at nothing: it has no tests/test_{name}.py"
