@@ -90,7 +90,7 @@ def ssh_config(sandbox: Sandbox) -> str:
         # Keys of an agent would use up the tries that a server allows.
         "IdentitiesOnly yes",
         f'UserKnownHostsFile "{sandbox.directory / KNOWN_HOSTS}"',
-        "GlobalKnownHostsFile none",
+        "GlobalKnownHostsFile /dev/null",
         "StrictHostKeyChecking yes",
         "HostKeyAlgorithms ssh-ed25519",
     ]

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -163,18 +162,22 @@ def _host_up(
 
 
 def _run(engine: Engine, sandbox: Sandbox, host: Host, tag: str) -> None:
-    try:
-        engine.run(*command.run(engine, sandbox, host, tag))
-    except Stop as stop:
-        # A container that could not start stays behind, and would be in the next one's way.
-        engine.run("rm", "--force", sandbox.container(host), check=False)
-        if re.search(r"address already in use|port is already allocated", stop.message):
-            ports = ", ".join(str(port) for port in host.publish)
-            raise Stop(
-                f"host {host.name}: one of this machine's ports {ports} is taken",
-                hint="see which with `ss -ltnp`, or give sandbox_publish and ansible_port other ones",
-            ) from stop
-        raise
+    container = sandbox.container(host)
+    for last in (False, False, True):
+        try:
+            engine.run(*command.run(engine, sandbox, host, tag))
+            return
+        except Stop as stop:
+            # What could not start stays behind, and so does what the engine was making when an `up` was killed.
+            engine.run("rm", "--force", container, check=False)
+            if re.search(r"address already in use|port is already allocated", stop.message):
+                ports = ", ".join(str(port) for port in host.publish)
+                raise Stop(
+                    f"host {host.name}: one of this machine's ports {ports} is taken",
+                    hint="see which with `ss -ltnp`, or give sandbox_publish and ansible_port other ones",
+                ) from stop
+            if last or "name" not in stop.message or "in use" not in stop.message:
+                raise
 
 
 def _wait_for_boot(engine: Engine, container: str) -> None:
@@ -202,23 +205,15 @@ def down(name: str, directory: Path, *, images: bool = False) -> bool:
             raise Stop(f"the sandbox {name!r} was made for {', '.join(sorted(owners))}", hint="take it down from there")
         ids = engine.run("ps", "--all", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
         if ids:
-            engine.run("rm", "--force", "--volumes", *(["--time", "2"] if engine.name == "podman" else []), *ids)
+            engine.run("rm", "--force", "--volumes", *(["--time", "0"] if engine.name == "podman" else []), *ids)
         networks = engine.run("network", "ls", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
         if networks:
             engine.run("network", "rm", *networks)
         was_there = bool(ids or networks or directory.exists())
-        close_connections(directory)
         shutil.rmtree(directory, ignore_errors=True)
         if images:
             image.remove_all(engine)
     return was_there
-
-
-def close_connections(directory: Path) -> None:
-    """End shared SSH connections whose sockets lie in the sandbox's directory; their hosts are gone."""
-    for socket in directory.glob("cp-*"):
-        # What fails here had no connection any more.
-        subprocess.run(["ssh", "-O", "exit", "-S", str(socket), "-"], check=False, capture_output=True)
 
 
 def rows(sandbox: Sandbox) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ferryman.errors import Stop
@@ -75,10 +76,20 @@ def ensure(engine: Engine, kind: str, say: Say) -> str:
     return names[kind]
 
 
+@contextmanager
+def _scratch(where: Path) -> Iterator[Path]:
+    """Give a private directory for a build, and remove what a killed one left (the lock is held: none is at work)."""
+    prefix = f"ferryman-image-{os.getuid()}-"
+    for left in where.glob(f"{prefix}*"):
+        if left.stat().st_uid == os.getuid():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=where) as name:
+        yield Path(name)
+
+
 def _build(engine: Engine, kind: str, tag: str, base: str, handed: Mapping[str, bytes], say: Say) -> None:
     say(f"building the sandbox's image `{kind}` (once, up to a minute)")
-    with tempfile.TemporaryDirectory(prefix="ferryman-image-") as name:
-        context = Path(name)
+    with _scratch(Path(tempfile.gettempdir())) as context:
         (context / "machine").mkdir()
         write_context(context, recipe(kind) | {f"machine/{path}": content for path, content in handed.items()})
         engine.run(*command.build(engine, tag, base, context), timeout=1800)
@@ -118,10 +129,11 @@ def _bootstrap(engine: Engine, tag: str, handed: Mapping[str, bytes]) -> None:
     # Some 200 MB that live for seconds: in memory where there is room for them.
     memory = Path("/dev/shm")  # noqa: S108  # a fresh private directory is made in it
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
-    with tempfile.TemporaryDirectory(prefix="ferryman-image-", dir=memory if roomy else None) as name:
-        target = Path(name) / "debian.tar"
+    with _scratch(memory if roomy else Path(tempfile.gettempdir())) as scratch:
+        target = scratch / "debian.tar"
         argv = bootstrap_argv(sources, target, proxies)
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, env=os.environ | {"TMPDIR": name})
+        environment = os.environ | {"TMPDIR": str(scratch)}
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, env=environment)
         if done.returncode:
             raise Stop(
                 f"mmdebstrap failed: {last_lines(done.stderr)}",

@@ -1,0 +1,220 @@
+"""The sandbox itself, on real containers: reached as servers are reached, and gone without a trace."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferryman import paths
+from ferryman.errors import Stop
+from ferryman.sandbox import command, hosts, inventory
+from ferryman.sandbox.__main__ import free_port
+from ferryman.sandbox.model import Sandbox
+from ferryman.sandbox.probing import probe
+
+QUIET = {"ANSIBLE_CONFIG": str(paths.CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+
+# The application's host has no port on this machine: the way in leads through `jump`, and sudo asks for a password.
+HOSTS = """\
+all:
+  vars:
+    ansible_user: ops
+    ansible_become_password: "{{{{ lookup('ansible.builtin.file', '{files}/sudo-password') }}}}"
+    ansible_ssh_common_args: "-F '{files}/ssh_config'"
+  children:
+    app:
+      hosts:
+        inside:
+          ansible_port: 2222
+          ansible_ssh_common_args: "-F '{files}/ssh_config' -o ProxyJump=jump"
+          sandbox_image: base
+          sandbox_sudo: password
+    way_in:
+      hosts:
+        jump:
+          ansible_host: 127.0.0.1
+          ansible_port: {port}
+          sandbox_image: base
+          sandbox_publish: {{{port}: 2222}}
+"""
+
+
+def say(line: str) -> None:
+    print(line)
+
+
+def leftovers(name: str) -> list[str]:
+    """Return whatever the engine still has of a sandbox."""
+    engine = probe()
+    label = f"label={command.SANDBOX}={name}"
+    return [
+        *engine.run("ps", "--all", "--quiet", "--filter", label).split(),
+        *engine.run("network", "ls", "--quiet", "--filter", label).split(),
+    ]
+
+
+def described(directory: Path, text: str, name: str) -> Path:
+    variables = directory / "group_vars" / "all"
+    variables.mkdir(parents=True)
+    (directory / "hosts.yml").write_text(text)
+    (variables / "sandbox.yml").write_text(f"sandbox_name: {name}\n")
+    return directory
+
+
+def ansible(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [Path(sys.executable).with_name("ansible"), "-i", directory, *words]
+    return subprocess.run(argv, check=False, capture_output=True, text=True, env=os.environ | QUIET, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def jumped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Sandbox]]:
+    base = tmp_path_factory.mktemp("jump")
+    name = f"e2e-jump-{os.getpid()}"
+    files = base / "state" / "sandbox" / name
+    directory = described(base / "inventory", HOSTS.format(files=files, port=free_port()), name)
+    sandbox = inventory.read(directory, base / "state")
+    hosts.up(sandbox, say)
+    yield directory, sandbox
+    assert hosts.down(name, sandbox.directory)
+    assert leftovers(name) == []
+    assert not sandbox.directory.exists()
+
+
+def test_a_host_behind_a_jump_host_is_reached_and_sudo_wants_its_password(jumped: tuple[Path, Sandbox]) -> None:
+    directory, _ = jumped
+    done = ansible(directory, "inside", "--become", "-m", "ansible.builtin.command", "-a", "id -un")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "root" in done.stdout
+    refused = ansible(directory, "inside", "--become", "-m", "ansible.builtin.ping", "-e", "ansible_become_password=no")
+    assert refused.returncode != 0
+
+
+def test_root_and_passwords_do_not_get_in(jumped: tuple[Path, Sandbox]) -> None:
+    _, sandbox = jumped
+    for user in ("root@jump", "ops@jump"):
+        key = ["-o", "PubkeyAuthentication=no"] if user.startswith("ops") else []
+        argv: list[Any] = ["ssh", "-F", sandbox.directory / "ssh_config", "-o", "BatchMode=yes", *key, user, "true"]
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=30)
+        assert "Permission denied (publickey)" in done.stderr
+
+
+def test_a_host_that_is_not_the_one_it_was_is_refused(jumped: tuple[Path, Sandbox], tmp_path: Path) -> None:
+    _, sandbox = jumped
+    wrong = (sandbox.directory / "known_hosts").read_text().splitlines()
+    lines = [
+        f"{line.split()[0]} {other.split(maxsplit=1)[1]}" for line, other in zip(wrong, reversed(wrong), strict=True)
+    ]
+    (tmp_path / "known").write_text("\n".join(lines) + "\n")
+    argv: list[Any] = [
+        "ssh",
+        "-F",
+        sandbox.directory / "ssh_config",
+        "-o",
+        f"UserKnownHostsFile={tmp_path / 'known'}",
+        "jump",
+        "true",
+    ]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=30)
+    assert "Host key verification failed" in done.stderr
+
+
+def test_hosts_are_whole_machines(jumped: tuple[Path, Sandbox]) -> None:
+    directory, _ = jumped
+    probes = {
+        "booted": "systemctl is-system-running",
+        "memory is bounded": "! systemd-run -q --wait -p MemoryMax=20M python3 -c 'x = bytearray(200 << 20)'",
+        "credentials arrive": "echo x > /root/c;"
+        " systemd-run -q --wait -p LoadCredential=c:/root/c test -s '${CREDENTIALS_DIRECTORY}/c'",
+        "the system is read-only": "! systemd-run -q --wait -p ProtectSystem=strict touch /usr/x",
+        "devices are hidden": "! systemd-run -q --wait -p PrivateDevices=yes test -e /dev/kmsg",
+        "net sysctls are its own": "sysctl -qw net.ipv4.tcp_syncookies=1",
+        "hosts can be replaced": "cp /etc/hosts /etc/hosts.new && mv /etc/hosts.new /etc/hosts",
+        "names are known": "getent hosts jump inside",
+    }
+    script = " && ".join(f"{{ {probe}; }} && echo '{what}: yes'" for what, probe in probes.items())
+    done = ansible(directory, "inside", "--become", "-m", "ansible.builtin.shell", "-a", script)
+    missing = [what for what in probes if f"{what}: yes" not in done.stdout]
+    assert not missing, done.stdout + done.stderr
+
+
+def test_up_again_does_nothing_and_a_reboot_comes_back_where_it_was(jumped: tuple[Path, Sandbox]) -> None:
+    directory, sandbox = jumped
+    assert hosts.up(sandbox, say) is False
+    before = {row["host"]: row["addresses"] for row in hosts.rows(sandbox)}
+    started = hosts.found(probe(), sandbox.name)["jump"]["State"]["StartedAt"]
+    ansible(directory, "jump", "--become", "-m", "ansible.builtin.command", "-a", "systemctl --no-block reboot")
+    deadline = time.monotonic() + 30
+    while hosts.found(probe(), sandbox.name)["jump"]["State"]["StartedAt"] == started:
+        assert time.monotonic() < deadline, "the host did not come back"
+        time.sleep(0.2)
+    assert hosts.up(sandbox, say) is True
+    assert {row["host"]: row["addresses"] for row in hosts.rows(sandbox)} == before
+    assert ansible(directory, "inside", "-m", "ansible.builtin.ping").returncode == 0
+
+
+def test_a_sandbox_of_another_checkout_and_changed_options_are_refused(jumped: tuple[Path, Sandbox]) -> None:
+    _, sandbox = jumped
+    foreign = Sandbox(sandbox.name, sandbox.directory.with_name("other"), sandbox.hosts)
+    with pytest.raises(Stop, match="made for"):
+        hosts.up(foreign, say)
+    with pytest.raises(Stop, match="made for"):
+        hosts.down(sandbox.name, foreign.directory)
+    fewer = Sandbox(sandbox.name, sandbox.directory, sandbox.hosts[:1])
+    with pytest.raises(Stop, match="names no more"):
+        hosts.up(fewer, say)
+
+
+def call(verb: str, name: str, directory: Path) -> list[Any]:
+    return [sys.executable, "-m", "ferryman.sandbox", verb, "--name", name, "--directory", directory]
+
+
+def test_an_up_that_was_killed_anywhere_is_simply_run_again(tmp_path: Path) -> None:
+    """Killed after a random while, again and again; what is there then is whole, and goes without a trace."""
+    seed = int(os.environ.get("FERRYMAN_SEED", "0")) or random.randrange(1 << 16)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    name, directory = f"e2e-kill-{os.getpid()}", tmp_path / "state"
+    platforms = json.dumps([{"name": "host", "domains": ["test"]}, {"name": "acme", "image": "acme"}])
+    try:
+        for _ in range(4):
+            process = subprocess.Popen(call("up", name, directory), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            assert process.stdin
+            process.stdin.write(platforms.encode())
+            process.stdin.close()
+            time.sleep(chance.uniform(0.1, 2.5))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        done = subprocess.run(
+            call("up", name, directory), check=False, input=platforms, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        for host in ("host", "acme"):
+            argv: list[Any] = ["ssh", "-F", directory / "ssh_config", host, "sudo", "systemctl", "is-system-running"]
+            assert subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip() == "running"
+        assert "BEGIN CERTIFICATE" in (directory / "ca.pem").read_text()
+    finally:
+        subprocess.run(call("down", name, directory), check=True, timeout=120)
+    assert leftovers(name) == []
+    assert not directory.exists()
+
+
+def test_nothing_of_the_sandbox_listens_beyond_the_loopback(jumped: tuple[Path, Sandbox]) -> None:
+    _, sandbox = jumped
+    ports = {outside for host in sandbox.hosts for outside in host.publish}
+    told = probe().run("inspect", *(sandbox.container(host) for host in sandbox.hosts))
+    bound = [
+        one["HostIp"]
+        for container in json.loads(told)
+        for published in container["HostConfig"]["PortBindings"].values()
+        for one in published
+    ]
+    assert len(bound) >= len(ports)
+    assert set(bound) <= {"127.0.0.1", "::1"}
