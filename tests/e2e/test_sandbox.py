@@ -70,7 +70,7 @@ def described(directory: Path, text: str, name: str) -> Path:
 
 
 def ansible(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    argv = [Path(sys.executable).with_name("ansible"), "-i", directory, *words]
+    argv: list[Any] = [Path(sys.executable).with_name("ansible"), "-i", directory, *words]
     return subprocess.run(argv, check=False, capture_output=True, text=True, env=os.environ | QUIET, timeout=120)
 
 

@@ -38,8 +38,9 @@ def tags(machine_files: Mapping[str, bytes]) -> dict[str, str]:
     """Return the name of each kind of image on a machine that hands over `machine_files`."""
     base = digest(recipe("base"), digest(machine_files))
     acme = digest(recipe("acme"), base)
+    origin = {name: machine_files[name] for name in (machine.SOURCES, machine.APT_CONF) if name in machine_files}
     return {
-        "raw": f"localhost/ferryman/sandbox-raw:{digest(machine_files, machine.CODENAME)}",
+        "raw": f"localhost/ferryman/sandbox-raw:{digest(origin, machine.CODENAME)}",
         "base": f"localhost/ferryman/sandbox-base:{base}",
         "acme": f"localhost/ferryman/sandbox-acme:{acme}",
     }

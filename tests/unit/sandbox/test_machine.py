@@ -64,9 +64,15 @@ def test_broken_pip_settings_are_pips_matter(tmp_path: Path) -> None:
 
 
 def test_a_changed_recipe_is_another_image() -> None:
-    one, other = image.tags({"a": b"1"}), image.tags({"a": b"2"})
-    assert one == image.tags({"a": b"1"})
+    one, other = image.tags({machine.SOURCES: b"1"}), image.tags({machine.SOURCES: b"2"})
+    assert one == image.tags({machine.SOURCES: b"1"})
     assert all(one[kind] != other[kind] for kind in one)
+
+
+def test_a_new_certificate_needs_no_new_bootstrap() -> None:
+    one, other = image.tags({machine.CA_BUNDLE: b"1"}), image.tags({machine.CA_BUNDLE: b"2"})
+    assert one["raw"] == other["raw"]
+    assert one["base"] != other["base"]
 
 
 def test_files_that_change_places_are_another_recipe() -> None:
