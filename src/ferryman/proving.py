@@ -67,11 +67,11 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
 def steps(part: str, root: Path, junit: str) -> list[Step]:
     """Return what there is to run for a part."""
     if part == "unit":
-        return [*linters(root), pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit)]
+        return [*linters(root), *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit)]
     if part == "roles":
         scenarios = sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
         return [Step(f"role {name}", [sys.executable, "-m", "molecule", "test", "-s", name]) for name in scenarios]
-    return [pytest("e2e and faults", ["tests/e2e", "tests/faults"], root, junit)]
+    return pytest("e2e and faults", ["tests/e2e", "tests/faults"], root, junit)
 
 
 def linters(root: Path) -> list[Step]:
@@ -87,11 +87,11 @@ def linters(root: Path) -> list[Step]:
     ]
 
 
-def pytest(name: str, directories: list[str], root: Path, junit: str) -> Step:
-    """Return one pytest run over the directories that there are."""
+def pytest(name: str, directories: list[str], root: Path, junit: str) -> list[Step]:
+    """Return one pytest run over the directories that there are; none for none, since pytest would take its defaults."""
     there = [directory for directory in directories if (root / directory).is_dir()]
     report = [f"--junit-xml={Path(junit).resolve() / name.replace(' ', '-')}.xml"] if junit else []
-    return Step(name, [sys.executable, "-m", "pytest", "-q", *report, *there], counted=True)
+    return [Step(name, [sys.executable, "-m", "pytest", "-q", *report, *there], counted=True)] if there else []
 
 
 def run(step: Step, root: Path, say: Callable[[str], None]) -> Result:
@@ -144,8 +144,8 @@ def checkout() -> Path:
 def soak(name: str, *, as_json: bool = False) -> None:
     """Run the soak `name` in full and write docs/records/<name>.json.
 
-    A soak is a test marked `soak` whose function is `test_soak_<name>`; it takes the fixture `record` and puts its
-    figures there. Without FERRYMAN_SOAK=full the same test runs a seeded sample as part of `test`.
+    A soak is a test called `test_soak_<name>` and marked `soak`; the fixture `soak` tells it how much to count and
+    keeps its figures. As part of `test` it counts a seeded sample.
     """
     root = checkout()
     known = sorted(

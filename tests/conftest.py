@@ -1,0 +1,44 @@
+"""What all tests share: the difference between a sample and a soak, and where a soak's figures go."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import pytest
+
+
+@dataclass
+class Soak:
+    """How much a long count counts this time; its figures become the record under docs/records.
+
+    `./invoke test` takes a seeded sample of what is long, `./invoke soak NAME` all of it.
+    """
+
+    full: bool
+    seed: int
+    figures: dict[str, object] = field(default_factory=dict)
+
+    def times(self, *, sample: int, full: int) -> int:
+        """How often to do it."""
+        return full if self.full else sample
+
+    def random(self) -> Random:
+        """The source of all chance in the test: equal seeds repeat it."""
+        return Random(self.seed)
+
+    def record(self, **figures: object) -> None:
+        """Keep figures for the record (units in their names)."""
+        self.figures.update(figures)
+
+
+@pytest.fixture
+def soak() -> Iterator[Soak]:
+    """Sample or soak, with the seed of FERRYMAN_SEED where a failure is to be seen again."""
+    counted = Soak(os.environ.get("FERRYMAN_SOAK") == "full", int(os.environ.get("FERRYMAN_SEED", "20261122")))
+    yield counted
+    target = os.environ.get("FERRYMAN_SOAK_FIGURES")
+    if target:
+        Path(target).write_text(json.dumps({"seed": counted.seed, **counted.figures}))

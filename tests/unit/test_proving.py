@@ -1,0 +1,79 @@
+"""How the tests are counted, and what a record carries."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ferryman import paths, proving
+from ferryman.errors import Stop
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "expected"),
+    [
+        ("...\n3 passed in 0.1s", 0, (3, 0)),
+        ("F\n1 failed, 2 passed, 1 skipped in 3s", 1, (2, 1)),
+        ("1 failed, 2 errors in 3s", 1, (0, 3)),
+        ("ImportError while loading conftest", 4, (0, 1)),
+        ("no tests ran in 0.1s", 5, (0, 1)),
+        ("2 passed in 1s\nSegmentation fault", 139, (2, 1)),
+    ],
+)
+def test_a_run_is_counted_by_its_closing_line(output: str, code: int, expected: tuple[int, int]) -> None:
+    assert proving.count(output, code) == expected
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with one soak, and a record's commit."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "galaxy.yml").touch()
+    (tmp_path / "tests" / "conftest.py").write_text((paths.CHECKOUT / "tests" / "conftest.py").read_text())
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nmarkers = ["soak: long"]\n')
+    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
+    return tmp_path
+
+
+def soak_test(checkout: Path, body: str) -> None:
+    text = f"import pytest\n\n@pytest.mark.soak\ndef test_soak_load(soak):\n    {body}\n"
+    (checkout / "tests" / "test_load.py").write_text(text)
+
+
+def test_a_soak_counts_in_full_and_leaves_a_record(checkout: Path) -> None:
+    soak_test(checkout, "soak.record(requests=soak.times(sample=3, full=1000), failed=0)")
+    proving.soak("load")
+    record = json.loads((checkout / "docs" / "records" / "load.json").read_text())
+    assert (record["requests"], record["failed"], record["seed"]) == (1000, 0, 20261122)
+    assert {"commit", "dirty", "at", "machine", "duration_s"} <= record.keys()
+    assert os.uname().nodename not in json.dumps(record)
+
+
+def test_a_failed_soak_records_nothing(checkout: Path) -> None:
+    soak_test(checkout, "soak.record(requests=1); assert False")
+    with pytest.raises(Stop, match="soak load failed"):
+        proving.soak("load")
+    assert not (checkout / "docs").exists()
+
+
+def test_an_unknown_soak_is_told_which_there_are(checkout: Path) -> None:
+    soak_test(checkout, "pass")
+    with pytest.raises(Stop) as stop:
+        proving.soak("lod")
+    assert stop.value.hint == "one of: load"
+
+
+def test_without_a_word_a_soak_is_a_sample(checkout: Path) -> None:
+    soak_test(
+        checkout, "assert soak.times(sample=3, full=1000) == 3 and soak.random().random() == soak.random().random()"
+    )
+    words = [sys.executable, "-m", "pytest", "-q", "tests"]
+    assert subprocess.run(words, cwd=checkout, capture_output=True, check=False).returncode == 0
+
+
+def test_a_part_that_is_none_is_refused() -> None:
+    with pytest.raises(Stop, match="no part 'units'"):
+        proving.prove("units")
