@@ -88,7 +88,7 @@ def linters(root: Path) -> list[Step]:
 
 
 def pytest(name: str, directories: list[str], root: Path, junit: str) -> list[Step]:
-    """Return one pytest run over the directories that there are; none for none, since pytest would take its defaults."""
+    """Return one pytest run over the directories that there are; none for none, or pytest would take its defaults."""
     there = [directory for directory in directories if (root / directory).is_dir()]
     report = [f"--junit-xml={Path(junit).resolve() / name.replace(' ', '-')}.xml"] if junit else []
     return [Step(name, [sys.executable, "-m", "pytest", "-q", *report, *there], counted=True)] if there else []
