@@ -13,7 +13,7 @@ from ferryman.sandbox import access, acme, command, image
 from ferryman.sandbox.image import Say
 from ferryman.sandbox.lock import locked
 from ferryman.sandbox.model import Host, Sandbox
-from ferryman.sandbox.probing import Engine, probe
+from ferryman.sandbox.probing import Engine, has_ipv6, probe
 
 READY = "ready.json"
 BOOT_S = 60
@@ -133,9 +133,9 @@ def _ensure_network(engine: Engine, sandbox: Sandbox) -> None:
     if engine.run("network", "ls", "--quiet", *filters).strip():
         return
     try:
-        engine.run(*command.network(sandbox, ipv6=True))
+        engine.run(*command.network(sandbox, ipv6=has_ipv6()))
     except Stop:
-        # An engine or a kernel without IPv6: the hosts do without it.
+        # An engine that wants to be told a subnet for IPv6: the hosts do without it.
         engine.run(*command.network(sandbox, ipv6=False))
 
 

@@ -144,9 +144,9 @@ def _bootstrap(engine: Engine, tag: str, handed: Mapping[str, bytes]) -> None:
 
 
 def remove_all(engine: Engine) -> None:
-    """Remove every image that the sandbox ever built on this machine."""
-    ours = engine.run("images", "--quiet", "--filter", f"label={command.IMAGE}").split()
-    raw = engine.run("images", "--quiet", "--filter", "reference=localhost/ferryman/sandbox-*").split()
-    found = list(dict.fromkeys([*ours, *raw]))
-    if found:
-        engine.run("rmi", "--force", *found)
+    """Remove every image that the sandbox ever built on this machine, but for those that another sandbox runs on."""
+    for kind in ("acme", "base", "raw"):  # what stands on another goes first
+        reference = f"reference=localhost/ferryman/sandbox-{kind}"
+        for tag in engine.run("images", "--filter", reference, "--format", "{{.Repository}}:{{.Tag}}").split():
+            # Never by force, which would take running hosts along; what is in use is refused, and stays.
+            engine.run("rmi", tag, check=False)

@@ -134,6 +134,11 @@ def wanted(environment: dict[str, str]) -> Iterable[str]:
     return (named,) if named else ENGINES
 
 
+def has_ipv6() -> bool:
+    """Say whether this machine's kernel does IPv6; where nobody can say (macOS), the engine's own machine does."""
+    return not Path("/proc/net").exists() or Path("/proc/net/if_inet6").exists()
+
+
 @cache
 def probe() -> Engine:
     """Return the engine to use on this machine, or stop and say what to install."""
