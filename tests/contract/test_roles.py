@@ -146,6 +146,18 @@ def test_no_role_knows_groups_environments_or_secrets_by_name(name: str) -> None
 
 
 @every_role
+def test_tasks_are_named_after_their_file(name: str) -> None:
+    wrong: list[str] = []
+    for path in sources(name, "tasks"):
+        stem = path.stem.replace("_", " ")
+        for task in tasks(path) if path.stem != "main" else ():
+            said = str(task.get("name", ""))
+            if not said.lower().replace("_", " ").startswith(f"{stem} | "):
+                wrong.append(f"{path.relative_to(ROOT)}: {said!r} should begin with '{stem.capitalize()} | '")
+    assert not wrong, "\n".join(wrong)
+
+
+@every_role
 def test_a_role_is_tested_alone(name: str) -> None:
     scenario = ROOT / "molecule" / name
     assert (scenario / "molecule.yml").is_file(), f"role {name} has no scenario molecule/{name}/molecule.yml"
