@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
         owner, remove_default = given.pop("owner"), given.pop("remove_default")
         templates = Path(self._find_needle("templates", "site.conf.j2")).parent
         # Read before rendering: how HTTP/2 is asked for depends on the version, and a host without IPv6 refuses to listen on it.
-        asked = self._low_level_execute_command("/usr/sbin/nginx -v 2>&1; test -s /proc/net/if_inet6 && echo has-ipv6")
+        asked = self._low_level_execute_command("/usr/sbin/nginx -v 2>&1; test -e /proc/net/if_inet6 && echo has-ipv6")
         answer = asked.get("stdout", "")
         options = {
             **given,
