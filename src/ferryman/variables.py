@@ -165,8 +165,8 @@ def validate(loaded: Loaded) -> list[Problem]:
         here = [use for use in uses if host in loaded.members(use.hosts)]
         for role in {use.role for use in here}:
             found |= {*wrong_values(loaded, host, roles[role])}
-        for use in here:
-            found |= {*missing(loaded, host, roles[use.role], use)}
+    for use in uses:
+        found |= {*missing(loaded, roles[use.role], use)}
     return sorted(found)
 
 
@@ -180,16 +180,16 @@ def wrong_name(loaded: Loaded) -> Iterator[Problem]:
             yield Problem(loaded.place(host, "environment_name"), "environment_name", f"is {said}", right)
 
 
-def missing(loaded: Loaded, host: str, role: specs.Role, use: wiring.Use) -> Iterator[Problem]:
+def missing(loaded: Loaded, role: specs.Role, use: wiring.Use) -> Iterator[Problem]:
     """Return what a role's `main` needs and neither environment nor playbook gives; acts get theirs when they run."""
-    if use.entry != "main":
-        return
     place = relative(Place(loaded.environment.variables / f"{role.name}.yml"), loaded.environment)
-    for name in role.required("main"):
-        if name not in loaded.hosts[host] and name not in use.given:
-            yield Problem(
-                place, name, f"is missing, and role {role.name} needs it on {host}", wanted(role.options[name])
-            )
+    for name in role.required("main") if use.entry == "main" else ():
+        without = [
+            host for host in loaded.members(use.hosts) if name not in loaded.hosts[host] and name not in use.given
+        ]
+        if without:
+            wrong = f"is missing, and role {role.name} needs it on {', '.join(without)}"
+            yield Problem(place, name, wrong, wanted(role.options[name]))
 
 
 def wrong_values(loaded: Loaded, host: str, role: specs.Role) -> Iterator[Problem]:
@@ -240,7 +240,7 @@ def unknown_names(loaded: Loaded, host: str, roles: dict[str, specs.Role]) -> It
 
 def playbook_words() -> set[str]:
     """Return every word of the collection's playbooks: what wiring itself reads is no mistake."""
-    text = " ".join(path.read_text() for path in (paths.collection_root() / "playbooks").glob("*.yml"))
+    text = " ".join(path.read_text() for path in (paths.collection_root() / "playbooks").rglob("*.yml"))
     return set(re.findall(r"[a-z][a-z0-9_]+", text))
 
 

@@ -34,13 +34,14 @@ def uses(collection: Path) -> list[Use]:
 def read(path: Path) -> list[Use]:
     """Return every use of a role in one playbook."""
     plays = yaml.safe_load(path.read_text()) or []
-    return [use for play in plays if "hosts" in play for use in in_play(play, path.stem)]
+    return [use for play in plays if "hosts" in play for use in in_play(play, path)]
 
 
-def in_play(play: Map, playbook: str) -> Iterator[Use]:
+def in_play(play: Map, path: Path) -> Iterator[Use]:
     """Go through a play's roles and tasks."""
+    playbook = path.stem
     hosts = play["hosts"] if isinstance(play["hosts"], str) else ":".join(play["hosts"])
-    given = frozenset(play.get("vars") or {})
+    given = frozenset(play.get("vars") or {}) | from_files(play.get("vars_files") or [], path.parent)
     for entry in play.get("roles") or []:
         role = {"role": entry} if isinstance(entry, str) else entry
         name = role.get("role") or role.get("name") or ""
@@ -50,6 +51,16 @@ def in_play(play: Map, playbook: str) -> Iterator[Use]:
             call = next((task[word] for word in task if word.split(".")[-1] in ("import_role", "include_role")), None)
             if isinstance(call, dict):
                 yield Use(playbook, hosts, short(call["name"]), entry_name(call), above)
+
+
+def from_files(names: list[Any], directory: Path) -> frozenset[str]:
+    """Return the variables of a play's `vars_files`; a name that depends on the run says nothing here."""
+    given: set[str] = set()
+    for name in names:
+        path = directory / str(name)
+        if path.is_file():
+            given |= set(yaml.safe_load(path.read_text()) or {})
+    return frozenset(given)
 
 
 def walk(tasks: list[Map], given: frozenset[str]) -> Iterator[tuple[Map, frozenset[str]]]:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import ferryman.tasks
-from ferryman import environments, places
+from ferryman import environments, places, variables
 
 ROOT = Path(__file__).parents[2]
 TOOL = Path(sys.executable).parent
@@ -110,6 +110,12 @@ def test_an_environment_is_well_formed_and_says_its_name(name: str) -> None:
         if not path.read_text().startswith("$")
     ]
     assert [values["environment_name"] for values in said if values and "environment_name" in values] == [name]
+
+
+def test_the_example_environment_is_usable() -> None:
+    """Of `prod` alone: `local` has secrets of its own, which are this machine's."""
+    loaded = variables.load(environments.resolve("prod", project=ROOT))
+    assert not [str(problem) for problem in variables.validate(loaded)]
 
 
 def test_ansible_reads_shared_values_and_an_environments_own_win(tmp_path: Path) -> None:

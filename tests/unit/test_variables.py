@@ -1,5 +1,7 @@
 """What an environment's files are told about themselves, on small projects made for each test."""
 
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -132,6 +134,15 @@ def test_a_value_that_the_playbook_gives_is_not_missing(project: Project) -> Non
     assert project.problems() == []
 
 
+def test_what_several_hosts_miss_is_one_problem(project: Project) -> None:
+    project.write(
+        "inventories/prod/hosts.yml",
+        "all: {children: {app: {hosts: {one: {}, two: {backup_path: /srv}, three: {}}}}}\n",
+    )
+    (told,) = project.problems()
+    assert "needs it on one, three;" in told
+
+
 def test_a_role_that_meets_no_host_here_asks_for_nothing(project: Project) -> None:
     project.playbook("backup", "")
     assert project.problems() == []
@@ -175,6 +186,19 @@ def test_an_encrypted_file_without_its_key_is_named(project: Project) -> None:
     project.values("$ANSIBLE_VAULT;1.1;AES256\n3031\n", "vault.yml")
     with pytest.raises(Stop, match="vault"):
         variables.load(project.environment)
+
+
+def test_secrets_are_read_with_their_vaults_script(project: Project) -> None:
+    script = project.write("password-client", "#!/bin/sh\necho correct-horse\n")
+    script.chmod(0o700)
+    project.values("vault_backup_key: 7\n", "vault.yml")
+    project.values("backup_path: /srv\nbackup_key: '{{ vault_backup_key }}'\n")
+    vault = project.environment.variables / "vault.yml"
+    tool = Path(sys.executable).with_name("ansible-vault")
+    words = [str(tool), "encrypt", "--vault-id", f"prod@{script}", "--encrypt-vault-id", "prod", str(vault)]
+    subprocess.run(words, check=True, capture_output=True)
+    loaded = variables.require_valid(project.environment, vault_ids=[f"prod@{script}"])
+    assert loaded.value("one", "backup_key") == 7
 
 
 def test_a_hosts_own_value_is_found_in_the_inventory(project: Project) -> None:

@@ -51,3 +51,12 @@ def test_roles_of_tasks_in_blocks(tmp_path: Path) -> None:
         Use("nginx_main", "app:!db", "release", "return", frozenset("ab")),
         Use("nginx_main", "app:!db", "nginx", "main", frozenset()),
     ]
+
+
+def test_files_of_variables_are_given_too(tmp_path: Path) -> None:
+    (tmp_path / "vars").mkdir()
+    (tmp_path / "vars" / "nginx.yml").write_text("a: 1\nb: 2\n")
+    (use,) = uses(
+        tmp_path, "- {hosts: entry, vars_files: [vars/nginx.yml, '{{ other }}.yml'], roles: [ferryman.ops.nginx]}"
+    )
+    assert use.given == {"a", "b"}
