@@ -1,0 +1,76 @@
+"""Build the artifact of the commit, once, and plan the release. Runs on the driver."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact, git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, run_id
+
+
+class ActionModule(ReleaseAction):
+    """ferryman.ops.release_build"""
+
+    _requires_connection = False
+
+    def work(self) -> dict[str, Any]:
+        """Build, give the release its id, and say what it takes: slot, migration, who and what before."""
+        source, apps = self.recall("source"), self.groups["app"]
+        looks = {host: self.look_of(host) for host in apps}
+        tools = {host: {key: look["tools"][key] for key in ("python", "platform")} for host, look in looks.items()}
+        if len({tuple(sorted(each.items())) for each in tools.values()}) > 1:
+            raise AnsibleError(f"the app hosts differ, one artifact does not fit them all: {tools}")
+        commit = git.Commit(**{key: source[key] for key in ("path", "ref", "subject", "committed_at", "dirty")}, repository=Path(source["repository"]), id=source["commit"])
+        built = artifact.build(commit, source["description"], tools=tools[apps[0]], cache=self.work_dir, version=str(self.value("version", "")))
+        keep = self.work_dir / "files" / f"{built.manifest['digest']}.txt"
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        keep.write_text(built.list_of_files, encoding="utf-8")
+        plan = self._plan(built, source, looks[apps[0]])
+        self.remember("plan", plan)
+        short = {key: plan[key] for key in ("release", "previous", "slot", "migrate")}
+        return {**short, "digest": built.manifest["digest"], "bytes": built.manifest["bytes"], "ferryman": {"plan": short}}
+
+    def _plan(self, built: artifact.Artifact, source: dict[str, Any], look: dict[str, Any]) -> dict[str, Any]:
+        manifest = {**built.manifest, "description": source["description"]}
+        at = time.time()
+        release = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at))}-{source['commit'][:7]}"
+        taken = {each["id"] for each in look["releases"]}
+        while release in taken:  # the same commit twice in one second
+            at += 1
+            release = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at))}-{source['commit'][:7]}"
+        record = {
+            "format": 1,
+            "id": release,
+            "app": self.app,
+            "environment": self.environment,
+            "commit": source["commit"],
+            "ref": source["ref"],
+            "digest": manifest["digest"],
+            "configuration": source["configuration"],
+            "environment_key": manifest["runtime"]["environment"],
+            "manifest": manifest,
+            "processes": source["description"]["processes"],
+            "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
+            "run": run_id(),
+        }
+        live = self.look_of(self.arbiter).get("shift", {}).get("release_stable", "")
+        migrations = source["description"].get("migrations") or {}
+        known = look["base"].get("migrations", "") if look["base"] else None
+        line = {"event": "deploy", "release": release, "previous": live, "slot": self.slot(), "who": self.who, "hosts": self.groups["app"]}
+        line.update({key: record[key] for key in ("commit", "ref", "digest", "configuration")})
+        return {
+            "event": "deploy",
+            "release": release,
+            "previous": live,
+            "slot": self.slot(),
+            "migrate": bool(migrations.get("command")) and (known is None or not manifest["migrations"] or known != manifest["migrations"]),
+            "record": record,
+            "artifact": str(built.directory),
+            "description": source["description"],
+            "line": line,
+            "began": at,
+        }

@@ -1,0 +1,72 @@
+"""Look at a host: what it serves, whether it is as it should be, and, on request, take the lock. Changes nothing that serves."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, run_id
+
+LEASE_S = 30.0  # from this look to the next step; a build that takes longer takes the lock up again
+
+
+class ActionModule(ReleaseAction):
+    """ferryman.ops.release_look"""
+
+    def work(self) -> dict[str, Any]:
+        """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
+        purpose, source = str(self._task.args.get("purpose", "")), self.recall("source")
+        more: dict[str, Any] = {"have": [path.stem for path in (self.work_dir / "files").glob("*.txt")]}
+        if source:
+            more["wanted"] = {key: source[key] for key in ("commit", "configuration", "dirty")}
+            more["secrets"] = self.secrets
+        if purpose:
+            more["lock"] = {"owner": self.who, "purpose": purpose, "lease_s": LEASE_S}
+        answer = self.ask("look", **more)
+        seen = answer["seen"]
+        self._keep(seen.get("base", {}))
+        self.remember(f"look-{self.host}", {**seen, "token": answer["token"] or seen["token"]})
+        if "ledger" in seen:
+            self._keep_head(seen["ledger"])
+        short = self._short(seen)
+        return {"stale": answer.get("stale", ""), "seen": short, "ferryman": short}
+
+    def _keep(self, base: dict[str, Any]) -> None:
+        """Keep the list of files of what is live, so that the next deploy need not be told it again."""
+        text = base.pop("files", "")
+        if text:
+            place = self.work_dir / "files" / f"{base['digest']}.txt"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(zlib.decompress(base64.b64decode(text)))
+
+    def _keep_head(self, book: dict[str, Any]) -> None:
+        """Compare the ledger with the head that this driver saw last: a chain on one host proves nothing against root there."""
+        place = self.work_dir / "heads" / f"{self.environment}-{self.app}"
+        known = place.read_text(encoding="ascii").strip() if place.exists() else ""
+        if known and known not in {line["hash"] for line in book["lines"]}:
+            book["wrong"] = book["wrong"] or "it does not hold what this driver saw last"
+        elif book["head"]:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(book["head"], encoding="ascii")
+
+    def _short(self, seen: dict[str, Any]) -> dict[str, Any]:
+        """Return a reading for people and for --json: no lists of files, the ledger as a story."""
+        short = {key: value for key, value in seen.items() if key not in ("base", "ledger", "tools")}
+        if "ledger" in seen:
+            told = ledger.story(seen["ledger"]["lines"])
+            short["ledger"] = {key: seen["ledger"][key] for key in ("head", "wrong", "torn")}
+            short["history"] = [
+                {"release": r.id, "good": r.good, "withdrawn": r.withdrawn, "status": r.status, **{k: r.line.get(k) for k in ("at", "who", "commit", "ref", "reason")}}
+                for r in told.releases.values()
+            ]
+            short["would_roll_back_to"] = self._target(seen)
+        url = f"https://{self.entry['domain']}" + (f":{self.value('public_port')}" if int(self.value("public_port", 443)) != 443 else "")
+        return {"environment": self.environment, "app": self.app, "run": run_id(), "url": url, "ca": str(self.value("ca", "") or ""), **short}
+
+    def _target(self, seen: dict[str, Any]) -> str:
+        try:
+            return ledger.rollback_target(seen["ledger"]["lines"], present=[r["id"] for r in seen.get("releases", [])], accept_schema=True).id
+        except ledger.Refused:
+            return ""

@@ -1,0 +1,32 @@
+"""Bring a host to where releases can be staged on it, in one session."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+
+
+class ActionModule(ReleaseAction):
+    """ferryman.ops.release_provision"""
+
+    def work(self) -> dict[str, Any]:
+        """Make account, directories, ports and guard; return the ports that this host gave out."""
+        packed = base64.b64encode(pack.packed()).decode()
+        # In check mode the marker may still be missing: the host role would write it in the same run.
+        answer = self.ask("provision", processes=list(self._task.args["processes"]), packed=packed, skip_marker=bool(self._task.check_mode))
+        return self.outcome(answer, ports=answer.get("ports", {}), slots=self._slots(answer.get("ports", {})))
+
+    def _slots(self, ports: dict[str, Any]) -> dict[str, list[str]]:
+        """Return where each slot of the web process answers, as the entry reaches it."""
+        told = self.recall("source")["description"]["processes"]
+        alone = self.groups["entry"] == [self.host]
+        address = "127.0.0.1" if alone else str(self._templar.template(self.vars.get("ansible_host", self.host)))
+        found: dict[str, list[str]] = {"blue": [], "green": []}
+        for name, slots in ports.items():
+            if told.get(name, {}).get("kind") == "web":
+                for slot in found:
+                    found[slot] += [f"{address}:{port}" for port in slots[slot][: int(told[name]["instances"])]]
+        return found

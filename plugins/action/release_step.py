@@ -1,0 +1,122 @@
+"""Do steps of a deploy or a rollback on a host, in one session."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
+
+LEASE_S = 30.0  # renewed on the arbiter while its steps run
+WHERE = {"stage": "app", "migrate": "app", "start": "app", "switch": "entry", "workers": "app", "commit": "arbiter", "snapshot": "db", "unlock": "arbiter", "maintenance": "entry"}
+"""The kind of host that a step concerns; `settle` and `return` concern all."""
+
+
+class ActionModule(ReleaseAction):
+    """ferryman.ops.release_step"""
+
+    def work(self) -> dict[str, Any]:
+        """Do those of `steps` that concern this host."""
+        wanted = [name for name in self._task.args["steps"] if WHERE.get(name, "") in ("", *self.roles)]
+        if not wanted:
+            return {"skipped_here": True}
+        plan = self.recall("plan")
+        more, body = self._request(plan, wanted)
+        answer = self._asked(more, body, plan, wanted)
+        self._note(plan, answer)
+        result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
+        result["ferryman"] = self._report(plan, answer, wanted)
+        return result
+
+    def _request(self, plan: dict[str, Any], wanted: list[str]) -> tuple[dict[str, Any], bytes]:
+        more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}
+        more.update({key: plan[key] for key in ("release", "slot", "line", "description") if key in plan})
+        more["database"] = str(dict(self.value("database", {}) or {}).get("name", ""))
+        more["reason"] = str(self._task.args.get("reason", ""))[:500]
+        more["maintenance"] = bool(self._task.args.get("maintenance", False))
+        if "settle" in wanted and self.host != self.arbiter:
+            more["ledger"] = self.look_of(self.arbiter)["ledger"]["lines"] + [{**plan["line"], "status": "live"}]
+        if more.get("line"):
+            more["line"] = {**more["line"], **self.recall("facts"), "duration_s": round(time.time() - plan["began"], 3)}
+        if "description" not in more and plan:
+            more["description"] = self._described(plan)
+        body = b""
+        if "stage" in wanted:
+            more["secrets"] = self.secrets
+            more["stage"], body = self._stage(plan)
+        if "start" in wanted:
+            more["fresh"] = plan.get("event") == "deploy"
+        return more, body
+
+    def _asked(self, more: dict[str, Any], body: bytes, plan: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
+        answer = self.ask("steps", body, **more)
+        if answer.get("missing"):
+            # Something that the live release had is gone or was edited after we looked: send it too, once.
+            more["stage"], body = self._stage(plan, extra=answer["missing"])
+            answer = self.ask("steps", body, **more)
+        if answer.get("missing"):
+            raise Stopped(self.host, {"reason": f"still missing: {answer['missing'][:5]}", "step": "stage", "evidence": [], "hint": "build again"})
+        return answer
+
+    def _described(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """A rollback's description is on the host, in the release itself; the switch needs only what it looks at."""
+        look = self.look_of(self.host)
+        return dict(next((r["checks"] for r in look.get("releases", []) if r["id"] == plan["release"] and r.get("checks")), {"processes": {}, "health": {}}))
+
+    def _note(self, plan: dict[str, Any], answer: dict[str, Any]) -> None:
+        """Keep what the ledger's line will need."""
+        facts = {key: answer[key] for key in ("restore_point", "schema_before", "schema_after") if key in answer}
+        if facts:
+            self.remember("facts", {**self.recall("facts"), **facts})
+
+    def _report(self, plan: dict[str, Any], answer: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
+        report: dict[str, Any] = {key: answer[key] for key in ("gate", "drained_s", "gate_s", "share", "pruned", "moved", "broken", "committed", "restore_point", "maintenance") if key in answer}
+        report["steps"] = [{"host": self.host, **step} for step in answer["steps"]]
+        if "settle" in wanted and self.host == self.arbiter:
+            report.update(release=plan["release"], previous=plan["previous"], status="live", event=plan["event"])
+        return report
+
+    # What travels
+
+    def _stage(self, plan: dict[str, Any], extra: Iterable[str] = ()) -> tuple[dict[str, Any], bytes]:
+        look, record = self.look_of(self.host), plan["record"]
+        place = Path(plan["artifact"])
+        text = (place / "files.txt").read_text(encoding="utf-8")
+        base = look.get("base") or {}
+        known = self.work_dir / "files" / f"{base.get('digest', '')}.txt"
+        have = files.load(known.read_text(encoding="utf-8")) if base and known.exists() else {}
+        edited = {*look.get("edited", []), *extra}
+        send = {path for path, entry in files.load(text).items() if not entry.link and (have.get(path) != entry or path in edited)}
+        key = record["environment_key"]
+        wheels = sorted((self.work_dir / "wheels" / key).glob("*.whl")) if key and key not in look["environments"] else []
+        body = _packed(place / "app.tar", send, wheels, key)
+        site = Site(self.site)
+        launchers = render.launchers(site, plan["description"], environment=self.environment, release=plan["release"])
+        return {
+            "release": plan["release"],
+            "record": record,
+            "files": text,
+            "base": base.get("id", ""),
+            "sent_bytes": len(body),
+            "launchers": launchers,
+            "shared": plan["description"]["shared"],
+        }, body
+
+
+def _packed(source: Path, paths: set[str], wheels: list[Path], key: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as target:
+        if paths:
+            with tarfile.open(source, "r:") as archive:
+                for member in archive:
+                    if member.name.removeprefix("app/") in paths:
+                        target.addfile(member, archive.extractfile(member))
+        for wheel in wheels:
+            target.add(wheel, f"wheels/{key}/{wheel.name}")
+    return buffer.getvalue()

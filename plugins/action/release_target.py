@@ -1,0 +1,35 @@
+"""Decide what a rollback goes back to. Runs on the driver; needs neither git nor a build nor a registry."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
+
+
+class ActionModule(ReleaseAction):
+    """ferryman.ops.release_target"""
+
+    _requires_connection = False
+
+    def work(self) -> dict[str, Any]:
+        """Pick the release from the ledger and what is on the hosts, and plan the way there."""
+        arbiter = self.look_of(self.arbiter)
+        lines = arbiter["ledger"]["lines"]
+        present = set.intersection(*({each["id"] for each in self.look_of(host)["releases"]} for host in self.groups["app"]))
+        try:
+            target = ledger.rollback_target(
+                lines, to=str(self.value("to", "") or ""), present=present, accept_schema=bool(self.value("accept_schema", False))
+            )
+        except ledger.Refused as refused:
+            raise Stopped(self.host, {"reason": str(refused), "hint": refused.hint, "refused": True, "evidence": []}) from None
+        told = ledger.story(lines)
+        line = {"event": "rollback", "release": target.id, "previous": told.live, "slot": self.slot(), "who": self.who, "hosts": self.groups["app"]}
+        line.update({key: target.line.get(key) for key in ("commit", "ref", "digest", "configuration")})
+        line.update(schema_before=told.schema, schema_after=told.schema)
+        plan = {"event": "rollback", "release": target.id, "previous": told.live, "slot": self.slot(), "migrate": False, "line": line, "began": time.time()}
+        self.remember("plan", plan)
+        short = {key: plan[key] for key in ("release", "previous", "slot")}
+        return {**short, "ferryman": {"plan": short}}

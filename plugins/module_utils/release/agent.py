@@ -1,0 +1,122 @@
+"""What is sent to a host: reads one request, does its steps in order, and answers with one line of JSON.
+
+The request comes on standard input, behind the code: eight bytes of length, the request as JSON, then the files of the artifact as a tar.
+Nothing of it is in an argument, in the environment, or on the host's disk.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import IO, Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, guard, look, provision, steps
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+
+ANSWER = "ferryman-answer "
+"""What the line of the answer begins with, so that a login banner is not taken for it."""
+
+
+def serve(stream: IO[bytes]) -> dict[str, Any]:
+    """Do what the request in `stream` says and return the answer; every failure is an answer too."""
+    request = json.loads(stream.read(struct.unpack("!Q", stream.read(8))[0]))
+    host = Host(Site(request["site"]), run=request.get("run", ""), token=int(request.get("token", 0)), check=bool(request.get("check")))
+    answer: dict[str, Any] = {"ok": True, "steps": []}
+    try:
+        if not request.get("skip_marker"):
+            look.marker(request["environment"])
+        _work(host, request, stream, answer)
+    except Failed as failed:
+        answer.update(ok=False, reason=str(failed), evidence=failed.evidence, hint=failed.hint, refused=failed.refused)
+    except Exception as error:  # whatever it is, the driver must hear of it and go back
+        answer.update(ok=False, reason=f"{type(error).__name__}: {error}", evidence=traceback.format_exc().splitlines()[-6:], hint="", refused=False)
+    answer.update(changes=host.changes, diffs=host.diffs, token=host.token)
+    return answer
+
+
+def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[str, Any]) -> None:
+    act = request["act"]
+    if act == "look":
+        answer["seen"] = _look(host, request, answer)
+    elif act == "health":
+        answer["health"] = look.health(host, request)
+    elif act == "provision":
+        answer.update(provision.provision(host, request))
+    else:
+        _steps(host, request, stream, answer)
+
+
+def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    seen = look.look(host, request)
+    if request.get("wanted"):
+        answer["stale"] = look.is_current(host, request, seen)
+    if request.get("lock") and "arbiter" in request["roles"] and answer.get("stale", "asked for"):
+        _tidy(host, request["lock"])
+        seen = look.look(host, request)
+    return seen
+
+
+def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
+    """Take the lock and end what an earlier driver left behind; nothing of his can move any more."""
+    arbiter.take(host, owner=lock["owner"], purpose=lock["purpose"], lease_s=lock["lease_s"])
+    if host.check:
+        return
+    mine = (host.run_id, host.token)
+    if host.site.pending.exists():
+        guard.resolve(host, reason="its driver is gone")
+        host.run_id, host.token = mine
+    arbiter.close_unfinished(host)
+    host.admit()
+
+
+def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[str, Any]) -> None:
+    held = "arbiter" in request["roles"] and request["steps"] != ["return"] and not steps.UNLOCKED.issuperset(request["steps"])
+    if not steps.UNLOCKED.issuperset(request["steps"]):
+        host.admit()
+    with _lease(host, float(request["lease_s"])) if held else nullcontext():
+        for name in request["steps"]:
+            began = time.monotonic()
+            answer["step"] = name
+            answer.update(steps.STEPS[name](host, request, stream))
+            answer["steps"].append({"step": name, "seconds": round(time.monotonic() - began, 3)})
+            if answer.get("missing"):
+                break
+
+
+@contextmanager
+def _lease(host: Host, lease_s: float) -> Iterator[None]:
+    """Renew the lock now, and again and again while the steps run: it outlives a driver that died by one lease, not by a step's budget."""
+    arbiter.renew(host, lease_s=lease_s)
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(lease_s / 3):
+            arbiter.renew(host, lease_s=lease_s, while_held=True)
+
+    beat = threading.Thread(target=renew, daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beat.join()
+
+
+def main(words: list[str]) -> None:
+    """Run on a host: without words for a request on standard input, else `guard [--boot]` or `cool SITE SLOT RELEASE`."""
+    if words[:1] == ["guard"]:
+        if "--boot" in words:
+            guard.boot()
+        else:
+            guard.watch()
+    elif words[:1] == ["cool"]:
+        steps.cool(Host(Site(words[1])), words[2], words[3])
+    else:
+        print(ANSWER + json.dumps(serve(sys.stdin.buffer)), flush=True)

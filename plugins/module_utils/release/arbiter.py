@@ -1,0 +1,125 @@
+"""Lock and ledger as the arbiter keeps them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, ledger, lock
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now, read_json, utc
+
+
+@contextmanager
+def _alone(host: Host) -> Iterator[None]:
+    host.site.arbiter.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (host.site.arbiter / "lock.flock").open("w", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _keep(path: Path, value: Mapping[str, Any]) -> None:
+    """Write the lock; not through the host's list of changes, since a lease changes nothing that serves."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(json.dumps(value, sort_keys=True) + "\n", encoding="utf-8")
+    fresh.rename(path)
+
+
+def _until(lease_s: float) -> str:
+    return utc(time.time() + lease_s)
+
+
+def take(host: Host, *, owner: str, purpose: str, lease_s: float) -> int:
+    """Take the lock for this run and return its token. Failed (refused) names the holder."""
+    path = host.site.arbiter / "lock.json"
+    if host.check:
+        held = read_json(path)
+        if lock.alive(held, now()):
+            raise Failed(str(lock.Held(held)), refused=True)
+        return int(held.get("token", 0)) + 1
+    with _alone(host):
+        seen = int(read_json(host.site.state / "token.json").get("token", 0))
+        try:
+            mine = lock.take(
+                read_json(path), now(), run=host.run_id, owner=owner, purpose=purpose, lease_s=lease_s, until=_until(lease_s), seen=seen
+            )
+        except lock.Held as held_by:
+            raise Failed(
+                str(held_by), hint="wait until then, or `unlock` if its owner is gone and you know that nothing of it runs", refused=True
+            ) from None
+        _keep(path, mine)
+    host.token = int(mine["token"])
+    return host.token
+
+
+def renew(host: Host, *, lease_s: float, while_held: bool = False) -> None:
+    """Count this run's lease anew. Failed (refused) where somebody came in between; `while_held` then leaves it at that."""
+    if host.check:
+        return
+    path = host.site.arbiter / "lock.json"
+    with _alone(host):
+        try:
+            mine = lock.renew(read_json(path), now(), run=host.run_id, token=host.token, lease_s=lease_s, until=_until(lease_s))
+        except lock.Lost as lost:
+            if while_held:
+                return  # freed by the step itself, or taken: every act carries the token and finds out
+            raise Failed(str(lost), hint="status says who", refused=True) from None
+        _keep(path, mine)
+
+
+def free(host: Host) -> None:
+    """Let go of the lock, if it is this run's."""
+    if host.check:
+        return
+    path = host.site.arbiter / "lock.json"
+    with _alone(host):
+        _keep(path, lock.free(read_json(path), run=host.run_id))
+
+
+def unlock(host: Host, *, who: str, seen: int = 0) -> dict[str, Any]:
+    """Free the lock by force and say in the ledger whose it was; return the lock that was broken."""
+    path = host.site.arbiter / "lock.json"
+    held = read_json(path)
+    if not held.get("held"):
+        return {}
+    if host.check:
+        return held
+    with _alone(host):
+        _keep(path, lock.break_(held, now(), seen=max(seen, int(read_json(host.site.state / "token.json").get("token", 0)))))
+    record(host, event="unlock", who=who, reason=f"broke the lock of {held.get('owner')} ({held.get('purpose')})")
+    return held
+
+
+def record(host: Host, **line: Any) -> dict[str, Any]:
+    """Append a line to the ledger; refuses to go on behind a chain that is broken."""
+    if host.check:
+        return {}
+    path = host.site.arbiter / "ledger.jsonl"
+    wrong = chain.read(path).wrong
+    if wrong:
+        raise Failed(f"{path}: {wrong}: somebody changed the ledger", hint="compare with the driver's copy of its head; move the file aside to begin a new one")
+    return chain.append(path, {"at": utc(), "run": host.run_id, "token": host.token, **line})
+
+
+def lines(host: Host) -> list[dict[str, Any]]:
+    """Return the ledger's lines."""
+    return chain.read(host.site.arbiter / "ledger.jsonl").lines
+
+
+def committed(host: Host, run: str) -> bool:
+    """Return whether the commit record of `run` is in the ledger."""
+    return any(line.get("run") == run and line.get("status") == "live" for line in lines(host))
+
+
+def close_unfinished(host: Host) -> str:
+    """Write the end of a run whose driver died before the switch; return its release, or nothing."""
+    unfinished = ledger.story(lines(host)).unfinished
+    if not unfinished or unfinished.get("run") == host.run_id:
+        return ""
+    name = str(unfinished["release"])
+    record(host, event=unfinished.get("event", "deploy"), release=name, status="abandoned", reason=f"its driver ({unfinished.get('who')}) ended before it did")
+    return name

@@ -1,0 +1,107 @@
+"""Append-only files of JSON lines in which every line carries the hash of the one before: journal and ledger.
+
+A chain shows that a line was changed, removed or put in between; it proves nothing against whoever can rewrite the whole
+file, so the head of a ledger is kept by the driver too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Line = dict[str, Any]
+
+
+@dataclass
+class Chain:
+    """What a file of chained lines says: its `lines`, a `torn` last line (power loss), and what is `wrong` with it."""
+
+    lines: list[Line] = field(default_factory=list)
+    torn: str = ""
+    wrong: str = ""
+
+    @property
+    def head(self) -> str:
+        """The hash of the last line; empty for an empty chain."""
+        return str(self.lines[-1]["hash"]) if self.lines else ""
+
+
+def digest(line: Line) -> str:
+    """Return the SHA-256 over the canonical JSON of `line` without its own hash."""
+    body = {key: value for key, value in line.items() if key != "hash"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def following(chain: Chain, body: Line) -> Line:
+    """Return the line that follows in `chain` and says `body`."""
+    line = {"format": 1, **body, "seq": len(chain.lines) + 1, "prev": chain.head}
+    return {**line, "hash": digest(line)}
+
+
+def parse(text: str) -> Chain:
+    """Return the chain that `text` holds; never raises, since a damaged chain is an answer too."""
+    chain = Chain()
+    for number, raw in enumerate(text.split("\n"), start=1):
+        if not raw:
+            continue
+        last = text.endswith(raw)
+        try:
+            line = json.loads(raw)
+            problem = "" if isinstance(line, dict) else "is not an object"
+        except ValueError:
+            line, problem = {}, "is not JSON"
+        if problem and last:
+            chain.torn = raw
+            break
+        if not problem:
+            problem = _problem(chain, line)
+        if problem:
+            chain.wrong = chain.wrong or f"line {number} {problem}"
+        if line:
+            chain.lines.append(line)
+    return chain
+
+
+def _problem(chain: Chain, line: Line) -> str:
+    if line.get("format", 0) > 1:
+        return "was written by a newer Ferryman (format above 1)"
+    if line.get("hash") != digest(line):
+        return "does not match its own hash"
+    if line.get("prev") != chain.head:
+        return "does not follow the line before it"
+    if line.get("seq") != len(chain.lines) + 1:
+        return f"has sequence number {line.get('seq')}, not {len(chain.lines) + 1}"
+    return ""
+
+
+def read(path: Path) -> Chain:
+    """Return the chain in `path`; an empty one where there is no file."""
+    try:
+        return parse(path.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return Chain()
+
+
+def append(path: Path, body: Line) -> Line:
+    """Append what `body` says with one write and fsync, and return the line; a torn last line is set aside first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chain = read(path)
+    if chain.torn:
+        aside = path.with_name(f"{path.name}.torn-{len(chain.lines) + 1}")
+        aside.write_text(chain.torn + "\n", encoding="utf-8")
+        whole = "".join(json.dumps(line) + "\n" for line in chain.lines)
+        fresh = path.with_name(f".{path.name}.new")
+        fresh.write_text(whole, encoding="utf-8")
+        fresh.rename(path)
+    line = following(chain, body)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, (json.dumps(line) + "\n").encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return line

@@ -1,0 +1,97 @@
+"""The database around a release: a dump before its migration, the migration itself, and the schema's revision before and after."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import render
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
+
+RUNTIME_UNITS = Path("/run/systemd/system")
+
+
+def snapshot(host: Host, *, database: str) -> str:
+    """Dump a database of this host and return the path of the dump, which `pg_restore` has read to its end."""
+    place = host.site.dumps
+    path = place / f"{host.run_id}.dump"
+    if host.check:
+        host.changes.append(str(path))
+        return str(path)
+    if path.exists():
+        return str(path)
+    host.directory(place, mode=0o700, owner="postgres")
+    size = int(_psql(host, f"select pg_database_size('{database}')") or 0)
+    free = shutil.disk_usage(place).free
+    if free < size * 2:
+        raise Failed(f"{place} has {free // 2**20} MiB free, a dump of {database} may need {size * 2 // 2**20}", hint="free some", refused=True)
+    host.journal("snapshot", "started", database=database)
+    fresh = place / f".{path.name}.new"
+    host.command("runuser", "-u", "postgres", "--", "pg_dump", "--format=custom", f"--file={fresh}", database, timeout=3600)
+    host.command("runuser", "-u", "postgres", "--", "pg_restore", "--list", str(fresh), timeout=600)
+    fresh.rename(path)
+    host.changes.append(str(path))
+    host.journal("snapshot", "done", database=database, path=str(path), bytes=path.stat().st_size)
+    return str(path)
+
+
+def _psql(host: Host, query: str) -> str:
+    return host.command("runuser", "-u", "postgres", "--", "psql", "--no-psqlrc", "-AtXc", query).strip()
+
+
+def revision(host: Host, release: str) -> str:
+    """Return the schema's revision as the release's own command tells it; empty for none."""
+    lines = _once(host, "revision", release, timeout_s=30).strip().splitlines()
+    words = lines[-1].split() if lines else []
+    return words[0] if words else ""
+
+
+def migrate(host: Host, release: str) -> dict[str, str]:
+    """Run the release's migrations once, within their time, and return the schema's revision before and after.
+
+    The command is a unit of systemd's: it survives the driver, and a second call waits for the first instead of starting another.
+    """
+    record = read_json(host.site.release(release) / "release.json")
+    migrations: Mapping[str, Any] = record["manifest"]["description"].get("migrations") or {}
+    if host.check:
+        host.changes.append("migrations run")
+        return {"schema_before": "", "schema_after": ""}
+    before = revision(host, release) if migrations.get("revision") else ""
+    host.journal("migrate", "started", release=release, schema_before=before)
+    try:
+        _once(host, "migrate", release, timeout_s=int(migrations.get("timeout_s") or 30))
+    except Failed as failed:
+        after = revision(host, release) if migrations.get("revision") else ""
+        host.journal("migrate", "failed", release=release, schema_after=after)
+        known = "left as it was" if after == before else f"now at {after or 'none'}, it was at {before or 'none'}"
+        raise Failed(f"the migration failed: {failed}; the schema is {known}", evidence=failed.evidence, hint=failed.hint) from None
+    after = revision(host, release) if migrations.get("revision") else ""
+    host.journal("migrate", "done", release=release, schema_before=before, schema_after=after)
+    host.changes.append(f"schema {before or 'none'} -> {after or 'none'}")
+    return {"schema_before": before, "schema_after": after}
+
+
+def _once(host: Host, name: str, release: str, *, timeout_s: int) -> str:
+    """Run a launcher of the release as a transient unit of its own and return what it wrote."""
+    record = read_json(host.site.release(release) / "release.json")
+    unit = f"{host.site.name}-{name}-{host.run_id.lower()}.service"
+    output = host.site.state / "runs" / f"{host.run_id}-{name}.out"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    secrets = render.all_secrets(record["manifest"]["description"])
+    text = render.transient(host.site, name, {"timeout_s": timeout_s}, release=release, secrets=secrets)
+    path = RUNTIME_UNITS / unit
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.replace("[Service]\n", f"[Service]\nStandardOutput=truncate:{output}\n", 1), encoding="utf-8")
+    try:
+        host.systemctl("daemon-reload")
+        host.systemctl("start", unit, timeout=timeout_s + 30)
+        return output.read_text(encoding="utf-8", errors="replace")
+    except Failed:
+        result = host.systemctl("show", "-P", "Result", unit).strip()
+        said = output.read_text(encoding="utf-8", errors="replace").splitlines()[-5:] if output.exists() else []
+        reason = f"it took longer than {timeout_s} s" if result == "timeout" else f"`{name}` ended with {result}"
+        raise Failed(reason, evidence=[*said, *host.logs(unit)]) from None
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,179 @@
+"""The host as a step sees it: its time, its files, its commands, its journal.
+
+Every change goes through here, so that check mode, the diff and the list of changes are the same for all steps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import chain
+from ansible_collections.ferryman.ops.plugins.module_utils.release.lock import Now
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+
+
+class Failed(Exception):
+    """A step that did not work: what happened, `evidence` (log lines) and a `hint`. `refused` says that nothing was touched."""
+
+    def __init__(self, reason: str, *, evidence: Sequence[str] = (), hint: str = "", refused: bool = False) -> None:
+        super().__init__(reason)
+        self.evidence = list(evidence)
+        self.hint = hint
+        self.refused = refused
+
+
+def utc(seconds: float | None = None) -> str:
+    """Return a time of day (now, where none is given) as RFC 3339 in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def now() -> Now:
+    """Return this host's time; CLOCK_BOOTTIME is not moved by whoever sets the clock."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    # In a container the kernel's boot id outlives the "machine": when PID 1 started tells two boots apart there too.
+    started = Path("/proc/1/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
+    return Now(boottime=time.clock_gettime(time.CLOCK_BOOTTIME), boot=f"{boot}-{started}", utc=utc())
+
+
+class Host:
+    """One site on this host, during one run."""
+
+    def __init__(self, site: Site, *, run: str = "", token: int = 0, check: bool = False) -> None:
+        self.site = site
+        self.run_id = run
+        self.token = token
+        self.check = check
+        self.changes: list[str] = []
+        self.diffs: list[dict[str, str]] = []
+
+    # Files
+
+    def write(self, path: Path, text: str, *, mode: int = 0o644, secret: bool = False) -> bool:
+        """Make `path` hold `text`, in one rename; return whether that was a change. A `secret` shows in no diff."""
+        before: str | None = None
+        with suppress(FileNotFoundError):
+            before = path.read_text(encoding="utf-8")
+        if before == text and path.stat().st_mode & 0o7777 == mode:
+            return False
+        self.changes.append(str(path))
+        if not secret:
+            self.diffs.append({"before_header": str(path), "after_header": str(path), "before": before or "", "after": text})
+        if self.check:
+            return True
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.rename(path)
+        return True
+
+    def write_json(self, path: Path, value: Any, *, mode: int = 0o644) -> bool:
+        """Make `path` hold `value` as JSON; return whether that was a change."""
+        return self.write(path, json.dumps(value, sort_keys=True) + "\n", mode=mode)
+
+    def link(self, path: Path, target: str) -> bool:
+        """Make `path` a link to `target` by renaming a new link over it; return whether that was a change."""
+        if path.is_symlink() and os.readlink(path) == target:
+            return False
+        self.changes.append(f"{path} -> {target}")
+        if not self.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_name(f".{path.name}.new")
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(target)
+            fresh.rename(path)
+        return True
+
+    def directory(self, path: Path, *, mode: int = 0o755, owner: str = "") -> bool:
+        """Make `path` a directory with this mode and owner; return whether that was a change."""
+        changed = not path.is_dir() or path.stat().st_mode & 0o7777 != mode or (bool(owner) and path.owner() != owner)
+        if changed:
+            self.changes.append(f"{path}/")
+        if changed and not self.check:
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(mode)
+            if owner:
+                shutil.chown(path, owner, owner)
+        return changed
+
+    def remove(self, path: Path) -> bool:
+        """Remove a file, a link or a tree; return whether there was one."""
+        if not path.is_symlink() and not path.exists():
+            return False
+        self.changes.append(f"{path} removed")
+        if self.check:
+            return True
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        return True
+
+    # Commands
+
+    def command(self, *words: str, timeout: float = 60, env: dict[str, str] | None = None) -> str:
+        """Run a command and return its output; Failed carries its last lines. No secret may be among `words`."""
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, env=env, check=False)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{' '.join(words[:3])} did not end within {timeout:g} s") from None
+        except FileNotFoundError:
+            raise Failed(f"there is no {words[0]} on this host", hint="provision installs it") from None
+        if done.returncode:
+            lines = (done.stdout + done.stderr).strip().splitlines()
+            raise Failed(f"{' '.join(words[:4])} failed ({done.returncode})", evidence=lines[-20:])
+        return done.stdout
+
+    def systemctl(self, *words: str, timeout: float = 90) -> str:
+        """Run systemctl."""
+        return self.command("systemctl", *words, timeout=timeout)
+
+    def logs(self, unit: str, *, lines: int = 15) -> list[str]:
+        """Return the last log lines of a unit, as the application wrote them."""
+        with suppress(Failed):
+            out = self.command("journalctl", "--no-pager", "-o", "cat", "-n", str(lines), "-u", unit)
+            return [f"{unit}: {line}" for line in out.splitlines()]
+        return [f"{unit}: its log could not be read"]
+
+    # Journal and token
+
+    def journal(self, step: str, result: str, *, release: str = "", **detail: Any) -> None:
+        """Write down what this host did."""
+        if self.check:
+            return
+        body = {"at": utc(), "boot": now().boot, "run": self.run_id, "token": self.token, "step": step, "release": release, "result": result, "detail": detail}
+        chain.append(self.site.state / "journal.jsonl", body)
+
+    def admit(self) -> None:
+        """Refuse a token below the highest that this host has seen: its holder was replaced while it slept."""
+        path = self.site.state / "token.json"
+        seen = int(read_json(path).get("token", 0))
+        if self.token < seen:
+            raise Failed(f"this run's token {self.token} is older than {seen}: another run came in between", hint="status says who", refused=True)
+        if self.token > seen and not self.check:
+            self.write_json(path, {"format": 1, "token": self.token})
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in `path`; empty where there is no file. Failed where it cannot be understood."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise Failed(f"{path} is not JSON: {error}", hint="it was damaged or edited by hand; provision writes what is missing") from None
+    if not isinstance(value, dict) or value.get("format", 1) > 1:
+        raise Failed(f"{path} was written by a newer Ferryman", hint="use the version that wrote it, or a newer one")
+    return value

@@ -1,0 +1,145 @@
+"""What a ledger says: which release is live, which are good, what a rollback goes back to, what may be pruned.
+
+Pure functions over the lines of a ledger. Nothing here reads a directory, a name's order or a time: rollbacks that pick the
+youngest directory pick failed releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Line = Mapping[str, Any]
+
+
+class Refused(Exception):
+    """A decision that says no, with the reason and the way out."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+@dataclass
+class Release:
+    """What the ledger knows of one release."""
+
+    id: str
+    good: bool = False
+    withdrawn: bool = False
+    status: str = ""
+    line: dict[str, Any] = field(default_factory=dict)
+    """The last line that put it live, else its last line."""
+
+
+@dataclass
+class Story:
+    """The lines of a ledger, read to their end."""
+
+    live: str = ""
+    schema: str = ""
+    """The schema revision of the database as far as the ledger knows; empty for none."""
+    releases: dict[str, Release] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    """Good releases, in the order in which they first went live."""
+    unfinished: dict[str, Any] = field(default_factory=dict)
+    """The last `started` line that no later line of its run ended; empty for none."""
+
+
+def story(lines: Iterable[Line]) -> Story:
+    """Read a ledger from its first line to its last."""
+    told = Story()
+    for raw in lines:
+        line = dict(raw)
+        status, name = line.get("status", ""), line.get("release", "")
+        if not name:
+            continue
+        release = told.releases.setdefault(name, Release(name, line=line))
+        release.status = status
+        if status == "started":
+            told.unfinished = line
+            continue
+        if told.unfinished.get("run") == line.get("run"):
+            told.unfinished = {}
+        if line.get("schema_after"):
+            told.schema = line["schema_after"]
+        if status == "live":
+            _live(told, release, line)
+        elif status in ("failed", "returned") and release.good and told.live != name:
+            release.withdrawn = True
+    return told
+
+
+def _live(told: Story, release: Release, line: dict[str, Any]) -> None:
+    rollback = line.get("event") == "rollback"
+    if rollback and release.id in told.order:
+        if told.live in told.order and told.order.index(release.id) < told.order.index(told.live):
+            told.releases[told.live].withdrawn = True
+    else:
+        if release.id in told.order:
+            told.order.remove(release.id)
+        told.order.append(release.id)  # deployed (again, on purpose) and through its gate: the newest
+    release.good, release.withdrawn, release.line, told.live = True, False, line, release.id
+
+
+def rollback_target(lines: Iterable[Line], *, to: str = "", present: Iterable[str], accept_schema: bool = False) -> Release:
+    """Return the release to go back to: the newest good one before the live one that was never rolled back from.
+
+    `to` names another one; `present` are the releases that are on every host. Going over a difference of the database's schema
+    is refused unless `accept_schema`. Raises Refused with the reason and the way out.
+    """
+    told = story(lines)
+    on_hosts = set(present)
+    if not told.live:
+        raise Refused("nothing is live, so there is nothing to go back from", "deploy first")
+    if to:
+        found = _named(told, to)
+    else:
+        at = told.order.index(told.live)
+        before = [name for name in told.order[:at] if not told.releases[name].withdrawn]
+        if not before:
+            raise Refused(
+                f"there is no good release before {told.live}", "releases: shows all; rollback --to RELEASE takes any good one"
+            )
+        found = told.releases[before[-1]]
+    if found.id == told.live:
+        raise Refused(f"{found.id} is live already", "rollback --to RELEASE takes another one")
+    if found.id not in on_hosts:
+        raise Refused(f"{found.id} is no longer on every host", f"deploy --ref {found.line.get('commit', '')[:12]} brings it back")
+    then = found.line.get("schema_after", "")
+    if then != told.schema and not accept_schema:
+        raise Refused(
+            f"the database is at schema {told.schema or 'none'}, {found.id} ran at {then or 'none'}",
+            "--accept-schema goes back all the same, if the old release works on the new schema",
+        )
+    return found
+
+
+def _named(told: Story, to: str) -> Release:
+    hits = [release for name, release in told.releases.items() if name == to or name.endswith("-" + to[:7]) or name.startswith(to)]
+    good = [release for release in hits if release.good]
+    if len(good) == 1:
+        return good[0]
+    if not hits:
+        raise Refused(f"no release {to!r} in the ledger", f"one of: {', '.join(told.order)}")
+    if not good:
+        raise Refused(f"{to} never passed its gate", f"one of: {', '.join(told.order)}")
+    raise Refused(f"{to!r} names several releases", f"one of: {', '.join(release.id for release in good)}")
+
+
+def prunable(lines: Iterable[Line], *, present: Sequence[str], keep: int, busy: Iterable[str] = ()) -> list[str]:
+    """Return those of `present` that may be removed, so that `keep` good ones stay beside what must stay.
+
+    Never removed: the live one, what a rollback would go back to, and `busy` (in a slot, or being deployed). Raises ValueError when keep < 1.
+    """
+    if keep < 1:
+        raise ValueError("keep must be at least 1: a rule that removes every release is a typo")
+    told = story(lines)
+    stay = {told.live, *busy}
+    good = [name for name in told.order if not told.releases[name].withdrawn and name in present]
+    stay.update(good[-keep:])
+    if told.live in told.order:
+        before = [name for name in told.order[: told.order.index(told.live)] if name in good]
+        stay.update(before[-1:])
+    return [name for name in present if name not in stay]

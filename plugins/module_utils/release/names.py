@@ -1,0 +1,84 @@
+"""Names and paths of a site on a host (docs/decisions/0001-formats.md): written once, used by everything that touches them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+RELEASE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{7}")
+SLOTS = ("blue", "green")
+KINDS = ("web", "worker", "cron", "once")
+PORTS = range(20000, 30000)  # below 32768, where the kernel starts to give ports to outgoing connections
+PORTS_PER_PROCESS = 10
+
+LIBRARY = Path("/usr/local/lib/ferryman")
+HOST_MARKER = Path("/etc/ferryman/host.json")
+PENDING = Path("/var/lib/ferryman/pending")
+SITES = Path("/var/lib/ferryman/sites")
+UNITS = Path("/etc/systemd/system")
+
+
+def other(slot: str) -> str:
+    """Return the slot that `slot` is not."""
+    return "green" if slot == "blue" else "blue"
+
+
+def site_name(app: str, environment: str, *, shared: bool) -> str:
+    """Return the name of an application on a host; it carries the environment only where several share the host."""
+    return f"{app}-{environment}" if shared else app
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where everything of one site lies."""
+
+    name: str
+
+    @property
+    def account(self) -> str:
+        """The service account that its processes run as."""
+        return f"app-{self.name}"
+
+    @property
+    def root(self) -> Path:
+        """What belongs to its releases."""
+        return Path("/srv") / self.name
+
+    @property
+    def state(self) -> Path:
+        """What Ferryman knows of it on this host."""
+        return SITES / self.name
+
+    @property
+    def arbiter(self) -> Path:
+        """Lock and ledger, on the arbiter only."""
+        return self.state / "arbiter"
+
+    @property
+    def settings(self) -> Path:
+        """Ports and secrets."""
+        return Path("/etc/ferryman/sites") / self.name
+
+    @property
+    def dumps(self) -> Path:
+        """Dumps of its database taken before migrations."""
+        return Path("/var/backups/ferryman") / self.name
+
+    @property
+    def pending(self) -> Path:
+        """Exists while a shift awaits its confirmation."""
+        return PENDING / self.name
+
+    def release(self, release: str) -> Path:
+        """Return the directory of a release."""
+        return self.root / "releases" / release
+
+    def slot(self, slot: str) -> Path:
+        """Return the link that says which release a slot runs."""
+        return self.root / "slots" / slot
+
+    def unit(self, process: str, slot: str, number: int = 1, kind: str = "service") -> str:
+        """Return the name of a unit of a process in a slot; `number` counts from 1."""
+        return f"{self.name}-{process}@{slot}-{number}.{kind}"

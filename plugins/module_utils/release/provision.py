@@ -1,0 +1,139 @@
+"""What a host must have before anything can be deployed to it: account, directories, ports, and the guard."""
+
+from __future__ import annotations
+
+import base64
+import pwd
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names, shift
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
+
+PYZ = names.LIBRARY / "host.pyz"
+GUARD = f"/usr/bin/python3 -I {PYZ} guard"
+GUARD_UNITS = {
+    "ferryman-guard.path": """\
+[Unit]
+Description=Ferryman: a shift of traffic awaits its confirmation
+
+[Path]
+DirectoryNotEmpty=/var/lib/ferryman/pending
+
+[Install]
+WantedBy=multi-user.target
+""",
+    "ferryman-guard.service": f"""\
+[Unit]
+Description=Ferryman: sends clients back to the stable release when a shift is not confirmed in time
+
+[Service]
+ExecStart={GUARD}
+Restart=on-failure
+RestartSec=1
+""",
+    "ferryman-boot.service": f"""\
+[Unit]
+Description=Ferryman: what the host serves after a boot
+Before=nginx.service
+After=local-fs.target
+
+[Service]
+Type=oneshot
+ExecStart={GUARD} --boot
+
+[Install]
+WantedBy=multi-user.target
+""",
+}
+
+
+def give_ports(taken: Sequence[int], have: Mapping[str, Mapping[str, Sequence[int]]], processes: Sequence[str]) -> dict[str, dict[str, list[int]]]:
+    """Return the ports of each of `processes` in both slots: those it has already, else the first free block. Raises Failed when none is left."""
+    given = {name: {slot: list(ports) for slot, ports in slots.items()} for name, slots in have.items()}
+    used = set(taken) | {port for slots in given.values() for ports in slots.values() for port in ports}
+    for name in processes:
+        if name in given:
+            continue
+        given[name] = {}
+        for slot in names.SLOTS:
+            block = next(
+                (
+                    list(range(first, first + names.PORTS_PER_PROCESS))
+                    for first in range(names.PORTS.start, names.PORTS.stop, names.PORTS_PER_PROCESS)
+                    if not used.intersection(range(first, first + names.PORTS_PER_PROCESS))
+                ),
+                None,
+            )
+            if block is None:
+                raise Failed("no block of ten ports is free between 20000 and 29999", refused=True)
+            used.update(block)
+            given[name][slot] = block
+    return given
+
+
+def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the host to where releases can be staged. `request`: processes (names of the web processes), packed (this code, base64)."""
+    site, roles = host.site, request["roles"]
+    _account(host)
+    for path in (names.LIBRARY, names.PENDING, names.SITES, site.state, site.settings):
+        host.directory(path)
+    _guard(host, base64.b64decode(request["packed"]))
+    ports: dict[str, Any] = {}
+    if "app" in roles:
+        for path in (site.root, site.root / "releases", site.root / "slots", site.root / "shared", site.root / "environments"):
+            host.directory(path)
+        ports = give_ports(_taken(host), read_json(site.settings / "ports.json").get("ports", {}), request["processes"])
+        host.write_json(site.settings / "ports.json", {"format": 1, "ports": ports})
+    if "entry" in roles and not (site.state / "share").is_symlink():
+        shift.set_share(host, 0)
+    if "arbiter" in roles:
+        host.directory(site.arbiter, mode=0o700)
+    return {"ports": ports}
+
+
+def _account(host: Host) -> None:
+    try:
+        pwd.getpwnam(host.site.account)
+    except KeyError:
+        host.changes.append(f"account {host.site.account}")
+        if not host.check:
+            words = ("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(host.site.root), "--shell", "/usr/sbin/nologin")
+            host.command(*words, host.site.account)
+
+
+def _taken(host: Host) -> list[int]:
+    """Ports that other sites of this host were given."""
+    taken: list[int] = []
+    for path in host.site.settings.parent.glob("*/ports.json"):
+        if path.parent != host.site.settings:
+            taken += [port for slots in read_json(path).get("ports", {}).values() for ports in slots.values() for port in ports]
+    return taken
+
+
+def _guard(host: Host, packed: bytes) -> None:
+    if not PYZ.exists() or PYZ.read_bytes() != packed:
+        host.changes.append(str(PYZ))
+        if not host.check:
+            fresh = PYZ.with_name(".host.pyz.new")
+            fresh.write_bytes(packed)
+            fresh.rename(PYZ)
+    if any([host.write(names.UNITS / name, text) for name, text in GUARD_UNITS.items()]) and not host.check:
+        host.systemctl("daemon-reload")
+        host.systemctl("enable", "--quiet", "ferryman-guard.path", "ferryman-boot.service")
+        host.systemctl("restart", "ferryman-guard.path")
+
+
+def tools() -> dict[str, str]:
+    """Return what a build must fit: the Python that services run on, and the platform of wheels."""
+    import platform
+
+    return {
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "platform": f"{sys.platform}-{platform.machine()}",
+        "libc": "-".join(platform.libc_ver()),
+        "venv": str(shutil.which("python3") is not None and Path(f"/usr/lib/python3.{sys.version_info.minor}/ensurepip").is_dir()),
+    }

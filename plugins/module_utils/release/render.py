@@ -1,0 +1,204 @@
+"""What a release runs: the launcher of each process, and the unit of each instance. Pure text, the same for the same input.
+
+A launcher belongs to the release (configuration in clear, then `exec`), so that code, command and configuration go back together.
+A unit belongs to a slot and says only where, as whom, with which limits and behind which walls the launcher runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+
+Process = Mapping[str, Any]
+
+# systemd.exec(5): what an ordinary service never needs. ProtectProc= is missing: with PrivateUsers= the unit does not start in
+# a container (217/USER on systemd 252), and the latter is worth more.
+WALLS = """\
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateUsers=yes
+ProtectSystem=strict
+ProtectHome=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectControlGroups=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProcSubset=pid
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+KeyringMode=private
+DevicePolicy=closed
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+UMask=0027
+"""
+NETWORK = {
+    "any": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n",
+    "local": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\nIPAddressDeny=any\nIPAddressAllow=localhost\n",
+    "none": "RestrictAddressFamilies=AF_UNIX\nPrivateNetwork=yes\n",
+}
+
+
+def launcher(site: Site, process: Process, *, app: str, environment: str, release: str, env: Mapping[str, str], secret_env: Sequence[str]) -> str:
+    """Return the shell script that becomes the process: `env` in clear, `secret_env` filled from the unit's credentials."""
+    directory = site.release(release)
+    clear = {
+        **env,
+        "FERRYMAN_APP": app,
+        "FERRYMAN_ENVIRONMENT": environment,
+        "FERRYMAN_RELEASE": release,
+        "FERRYMAN_SHARED": str(site.root / "shared"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    lines = ["#!/bin/sh", "set -eu", f"cd {shlex.quote(str(directory / 'app'))}"]
+    lines += [f"export {name}={shlex.quote(str(value))}" for name, value in sorted(clear.items())]
+    lines.append(f'export PATH="{directory}/app/bin:{directory}/environment/bin:$PATH"')
+    for name in secret_env:
+        lines += [f'{name}=$(cat "$CREDENTIALS_DIRECTORY/{name}")', f"export {name}"]
+    lines.append(f"exec {command(str(process['command']))}")
+    return "\n".join(lines) + "\n"
+
+
+def command(words: str) -> str:
+    """Return a command's words quoted for the shell, `{port}` as the port of the instance."""
+    return " ".join('"$PORT"'.join(shlex.quote(part) if part else "" for part in word.split("{port}")) or "''" for word in shlex.split(words))
+
+
+def unit(site: Site, name: str, process: Process, *, slot: str, number: int, port: int = 0, secrets: Sequence[str] = ()) -> str:
+    """Return the unit of instance `number` (from 1) of process `name` in `slot`; `port` where it serves."""
+    where = site.slot(slot)
+    return _unit(
+        site,
+        process,
+        description=f"{site.name} {name} {number} ({slot})",
+        start=f"{where}/run/{name}",
+        environment={"FERRYMAN_SLOT": slot, **({"PORT": str(port)} if port else {})},
+        secrets=secrets,
+        identifier=f"{site.name}-{name}",
+    )
+
+
+def transient(site: Site, name: str, process: Process, *, release: str, secrets: Sequence[str] = ()) -> str:
+    """Return the unit that runs process `name` of `release` once; it belongs to systemd, so it survives whoever started it."""
+    return _unit(
+        site,
+        {**process, "kind": "once"},
+        description=f"{site.name} {name} of {release}",
+        start=f"{site.release(release)}/run/{name}",
+        environment={},
+        secrets=secrets,
+        identifier=f"{site.name}-{name}",
+    )
+
+
+def _unit(
+    site: Site, process: Process, *, description: str, start: str, environment: Mapping[str, str], secrets: Sequence[str], identifier: str
+) -> str:
+    once = process["kind"] in ("once", "cron")
+    service = [
+        "Type=oneshot" if once else "Type=exec",
+        f"User={site.account}",
+        f"Group={site.account}",
+        f"ExecStart={start}",
+        *(f"Environment={name}={value}" for name, value in environment.items()),
+        *(f"LoadCredential={name}:{site.settings}/secrets/{name}" for name in sorted(secrets)),
+        f"ReadWritePaths=-{site.root}/shared",
+        f"SyslogIdentifier={identifier}",
+        f"TimeoutStopSec={process.get('stop_timeout_s') or 30}",
+        "KillMode=mixed",
+    ]
+    if process.get("timeout_s"):
+        service.append(f"TimeoutStartSec={process['timeout_s']}")
+    if not once:
+        service += ["Restart=always", "RestartSec=1"]
+    if process.get("memory_max"):
+        service.append(f"MemoryMax={process['memory_max']}")
+    if process.get("cpu_quota"):
+        service.append(f"CPUQuota={process['cpu_quota']}")
+    parts = [
+        f"# Written by Ferryman for {site.name}; changes are lost with the next release.",
+        "[Unit]",
+        f"Description={description}",
+        "After=network-online.target postgresql.service",
+        "Wants=network-online.target",
+    ]
+    if not once:
+        parts.append("StartLimitIntervalSec=0")
+    parts += ["", "[Service]", *service, WALLS + NETWORK[process.get("network") or "any"]]
+    if not once:
+        parts += ["[Install]", "WantedBy=multi-user.target", ""]
+    return "\n".join(parts)
+
+
+def timer(site: Site, name: str, process: Process, *, slot: str) -> str:
+    """Return the timer of a `cron` process; Persistent, so that a run missed while the host was down is made up for."""
+    return "\n".join(
+        [
+            f"# Written by Ferryman for {site.name}; changes are lost with the next release.",
+            "[Unit]",
+            f"Description={site.name} {name} ({slot})",
+            "",
+            "[Timer]",
+            f"OnCalendar={process['schedule']}",
+            "Persistent=yes",
+            "",
+            "[Install]",
+            "WantedBy=timers.target",
+            "",
+        ]
+    )
+
+
+def configuration(site: Site, description: Mapping[str, Any], *, environment: str) -> str:
+    """Return the SHA-256 over all that is rendered for a release and is not secret, whatever its id and its slot."""
+    placeholder = "00000000T000000Z-0000000"
+    rendered = {
+        name: [text, unit(site, name, description["processes"].get(name, {"kind": "once"}), slot="blue", number=1, secrets=all_secrets(description))]
+        for name, text in launchers(site, description, environment=environment, release=placeholder).items()
+    }
+    sizes = {name: [process["kind"], process.get("instances", 1), process.get("schedule", "")] for name, process in description["processes"].items()}
+    whole = json.dumps([rendered, sizes, description.get("shared"), description.get("health")], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def all_secrets(description: Mapping[str, Any]) -> list[str]:
+    """Return the names of every secret of an application, each once."""
+    return sorted({*description.get("secrets", []), *description.get("secret_env", [])})
+
+
+def launchers(site: Site, description: Mapping[str, Any], *, environment: str, release: str) -> dict[str, str]:
+    """Return every launcher of a release by name: its processes, and `migrate` and `revision` where it has migrations."""
+    processes = dict(description["processes"])
+    migrations = description.get("migrations") or {}
+    if migrations.get("command"):
+        processes["migrate"] = {"command": migrations["command"]}
+    if migrations.get("revision"):
+        processes["revision"] = {"command": migrations["revision"]}
+    return {
+        name: launcher(
+            site,
+            process,
+            app=description["name"],
+            environment=environment,
+            release=release,
+            env=description.get("env", {}),
+            secret_env=description.get("secret_env", []),
+        )
+        for name, process in processes.items()
+    }

@@ -1,0 +1,198 @@
+"""What share of the clients an entry sends to which slot: changed by renaming a link, confirmed or undone, read back from outside.
+
+The share is the percentage of buckets on green (docs/decisions/0001-formats.md). Every shift is begun with a deadline that the guard
+keeps: whoever drives may vanish at any moment.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now, read_json, utc
+
+BUCKETS = 100
+SLOT_PATH = "/.well-known/ferryman/slot"
+
+
+def state(host: Host) -> dict[str, Any]:
+    """Return the shift state of this entry; before the first deploy blue is stable and holds nothing."""
+    return read_json(host.site.state / "shift.json") or {
+        "format": 1,
+        "stable": "blue",
+        "candidate": None,
+        "release_stable": "",
+        "release_candidate": "",
+        "share": 0,
+        "phase": "stable",
+    }
+
+
+def share(host: Host) -> int:
+    """Return the percentage of buckets that go to green, as nginx sees it."""
+    with suppress(OSError, ValueError):
+        return int(Path(os.readlink(host.site.state / "share")).name)
+    return 0
+
+
+def full(slot: str) -> int:
+    """Return the share at which everyone is served by `slot`."""
+    return BUCKETS if slot == "green" else 0
+
+
+def set_share(host: Host, percent: int) -> None:
+    """Send `percent` of the buckets to green from the next request on; no reload, no connection closed."""
+    place = host.site.state / "sets" / str(percent)
+    if not host.check and len(list(place.glob("[0-9][0-9]"))) != percent:
+        place.mkdir(parents=True, exist_ok=True)
+        for bucket in range(percent):
+            (place / f"{bucket:02d}").touch()
+    partial = host.site.state / "partial"
+    if 0 < percent < BUCKETS:
+        host.write(partial, "")
+    host.link(host.site.state / "share", f"sets/{percent}")
+    if percent in (0, BUCKETS):
+        host.remove(partial)
+
+
+def begin(host: Host, *, slot: str, release: str, confirm_s: float) -> None:
+    """Write down that a shift to `slot` begins and until when it must be confirmed; from here on the guard watches."""
+    before = state(host)
+    moment = now()
+    after = {
+        **before,
+        "candidate": slot,
+        "release_candidate": release,
+        "phase": "shifting",
+        "run": host.run_id,
+        "token": host.token,
+        "boot": moment.boot,
+        "deadline": moment.boottime + confirm_s,
+        "since": utc(),
+    }
+    if before["stable"] == slot:
+        raise Failed(f"slot {slot} is the stable one already", refused=True)
+    host.write_json(host.site.state / "shift.json", after)
+    host.write(host.site.pending, "")
+    host.journal("switch", "started", release=release, slot=slot, confirm_s=confirm_s)
+
+
+def confirm(host: Host, *, slot: str, release: str) -> None:
+    """Make `slot` the stable one; nothing is pending any more."""
+    set_share(host, full(slot))
+    host.write_json(
+        host.site.state / "shift.json",
+        {
+            "format": 1,
+            "stable": slot,
+            "candidate": None,
+            "release_stable": release,
+            "release_candidate": "",
+            "share": full(slot),
+            "phase": "stable",
+            "run": host.run_id,
+            "token": host.token,
+            "since": utc(),
+            "left": {"slot": names.other(slot), "boot": now().boot, "at": now().boottime},
+        },
+    )
+    host.remove(host.site.pending)
+
+
+def give_back(host: Host, *, reason: str) -> bool:
+    """Send everyone to the stable slot; return whether anybody had been sent elsewhere."""
+    before = state(host)
+    moved = share(host) != full(before["stable"])
+    set_share(host, full(before["stable"]))
+    if before["phase"] != "stable":
+        left = {"slot": before["candidate"], "boot": now().boot, "at": now().boottime}
+        keep = {key: value for key, value in before.items() if key not in ("deadline", "boot")}
+        host.write_json(
+            host.site.state / "shift.json",
+            {**keep, "candidate": None, "release_candidate": "", "phase": "stable", "share": full(before["stable"]), "left": left},
+        )
+        host.journal("return", "done", release=str(before["release_candidate"]), reason=reason, moved=moved)
+    host.remove(host.site.pending)
+    return moved
+
+
+def drained_in(host: Host, slot: str, *, drain_s: float) -> float:
+    """Return how many seconds `slot` must still be left alone: uploads that began on it may be in flight, and no connection shows it."""
+    left = state(host).get("left") or {}
+    if left.get("slot") != slot or left.get("boot") != now().boot:
+        return 0.0
+    return max(0.0, float(left["at"]) + drain_s - now().boottime)
+
+
+# Read back from outside
+
+
+def get(
+    entry: Mapping[str, Any], path: str, *, cookie: str = "", timeout_s: float = 5, address: str = "127.0.0.1", method: str = "GET"
+) -> tuple[int, dict[str, str], str]:
+    """Ask this entry for `path` as a client would, with TLS and the site's name, and return status, headers and the first 64 kB.
+
+    The name on the certificate is checked when `certificate.info` says what is served; here it is the way that is looked at.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    headers = {"Host": str(entry["domain"]), "Connection": "close", "User-Agent": "ferryman-verify", **({"Cookie": cookie} if cookie else {})}
+    with socket.create_connection((address, int(entry.get("port", 443))), timeout=timeout_s) as raw, context.wrap_socket(
+        raw, server_hostname=str(entry["domain"])
+    ) as stream:
+        connection = http.client.HTTPConnection(str(entry["domain"]))
+        connection.sock = stream
+        connection.request(method, path, headers=headers)
+        reply = connection.getresponse()
+        return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read(65536).decode(errors="replace")
+
+
+def served_slots(host: Host, entry: Mapping[str, Any], buckets: list[int]) -> dict[int, str]:
+    """Return which slot this entry would send each of `buckets` to, as it says itself to a client."""
+    name = f"ferryman_{host.site.name.replace('-', '_')}_bucket"
+    answered: dict[int, str] = {}
+    for bucket in buckets:
+        status, _, text = get(entry, SLOT_PATH, cookie=f"{name}={bucket:02d}")
+        if status != 200:
+            raise Failed(f"the entry answers {status} for {SLOT_PATH}", hint="provision puts the entry's configuration in place")
+        answered[bucket] = str(json.loads(text)["slot"])
+    return answered
+
+
+def verify(host: Host, entry: Mapping[str, Any], *, slot: str, release: str, version: Mapping[str, Any], health: str) -> None:
+    """See from outside that everyone is served by `slot` and, where the application tells its version, that `release` answers."""
+    try:
+        elsewhere = {bucket: seen for bucket, seen in served_slots(host, entry, [0, 37, 99]).items() if seen != slot}
+        if elsewhere:
+            raise Failed(f"the entry still sends clients to {sorted(set(elsewhere.values()))[0]}, not to {slot}")
+        path = str(version.get("path") or health or "/")
+        status, _, text = get(entry, path)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise Failed(f"https://{entry['domain']} does not answer: {error}", evidence=host.logs("nginx.service")) from None
+    if status >= 400:
+        raise Failed(f"https://{entry['domain']}{path} answers {status}: {text[:200]}", evidence=_app_logs(host, slot))
+    if version.get("path"):
+        _right_version(entry, version, text, release)
+
+
+def _right_version(entry: Mapping[str, Any], version: Mapping[str, Any], text: str, release: str) -> None:
+    try:
+        seen = json.loads(text).get(str(version["key"]))
+    except (ValueError, AttributeError):
+        raise Failed(f"https://{entry['domain']}{version['path']} does not answer with a JSON object: {text[:120]}") from None
+    if seen != release:
+        raise Failed(f"https://{entry['domain']}{version['path']} says {version['key']} = {seen!r}, not {release!r}")
+
+
+def _app_logs(host: Host, slot: str) -> list[str]:
+    units = [i.unit for i in slots.instances(host, slot, slots.record(host, slot)) if i.kind == "web"]
+    return [line for unit in units for line in host.logs(unit, lines=8)]

@@ -1,0 +1,272 @@
+"""The two slots of a site on this host: what runs in them, from start through gate to stop."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, names, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import UNITS
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One process of a release in a slot: `unit` empty where nginx itself serves, `number` from 1, `port` 0 where it serves none."""
+
+    unit: str
+    name: str
+    process: Mapping[str, Any]
+    number: int
+    port: int
+
+    @property
+    def kind(self) -> str:
+        """Its kind: web, worker or cron."""
+        return str(self.process["kind"])
+
+
+def record(host: Host, slot: str) -> dict[str, Any]:
+    """Return the release record of what a slot holds; empty for an empty slot."""
+    return read_json(host.site.slot(slot) / "release.json")
+
+
+def holds(host: Host, slot: str) -> str:
+    """Return the id of the release that a slot holds, or nothing."""
+    with suppress(OSError):
+        return Path(os.readlink(host.site.slot(slot))).name
+    return ""
+
+
+def instances(host: Host, slot: str, release: Mapping[str, Any]) -> list[Instance]:
+    """Return every instance that `release` has in `slot`, with the ports that this host gave out."""
+    ports = read_json(host.site.settings / "ports.json").get("ports", {})
+    found = []
+    for name, process in release.get("processes", {}).items():
+        if process["kind"] == "once":
+            continue
+        count = int(process.get("instances") or 1) if process["kind"] != "cron" else 1
+        given = ports.get(name, {}).get(slot, [])
+        if process["kind"] == "web" and len(given) < count:
+            raise Failed(
+                f"process {name} wants {count} instances, this host has {len(given)} ports for it", hint="provision gives out ports", refused=True
+            )
+        for number in range(1, count + 1):
+            port = given[number - 1] if process["kind"] == "web" else 0
+            # A static site has no process of its own: nginx serves its slots on their ports.
+            unit = host.site.unit(name, slot, number) if process.get("command") else ""
+            found.append(Instance(unit, name, process, number, port))
+    return found
+
+
+def _files(host: Host, slot: str) -> list[Path]:
+    pattern = re.compile(rf"{re.escape(host.site.name)}-[a-z0-9]+@{slot}-\d+\.(service|timer)")
+    return [path for path in sorted(UNITS.glob(f"{host.site.name}-*@{slot}-*")) if pattern.fullmatch(path.name)]
+
+
+def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
+    """Make `slot` run `name`: web processes now, and workers that may overlap; whatever it ran before is stopped.
+
+    A slot that is still warm with `name` is left as it is, unless `fresh` asks for new processes (new secrets).
+    """
+    release = read_json(host.site.release(name) / "release.json")
+    if not release:
+        raise Failed(f"{name} is not on this host", refused=True)
+    wanted = instances(host, slot, release)
+    if host.check:
+        host.changes += [f"{instance.unit} started" for instance in wanted]
+        return
+    host.journal("start", "started", release=name, slot=slot)
+    if holds(host, slot) == name and not fresh and all(active(host, i.unit) for i in wanted if i.kind == "web" and i.unit):
+        return
+    stop(host, slot)
+    host.link(host.site.slot(slot), f"../releases/{name}")
+    wanted = [i for i in wanted if i.unit]
+    _place(host, slot, wanted, render.all_secrets(release["manifest"]["description"]))
+    units = [i.unit for i in wanted if i.kind == "web" or _overlaps(i)]
+    if units:
+        try:
+            host.systemctl("start", *units)
+        except Failed:
+            raise Failed(f"{', '.join(units)} could not be started", evidence=[line for unit in units for line in host.logs(unit)]) from None
+    host.changes.append(f"slot {slot}: {name}")
+
+
+def _overlaps(instance: Instance) -> bool:
+    return instance.kind == "worker" and bool(instance.process.get("overlap"))
+
+
+def _place(host: Host, slot: str, wanted: list[Instance], secrets: list[str]) -> None:
+    texts = {
+        UNITS / i.unit: render.unit(host.site, i.name, i.process, slot=slot, number=i.number, port=i.port, secrets=secrets) for i in wanted
+    }
+    for i in wanted:
+        if i.kind == "cron":
+            texts[UNITS / host.site.unit(i.name, slot, kind="timer")] = render.timer(host.site, i.name, i.process, slot=slot)
+    stale = [path for path in _files(host, slot) if path not in texts]
+    changed = [host.write(path, text) for path, text in texts.items()] + [host.remove(path) for path in stale]
+    if any(changed):
+        host.systemctl("daemon-reload")
+
+
+def active(host: Host, unit: str) -> bool:
+    """Return whether a unit runs."""
+    return unit in _running(host)
+
+
+def _running(host: Host) -> set[str]:
+    out = host.systemctl("list-units", "--plain", "--no-legend", "--state=active", f"{host.site.name}-*@*")
+    return {line.split()[0] for line in out.splitlines() if line.strip()}
+
+
+def stop(host: Host, slot: str) -> None:
+    """Stop whatever runs in `slot`."""
+    units = [path.name for path in _files(host, slot)]
+    if units and not host.check:
+        host.systemctl("stop", *units, timeout=180)
+        with suppress(Failed):  # a unit that systemd has forgotten has nothing to reset
+            host.systemctl("reset-failed", *units)
+
+
+def crashes(host: Host, instance: Instance) -> int:
+    """Return how often systemd had to start a unit again since it was started by hand."""
+    if not instance.unit:
+        return 0
+    out = host.systemctl("show", "-P", "NRestarts", instance.unit).strip()
+    return int(out or 0)
+
+
+def answer(host: Host, instance: Instance) -> tuple[bool, str]:
+    """Ask a web process itself, on its own port, and return whether it is well and what it said."""
+    health = instance.process.get("health") or {}
+    if not health.get("path"):
+        return _listens(instance.port)
+    return ask("127.0.0.1", instance.port, health["path"], status=int(health["status"]), timeout_s=float(health["timeout_s"]))
+
+
+def _listens(port: int) -> tuple[bool, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
+    try:
+        connection.connect()
+    except OSError as error:
+        return False, f"port {port}: {error.strerror or error}"
+    connection.close()
+    return True, "listens"
+
+
+def ask(address: str, port: int, path: str, *, status: int, timeout_s: float) -> tuple[bool, str]:
+    """Ask for `path` in clear HTTP and return whether the answer had `status` in time, and what it was."""
+    connection = http.client.HTTPConnection(address, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path, headers={"Connection": "close", "User-Agent": "ferryman-health"})
+        reply = connection.getresponse()
+        text = reply.read(300).decode(errors="replace").strip().replace("\n", " ")
+    except (OSError, http.client.HTTPException) as error:
+        return False, f"{path} on port {port}: {error or type(error).__name__}"
+    finally:
+        connection.close()
+    return reply.status == status, f"{path} on port {port} answered {reply.status} {text[:120]}"
+
+
+def pass_gate(host: Host, slot: str, *, consecutive: int, soak_s: float, timeout_s: float, interval_s: float = 0.1) -> list[dict[str, Any]]:
+    """Wait until every web process of `slot` has passed its gate; Failed brings the last log lines of the one that did not."""
+    if host.check:
+        return []
+    release = record(host, slot)
+    waiting = [i for i in instances(host, slot, release) if i.kind == "web"]
+    seen: dict[int, list[gate.Answer]] = {i.port: [] for i in waiting}
+    passed: list[dict[str, Any]] = []
+    began = now().boottime
+    while waiting:
+        for instance in list(waiting):
+            good, note = answer(host, instance)
+            at = now().boottime - began
+            count = crashes(host, instance) if not good or len(seen[instance.port]) % 5 == 4 else _last_crashes(seen[instance.port])
+            seen[instance.port].append(gate.Answer(at, good, count, note))
+            verdict = gate.judge(seen[instance.port], consecutive=consecutive, soak_s=soak_s, timeout_s=timeout_s)
+            if verdict.result == "failed":
+                host.journal("start", "failed", release=str(release.get("id")), slot=slot, unit=instance.unit, reason=verdict.reason)
+                raise Failed(f"{instance.unit or instance.name}: {verdict.reason}", evidence=host.logs(instance.unit or "nginx.service"))
+            if verdict.result == "passed":
+                ready = verdict.reason
+                passed.append({"unit": instance.unit, "reason": ready, "soak_s": soak_s})
+                waiting.remove(instance)
+        if waiting:
+            time.sleep(interval_s)
+    host.journal("start", "done", release=str(release.get("id")), slot=slot)
+    return passed
+
+
+def _last_crashes(answers: list[gate.Answer]) -> int:
+    return answers[-1].crashes if answers else 0
+
+
+def check(host: Host, slot: str) -> list[str]:
+    """Ask every web process of `slot` once and return what is wrong, nothing when all is well."""
+    running = _running(host)
+    wrong = []
+    for instance in instances(host, slot, record(host, slot)):
+        if instance.kind != "cron" and instance.unit and instance.unit not in running:
+            wrong.append(f"{instance.unit} does not run")
+        elif instance.kind == "web":
+            good, note = answer(host, instance)
+            if not good:
+                wrong.append(f"{instance.unit}: {note}")
+    return wrong
+
+
+# Workers and timers: with the slot that serves, never in both
+
+
+def _background(host: Host, slot: str) -> Iterator[str]:
+    for instance in instances(host, slot, record(host, slot)):
+        if instance.kind == "worker":
+            yield instance.unit
+        elif instance.kind == "cron":
+            yield host.site.unit(instance.name, slot, kind="timer")
+
+
+def move_workers(host: Host, slot: str, *, alive_s: float) -> None:
+    """Stop workers and timers of the other slot, start those of `slot`, and see that they still run after `alive_s`."""
+    new = list(_background(host, slot))
+    present = {path.name for path in _files(host, names.other(slot))}
+    old = [unit for unit in _background(host, names.other(slot)) if unit in present]
+    host.changes += [f"{unit} started" for unit in new]
+    if host.check or not (old or new):
+        return
+    if old:
+        host.systemctl("stop", *old, timeout=180)
+    if not new:
+        return
+    host.systemctl("start", *new)
+    services = [unit for unit in new if unit.endswith(".service")]
+    if not services:
+        return
+    time.sleep(alive_s)
+    running = _running(host)
+    for unit in services:
+        if unit not in running or int(host.systemctl("show", "-P", "NRestarts", unit).strip() or 0):
+            raise Failed(f"{unit} did not stay up for {alive_s:g} s", evidence=host.logs(unit))
+
+
+def enable(host: Host, slot: str) -> None:
+    """Make the units of `slot`, and of no other, come up with the host."""
+    for every in names.SLOTS:
+        found = instances(host, every, record(host, every)) if every == slot else []
+        units = [i.unit for i in found if i.kind == "web" and i.unit] + (list(_background(host, slot)) if found else [])
+        wanted = set(units) if every == slot else set()
+        for directory in (UNITS / "multi-user.target.wants", UNITS / "timers.target.wants"):
+            kind = ".timer" if directory.name.startswith("timers") else ".service"
+            present = {path.name for path in directory.glob(f"{host.site.name}-*@{every}-*") if path.name in {f.name for f in _files(host, every)}}
+            for unit in sorted(wanted):
+                if unit.endswith(kind):
+                    host.link(directory / unit, f"{UNITS}/{unit}")
+            for unit in sorted(present - wanted):
+                host.remove(directory / unit)

@@ -1,0 +1,220 @@
+"""What the actions of the role `release` share: its variables, the run's own directory, and the question to a host.
+
+One question is one session on the connection that Ansible has open: the code that runs there, the request and the files go through its
+standard input, the answer is one line. Secrets are resolved here, go into the request, and are nowhere else: not among a task's
+arguments, in no result, in no file of the run.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
+
+ANSWER = "ferryman-answer "
+SETTINGS = (
+    "health_consecutive",
+    "soak_s",
+    "start_timeout_s",
+    "confirm_s",
+    "watch_s",
+    "worker_soak_s",
+    "drain_s",
+    "warm_s",
+    "keep",
+)
+
+
+@cache
+def run_id() -> str:
+    """Return the id of this run: the same in every worker of one ansible-playbook, another in every other."""
+    parent = os.getppid()
+    try:
+        began = Path(f"/proc/{parent}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
+        ticks = int(began) / os.sysconf("SC_CLK_TCK")
+        at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks
+    except OSError:  # no /proc: a Mac
+        began = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(parent)], capture_output=True, text=True, check=True).stdout.strip()
+        at = time.mktime(time.strptime(began))
+    unique = hashlib.sha256(f"{socket.gethostname()} {parent} {began}".encode()).hexdigest()[:6]
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at))}-{unique}"
+
+
+class ReleaseAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
+    """An action that knows the role's variables and can ask a host."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run `work` and turn its refusals into a failed task."""
+        super().run(tmp, task_vars)
+        self.vars = task_vars or {}
+        self.host = str(self.vars["inventory_hostname"])
+        result: dict[str, Any] = {"changed": False}
+        try:
+            result.update(self.work())
+        except Stopped as stopped:
+            result.update(failed=True, msg=stopped.text(), ferryman=stopped.answer)
+        return result
+
+    def work(self) -> dict[str, Any]:
+        """Do the action's work and return its result."""
+        raise NotImplementedError
+
+    # Variables
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """Return a variable of the role with its templates resolved; `name` goes without the prefix."""
+        raw = self.vars.get(f"release_{name}", default)
+        return self._templar.template(raw)
+
+    @property
+    def app(self) -> str:
+        """The application's name."""
+        return str(self.value("app"))
+
+    @property
+    def environment(self) -> str:
+        """The environment's name."""
+        return str(self.value("environment"))
+
+    @property
+    def site(self) -> str:
+        """The application's name on the host."""
+        return site_name(self.app, self.environment, shared=bool(self.value("host_shared", False)))
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The hosts by what they do: app, entry, db; arbiter is one of them."""
+        given = dict(self.value("hosts"))
+        return {kind: [given[kind]] if isinstance(given[kind], str) else list(given[kind]) for kind in given}
+
+    @property
+    def roles(self) -> list[str]:
+        """What this host does."""
+        return [kind for kind, hosts in self.groups.items() if self.host in hosts]
+
+    @property
+    def arbiter(self) -> str:
+        """The host that keeps lock and ledger."""
+        return self.groups["arbiter"][0]
+
+    @property
+    def work_dir(self) -> Path:
+        """Where the driver keeps what it built and what it was told."""
+        return Path(str(self.value("work_dir"))).expanduser().resolve()
+
+    @property
+    def who(self) -> str:
+        """Who runs this."""
+        return str(self.value("who", "") or f"{getpass.getuser()}@{socket.gethostname()}")
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The application's secrets. The caller puts them into a request and nowhere else."""
+        return {name: str(value) for name, value in dict(self.value("secrets", {}) or {}).items()}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Times and counts of the role, as numbers."""
+        return {name: float(self.value(name)) if name.endswith("_s") else int(self.value(name)) for name in SETTINGS}
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """How the entry is asked from its own host."""
+        return {"domain": str(list(self.value("domains"))[0]), "port": int(self.value("entry_port", 443))}
+
+    # What the run remembers between its tasks
+
+    @property
+    def memory(self) -> Path:
+        """This run's directory on the driver."""
+        place = self.work_dir / "runs" / run_id()
+        if not place.is_dir():
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return place
+
+    def remember(self, name: str, value: Mapping[str, Any]) -> None:
+        """Keep something for the tasks that follow."""
+        path = self.memory / f"{name}.json"
+        fresh = path.with_name(f".{path.name}-{os.getpid()}")
+        fresh.write_text(json.dumps(value, sort_keys=True), encoding="utf-8")
+        fresh.rename(path)
+
+    def recall(self, name: str) -> dict[str, Any]:
+        """Return what an earlier task kept; empty where there is nothing."""
+        try:
+            found = json.loads((self.memory / f"{name}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return dict(found)
+
+    def look_of(self, host: str) -> dict[str, Any]:
+        """Return what a host answered when it was looked at."""
+        return self.recall(f"look-{host}")
+
+    # The question
+
+    def ask(self, act: str, body: bytes = b"", **more: Any) -> dict[str, Any]:
+        """Ask this host and return its answer; a failed one is raised as Stopped."""
+        arbiter = self.look_of(self.arbiter)
+        request = {
+            "act": act,
+            "site": self.site,
+            "app": self.app,
+            "environment": self.environment,
+            "run": run_id(),
+            "token": arbiter.get("token", 0),
+            "who": self.who,
+            "check": bool(self._task.check_mode),
+            "roles": self.roles,
+            "entry": self.entry,
+            **more,
+        }
+        told = self._low_level_execute_command(pack.COMMAND, sudoable=True, in_data=pack.message(request, body))
+        line = next((line for line in reversed(told["stdout"].splitlines()) if line.startswith(ANSWER)), "")
+        if not line:
+            said = (told.get("stderr") or told["stdout"]).strip().splitlines()[-5:]
+            raise AnsibleError(f"{self.host} did not answer: " + " / ".join(said or [f"exit code {told.get('rc')}"]))
+        answer: dict[str, Any] = json.loads(line[len(ANSWER) :])
+        if not answer["ok"]:
+            raise Stopped(self.host, answer)
+        return answer
+
+    @staticmethod
+    def outcome(answer: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        """Return a task's result for an answer."""
+        return {"changed": bool(answer.get("changes")), "diff": answer.get("diffs", []), "changes": answer.get("changes", []), **more}
+
+    def slot(self) -> str:
+        """Return the slot that a new release goes to: the one that does not serve."""
+        return other(str(self.look_of(self.arbiter).get("shift", {}).get("stable", "blue")))
+
+
+class Stopped(Exception):
+    """A host said no; `answer` says why."""
+
+    def __init__(self, host: str, answer: Mapping[str, Any]) -> None:
+        super().__init__(answer.get("reason", ""))
+        self.answer = {key: answer.get(key) for key in ("reason", "evidence", "hint", "refused", "step")} | {"host": host}
+
+    def text(self) -> str:
+        """Return what people read: cause, evidence, what to type."""
+        said = [f"{self.answer['host']}: {self.answer['reason']}", *(f"  {line}" for line in self.answer["evidence"] or [])]
+        return "\n".join([*said, f"-> {self.answer['hint']}"] if self.answer["hint"] else said)

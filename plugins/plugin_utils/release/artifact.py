@@ -1,0 +1,228 @@
+"""Build an artifact of exactly one commit, once: its files, the list of them, its wheels, its manifest."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import files
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
+
+LOCKS = ("uv.lock", "requirements.txt")
+POINTER = b"version https://git-lfs.github.com/spec/v1"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A built artifact on the driver: its directory, its manifest and the text of its list of files."""
+
+    directory: Path
+    manifest: dict[str, Any]
+    list_of_files: str
+
+    @property
+    def tar(self) -> Path:
+        """The files, as `app/...`, uncompressed."""
+        return self.directory / "app.tar"
+
+
+def build(commit: git.Commit, description: Mapping[str, Any], *, tools: Mapping[str, str], cache: Path, version: str) -> Artifact:
+    """Return the artifact of a commit for hosts with these `tools` (python, platform); an equal one is built once and kept in `cache`."""
+    lock, requirements = _lock(commit, description)
+    key = _environment_key(requirements, tools) if description["runtime"]["kind"] == "python" else ""
+    name = hashlib.sha256(json.dumps([commit.id, commit.path, dict(tools), description["build"]], sort_keys=True).encode()).hexdigest()[:12]
+    directory = cache / "artifacts" / description["name"] / f"{commit.id[:12]}-{name}"
+    if not (directory / "manifest.json").exists():
+        _make(commit, description, directory, key=key, tools=tools, version=version)
+    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    if key:
+        wheels(cache / "wheels" / key, lock, requirements, tools)
+    return Artifact(directory, manifest, (directory / "files.txt").read_text(encoding="utf-8"))
+
+
+def _make(commit: git.Commit, description: Mapping[str, Any], directory: Path, *, key: str, tools: Mapping[str, str], version: str) -> None:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-") as name:
+        work = Path(name)
+        entries = _pack(_members(commit, description, work), work / "app.tar", description)
+        text = files.dump(entries)
+        (work / "files.txt").write_text(text, encoding="utf-8")
+        migrations = description.get("migrations") or {}
+        below = tuple(f"{path.strip('/')}/" for path in migrations.get("paths", []))
+        inside = "".join(f"{e.content} {p}\n" for p, e in sorted(entries.items()) if below and p.startswith(below))
+        manifest = {
+            "format": 1,
+            "app": description["name"],
+            "commit": commit.id,
+            "ref": commit.ref,
+            "subject": commit.subject,
+            "committed_at": commit.committed_at,
+            "dirty": commit.dirty,
+            "digest": files.digest(text),
+            "files": len(entries),
+            "bytes": sum(entry.size for entry in entries.values()),
+            "runtime": {"kind": description["runtime"]["kind"], "python": tools.get("python", ""), "platform": tools.get("platform", ""), "environment": key},
+            "migrations": hashlib.sha256(inside.encode()).hexdigest() if inside else "",
+            "description": description,
+            "built": {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "on": os.uname().nodename, "ferryman": version},
+            "evidence": [],
+        }
+        (work / "manifest.json").write_text(json.dumps(manifest, sort_keys=True) + "\n", encoding="utf-8")
+        work.chmod(0o755)
+        if not directory.exists():
+            shutil.copytree(work, directory, dirs_exist_ok=True)
+
+
+def _members(commit: git.Commit, description: Mapping[str, Any], work: Path) -> Iterator[tuple[str, int, bytes | str]]:
+    """Yield (path, mode, content or link target) of every file of the tree, after the build's commands where it has some."""
+    build = description["build"]
+    if git.show(commit, ".gitmodules") is not None or (commit.path != "." and "160000 commit" in git.git(commit.repository, "ls-tree", "-r", commit.tree)):
+        raise AnsibleError(f"{commit.repository} has submodules; git does not archive them: vendor them into the repository")
+    process = subprocess.Popen(["git", "-C", str(commit.repository), "archive", "--format=tar", commit.tree], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes, see above
+    with process, tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+        if not build["commands"] and build["root"] == ".":
+            yield from _from_tar(archive)
+        else:
+            archive.extractall(work / "tree", filter="data")
+    if process.returncode:
+        raise AnsibleError(f"git archive {commit.tree}: {process.stderr.read().decode() if not process.stderr.closed else 'failed'}")
+    if build["commands"] or build["root"] != ".":
+        yield from _from_directory(_built(work / "tree", build))
+        shutil.rmtree(work / "tree")
+
+
+def _from_tar(archive: tarfile.TarFile) -> Iterator[tuple[str, int, bytes | str]]:
+    for member in archive:
+        if member.issym():
+            yield member.name, 0o777, member.linkname
+        elif member.isfile():
+            content = archive.extractfile(member)
+            yield member.name, member.mode, content.read() if content else b""
+
+
+def _built(tree: Path, build: Mapping[str, Any]) -> Path:
+    for command in build["commands"]:
+        done = subprocess.run(command, shell=True, cwd=tree, capture_output=True, text=True, check=False)  # noqa: S602 - a command of the application's own description
+        if done.returncode:
+            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+            raise AnsibleError(f"the build's command {command!r} failed ({done.returncode}):\n{last}")
+    root = tree / build["root"]
+    if not root.is_dir():
+        raise AnsibleError(f"build.root {build['root']!r} is no directory after the build")
+    return root
+
+
+def _from_directory(root: Path) -> Iterator[tuple[str, int, bytes | str]]:
+    for path in sorted(root.rglob("*")):
+        name = str(path.relative_to(root))
+        if path.is_symlink():
+            yield name, 0o777, os.readlink(path)
+        elif path.is_file():
+            yield name, path.stat().st_mode, path.read_bytes()
+
+
+def _pack(members: Iterable[tuple[str, int, bytes | str]], target: Path, description: Mapping[str, Any]) -> dict[str, files.Entry]:
+    exclude, shared = list(description["build"]["exclude"]), tuple(description.get("shared") or [])
+    entries: dict[str, files.Entry] = {}
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        for path, mode, content in members:
+            if _left_out(path, exclude) or path.startswith(tuple(f"{name}/" for name in shared)) or path in shared:
+                continue
+            if isinstance(content, str):
+                entries[path] = files.Entry(path, "0777", f"->{content}", 0)
+                continue
+            if content.startswith(POINTER):
+                raise AnsibleError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` and set up its filter, or keep it elsewhere")
+            plain = 0o755 if mode & 0o100 else 0o644
+            entries[path] = files.Entry(path, f"{plain:04o}", hashlib.sha256(content).hexdigest(), len(content))
+            member = tarfile.TarInfo(f"app/{path}")
+            member.size, member.mode = len(content), plain
+            archive.addfile(member, io.BytesIO(content))
+    return entries
+
+
+def _left_out(path: str, patterns: Iterable[str]) -> bool:
+    return any(path == p.rstrip("/") or path.startswith(p.rstrip("/") + "/") or fnmatch.fnmatch(path, p) for p in patterns)
+
+
+# Dependencies of a Python application
+
+
+def _lock(commit: git.Commit, description: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the lock's name and its text as requirements; both empty for an application without dependencies."""
+    if description["runtime"]["kind"] != "python":
+        return "", ""
+    named = description["build"]["lock"]
+    for name in [named] if named else LOCKS:
+        text = git.show(commit, name)
+        if text is not None:
+            return name, _exported(commit, text) if name.endswith("uv.lock") else text
+    if named:
+        raise AnsibleError(f"build.lock names {named}, which is not in the commit")
+    return "", ""
+
+
+def _exported(commit: git.Commit, lock: str) -> str:
+    project = git.show(commit, "pyproject.toml")
+    if project is None:
+        raise AnsibleError("uv.lock is there, pyproject.toml is not")
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "uv.lock").write_text(lock, encoding="utf-8")
+        (Path(name) / "pyproject.toml").write_text(project, encoding="utf-8")
+        words = ["uv", "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--format", "requirements-txt", "--no-header"]
+        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+        done = subprocess.run(words, cwd=name, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
+    if done.returncode:
+        raise AnsibleError(f"uv export: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _environment_key(requirements: str, tools: Mapping[str, str]) -> str:
+    return hashlib.sha256("\n".join([requirements, tools["python"], tools["platform"]]).encode()).hexdigest()[:16]
+
+
+def wheels(directory: Path, lock: str, requirements: str, tools: Mapping[str, str]) -> None:
+    """Fill `directory` with a wheel for every locked dependency, for hosts with these `tools`; hosts then install without a network."""
+    if directory.is_dir():
+        return
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".wheels-") as name:
+        (Path(name) / "requirements.txt").write_text(requirements, encoding="utf-8")
+        here = f"{sys.version_info.major}.{sys.version_info.minor}"
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+        if not any(line.strip() and not line.lstrip().startswith("#") for line in requirements.splitlines()):
+            words = ["true"]
+        elif (here, f"{sys.platform}-{os.uname().machine}") == (tools["python"], tools["platform"]):
+            words = [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", f"{name}/wheels", "-r", f"{name}/requirements.txt"]
+        else:
+            machine = tools["platform"].partition("-")[2]
+            platforms = [f"--platform=manylinux{tag}_{machine}" for tag in ("_2_36", "_2_34", "_2_28", "_2_17", "2014")]
+            words = [*pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", f"--python-version={tools['python']}", *platforms]
+            words += ["--dest", f"{name}/wheels", "-r", f"{name}/requirements.txt"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = "\n".join(done.stderr.strip().splitlines()[-12:])
+            raise AnsibleError(f"the wheels of {lock} could not be had for Python {tools['python']} on {tools['platform']}:\n{last}")
+        (Path(name) / "wheels").mkdir(exist_ok=True)
+        shutil.move(f"{name}/wheels", directory)
+
+
+def wheel_files(cache: Path, key: str) -> list[Path]:
+    """Return the wheels of an environment."""
+    return sorted((cache / "wheels" / key).glob("*.whl")) if key else []

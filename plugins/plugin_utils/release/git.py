@@ -1,0 +1,95 @@
+"""Where the source is: a commit of a repository, here or elsewhere, and what cannot be had from it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible.errors import AnsibleError
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit: `repository` is a directory that git understands, `path` the application's directory in it."""
+
+    repository: Path
+    path: str
+    id: str
+    ref: str
+    subject: str
+    committed_at: str
+    dirty: bool = False
+
+    @property
+    def tree(self) -> str:
+        """The application's tree, as git names it."""
+        return f"{self.id}:{self.path}" if self.path not in ("", ".") else self.id
+
+
+def git(repository: Path, *words: str, env: dict[str, str] | None = None) -> str:
+    """Run git in a repository and return its output."""
+    done = subprocess.run(
+        ["git", "-C", str(repository), *words], capture_output=True, text=True, check=False, env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(env or {})}
+    )
+    if done.returncode:
+        raise AnsibleError(f"git {words[0]} in {repository}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def find(repository: str, *, root: Path, path: str, ref: str, cache: Path, allow_dirty: bool, explicit: bool) -> Commit:
+    """Return the commit that `ref` names. `repository` is a path (relative to `root`) or anything that git clones.
+
+    Without an `explicit` ref, work that is not committed is refused, or named as such with `allow_dirty`.
+    """
+    place, remote = _place(repository, root=root, cache=cache)
+    name = path.strip("/") if path not in ("", ".") else "."
+    dirty = "" if remote or explicit else git(place, "status", "--porcelain", "--", name).rstrip()
+    if dirty and not allow_dirty:
+        raise AnsibleError(
+            f"{place / name} has changes that are in no commit: {', '.join(line[3:] for line in dirty.splitlines()[:5])}. "
+            "Commit them, or name what to deploy with --ref, or (outside prod) use --allow-dirty"
+        )
+    where = _work_tree(place, name) if dirty else ref
+    try:
+        commit = git(place, "rev-parse", "--verify", "--quiet", f"{where}^{{commit}}").strip()
+    except AnsibleError:
+        raise AnsibleError(f"{repository} has no commit {ref!r}. `git -C {place} branch -a` and `git tag` show what there is") from None
+    found, subject, at = git(place, "log", "-1", "--format=%H%x00%s%x00%cI", commit).strip().split("\0")
+    return Commit(place, name, found, ref, subject, at, dirty=bool(dirty))
+
+
+def _place(repository: str, *, root: Path, cache: Path) -> tuple[Path, bool]:
+    local = (root / repository).expanduser()
+    if local.exists():
+        return local.resolve(), False
+    mirror = cache / "repositories" / hashlib.sha256(repository.encode()).hexdigest()[:16]
+    if not mirror.is_dir():
+        mirror.parent.mkdir(parents=True, exist_ok=True)
+        git(mirror.parent, "clone", "--quiet", "--mirror", repository, mirror.name)
+    else:
+        git(mirror, "remote", "update", "--prune")
+    return mirror, True
+
+
+def _work_tree(place: Path, path: str) -> str:
+    """Return a commit of the work tree as it is, made beside the repository's own index; nothing in the repository moves."""
+    index = Path(git(place, "rev-parse", "--absolute-git-dir").strip()) / "ferryman-index"
+    env = {"GIT_INDEX_FILE": str(index)}
+    try:
+        git(place, "read-tree", "HEAD", env=env)
+        git(place, "add", "--all", "--", path, env=env)
+        tree = git(place, "write-tree", env=env).strip()
+        return git(place, "commit-tree", tree, "-p", "HEAD", "-m", "changes that are in no commit").strip()
+    finally:
+        index.unlink(missing_ok=True)
+
+
+def show(commit: Commit, name: str) -> str | None:
+    """Return the text of a file of the application's tree, or None."""
+    try:
+        return git(commit.repository, "show", f"{commit.id}:{name}" if commit.path == "." else f"{commit.id}:{commit.path}/{name}")
+    except AnsibleError:
+        return None
