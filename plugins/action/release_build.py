@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact, git
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, run_id
 
@@ -24,15 +23,30 @@ class ActionModule(ReleaseAction):
         tools = {host: {key: look["tools"][key] for key in ("python", "platform")} for host, look in looks.items()}
         if len({tuple(sorted(each.items())) for each in tools.values()}) > 1:
             raise AnsibleError(f"the app hosts differ, one artifact does not fit them all: {tools}")
-        commit = git.Commit(**{key: source[key] for key in ("path", "ref", "subject", "committed_at", "dirty")}, repository=Path(source["repository"]), id=source["commit"])
-        built = artifact.build(commit, source["description"], tools=tools[apps[0]], cache=self.work_dir, version=str(self.value("version", "")))
+        commit = git.Commit(
+            **{key: source[key] for key in ("path", "ref", "subject", "committed_at", "dirty")},
+            repository=Path(source["repository"]),
+            id=source["commit"],
+        )
+        built = artifact.build(
+            commit,
+            source["description"],
+            tools=tools[apps[0]],
+            cache=self.work_dir,
+            version=str(self.value("version", "")),
+        )
         keep = self.work_dir / "files" / f"{built.manifest['digest']}.txt"
         keep.parent.mkdir(parents=True, exist_ok=True)
         keep.write_text(built.list_of_files, encoding="utf-8")
         plan = self._plan(built, source, looks[apps[0]])
         self.remember("plan", plan)
         short = {key: plan[key] for key in ("release", "previous", "slot", "migrate")}
-        return {**short, "digest": built.manifest["digest"], "bytes": built.manifest["bytes"], "ferryman": {"plan": short}}
+        return {
+            **short,
+            "digest": built.manifest["digest"],
+            "bytes": built.manifest["bytes"],
+            "ferryman": {"plan": short},
+        }
 
     def _plan(self, built: artifact.Artifact, source: dict[str, Any], look: dict[str, Any]) -> dict[str, Any]:
         manifest = {**built.manifest, "description": source["description"]}
@@ -60,14 +74,22 @@ class ActionModule(ReleaseAction):
         live = self.look_of(self.arbiter).get("shift", {}).get("release_stable", "")
         migrations = source["description"].get("migrations") or {}
         known = look["base"].get("migrations", "") if look["base"] else None
-        line = {"event": "deploy", "release": release, "previous": live, "slot": self.slot(), "who": self.who, "hosts": self.groups["app"]}
+        line = {
+            "event": "deploy",
+            "release": release,
+            "previous": live,
+            "slot": self.slot(),
+            "who": self.who,
+            "hosts": self.groups["app"],
+        }
         line.update({key: record[key] for key in ("commit", "ref", "digest", "configuration")})
         return {
             "event": "deploy",
             "release": release,
             "previous": live,
             "slot": self.slot(),
-            "migrate": bool(migrations.get("command")) and (known is None or not manifest["migrations"] or known != manifest["migrations"]),
+            "migrate": bool(migrations.get("command"))
+            and (known is None or not manifest["migrations"] or known != manifest["migrations"]),
             "record": record,
             "artifact": str(built.directory),
             "description": source["description"],

@@ -58,15 +58,32 @@ class ActionModule(ReleaseAction):
             told = ledger.story(seen["ledger"]["lines"])
             short["ledger"] = {key: seen["ledger"][key] for key in ("head", "wrong", "torn")}
             short["history"] = [
-                {"release": r.id, "good": r.good, "withdrawn": r.withdrawn, "status": r.status, **{k: r.line.get(k) for k in ("at", "who", "commit", "ref", "reason")}}
+                {
+                    "release": r.id,
+                    "good": r.good,
+                    "withdrawn": r.withdrawn,
+                    "status": r.status,
+                    **{k: r.line.get(k) for k in ("at", "who", "commit", "ref", "reason")},
+                }
                 for r in told.releases.values()
             ]
             short["would_roll_back_to"] = self._target(seen)
-        url = f"https://{self.entry['domain']}" + (f":{self.value('public_port')}" if int(self.value("public_port", 443)) != 443 else "")
-        return {"environment": self.environment, "app": self.app, "run": run_id(), "url": url, "ca": str(self.value("ca", "") or ""), **short}
+        url = f"https://{self.entry['domain']}" + (
+            f":{self.value('public_port')}" if int(self.value("public_port", 443)) != 443 else ""
+        )
+        return {
+            "environment": self.environment,
+            "app": self.app,
+            "run": run_id(),
+            "url": url,
+            "ca": str(self.value("ca", "") or ""),
+            **short,
+        }
 
     def _target(self, seen: dict[str, Any]) -> str:
         try:
-            return ledger.rollback_target(seen["ledger"]["lines"], present=[r["id"] for r in seen.get("releases", [])], accept_schema=True).id
+            return ledger.rollback_target(
+                seen["ledger"]["lines"], present=[r["id"] for r in seen.get("releases", [])], accept_schema=True
+            ).id
         except ledger.Refused:
             return ""

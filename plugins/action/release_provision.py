@@ -16,7 +16,12 @@ class ActionModule(ReleaseAction):
         """Make account, directories, ports and guard; return the ports that this host gave out."""
         packed = base64.b64encode(pack.packed()).decode()
         # In check mode the marker may still be missing: the host role would write it in the same run.
-        answer = self.ask("provision", processes=list(self._task.args["processes"]), packed=packed, skip_marker=bool(self._task.check_mode))
+        answer = self.ask(
+            "provision",
+            processes=list(self._task.args["processes"]),
+            packed=packed,
+            skip_marker=bool(self._task.check_mode),
+        )
         return self.outcome(answer, ports=answer.get("ports", {}), slots=self._slots(answer.get("ports", {})))
 
     def _slots(self, ports: dict[str, Any]) -> dict[str, list[str]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-
 from ansible_collections.ferryman.ops.plugins.module_utils.release import render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, git
@@ -47,22 +46,39 @@ class ActionModule(ReleaseAction):
         )
         web = [name for name, process in told["processes"].items() if process["kind"] == "web"]
         sizes = {name: process["instances"] for name, process in told["processes"].items()}
-        return {"run": run_id(), "commit": commit.id, "subject": commit.subject, "processes": web, "instances": sizes, "runtime": told["runtime"]["kind"]}
+        return {
+            "run": run_id(),
+            "commit": commit.id,
+            "subject": commit.subject,
+            "processes": web,
+            "instances": sizes,
+            "runtime": told["runtime"]["kind"],
+        }
 
     def _described(self, commit: git.Commit) -> dict[str, Any]:
         text = git.show(commit, description.FILE)
         place = f"{commit.path}/{description.FILE}" if commit.path != "." else description.FILE
         if text is None:
-            raise AnsibleError(f"{place} is not in commit {commit.id[:12]} of {commit.repository}: an application describes itself there")
+            raise AnsibleError(
+                f"{place} is not in commit {commit.id[:12]} of {commit.repository}: an application describes itself there"
+            )
         try:
             told = description.read(text, source=place)
             told = description.sized(told, dict(self.value("processes", {}) or {}), source=f"apps.{self.app}.processes")
         except description.Problems as problems:
             raise AnsibleError(str(problems)) from None
         told["env"] = {**told["env"], **dict(self.value("env", {}) or {})}
-        problems = [f"{place}: name is {told['name']!r}, the inventory calls it {self.app!r}"] if told["name"] != self.app else []
+        problems = (
+            [f"{place}: name is {told['name']!r}, the inventory calls it {self.app!r}"]
+            if told["name"] != self.app
+            else []
+        )
         have = set(dict(self.vars.get("release_secrets_names") or {}) or self.secrets)
-        problems += [f"{place}: secret {name} has no value: apps.{self.app}.secrets must name it" for name in render.all_secrets(told) if name not in have]
+        problems += [
+            f"{place}: secret {name} has no value: apps.{self.app}.secrets must name it"
+            for name in render.all_secrets(told)
+            if name not in have
+        ]
         if problems:
             raise AnsibleError("\n".join(problems))
         return told

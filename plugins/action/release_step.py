@@ -14,7 +14,17 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.names import 
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
 LEASE_S = 30.0  # renewed on the arbiter while its steps run
-WHERE = {"stage": "app", "migrate": "app", "start": "app", "switch": "entry", "workers": "app", "commit": "arbiter", "snapshot": "db", "unlock": "arbiter", "maintenance": "entry"}
+WHERE = {
+    "stage": "app",
+    "migrate": "app",
+    "start": "app",
+    "switch": "entry",
+    "workers": "app",
+    "commit": "arbiter",
+    "snapshot": "db",
+    "unlock": "arbiter",
+    "maintenance": "entry",
+}
 """The kind of host that a step concerns; `settle` and `return` concern all."""
 
 
@@ -61,13 +71,26 @@ class ActionModule(ReleaseAction):
             more["stage"], body = self._stage(plan, extra=answer["missing"])
             answer = self.ask("steps", body, **more)
         if answer.get("missing"):
-            raise Stopped(self.host, {"reason": f"still missing: {answer['missing'][:5]}", "step": "stage", "evidence": [], "hint": "build again"})
+            raise Stopped(
+                self.host,
+                {
+                    "reason": f"still missing: {answer['missing'][:5]}",
+                    "step": "stage",
+                    "evidence": [],
+                    "hint": "build again",
+                },
+            )
         return answer
 
     def _described(self, plan: dict[str, Any]) -> dict[str, Any]:
         """A rollback's description is on the host, in the release itself; the switch needs only what it looks at."""
         look = self.look_of(self.host)
-        return dict(next((r["checks"] for r in look.get("releases", []) if r["id"] == plan["release"] and r.get("checks")), {"processes": {}, "health": {}}))
+        return dict(
+            next(
+                (r["checks"] for r in look.get("releases", []) if r["id"] == plan["release"] and r.get("checks")),
+                {"processes": {}, "health": {}},
+            )
+        )
 
     def _note(self, plan: dict[str, Any], answer: dict[str, Any]) -> None:
         """Keep what the ledger's line will need."""
@@ -76,7 +99,22 @@ class ActionModule(ReleaseAction):
             self.remember("facts", {**self.recall("facts"), **facts})
 
     def _report(self, plan: dict[str, Any], answer: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
-        report: dict[str, Any] = {key: answer[key] for key in ("gate", "drained_s", "gate_s", "share", "pruned", "moved", "broken", "committed", "restore_point", "maintenance") if key in answer}
+        report: dict[str, Any] = {
+            key: answer[key]
+            for key in (
+                "gate",
+                "drained_s",
+                "gate_s",
+                "share",
+                "pruned",
+                "moved",
+                "broken",
+                "committed",
+                "restore_point",
+                "maintenance",
+            )
+            if key in answer
+        }
         report["steps"] = [{"host": self.host, **step} for step in answer["steps"]]
         if "settle" in wanted and self.host == self.arbiter:
             report.update(release=plan["release"], previous=plan["previous"], status="live", event=plan["event"])
@@ -92,9 +130,15 @@ class ActionModule(ReleaseAction):
         known = self.work_dir / "files" / f"{base.get('digest', '')}.txt"
         have = files.load(known.read_text(encoding="utf-8")) if base and known.exists() else {}
         edited = {*look.get("edited", []), *extra}
-        send = {path for path, entry in files.load(text).items() if not entry.link and (have.get(path) != entry or path in edited)}
+        send = {
+            path
+            for path, entry in files.load(text).items()
+            if not entry.link and (have.get(path) != entry or path in edited)
+        }
         key = record["environment_key"]
-        wheels = sorted((self.work_dir / "wheels" / key).glob("*.whl")) if key and key not in look["environments"] else []
+        wheels = (
+            sorted((self.work_dir / "wheels" / key).glob("*.whl")) if key and key not in look["environments"] else []
+        )
         body = _packed(place / "app.tar", send, wheels, key)
         site = Site(self.site)
         launchers = render.launchers(site, plan["description"], environment=self.environment, release=plan["release"])

@@ -18,18 +18,40 @@ class ActionModule(ReleaseAction):
         """Pick the release from the ledger and what is on the hosts, and plan the way there."""
         arbiter = self.look_of(self.arbiter)
         lines = arbiter["ledger"]["lines"]
-        present = set.intersection(*({each["id"] for each in self.look_of(host)["releases"]} for host in self.groups["app"]))
+        present = set.intersection(
+            *({each["id"] for each in self.look_of(host)["releases"]} for host in self.groups["app"])
+        )
         try:
             target = ledger.rollback_target(
-                lines, to=str(self.value("to", "") or ""), present=present, accept_schema=bool(self.value("accept_schema", False))
+                lines,
+                to=str(self.value("to", "") or ""),
+                present=present,
+                accept_schema=bool(self.value("accept_schema", False)),
             )
         except ledger.Refused as refused:
-            raise Stopped(self.host, {"reason": str(refused), "hint": refused.hint, "refused": True, "evidence": []}) from None
+            raise Stopped(
+                self.host, {"reason": str(refused), "hint": refused.hint, "refused": True, "evidence": []}
+            ) from None
         told = ledger.story(lines)
-        line = {"event": "rollback", "release": target.id, "previous": told.live, "slot": self.slot(), "who": self.who, "hosts": self.groups["app"]}
+        line = {
+            "event": "rollback",
+            "release": target.id,
+            "previous": told.live,
+            "slot": self.slot(),
+            "who": self.who,
+            "hosts": self.groups["app"],
+        }
         line.update({key: target.line.get(key) for key in ("commit", "ref", "digest", "configuration")})
         line.update(schema_before=told.schema, schema_after=told.schema)
-        plan = {"event": "rollback", "release": target.id, "previous": told.live, "slot": self.slot(), "migrate": False, "line": line, "began": time.time()}
+        plan = {
+            "event": "rollback",
+            "release": target.id,
+            "previous": told.live,
+            "slot": self.slot(),
+            "migrate": False,
+            "line": line,
+            "began": time.time(),
+        }
         self.remember("plan", plan)
         short = {key: plan[key] for key in ("release", "previous", "slot")}
         return {**short, "ferryman": {"plan": short}}

@@ -27,7 +27,12 @@ ANSWER = "ferryman-answer "
 def serve(stream: IO[bytes]) -> dict[str, Any]:
     """Do what the request in `stream` says and return the answer; every failure is an answer too."""
     request = json.loads(stream.read(struct.unpack("!Q", stream.read(8))[0]))
-    host = Host(Site(request["site"]), run=request.get("run", ""), token=int(request.get("token", 0)), check=bool(request.get("check")))
+    host = Host(
+        Site(request["site"]),
+        run=request.get("run", ""),
+        token=int(request.get("token", 0)),
+        check=bool(request.get("check")),
+    )
     answer: dict[str, Any] = {"ok": True, "steps": []}
     try:
         if not request.get("skip_marker"):
@@ -36,7 +41,13 @@ def serve(stream: IO[bytes]) -> dict[str, Any]:
     except Failed as failed:
         answer.update(ok=False, reason=str(failed), evidence=failed.evidence, hint=failed.hint, refused=failed.refused)
     except Exception as error:  # whatever it is, the driver must hear of it and go back
-        answer.update(ok=False, reason=f"{type(error).__name__}: {error}", evidence=traceback.format_exc().splitlines()[-6:], hint="", refused=False)
+        answer.update(
+            ok=False,
+            reason=f"{type(error).__name__}: {error}",
+            evidence=traceback.format_exc().splitlines()[-6:],
+            hint="",
+            refused=False,
+        )
     answer.update(changes=host.changes, diffs=host.diffs, token=host.token)
     return answer
 
@@ -77,7 +88,11 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
 
 
 def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[str, Any]) -> None:
-    held = "arbiter" in request["roles"] and request["steps"] != ["return"] and not steps.UNLOCKED.issuperset(request["steps"])
+    held = (
+        "arbiter" in request["roles"]
+        and request["steps"] != ["return"]
+        and not steps.UNLOCKED.issuperset(request["steps"])
+    )
     if not steps.UNLOCKED.issuperset(request["steps"]):
         host.admit()
     with _lease(host, float(request["lease_s"])) if held else nullcontext():

@@ -45,11 +45,20 @@ def take(host: Host, *, owner: str, purpose: str, lease_s: float) -> int:
         seen = int(read_json(host.site.state / "token.json").get("token", 0))
         try:
             mine = lock.take(
-                read_json(path), now(), run=host.run_id, owner=owner, purpose=purpose, lease_s=lease_s, until=_until(lease_s), seen=seen
+                read_json(path),
+                now(),
+                run=host.run_id,
+                owner=owner,
+                purpose=purpose,
+                lease_s=lease_s,
+                until=_until(lease_s),
+                seen=seen,
             )
         except lock.Held as held_by:
             raise Failed(
-                str(held_by), hint="wait until then, or `unlock` if its owner is gone and you know that nothing of it runs", refused=True
+                str(held_by),
+                hint="wait until then, or `unlock` if its owner is gone and you know that nothing of it runs",
+                refused=True,
             ) from None
         _keep(path, mine)
     host.token = int(mine["token"])
@@ -63,7 +72,9 @@ def renew(host: Host, *, lease_s: float, while_held: bool = False) -> None:
     path = host.site.arbiter / "lock.json"
     with _alone(host):
         try:
-            mine = lock.renew(read_json(path), now(), run=host.run_id, token=host.token, lease_s=lease_s, until=_until(lease_s))
+            mine = lock.renew(
+                read_json(path), now(), run=host.run_id, token=host.token, lease_s=lease_s, until=_until(lease_s)
+            )
         except lock.Lost as lost:
             if while_held:
                 return  # freed by the step itself, or taken: every act carries the token and finds out
@@ -89,7 +100,10 @@ def unlock(host: Host, *, who: str, seen: int = 0) -> dict[str, Any]:
     if host.check:
         return held
     with _alone(host):
-        _keep(path, lock.break_(held, now(), seen=max(seen, int(read_json(host.site.state / "token.json").get("token", 0)))))
+        _keep(
+            path,
+            lock.break_(held, now(), seen=max(seen, int(read_json(host.site.state / "token.json").get("token", 0)))),
+        )
     record(host, event="unlock", who=who, reason=f"broke the lock of {held.get('owner')} ({held.get('purpose')})")
     return held
 
@@ -101,7 +115,10 @@ def record(host: Host, **line: Any) -> dict[str, Any]:
     path = host.site.arbiter / "ledger.jsonl"
     wrong = chain.read(path).wrong
     if wrong:
-        raise Failed(f"{path}: {wrong}: somebody changed the ledger", hint="compare with the driver's copy of its head; move the file aside to begin a new one")
+        raise Failed(
+            f"{path}: {wrong}: somebody changed the ledger",
+            hint="compare with the driver's copy of its head; move the file aside to begin a new one",
+        )
     return chain.append(path, {"at": utc(), "run": host.run_id, "token": host.token, **line})
 
 
@@ -121,5 +138,11 @@ def close_unfinished(host: Host) -> str:
     if not unfinished or unfinished.get("run") == host.run_id:
         return ""
     name = str(unfinished["release"])
-    record(host, event=unfinished.get("event", "deploy"), release=name, status="abandoned", reason=f"its driver ({unfinished.get('who')}) ended before it did")
+    record(
+        host,
+        event=unfinished.get("event", "deploy"),
+        release=name,
+        status="abandoned",
+        reason=f"its driver ({unfinished.get('who')}) ended before it did",
+    )
     return name

@@ -26,10 +26,16 @@ def snapshot(host: Host, *, database: str) -> str:
     size = int(_psql(host, f"select pg_database_size('{database}')") or 0)
     free = shutil.disk_usage(place).free
     if free < size * 2:
-        raise Failed(f"{place} has {free // 2**20} MiB free, a dump of {database} may need {size * 2 // 2**20}", hint="free some", refused=True)
+        raise Failed(
+            f"{place} has {free // 2**20} MiB free, a dump of {database} may need {size * 2 // 2**20}",
+            hint="free some",
+            refused=True,
+        )
     host.journal("snapshot", "started", database=database)
     fresh = place / f".{path.name}.new"
-    host.command("runuser", "-u", "postgres", "--", "pg_dump", "--format=custom", f"--file={fresh}", database, timeout=3600)
+    host.command(
+        "runuser", "-u", "postgres", "--", "pg_dump", "--format=custom", f"--file={fresh}", database, timeout=3600
+    )
     host.command("runuser", "-u", "postgres", "--", "pg_restore", "--list", str(fresh), timeout=600)
     fresh.rename(path)
     host.changes.append(str(path))
@@ -66,7 +72,9 @@ def migrate(host: Host, release: str) -> dict[str, str]:
         after = revision(host, release) if migrations.get("revision") else ""
         host.journal("migrate", "failed", release=release, schema_after=after)
         known = "left as it was" if after == before else f"now at {after or 'none'}, it was at {before or 'none'}"
-        raise Failed(f"the migration failed: {failed}; the schema is {known}", evidence=failed.evidence, hint=failed.hint) from None
+        raise Failed(
+            f"the migration failed: {failed}; the schema is {known}", evidence=failed.evidence, hint=failed.hint
+        ) from None
     after = revision(host, release) if migrations.get("revision") else ""
     host.journal("migrate", "done", release=release, schema_before=before, schema_after=after)
     host.changes.append(f"schema {before or 'none'} -> {after or 'none'}")

@@ -33,7 +33,10 @@ def resolve(host: Host, *, reason: str) -> str:
     if arbiter.lines(host):
         ended = next((line for line in reversed(arbiter.lines(host)) if line.get("run") == run), {})
         if ended.get("status") == "started":
-            same = {key: ended.get(key) for key in ("event", "release", "previous", "commit", "ref", "digest", "configuration", "slot")}
+            same = {
+                key: ended.get(key)
+                for key in ("event", "release", "previous", "commit", "ref", "digest", "configuration", "slot")
+            }
             arbiter.record(host, **same, status="returned", who="guard", reason=reason)
     return "returned"
 

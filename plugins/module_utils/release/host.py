@@ -65,7 +65,9 @@ class Host:
             return False
         self.changes.append(str(path))
         if not secret:
-            self.diffs.append({"before_header": str(path), "after_header": str(path), "before": before or "", "after": text})
+            self.diffs.append(
+                {"before_header": str(path), "after_header": str(path), "before": before or "", "after": text}
+            )
         if self.check:
             return True
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +155,16 @@ class Host:
         """Write down what this host did."""
         if self.check:
             return
-        body = {"at": utc(), "boot": now().boot, "run": self.run_id, "token": self.token, "step": step, "release": release, "result": result, "detail": detail}
+        body = {
+            "at": utc(),
+            "boot": now().boot,
+            "run": self.run_id,
+            "token": self.token,
+            "step": step,
+            "release": release,
+            "result": result,
+            "detail": detail,
+        }
         chain.append(self.site.state / "journal.jsonl", body)
 
     def admit(self) -> None:
@@ -161,7 +172,11 @@ class Host:
         path = self.site.state / "token.json"
         seen = int(read_json(path).get("token", 0))
         if self.token < seen:
-            raise Failed(f"this run's token {self.token} is older than {seen}: another run came in between", hint="status says who", refused=True)
+            raise Failed(
+                f"this run's token {self.token} is older than {seen}: another run came in between",
+                hint="status says who",
+                refused=True,
+            )
         if self.token > seen and not self.check:
             self.write_json(path, {"format": 1, "token": self.token})
 
@@ -173,7 +188,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise Failed(f"{path} is not JSON: {error}", hint="it was damaged or edited by hand; provision writes what is missing") from None
+        raise Failed(
+            f"{path} is not JSON: {error}", hint="it was damaged or edited by hand; provision writes what is missing"
+        ) from None
     if not isinstance(value, dict) or value.get("format", 1) > 1:
         raise Failed(f"{path} was written by a newer Ferryman", hint="use the version that wrote it, or a newer one")
     return value

@@ -83,7 +83,9 @@ def _live(told: Story, release: Release, line: dict[str, Any]) -> None:
     release.good, release.withdrawn, release.line, told.live = True, False, line, release.id
 
 
-def rollback_target(lines: Iterable[Line], *, to: str = "", present: Iterable[str], accept_schema: bool = False) -> Release:
+def rollback_target(
+    lines: Iterable[Line], *, to: str = "", present: Iterable[str], accept_schema: bool = False
+) -> Release:
     """Return the release to go back to: the newest good one before the live one that was never rolled back from.
 
     `to` names another one; `present` are the releases that are on every host. Going over a difference of the database's schema
@@ -100,13 +102,16 @@ def rollback_target(lines: Iterable[Line], *, to: str = "", present: Iterable[st
         before = [name for name in told.order[:at] if not told.releases[name].withdrawn]
         if not before:
             raise Refused(
-                f"there is no good release before {told.live}", "releases: shows all; rollback --to RELEASE takes any good one"
+                f"there is no good release before {told.live}",
+                "releases: shows all; rollback --to RELEASE takes any good one",
             )
         found = told.releases[before[-1]]
     if found.id == told.live:
         raise Refused(f"{found.id} is live already", "rollback --to RELEASE takes another one")
     if found.id not in on_hosts:
-        raise Refused(f"{found.id} is no longer on every host", f"deploy --ref {found.line.get('commit', '')[:12]} brings it back")
+        raise Refused(
+            f"{found.id} is no longer on every host", f"deploy --ref {found.line.get('commit', '')[:12]} brings it back"
+        )
     then = found.line.get("schema_after", "")
     if then != told.schema and not accept_schema:
         raise Refused(
@@ -117,7 +122,11 @@ def rollback_target(lines: Iterable[Line], *, to: str = "", present: Iterable[st
 
 
 def _named(told: Story, to: str) -> Release:
-    hits = [release for name, release in told.releases.items() if name == to or name.endswith("-" + to[:7]) or name.startswith(to)]
+    hits = [
+        release
+        for name, release in told.releases.items()
+        if name == to or name.endswith("-" + to[:7]) or name.startswith(to)
+    ]
     good = [release for release in hits if release.good]
     if len(good) == 1:
         return good[0]

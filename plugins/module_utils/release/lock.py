@@ -41,7 +41,9 @@ def alive(lock: Lock, now: Now) -> bool:
     return bool(lock.get("held")) and lock.get("boot") == now.boot and now.boottime < float(lock.get("expires", 0))
 
 
-def take(lock: Lock, now: Now, *, run: str, owner: str, purpose: str, lease_s: float, until: str = "", seen: int = 0) -> dict[str, Any]:
+def take(
+    lock: Lock, now: Now, *, run: str, owner: str, purpose: str, lease_s: float, until: str = "", seen: int = 0
+) -> dict[str, Any]:
     """Return the lock as `run` holds it from now on, with a token above every earlier one, `seen` on the host included. Raises Held."""
     if alive(lock, now) and lock.get("run") != run:
         raise Held(lock)
@@ -64,7 +66,9 @@ def take(lock: Lock, now: Now, *, run: str, owner: str, purpose: str, lease_s: f
 def renew(lock: Lock, now: Now, *, run: str, token: int, lease_s: float, until: str = "") -> dict[str, Any]:
     """Return the lock with its lease counted anew; a lease that ran out is taken up again if nobody came in between. Raises Lost."""
     if lock.get("token") != token or lock.get("run") != run or not lock.get("held"):
-        raise Lost(f"the lock is no longer this run's: {lock.get('owner', 'nobody')} ({lock.get('purpose', 'free')}) came in between")
+        raise Lost(
+            f"the lock is no longer this run's: {lock.get('owner', 'nobody')} ({lock.get('purpose', 'free')}) came in between"
+        )
     return {**lock, "boot": now.boot, "expires": now.boottime + lease_s, "until": until}
 
 
@@ -75,4 +79,11 @@ def free(lock: Lock, *, run: str) -> dict[str, Any]:
 
 def break_(lock: Lock, now: Now, *, seen: int = 0) -> dict[str, Any]:
     """Return the lock freed by force: its token is above every token that any host has `seen`, so that the old holder is refused everywhere."""
-    return {**lock, "format": 1, "token": max(int(lock.get("token", 0)), seen) + 1, "held": False, "run": "", "boot": now.boot}
+    return {
+        **lock,
+        "format": 1,
+        "token": max(int(lock.get("token", 0)), seen) + 1,
+        "held": False,
+        "run": "",
+        "boot": now.boot,
+    }

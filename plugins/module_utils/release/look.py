@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
-    arbiter,
     chain,
     files,
     ledger,
@@ -45,9 +44,19 @@ def look(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
         seen.update(_app(host, request))
     if "entry" in roles:
         entry = shift.state(host)
-        seen.update(shift=entry, share=shift.share(host), pending=host.site.pending.exists(), maintenance=(host.site.state / "maintenance").exists())
+        seen.update(
+            shift=entry,
+            share=shift.share(host),
+            pending=host.site.pending.exists(),
+            maintenance=(host.site.state / "maintenance").exists(),
+        )
     journal = chain.read(host.site.state / "journal.jsonl")
-    seen["journal"] = {"head": journal.head, "lines": len(journal.lines), "torn": bool(journal.torn), "wrong": journal.wrong}
+    seen["journal"] = {
+        "head": journal.head,
+        "lines": len(journal.lines),
+        "torn": bool(journal.torn),
+        "wrong": journal.wrong,
+    }
     seen["token"] = int(read_json(host.site.state / "token.json").get("token", 0))
     if "arbiter" in roles:
         seen.update(_arbiter(host))
@@ -57,7 +66,11 @@ def look(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
 def _app(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     site = host.site
     present = [read_json(path) for path in sorted(site.root.glob("releases/*/release.json"))]
-    live = slots.record(host, shift.state(host)["stable"]) if "entry" in request["roles"] else read_json(site.root / "current" / "release.json")
+    live = (
+        slots.record(host, shift.state(host)["stable"])
+        if "entry" in request["roles"]
+        else read_json(site.root / "current" / "release.json")
+    )
     seen: dict[str, Any] = {
         "tools": provision.tools(),
         "releases": [_in_short(record) for record in present],
@@ -72,7 +85,11 @@ def _app(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     if live:
         text = (site.release(live["id"]) / "files.txt").read_text(encoding="utf-8")
         seen["edited"] = files.differing(site.release(live["id"]) / "app", _own(files.load(text), live))
-        seen["base"] = {"id": live["id"], "digest": live["digest"], "migrations": live["manifest"].get("migrations", "")}
+        seen["base"] = {
+            "id": live["id"],
+            "digest": live["digest"],
+            "migrations": live["manifest"].get("migrations", ""),
+        }
         if live["digest"] not in request.get("have", []):
             seen["base"]["files"] = base64.b64encode(zlib.compress(text.encode())).decode()
     return seen
@@ -81,8 +98,14 @@ def _app(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
 def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a driver needs of a release that it did not build: its names, and how it is looked at."""
     told = record["manifest"]["description"]
-    checks = {"processes": {n: {"kind": p["kind"], "health": p.get("health")} for n, p in told["processes"].items()}, "health": told["health"]}
-    return {**{key: record.get(key) for key in ("id", "digest", "configuration", "commit", "environment_key")}, "checks": checks}
+    checks = {
+        "processes": {n: {"kind": p["kind"], "health": p.get("health")} for n, p in told["processes"].items()},
+        "health": told["health"],
+    }
+    return {
+        **{key: record.get(key) for key in ("id", "digest", "configuration", "commit", "environment_key")},
+        "checks": checks,
+    }
 
 
 def _own(entries: dict[str, files.Entry], record: Mapping[str, Any]) -> dict[str, files.Entry]:
@@ -151,7 +174,10 @@ def _entry_health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     for name, check in paths.items():
         try:
             status, _, text = shift.get(request["entry"], check["path"], timeout_s=float(check.get("timeout_s") or 3))
-            answers[name] = {"good": status == int(check.get("status") or 200), "said": f"{check['path']} answered {status} {text[:120].strip()}"}
+            answers[name] = {
+                "good": status == int(check.get("status") or 200),
+                "said": f"{check['path']} answered {status} {text[:120].strip()}",
+            }
         except (OSError, ValueError) as error:
             answers[name] = {"good": False, "said": f"{check['path']}: {error}"}
     return answers

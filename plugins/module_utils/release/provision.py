@@ -51,7 +51,9 @@ WantedBy=multi-user.target
 }
 
 
-def give_ports(taken: Sequence[int], have: Mapping[str, Mapping[str, Sequence[int]]], processes: Sequence[str]) -> dict[str, dict[str, list[int]]]:
+def give_ports(
+    taken: Sequence[int], have: Mapping[str, Mapping[str, Sequence[int]]], processes: Sequence[str]
+) -> dict[str, dict[str, list[int]]]:
     """Return the ports of each of `processes` in both slots: those it has already, else the first free block. Raises Failed when none is left."""
     given = {name: {slot: list(ports) for slot, ports in slots.items()} for name, slots in have.items()}
     used = set(taken) | {port for slots in given.values() for ports in slots.values() for port in ports}
@@ -84,7 +86,13 @@ def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     _guard(host, base64.b64decode(request["packed"]))
     ports: dict[str, Any] = {}
     if "app" in roles:
-        for path in (site.root, site.root / "releases", site.root / "slots", site.root / "shared", site.root / "environments"):
+        for path in (
+            site.root,
+            site.root / "releases",
+            site.root / "slots",
+            site.root / "shared",
+            site.root / "environments",
+        ):
             host.directory(path)
         ports = give_ports(_taken(host), read_json(site.settings / "ports.json").get("ports", {}), request["processes"])
         host.write_json(site.settings / "ports.json", {"format": 1, "ports": ports})
@@ -101,7 +109,16 @@ def _account(host: Host) -> None:
     except KeyError:
         host.changes.append(f"account {host.site.account}")
         if not host.check:
-            words = ("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(host.site.root), "--shell", "/usr/sbin/nologin")
+            words = (
+                "useradd",
+                "--system",
+                "--user-group",
+                "--no-create-home",
+                "--home-dir",
+                str(host.site.root),
+                "--shell",
+                "/usr/sbin/nologin",
+            )
             host.command(*words, host.site.account)
 
 
@@ -110,7 +127,12 @@ def _taken(host: Host) -> list[int]:
     taken: list[int] = []
     for path in host.site.settings.parent.glob("*/ports.json"):
         if path.parent != host.site.settings:
-            taken += [port for slots in read_json(path).get("ports", {}).values() for ports in slots.values() for port in ports]
+            taken += [
+                port
+                for slots in read_json(path).get("ports", {}).values()
+                for ports in slots.values()
+                for port in ports
+            ]
     return taken
 
 
@@ -135,5 +157,8 @@ def tools() -> dict[str, str]:
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "platform": f"{sys.platform}-{platform.machine()}",
         "libc": "-".join(platform.libc_ver()),
-        "venv": str(shutil.which("python3") is not None and Path(f"/usr/lib/python3.{sys.version_info.minor}/ensurepip").is_dir()),
+        "venv": str(
+            shutil.which("python3") is not None
+            and Path(f"/usr/lib/python3.{sys.version_info.minor}/ensurepip").is_dir()
+        ),
     }

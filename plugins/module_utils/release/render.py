@@ -54,7 +54,16 @@ NETWORK = {
 }
 
 
-def launcher(site: Site, process: Process, *, app: str, environment: str, release: str, env: Mapping[str, str], secret_env: Sequence[str]) -> str:
+def launcher(
+    site: Site,
+    process: Process,
+    *,
+    app: str,
+    environment: str,
+    release: str,
+    env: Mapping[str, str],
+    secret_env: Sequence[str],
+) -> str:
     """Return the shell script that becomes the process: `env` in clear, `secret_env` filled from the unit's credentials."""
     directory = site.release(release)
     clear = {
@@ -77,10 +86,15 @@ def launcher(site: Site, process: Process, *, app: str, environment: str, releas
 
 def command(words: str) -> str:
     """Return a command's words quoted for the shell, `{port}` as the port of the instance."""
-    return " ".join('"$PORT"'.join(shlex.quote(part) if part else "" for part in word.split("{port}")) or "''" for word in shlex.split(words))
+    return " ".join(
+        '"$PORT"'.join(shlex.quote(part) if part else "" for part in word.split("{port}")) or "''"
+        for word in shlex.split(words)
+    )
 
 
-def unit(site: Site, name: str, process: Process, *, slot: str, number: int, port: int = 0, secrets: Sequence[str] = ()) -> str:
+def unit(
+    site: Site, name: str, process: Process, *, slot: str, number: int, port: int = 0, secrets: Sequence[str] = ()
+) -> str:
     """Return the unit of instance `number` (from 1) of process `name` in `slot`; `port` where it serves."""
     where = site.slot(slot)
     return _unit(
@@ -108,7 +122,14 @@ def transient(site: Site, name: str, process: Process, *, release: str, secrets:
 
 
 def _unit(
-    site: Site, process: Process, *, description: str, start: str, environment: Mapping[str, str], secrets: Sequence[str], identifier: str
+    site: Site,
+    process: Process,
+    *,
+    description: str,
+    start: str,
+    environment: Mapping[str, str],
+    secrets: Sequence[str],
+    identifier: str,
 ) -> str:
     once = process["kind"] in ("once", "cron")
     service = [
@@ -169,10 +190,23 @@ def configuration(site: Site, description: Mapping[str, Any], *, environment: st
     """Return the SHA-256 over all that is rendered for a release and is not secret, whatever its id and its slot."""
     placeholder = "00000000T000000Z-0000000"
     rendered = {
-        name: [text, unit(site, name, description["processes"].get(name, {"kind": "once"}), slot="blue", number=1, secrets=all_secrets(description))]
+        name: [
+            text,
+            unit(
+                site,
+                name,
+                description["processes"].get(name, {"kind": "once"}),
+                slot="blue",
+                number=1,
+                secrets=all_secrets(description),
+            ),
+        ]
         for name, text in launchers(site, description, environment=environment, release=placeholder).items()
     }
-    sizes = {name: [process["kind"], process.get("instances", 1), process.get("schedule", "")] for name, process in description["processes"].items()}
+    sizes = {
+        name: [process["kind"], process.get("instances", 1), process.get("schedule", "")]
+        for name, process in description["processes"].items()
+    }
     whole = json.dumps([rendered, sizes, description.get("shared"), description.get("health")], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 

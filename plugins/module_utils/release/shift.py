@@ -117,7 +117,14 @@ def give_back(host: Host, *, reason: str) -> bool:
         keep = {key: value for key, value in before.items() if key not in ("deadline", "boot")}
         host.write_json(
             host.site.state / "shift.json",
-            {**keep, "candidate": None, "release_candidate": "", "phase": "stable", "share": full(before["stable"]), "left": left},
+            {
+                **keep,
+                "candidate": None,
+                "release_candidate": "",
+                "phase": "stable",
+                "share": full(before["stable"]),
+                "left": left,
+            },
         )
         host.journal("return", "done", release=str(before["release_candidate"]), reason=reason, moved=moved)
     host.remove(host.site.pending)
@@ -136,7 +143,13 @@ def drained_in(host: Host, slot: str, *, drain_s: float) -> float:
 
 
 def get(
-    entry: Mapping[str, Any], path: str, *, cookie: str = "", timeout_s: float = 5, address: str = "127.0.0.1", method: str = "GET"
+    entry: Mapping[str, Any],
+    path: str,
+    *,
+    cookie: str = "",
+    timeout_s: float = 5,
+    address: str = "127.0.0.1",
+    method: str = "GET",
 ) -> tuple[int, dict[str, str], str]:
     """Ask this entry for `path` as a client would, with TLS and the site's name, and return status, headers and the first 64 kB.
 
@@ -145,10 +158,16 @@ def get(
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    headers = {"Host": str(entry["domain"]), "Connection": "close", "User-Agent": "ferryman-verify", **({"Cookie": cookie} if cookie else {})}
-    with socket.create_connection((address, int(entry.get("port", 443))), timeout=timeout_s) as raw, context.wrap_socket(
-        raw, server_hostname=str(entry["domain"])
-    ) as stream:
+    headers = {
+        "Host": str(entry["domain"]),
+        "Connection": "close",
+        "User-Agent": "ferryman-verify",
+        **({"Cookie": cookie} if cookie else {}),
+    }
+    with (
+        socket.create_connection((address, int(entry.get("port", 443))), timeout=timeout_s) as raw,
+        context.wrap_socket(raw, server_hostname=str(entry["domain"])) as stream,
+    ):
         connection = http.client.HTTPConnection(str(entry["domain"]))
         connection.sock = stream
         connection.request(method, path, headers=headers)
@@ -163,12 +182,16 @@ def served_slots(host: Host, entry: Mapping[str, Any], buckets: list[int]) -> di
     for bucket in buckets:
         status, _, text = get(entry, SLOT_PATH, cookie=f"{name}={bucket:02d}")
         if status != 200:
-            raise Failed(f"the entry answers {status} for {SLOT_PATH}", hint="provision puts the entry's configuration in place")
+            raise Failed(
+                f"the entry answers {status} for {SLOT_PATH}", hint="provision puts the entry's configuration in place"
+            )
         answered[bucket] = str(json.loads(text)["slot"])
     return answered
 
 
-def verify(host: Host, entry: Mapping[str, Any], *, slot: str, release: str, version: Mapping[str, Any], health: str) -> None:
+def verify(
+    host: Host, entry: Mapping[str, Any], *, slot: str, release: str, version: Mapping[str, Any], health: str
+) -> None:
     """See from outside that everyone is served by `slot` and, where the application tells its version, that `release` answers."""
     try:
         elsewhere = {bucket: seen for bucket, seen in served_slots(host, entry, [0, 37, 99]).items() if seen != slot}
@@ -177,7 +200,9 @@ def verify(host: Host, entry: Mapping[str, Any], *, slot: str, release: str, ver
         path = str(version.get("path") or health or "/")
         status, _, text = get(entry, path)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise Failed(f"https://{entry['domain']} does not answer: {error}", evidence=host.logs("nginx.service")) from None
+        raise Failed(
+            f"https://{entry['domain']} does not answer: {error}", evidence=host.logs("nginx.service")
+        ) from None
     if status >= 400:
         raise Failed(f"https://{entry['domain']}{path} answers {status}: {text[:200]}", evidence=_app_logs(host, slot))
     if version.get("path"):
@@ -188,7 +213,9 @@ def _right_version(entry: Mapping[str, Any], version: Mapping[str, Any], text: s
     try:
         seen = json.loads(text).get(str(version["key"]))
     except (ValueError, AttributeError):
-        raise Failed(f"https://{entry['domain']}{version['path']} does not answer with a JSON object: {text[:120]}") from None
+        raise Failed(
+            f"https://{entry['domain']}{version['path']} does not answer with a JSON object: {text[:120]}"
+        ) from None
     if seen != release:
         raise Failed(f"https://{entry['domain']}{version['path']} says {version['key']} = {seen!r}, not {release!r}")
 

@@ -56,7 +56,9 @@ def instances(host: Host, slot: str, release: Mapping[str, Any]) -> list[Instanc
         given = ports.get(name, {}).get(slot, [])
         if process["kind"] == "web" and len(given) < count:
             raise Failed(
-                f"process {name} wants {count} instances, this host has {len(given)} ports for it", hint="provision gives out ports", refused=True
+                f"process {name} wants {count} instances, this host has {len(given)} ports for it",
+                hint="provision gives out ports",
+                refused=True,
             )
         for number in range(1, count + 1):
             port = given[number - 1] if process["kind"] == "web" else 0
@@ -84,7 +86,11 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
         host.changes += [f"{instance.unit} started" for instance in wanted]
         return
     host.journal("start", "started", release=name, slot=slot)
-    if holds(host, slot) == name and not fresh and all(active(host, i.unit) for i in wanted if i.kind == "web" and i.unit):
+    if (
+        holds(host, slot) == name
+        and not fresh
+        and all(active(host, i.unit) for i in wanted if i.kind == "web" and i.unit)
+    ):
         return
     stop(host, slot)
     host.link(host.site.slot(slot), f"../releases/{name}")
@@ -95,7 +101,10 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
         try:
             host.systemctl("start", *units)
         except Failed:
-            raise Failed(f"{', '.join(units)} could not be started", evidence=[line for unit in units for line in host.logs(unit)]) from None
+            raise Failed(
+                f"{', '.join(units)} could not be started",
+                evidence=[line for unit in units for line in host.logs(unit)],
+            ) from None
     host.changes.append(f"slot {slot}: {name}")
 
 
@@ -105,11 +114,16 @@ def _overlaps(instance: Instance) -> bool:
 
 def _place(host: Host, slot: str, wanted: list[Instance], secrets: list[str]) -> None:
     texts = {
-        UNITS / i.unit: render.unit(host.site, i.name, i.process, slot=slot, number=i.number, port=i.port, secrets=secrets) for i in wanted
+        UNITS / i.unit: render.unit(
+            host.site, i.name, i.process, slot=slot, number=i.number, port=i.port, secrets=secrets
+        )
+        for i in wanted
     }
     for i in wanted:
         if i.kind == "cron":
-            texts[UNITS / host.site.unit(i.name, slot, kind="timer")] = render.timer(host.site, i.name, i.process, slot=slot)
+            texts[UNITS / host.site.unit(i.name, slot, kind="timer")] = render.timer(
+                host.site, i.name, i.process, slot=slot
+            )
     stale = [path for path in _files(host, slot) if path not in texts]
     changed = [host.write(path, text) for path, text in texts.items()] + [host.remove(path) for path in stale]
     if any(changed):
@@ -148,7 +162,9 @@ def answer(host: Host, instance: Instance) -> tuple[bool, str]:
     health = instance.process.get("health") or {}
     if not health.get("path"):
         return _listens(instance.port)
-    return ask("127.0.0.1", instance.port, health["path"], status=int(health["status"]), timeout_s=float(health["timeout_s"]))
+    return ask(
+        "127.0.0.1", instance.port, health["path"], status=int(health["status"]), timeout_s=float(health["timeout_s"])
+    )
 
 
 def _listens(port: int) -> tuple[bool, str]:
@@ -175,7 +191,9 @@ def ask(address: str, port: int, path: str, *, status: int, timeout_s: float) ->
     return reply.status == status, f"{path} on port {port} answered {reply.status} {text[:120]}"
 
 
-def pass_gate(host: Host, slot: str, *, consecutive: int, soak_s: float, timeout_s: float, interval_s: float = 0.1) -> list[dict[str, Any]]:
+def pass_gate(
+    host: Host, slot: str, *, consecutive: int, soak_s: float, timeout_s: float, interval_s: float = 0.1
+) -> list[dict[str, Any]]:
     """Wait until every web process of `slot` has passed its gate; Failed brings the last log lines of the one that did not."""
     if host.check:
         return []
@@ -188,12 +206,26 @@ def pass_gate(host: Host, slot: str, *, consecutive: int, soak_s: float, timeout
         for instance in list(waiting):
             good, note = answer(host, instance)
             at = now().boottime - began
-            count = crashes(host, instance) if not good or len(seen[instance.port]) % 5 == 4 else _last_crashes(seen[instance.port])
+            count = (
+                crashes(host, instance)
+                if not good or len(seen[instance.port]) % 5 == 4
+                else _last_crashes(seen[instance.port])
+            )
             seen[instance.port].append(gate.Answer(at, good, count, note))
             verdict = gate.judge(seen[instance.port], consecutive=consecutive, soak_s=soak_s, timeout_s=timeout_s)
             if verdict.result == "failed":
-                host.journal("start", "failed", release=str(release.get("id")), slot=slot, unit=instance.unit, reason=verdict.reason)
-                raise Failed(f"{instance.unit or instance.name}: {verdict.reason}", evidence=host.logs(instance.unit or "nginx.service"))
+                host.journal(
+                    "start",
+                    "failed",
+                    release=str(release.get("id")),
+                    slot=slot,
+                    unit=instance.unit,
+                    reason=verdict.reason,
+                )
+                raise Failed(
+                    f"{instance.unit or instance.name}: {verdict.reason}",
+                    evidence=host.logs(instance.unit or "nginx.service"),
+                )
             if verdict.result == "passed":
                 ready = verdict.reason
                 passed.append({"unit": instance.unit, "reason": ready, "soak_s": soak_s})
@@ -264,7 +296,11 @@ def enable(host: Host, slot: str) -> None:
         wanted = set(units) if every == slot else set()
         for directory in (UNITS / "multi-user.target.wants", UNITS / "timers.target.wants"):
             kind = ".timer" if directory.name.startswith("timers") else ".service"
-            present = {path.name for path in directory.glob(f"{host.site.name}-*@{every}-*") if path.name in {f.name for f in _files(host, every)}}
+            present = {
+                path.name
+                for path in directory.glob(f"{host.site.name}-*@{every}-*")
+                if path.name in {f.name for f in _files(host, every)}
+            }
             for unit in sorted(wanted):
                 if unit.endswith(kind):
                     host.link(directory / unit, f"{UNITS}/{unit}")

@@ -46,7 +46,8 @@ def stage(host: Host, request: Mapping[str, Any], body: IO[bytes]) -> dict[str, 
         if error.errno != errno.ENOSPC:
             raise
         raise Failed(
-            f"no space left on {host.site.root} while staging", hint="free some, or lower release_keep; nothing that serves was touched"
+            f"no space left on {host.site.root} while staging",
+            hint="free some, or lower release_keep; nothing that serves was touched",
         ) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -72,7 +73,9 @@ def _room(host: Host, need: int) -> None:
 def _fill(host: Host, work: Path, request: Mapping[str, Any], body: IO[bytes]) -> list[str]:
     entries = files.load(str(request["files"]))
     if files.digest(str(request["files"])) != request["record"]["digest"]:
-        raise Failed("the list of files does not match the artifact's digest", hint="build again: the artifact was damaged")
+        raise Failed(
+            "the list of files does not match the artifact's digest", hint="build again: the artifact was damaged"
+        )
     tree = work / "app"
     tree.mkdir(parents=True)
     got = _receive(host, tree, entries, body)
@@ -143,7 +146,16 @@ def _environment(host: Host, work: Path, record: Mapping[str, Any]) -> None:
         host.command("/usr/bin/python3", "-m", "venv", *([] if wheels else ["--without-pip"]), str(place), timeout=120)
         if wheels:
             host.command(
-                *(str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-input"),
+                *(
+                    str(place / "bin/python"),
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--no-index",
+                    "--no-deps",
+                    "--no-input",
+                ),
                 *("--disable-pip-version-check", "--no-cache-dir", *wheels),
                 timeout=600,
                 env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PIP_CONFIG_FILE": "/dev/null"},
@@ -173,7 +185,9 @@ def secrets(host: Host, values: Mapping[str, str]) -> list[str]:
     """Write the site's secrets where systemd alone reads them; return the names of those that changed."""
     directory = host.site.settings / "secrets"
     host.directory(directory, mode=0o700)
-    changed = [name for name, value in values.items() if host.write(directory / name, str(value), mode=0o600, secret=True)]
+    changed = [
+        name for name, value in values.items() if host.write(directory / name, str(value), mode=0o600, secret=True)
+    ]
     if directory.is_dir():
         for path in directory.iterdir():
             if path.name not in values and not path.name.startswith("."):

@@ -9,7 +9,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, database, ledger, names, shift, slots, stage
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
+    database,
+    ledger,
+    names,
+    shift,
+    slots,
+    stage,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
 from ansible_collections.ferryman.ops.plugins.module_utils.release.provision import PYZ
 
@@ -43,13 +51,21 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     settings, slot = request["settings"], request["slot"]
     if "arbiter" in request["roles"] and request["line"]["event"] == "rollback":
         arbiter.record(host, status="started", **request["line"])
-    wait = shift.drained_in(host, slot, drain_s=settings["drain_s"]) if slots.holds(host, slot) != request["release"] else 0.0
+    wait = (
+        shift.drained_in(host, slot, drain_s=settings["drain_s"])
+        if slots.holds(host, slot) != request["release"]
+        else 0.0
+    )
     if wait and not host.check:
         time.sleep(wait)
     slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")))
     began = time.monotonic()
     passed = slots.pass_gate(
-        host, slot, consecutive=settings["health_consecutive"], soak_s=settings["soak_s"], timeout_s=settings["start_timeout_s"]
+        host,
+        slot,
+        consecutive=settings["health_consecutive"],
+        soak_s=settings["soak_s"],
+        timeout_s=settings["start_timeout_s"],
     )
     return {"gate": passed, "drained_s": round(wait, 3), "gate_s": round(time.monotonic() - began, 3)}
 
@@ -64,7 +80,9 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     shift.begin(host, slot=slot, release=release, confirm_s=settings["confirm_s"])
     shift.set_share(host, shift.full(slot))
     description = request["description"]
-    health = next((p["health"]["path"] for p in description["processes"].values() if p["kind"] == "web" and p.get("health")), "")
+    health = next(
+        (p["health"]["path"] for p in description["processes"].values() if p["kind"] == "web" and p.get("health")), ""
+    )
     version = description.get("health", {}).get("version") or {}
     until = time.monotonic() + settings["watch_s"]
     while True:
@@ -74,7 +92,12 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
         if ill:
             time.sleep(0.3)  # one bad answer decides nothing
             if set(ill) & set(slots.check(host, slot)) or any("does not run" in line for line in ill):
-                evidence = [line for i in slots.instances(host, slot, slots.record(host, slot)) if i.unit for line in host.logs(i.unit, lines=8)]
+                evidence = [
+                    line
+                    for i in slots.instances(host, slot, slots.record(host, slot))
+                    if i.unit
+                    for line in host.logs(i.unit, lines=8)
+                ]
                 raise Failed(f"after the switch: {'; '.join(ill)}", evidence=evidence)
         if time.monotonic() >= until:
             break
@@ -85,7 +108,10 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 
 def _is_web(host: Host, slot: str, line: str) -> bool:
-    return any(i.kind == "web" and i.unit and line.startswith(i.unit) for i in slots.instances(host, slot, slots.record(host, slot)))
+    return any(
+        i.kind == "web" and i.unit and line.startswith(i.unit)
+        for i in slots.instances(host, slot, slots.record(host, slot))
+    )
 
 
 def _workers(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -101,7 +127,9 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if not arbiter.committed(host, host.run_id):
         now = shift.state(host)
         if "entry" in request["roles"] and (now["phase"] != "shifting" or now.get("run") != host.run_id):
-            raise Failed("the shift was not confirmed in time, and the guard has sent the clients back", hint="deploy again")
+            raise Failed(
+                "the shift was not confirmed in time, and the guard has sent the clients back", hint="deploy again"
+            )
         arbiter.record(host, status="live", **request["line"])
         host.journal("commit", "done", release=request["release"])
     return {}
@@ -109,7 +137,9 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 def _settle(host: Host, request: Request, _: IO[bytes]) -> Answer:
     settings = request["settings"]
-    settle(host, slot=request["slot"], release=request["release"], warm_s=settings["warm_s"], drain_s=settings["drain_s"])
+    settle(
+        host, slot=request["slot"], release=request["release"], warm_s=settings["warm_s"], drain_s=settings["drain_s"]
+    )
     pruned = prune(host, request) if "app" in request["roles"] else []
     if "arbiter" in request["roles"]:
         arbiter.free(host)
@@ -133,7 +163,14 @@ def _cool_later(host: Host, slot: str, *, after_s: float) -> None:
         return
     unit = f"ferryman-cool-{host.site.name}-{slot}-{host.run_id.lower()}"
     host.command(
-        *("systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--on-active={after_s:g}s", "--timer-property=AccuracySec=1s"),
+        *(
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            f"--unit={unit}",
+            f"--on-active={after_s:g}s",
+            "--timer-property=AccuracySec=1s",
+        ),
         *("/usr/bin/python3", "-I", str(PYZ), "cool", host.site.name, slot, release),
     )
 
@@ -154,7 +191,11 @@ def prune(host: Host, request: Request) -> list[str]:
     doomed = ledger.prunable(lines, present=present, keep=int(request["settings"]["keep"]), busy=busy)
     for name in doomed:
         host.remove(host.site.release(name))
-    used = {read_json(host.site.release(name) / "release.json").get("environment_key") for name in present if name not in doomed}
+    used = {
+        read_json(host.site.release(name) / "release.json").get("environment_key")
+        for name in present
+        if name not in doomed
+    }
     for kind in ("environments", "wheels"):
         for path in (host.site.root / kind).glob("*"):
             if path.name not in used:
@@ -172,7 +213,9 @@ def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "arbiter" in request["roles"]:
         told = ledger.story(arbiter.lines(host))
         if told.unfinished.get("run") == host.run_id:
-            arbiter.record(host, status="returned" if moved else "failed", reason=str(request["reason"]), **request["line"])
+            arbiter.record(
+                host, status="returned" if moved else "failed", reason=str(request["reason"]), **request["line"]
+            )
         arbiter.free(host)
     return {"moved": moved}
 
@@ -196,7 +239,11 @@ def go_back(host: Host, *, reason: str, drain_s: float) -> bool:
 
 
 def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:
-    return {"broken": arbiter.unlock(host, who=request["who"], seen=int(request.get("seen", 0)))} if "arbiter" in request["roles"] else {}
+    return (
+        {"broken": arbiter.unlock(host, who=request["who"], seen=int(request.get("seen", 0)))}
+        if "arbiter" in request["roles"]
+        else {}
+    )
 
 
 def _maintenance(host: Host, request: Request, _: IO[bytes]) -> Answer:

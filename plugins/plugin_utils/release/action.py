@@ -21,7 +21,6 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 
@@ -48,7 +47,9 @@ def run_id() -> str:
         ticks = int(began) / os.sysconf("SC_CLK_TCK")
         at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks
     except OSError:  # no /proc: a Mac
-        began = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(parent)], capture_output=True, text=True, check=True).stdout.strip()
+        began = subprocess.run(
+            ["/bin/ps", "-o", "lstart=", "-p", str(parent)], capture_output=True, text=True, check=True
+        ).stdout.strip()
         at = time.mktime(time.strptime(began))
     unique = hashlib.sha256(f"{socket.gethostname()} {parent} {began}".encode()).hexdigest()[:6]
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at))}-{unique}"
@@ -200,7 +201,12 @@ class ReleaseAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no 
     @staticmethod
     def outcome(answer: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """Return a task's result for an answer."""
-        return {"changed": bool(answer.get("changes")), "diff": answer.get("diffs", []), "changes": answer.get("changes", []), **more}
+        return {
+            "changed": bool(answer.get("changes")),
+            "diff": answer.get("diffs", []),
+            "changes": answer.get("changes", []),
+            **more,
+        }
 
     def slot(self) -> str:
         """Return the slot that a new release goes to: the one that does not serve."""
@@ -212,9 +218,14 @@ class Stopped(Exception):
 
     def __init__(self, host: str, answer: Mapping[str, Any]) -> None:
         super().__init__(answer.get("reason", ""))
-        self.answer = {key: answer.get(key) for key in ("reason", "evidence", "hint", "refused", "step")} | {"host": host}
+        self.answer = {key: answer.get(key) for key in ("reason", "evidence", "hint", "refused", "step")} | {
+            "host": host
+        }
 
     def text(self) -> str:
         """Return what people read: cause, evidence, what to type."""
-        said = [f"{self.answer['host']}: {self.answer['reason']}", *(f"  {line}" for line in self.answer["evidence"] or [])]
+        said = [
+            f"{self.answer['host']}: {self.answer['reason']}",
+            *(f"  {line}" for line in self.answer["evidence"] or []),
+        ]
         return "\n".join([*said, f"-> {self.answer['hint']}"] if self.answer["hint"] else said)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
 
@@ -41,11 +40,15 @@ class Artifact:
         return self.directory / "app.tar"
 
 
-def build(commit: git.Commit, description: Mapping[str, Any], *, tools: Mapping[str, str], cache: Path, version: str) -> Artifact:
+def build(
+    commit: git.Commit, description: Mapping[str, Any], *, tools: Mapping[str, str], cache: Path, version: str
+) -> Artifact:
     """Return the artifact of a commit for hosts with these `tools` (python, platform); an equal one is built once and kept in `cache`."""
     lock, requirements = _lock(commit, description)
     key = _environment_key(requirements, tools) if description["runtime"]["kind"] == "python" else ""
-    name = hashlib.sha256(json.dumps([commit.id, commit.path, dict(tools), description["build"]], sort_keys=True).encode()).hexdigest()[:12]
+    name = hashlib.sha256(
+        json.dumps([commit.id, commit.path, dict(tools), description["build"]], sort_keys=True).encode()
+    ).hexdigest()[:12]
     directory = cache / "artifacts" / description["name"] / f"{commit.id[:12]}-{name}"
     if not (directory / "manifest.json").exists():
         _make(commit, description, directory, key=key, tools=tools, version=version)
@@ -55,7 +58,15 @@ def build(commit: git.Commit, description: Mapping[str, Any], *, tools: Mapping[
     return Artifact(directory, manifest, (directory / "files.txt").read_text(encoding="utf-8"))
 
 
-def _make(commit: git.Commit, description: Mapping[str, Any], directory: Path, *, key: str, tools: Mapping[str, str], version: str) -> None:
+def _make(
+    commit: git.Commit,
+    description: Mapping[str, Any],
+    directory: Path,
+    *,
+    key: str,
+    tools: Mapping[str, str],
+    version: str,
+) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-") as name:
         work = Path(name)
@@ -76,10 +87,19 @@ def _make(commit: git.Commit, description: Mapping[str, Any], directory: Path, *
             "digest": files.digest(text),
             "files": len(entries),
             "bytes": sum(entry.size for entry in entries.values()),
-            "runtime": {"kind": description["runtime"]["kind"], "python": tools.get("python", ""), "platform": tools.get("platform", ""), "environment": key},
+            "runtime": {
+                "kind": description["runtime"]["kind"],
+                "python": tools.get("python", ""),
+                "platform": tools.get("platform", ""),
+                "environment": key,
+            },
             "migrations": hashlib.sha256(inside.encode()).hexdigest() if inside else "",
             "description": description,
-            "built": {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "on": os.uname().nodename, "ferryman": version},
+            "built": {
+                "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "on": os.uname().nodename,
+                "ferryman": version,
+            },
             "evidence": [],
         }
         (work / "manifest.json").write_text(json.dumps(manifest, sort_keys=True) + "\n", encoding="utf-8")
@@ -91,17 +111,27 @@ def _make(commit: git.Commit, description: Mapping[str, Any], directory: Path, *
 def _members(commit: git.Commit, description: Mapping[str, Any], work: Path) -> Iterator[tuple[str, int, bytes | str]]:
     """Yield (path, mode, content or link target) of every file of the tree, after the build's commands where it has some."""
     build = description["build"]
-    if git.show(commit, ".gitmodules") is not None or (commit.path != "." and "160000 commit" in git.git(commit.repository, "ls-tree", "-r", commit.tree)):
-        raise AnsibleError(f"{commit.repository} has submodules; git does not archive them: vendor them into the repository")
-    process = subprocess.Popen(["git", "-C", str(commit.repository), "archive", "--format=tar", commit.tree], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes, see above
+    if git.show(commit, ".gitmodules") is not None or (
+        commit.path != "." and "160000 commit" in git.git(commit.repository, "ls-tree", "-r", commit.tree)
+    ):
+        raise AnsibleError(
+            f"{commit.repository} has submodules; git does not archive them: vendor them into the repository"
+        )
+    process = subprocess.Popen(
+        ["git", "-C", str(commit.repository), "archive", "--format=tar", commit.tree],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stderr is not None
     with process, tarfile.open(fileobj=process.stdout, mode="r|") as archive:
         if not build["commands"] and build["root"] == ".":
             yield from _from_tar(archive)
         else:
             archive.extractall(work / "tree", filter="data")
     if process.returncode:
-        raise AnsibleError(f"git archive {commit.tree}: {process.stderr.read().decode() if not process.stderr.closed else 'failed'}")
+        raise AnsibleError(
+            f"git archive {commit.tree}: {process.stderr.read().decode() if not process.stderr.closed else 'failed'}"
+        )
     if build["commands"] or build["root"] != ".":
         yield from _from_directory(_built(work / "tree", build))
         shutil.rmtree(work / "tree")
@@ -137,7 +167,9 @@ def _from_directory(root: Path) -> Iterator[tuple[str, int, bytes | str]]:
             yield name, path.stat().st_mode, path.read_bytes()
 
 
-def _pack(members: Iterable[tuple[str, int, bytes | str]], target: Path, description: Mapping[str, Any]) -> dict[str, files.Entry]:
+def _pack(
+    members: Iterable[tuple[str, int, bytes | str]], target: Path, description: Mapping[str, Any]
+) -> dict[str, files.Entry]:
     exclude, shared = list(description["build"]["exclude"]), tuple(description.get("shared") or [])
     entries: dict[str, files.Entry] = {}
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
@@ -148,7 +180,9 @@ def _pack(members: Iterable[tuple[str, int, bytes | str]], target: Path, descrip
                 entries[path] = files.Entry(path, "0777", f"->{content}", 0)
                 continue
             if content.startswith(POINTER):
-                raise AnsibleError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` and set up its filter, or keep it elsewhere")
+                raise AnsibleError(
+                    f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` and set up its filter, or keep it elsewhere"
+                )
             plain = 0o755 if mode & 0o100 else 0o644
             entries[path] = files.Entry(path, f"{plain:04o}", hashlib.sha256(content).hexdigest(), len(content))
             member = tarfile.TarInfo(f"app/{path}")
@@ -158,7 +192,9 @@ def _pack(members: Iterable[tuple[str, int, bytes | str]], target: Path, descrip
 
 
 def _left_out(path: str, patterns: Iterable[str]) -> bool:
-    return any(path == p.rstrip("/") or path.startswith(p.rstrip("/") + "/") or fnmatch.fnmatch(path, p) for p in patterns)
+    return any(
+        path == p.rstrip("/") or path.startswith(p.rstrip("/") + "/") or fnmatch.fnmatch(path, p) for p in patterns
+    )
 
 
 # Dependencies of a Python application
@@ -185,9 +221,21 @@ def _exported(commit: git.Commit, lock: str) -> str:
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "uv.lock").write_text(lock, encoding="utf-8")
         (Path(name) / "pyproject.toml").write_text(project, encoding="utf-8")
-        words = ["uv", "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--format", "requirements-txt", "--no-header"]
+        words = [
+            "uv",
+            "export",
+            "--quiet",
+            "--frozen",
+            "--no-dev",
+            "--no-emit-project",
+            "--format",
+            "requirements-txt",
+            "--no-header",
+        ]
         path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-        done = subprocess.run(words, cwd=name, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
+        done = subprocess.run(
+            words, cwd=name, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
+        )
     if done.returncode:
         raise AnsibleError(f"uv export: {done.stderr.strip()}")
     return done.stdout
@@ -209,16 +257,35 @@ def wheels(directory: Path, lock: str, requirements: str, tools: Mapping[str, st
         if not any(line.strip() and not line.lstrip().startswith("#") for line in requirements.splitlines()):
             words = ["true"]
         elif (here, f"{sys.platform}-{os.uname().machine}") == (tools["python"], tools["platform"]):
-            words = [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", f"{name}/wheels", "-r", f"{name}/requirements.txt"]
+            words = [
+                *pip,
+                "wheel",
+                "--quiet",
+                "--no-deps",
+                "--wheel-dir",
+                f"{name}/wheels",
+                "-r",
+                f"{name}/requirements.txt",
+            ]
         else:
             machine = tools["platform"].partition("-")[2]
             platforms = [f"--platform=manylinux{tag}_{machine}" for tag in ("_2_36", "_2_34", "_2_28", "_2_17", "2014")]
-            words = [*pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", f"--python-version={tools['python']}", *platforms]
+            words = [
+                *pip,
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary=:all:",
+                f"--python-version={tools['python']}",
+                *platforms,
+            ]
             words += ["--dest", f"{name}/wheels", "-r", f"{name}/requirements.txt"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             last = "\n".join(done.stderr.strip().splitlines()[-12:])
-            raise AnsibleError(f"the wheels of {lock} could not be had for Python {tools['python']} on {tools['platform']}:\n{last}")
+            raise AnsibleError(
+                f"the wheels of {lock} could not be had for Python {tools['python']} on {tools['platform']}:\n{last}"
+            )
         (Path(name) / "wheels").mkdir(exist_ok=True)
         shutil.move(f"{name}/wheels", directory)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 
 FILE = "ferryman.yml"
@@ -32,7 +31,10 @@ TOP: Spec = {
     "metrics": {"type": "list", "elements": "raw", "default": []},
     "privacy": {"type": "dict", "default": {}},
 }
-RUNTIME: Spec = {"kind": {"type": "str", "required": True, "choices": ["python", "static", "binary"]}, "version": {"type": "str", "default": ""}}
+RUNTIME: Spec = {
+    "kind": {"type": "str", "required": True, "choices": ["python", "static", "binary"]},
+    "version": {"type": "str", "default": ""},
+}
 BUILD: Spec = {
     "commands": _STRINGS,
     "root": {"type": "str", "default": "."},
@@ -52,7 +54,11 @@ PROCESS: Spec = {
     "timeout_s": {"type": "int", "default": 0},
     "network": {"type": "str", "default": "any", "choices": ["any", "local", "none"]},
 }
-HEALTH: Spec = {"path": {"type": "str", "required": True}, "status": {"type": "int", "default": 200}, "timeout_s": {"type": "float", "default": 3}}
+HEALTH: Spec = {
+    "path": {"type": "str", "required": True},
+    "status": {"type": "int", "default": 200},
+    "timeout_s": {"type": "float", "default": 3},
+}
 MIGRATIONS: Spec = {
     "command": {"type": "str", "required": True},
     "revision": {"type": "str", "default": ""},
@@ -61,7 +67,10 @@ MIGRATIONS: Spec = {
     "timeout_s": {"type": "int", "default": 30},
     "kind": {"type": "str", "default": "expand", "choices": ["expand", "contract", "irreversible"]},
 }
-CHECKS: Spec = {"version": {"type": "dict", "default": {}}, "checks": {"type": "list", "elements": "dict", "default": []}}
+CHECKS: Spec = {
+    "version": {"type": "dict", "default": {}},
+    "checks": {"type": "list", "elements": "dict", "default": []},
+}
 VERSION: Spec = {"path": {"type": "str", "required": True}, "key": {"type": "str", "default": "release"}}
 CHECK: Spec = {"name": {"type": "str", "required": True}, **HEALTH}
 
@@ -117,7 +126,10 @@ class _Reader:
         for key in value:
             if key not in spec and not str(key).startswith("x-"):
                 near = difflib.get_close_matches(str(key), spec, n=1)
-                self.wrong((*path, key), "is not an option; " + (f"did you mean {near[0]}?" if near else f"one of: {', '.join(spec)}"))
+                self.wrong(
+                    (*path, key),
+                    "is not an option; " + (f"did you mean {near[0]}?" if near else f"one of: {', '.join(spec)}"),
+                )
         clean: dict[str, Any] = {}
         for name, option in spec.items():
             if option.get("required") and value.get(name) is None:
@@ -144,7 +156,10 @@ def read(text: str, *, source: str = FILE) -> dict[str, Any]:
     health = found["health"]
     if health.get("version"):
         health["version"] = reader.check(health["version"], VERSION, ("health", "version"))
-    health["checks"] = [reader.check(check, CHECK, ("health", "checks", number)) for number, check in enumerate(health.get("checks") or [])]
+    health["checks"] = [
+        reader.check(check, CHECK, ("health", "checks", number))
+        for number, check in enumerate(health.get("checks") or [])
+    ]
     _name(reader, str(found.get("name") or ""))
     found["processes"] = _processes(reader, found)
     for name in found.get("shared") or []:
@@ -161,7 +176,10 @@ def _line(problem: str) -> int:
 
 def _name(reader: _Reader, name: str) -> None:
     if name and (not names.NAME.fullmatch(name) or len(name) > 20):
-        reader.wrong(("name",), f"{name!r} must be lower-case letters, digits and single dashes, at most 20, beginning with a letter")
+        reader.wrong(
+            ("name",),
+            f"{name!r} must be lower-case letters, digits and single dashes, at most 20, beginning with a letter",
+        )
 
 
 def _processes(reader: _Reader, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,7 +205,10 @@ def _processes(reader: _Reader, found: Mapping[str, Any]) -> dict[str, Any]:
             reader.wrong((*path, "instances"), f"must be 1 to {names.PORTS_PER_PROCESS}")
         clean[str(name)] = process
     if sum(process.get("kind") == "web" for process in clean.values()) > 1:
-        reader.wrong(("processes",), "has several of kind web; an entry serves one of them, run the others as workers or as an application of their own")
+        reader.wrong(
+            ("processes",),
+            "has several of kind web; an entry serves one of them, run the others as workers or as an application of their own",
+        )
     return clean
 
 
@@ -199,7 +220,10 @@ def sized(description: Mapping[str, Any], sizes: Mapping[str, Mapping[str, Any]]
     for name, values in sizes.items():
         if name not in processes:
             near = difflib.get_close_matches(name, processes, n=1)
-            found.append(f"{source}.{name} is no process of {description['name']}; " + (f"did you mean {near[0]}?" if near else f"one of: {', '.join(processes)}"))
+            found.append(
+                f"{source}.{name} is no process of {description['name']}; "
+                + (f"did you mean {near[0]}?" if near else f"one of: {', '.join(processes)}")
+            )
             continue
         for key, value in values.items():
             if key not in may:

@@ -32,7 +32,11 @@ class Commit:
 def git(repository: Path, *words: str, env: dict[str, str] | None = None) -> str:
     """Run git in a repository and return its output."""
     done = subprocess.run(
-        ["git", "-C", str(repository), *words], capture_output=True, text=True, check=False, env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(env or {})}
+        ["git", "-C", str(repository), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(env or {})},
     )
     if done.returncode:
         raise AnsibleError(f"git {words[0]} in {repository}: {done.stderr.strip() or done.stdout.strip()}")
@@ -56,7 +60,9 @@ def find(repository: str, *, root: Path, path: str, ref: str, cache: Path, allow
     try:
         commit = git(place, "rev-parse", "--verify", "--quiet", f"{where}^{{commit}}").strip()
     except AnsibleError:
-        raise AnsibleError(f"{repository} has no commit {ref!r}. `git -C {place} branch -a` and `git tag` show what there is") from None
+        raise AnsibleError(
+            f"{repository} has no commit {ref!r}. `git -C {place} branch -a` and `git tag` show what there is"
+        ) from None
     found, subject, at = git(place, "log", "-1", "--format=%H%x00%s%x00%cI", commit).strip().split("\0")
     return Commit(place, name, found, ref, subject, at, dirty=bool(dirty))
 
@@ -90,6 +96,10 @@ def _work_tree(place: Path, path: str) -> str:
 def show(commit: Commit, name: str) -> str | None:
     """Return the text of a file of the application's tree, or None."""
     try:
-        return git(commit.repository, "show", f"{commit.id}:{name}" if commit.path == "." else f"{commit.id}:{commit.path}/{name}")
+        return git(
+            commit.repository,
+            "show",
+            f"{commit.id}:{name}" if commit.path == "." else f"{commit.id}:{commit.path}/{name}",
+        )
     except AnsibleError:
         return None
