@@ -1,0 +1,235 @@
+#!/usr/bin/python
+"""Bring a PostgreSQL server, its roles and its databases to their state."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgresql_setup
+short_description: Bring a PostgreSQL server, its roles and its databases to their state
+description:
+  - Settings go into a file of their own, access rules into a marked block.
+  - Both are tested before the server reads them.
+  - The server reloads, and restarts only where it says itself that a changed setting needs it.
+  - Passwords are compared with and stored as SCRAM verifiers computed here.
+  - No statement, log or list of processes shows one.
+  - At the end each owner with a password logs in over TCP.
+options:
+  databases:
+    description: Databases and who owns them; what is not named is left alone.
+    type: list
+    elements: dict
+    default: []
+    options:
+      name: {description: Name of the database., type: str, required: true}
+      owner: {description: Role that owns it and may log in., type: str, required: true}
+      extensions: {description: Extensions to add., type: list, elements: str, default: []}
+  passwords:
+    description:
+      - Passwords of the owners, by name of the database.
+      - Apart from I(databases), since Ansible writes a module's options to the host's log, and hides a secret there
+        for certain only where the whole option is one. A quotation mark inside a nested password undoes it.
+    type: dict
+    default: {}
+  listen: {description: Addresses to listen on., type: list, elements: str, default: [localhost]}
+  port: {description: The port to listen on., type: int, default: 5432}
+  allow:
+    description: Who may come from elsewhere, over TLS and with a password.
+    type: list
+    elements: dict
+    default: []
+    options:
+      database: {description: Name of the database., type: str, required: true}
+      user: {description: Name of the role., type: str, required: true}
+      from: {description: An address or a network., type: str, required: true}
+  memory_percent: {description: Share of the host's memory that the server may plan with., type: int, default: 50}
+  settings: {description: Further settings by name; they win over computed ones., type: dict, default: {}}
+  restart: {description: Whether to restart where a setting needs it., type: bool, default: true}
+author: [The Ferryman authors]
+attributes:
+  check_mode: {support: full, description: Says what would change.}
+  diff_mode: {support: full, description: Shows files before and after; never a password.}
+"""
+
+EXAMPLES = r"""
+- name: Give the application its database
+  ferryman.ops.postgresql_setup:
+    databases:
+      - {name: notes, owner: notes}
+    passwords: {notes: "{{ vault_notes_database_password }}"}
+"""
+
+RETURN = r"""
+version: {description: Major version of the server., type: str, returned: when it is installed}
+memory: {description: Bytes of memory that the sizes were computed from., type: int, returned: success}
+settings: {description: The settings of conf.d/ferryman.conf., type: dict, returned: success}
+steps: {description: What was done, in words., type: list, elements: str, returned: success}
+pending: {description: Settings that wait for a restart., type: list, elements: str, returned: success}
+overridden:
+  description: Settings of ours that another file wins over, with the file.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import os
+from typing import TYPE_CHECKING, Any, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_plan as plan
+from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_scram as scram
+from ansible_collections.ferryman.ops.plugins.module_utils.postgresql_server import Server, Trouble, find, memory, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATABASE = {
+    "name": {"type": "str", "required": True},
+    "owner": {"type": "str", "required": True},
+    "extensions": {"type": "list", "elements": "str", "default": []},
+}
+ALLOW = {name: {"type": "str", "required": True} for name in ("database", "user", "from")}
+SPEC = {
+    "databases": {"type": "list", "elements": "dict", "options": DATABASE, "default": []},
+    "passwords": {"type": "dict", "no_log": True, "default": {}},
+    "listen": {"type": "list", "elements": "str", "default": ["localhost"]},
+    "port": {"type": "int", "default": 5432},
+    "allow": {"type": "list", "elements": "dict", "options": ALLOW, "default": []},
+    "memory_percent": {"type": "int", "default": 50},
+    "settings": {"type": "dict", "default": {}},
+    "restart": {"type": "bool", "default": True},
+}
+LOCAL = {"localhost", "127.0.0.1", "*", "0.0.0.0"}  # noqa: S104 -- compared with, not listened on
+
+
+class Setup:
+    """One run: what was wished, what was found, what was done."""
+
+    def __init__(self, wished: dict[str, Any], server: Server, check: bool) -> None:
+        self.wished, self.server, self.check = wished, server, check
+        self.conf = server.cluster.conf / "conf.d" / "ferryman.conf"
+        self.hba = server.cluster.conf / "pg_hba.conf"
+        self.steps: list[str] = []
+        self.pending: list[str] = []
+        self.stopped = False
+        self.diffs: list[dict[str, str]] = []
+        self.memory = memory()
+        self.settings: dict[str, str] = {}
+
+    def run(self) -> None:
+        if not self.server.cluster.running:
+            self.steps.append(f"start {self.server.cluster.unit}")
+            if self.check:
+                return  # nothing can be asked of a server that is down
+            self.server.start()
+        self.files()
+        self.contents()
+        self.look()
+
+    def files(self) -> None:
+        """Settings and access rules: tested, put in place, read by the server, or put back."""
+        own = {name: str(value) for name, value in self.wished["settings"].items()}
+        own["listen_addresses"] = ", ".join(self.wished["listen"])
+        own["port"] = str(self.wished["port"])
+        own["password_encryption"] = "scram-sha-256"  # noqa: S105 -- the name of a method
+        computed = plan.sizes(self.memory, self.wished["memory_percent"])
+        self.settings = plan.chosen(computed, own, self.server.foreign(self.conf))
+        before = {path: path.read_text() if path.exists() else None for path in (self.conf, self.hba)}
+        lines = plan.access(self.wished["databases"], self.wished["allow"])
+        after = {self.conf: plan.conf(self.settings), self.hba: plan.merged(before[self.hba] or "", lines)}
+        changed = [path for path in after if after[path] != before[path]]
+        for path in changed:
+            self.steps.append(f"write {path}")
+            self.diffs.append({"before_header": str(path), "after_header": str(path),
+                               "before": before[path] or "", "after": after[path]})  # fmt: skip
+        if self.conf in changed:
+            self.server.test(after[self.conf])
+        if self.check:
+            return
+        try:
+            for path in changed:
+                write(path, after[path])
+            self.wake(bool(changed))
+        except Trouble:
+            for path in changed:
+                put_back(path, before[path])
+            if self.stopped:
+                self.server.restart()
+            elif changed:
+                self.server.reload()
+            raise
+
+    def wake(self, changed: bool) -> None:
+        """Reload, and restart where the server itself says that it is needed."""
+        refused = self.server.refused_rules() if changed else []
+        if refused:
+            raise Trouble(f"pg_hba.conf can't be read: {'; '.join(refused)}")
+        self.pending = self.server.reload() if changed else self.server.pending()
+        ours = [name for name in self.pending if name in self.settings]
+        if ours and self.wished["restart"]:
+            self.steps.append(f"restart for {', '.join(ours)}")
+            self.stopped = True
+            self.server.restart()
+            self.pending = self.server.pending()
+
+    def contents(self) -> None:
+        """Roles and databases."""
+        databases = self.wished["databases"]
+        found = self.server.roles([database["owner"] for database in databases])
+        steps = plan.roles(databases, found, scram.matches, scram.verifier)
+        steps += plan.bases(databases, self.server.bases(databases))
+        for step in steps:
+            self.steps.append(step.what)
+            if not self.check:
+                self.server.sql(step.sql + ";", step.database)
+
+    def look(self) -> None:
+        """See from outside that what was asked for is what is there."""
+        if self.check or not LOCAL & set(self.wished["listen"]):
+            return
+        for database in self.wished["databases"]:
+            if database.get("password"):
+                self.server.log_in(database)
+
+
+def put_back(path: Path, text: Optional[str]) -> None:
+    if text is None:
+        path.unlink(missing_ok=True)
+    else:
+        write(path, text)
+
+
+def main() -> None:
+    """Check the wishes, find the server, do the work."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    wished = module.params
+    for database in wished["databases"]:
+        database["password"] = wished["passwords"].get(database["name"])
+    problems = plan.problems(wished["databases"], wished["allow"], wished["settings"])
+    if problems:
+        module.fail_json(msg="; ".join(problems))
+    if os.geteuid() != 0:
+        module.fail_json(msg="only root may become the server's superuser: the play needs `become: true`")
+    if not os.path.exists("/usr/bin/pg_lsclusters"):
+        if module.check_mode:
+            module.exit_json(changed=True, steps=["set up PostgreSQL once it is installed"], pending=[], overridden=[])
+        module.fail_json(msg="Debian's PostgreSQL is not installed")
+    try:
+        setup = Setup(wished, Server(find(wished["port"])), module.check_mode)
+        setup.run()
+        down = module.check_mode and not setup.server.cluster.running
+        overridden = [] if down else setup.server.overridden(setup.conf, list(setup.settings))
+    except (Trouble, ValueError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}")
+    for line in overridden:
+        module.warn(f"postgresql: a later file wins over this setting of Ferryman's: {line}")
+    if setup.pending:
+        module.warn(f"postgresql: these settings wait for a restart: {', '.join(setup.pending)}")
+    module.exit_json(changed=bool(setup.steps), version=setup.server.cluster.version, memory=setup.memory,
+                     settings=setup.settings, steps=setup.steps, pending=setup.pending, overridden=overridden,
+                     diff=setup.diffs)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Sizes, files and statements of role postgresql."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_plan as plan
+from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_server as server
+from hypothesis import given
+from hypothesis import strategies as st
+
+HBA = "# somebody's own\nlocal all postgres peer\nhost all all 127.0.0.1/32 scram-sha-256\n"
+WISH: dict[str, Any] = {"name": "notes", "owner": "notes", "password": "secret", "extensions": ["pg_trgm"]}
+
+
+def megabytes(settings: dict[str, str], name: str) -> int:
+    return int(settings[name].removesuffix("MB"))
+
+
+@given(st.integers(min_value=1024, max_value=4 * 1024 * 1024), st.integers(min_value=25, max_value=100))
+def test_sizes_stay_within_the_memory(total: int, percent: int) -> None:
+    found = plan.sizes(total * plan.MB, percent)
+    budget = total * percent // 100
+    used = megabytes(found, "shared_buffers") + megabytes(found, "maintenance_work_mem")
+    assert used + int(found["max_connections"]) * megabytes(found, "work_mem") <= budget
+    assert all(int(found[name].removesuffix("MB")) > 0 for name in found if found[name].endswith("MB"))
+
+
+def test_sizes_of_known_hosts() -> None:
+    small, large = plan.sizes(1 * plan.GB), plan.sizes(64 * plan.GB, 75)
+    assert (small["shared_buffers"], small["work_mem"], small["max_connections"]) == ("128MB", "1MB", "100")
+    assert (large["shared_buffers"], large["work_mem"], large["max_connections"]) == ("12288MB", "30MB", "400")
+
+
+def test_a_few_kilobytes_of_memory_ask_for_no_restart() -> None:
+    assert plan.sizes(2 * plan.GB + 5000) == plan.sizes(2 * plan.GB + 900_000)
+
+
+def test_an_impossible_share_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 to 100"):
+        plan.sizes(plan.GB, 0)
+
+
+def test_our_block_comes_first_and_goes_again() -> None:
+    once = plan.merged(HBA, ["host a b"])
+    assert once.splitlines()[1] == "host a b"
+    assert plan.merged(once, ["host a b"]) == once
+    assert plan.merged(plan.merged(once, ["host c d"]), []) == HBA
+
+
+def test_access_from_elsewhere_needs_tls() -> None:
+    rule = {"database": "notes", "user": "notes", "from": "192.0.2.7"}
+    assert plan.access([WISH], [rule])[-1] == 'hostssl "notes" "notes" 192.0.2.7/32 scram-sha-256'
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    rule = {"database": "notes", "user": "notes", "from": "nowhere"}
+    found = plan.problems([{**WISH, "name": 'a"b'}, WISH, {**WISH, "password": "x"}], [rule], {"a = b": 1})
+    assert len(found) == 4
+    assert not any("secret" in line for line in found)
+
+
+def test_a_new_database_needs_all_steps_and_a_finished_one_none() -> None:
+    steps = plan.roles([WISH], {}, lambda *_: False, lambda password: f"V({password[::-1]})")
+    steps += plan.bases([WISH], {})
+    assert [step.what for step in steps] == [
+        "create role notes",
+        "set the password of notes",
+        "create database notes",
+        "close database notes to others",
+        "add pg_trgm to notes",
+    ]
+    assert not any("secret" in step.sql or "secret" in step.what for step in steps)
+    role = {"super": False, "login": True, "password": "V"}
+    base = {"owner": "notes", "public": False, "extensions": ["plpgsql", "pg_trgm"]}
+    assert plan.roles([WISH], {"notes": role}, lambda *_: True, str) == []
+    assert plan.bases([WISH], {"notes": base}) == []
+
+
+def test_what_is_set_by_hand_is_left_and_what_is_asked_for_is_not() -> None:
+    foreign = [{"name": "work_mem", "setting": "7MB"}, {"name": "shared_buffers", "setting": "128MB"},
+               {"name": "port", "setting": "5433"}]  # fmt: skip
+    computed = {"work_mem": "4MB", "shared_buffers": "256MB"}
+    assert plan.chosen(computed, {"port": "5432"}, foreign) == {"shared_buffers": "256MB", "port": "5432"}
+
+
+def test_the_rights_of_others_are_left_alone() -> None:
+    with pytest.raises(ValueError, match="superuser"):
+        plan.roles([WISH], {"notes": {"super": True, "login": True, "password": None}}, lambda *_: True, str)
+    with pytest.raises(ValueError, match="belongs to 'eve'"):
+        plan.bases([WISH], {"notes": {"owner": "eve", "public": True, "extensions": []}})
+
+
+@given(st.text())
+def test_a_literal_is_one_word_or_refused(text: str) -> None:
+    try:
+        written = plan.literal(text)
+    except ValueError:
+        return
+    assert written[1:-1].replace("''", "") .count("'") == 0  # fmt: skip
+    assert written[1:-1].replace("''", "'") == text
+
+
+def test_listeners_are_named() -> None:
+    line = 'LISTEN 0 5 0.0.0.0:5432 0.0.0.0:* users:(("docker-proxy",pid=7,fd=4))'
+    assert plan.listeners(f"{line}\n{line}\n") == ["docker-proxy"]
+    assert plan.listeners("LISTEN 0 5 0.0.0.0:5432 0.0.0.0:*\n") == [plan.UNNAMED]
+
+
+def test_clusters_are_read() -> None:
+    listing = "15 main 5432 online postgres /var/lib/postgresql/15/main /var/log/postgresql/postgresql-15-main.log\n"
+    [cluster] = server.parse(listing)
+    assert (cluster.version, cluster.port, cluster.running) == ("15", 5432, True)
+    assert cluster.unit == "postgresql@15-main.service"
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "files", "expected"),
+    [
+        ("0::/system.slice/x\n", {"sys/fs/cgroup/system.slice/memory.max": "2147483648"}, 2),
+        ("0::/system.slice/x\n", {"sys/fs/cgroup/system.slice/memory.max": "max"}, 8),
+        ("5:memory:/box/x\n0::/y\n", {"sys/fs/cgroup/memory/box/memory.limit_in_bytes": "1073741824"}, 1),
+        ("5:memory:/elsewhere\n", {"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712"}, 8),
+    ],
+)
+def test_the_limit_of_a_control_group_counts(tmp_path: Path, cgroup: str, files: dict[str, str], expected: int) -> None:
+    for name, text in {"proc/meminfo": "MemTotal:  8388608 kB\n", "proc/self/cgroup": cgroup, **files}.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert server.memory(tmp_path) == expected * plan.GB
