@@ -1,4 +1,7 @@
-"""Look at a host: what it serves, whether it is as it should be, and, on request, take the lock. Changes nothing that serves."""
+"""Look at a host: what it serves, whether it is as it should be, and, on request, take the lock.
+
+Changes nothing that serves.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ class ActionModule(ReleaseAction):
             place.write_bytes(zlib.decompress(base64.b64decode(text)))
 
     def _keep_head(self, book: dict[str, Any]) -> None:
-        """Compare the ledger with the head that this driver saw last: a chain on one host proves nothing against root there."""
+        """Compare the ledger with the head that this driver saw last.
+
+        A chain on one host proves nothing against root there.
+        """
         place = self.work_dir / "heads" / f"{self.environment}-{self.app}"
         known = place.read_text(encoding="ascii").strip() if place.exists() else ""
         if known and known not in {line["hash"] for line in book["lines"]}:

@@ -59,14 +59,13 @@ class ActionModule(ReleaseAction):
         text = git.show(commit, description.FILE)
         place = f"{commit.path}/{description.FILE}" if commit.path != "." else description.FILE
         if text is None:
-            raise AnsibleError(
-                f"{place} is not in commit {commit.id[:12]} of {commit.repository}: an application describes itself there"
-            )
+            where = f"commit {commit.id[:12]} of {commit.repository}"
+            raise AnsibleError(f"{place} is not in {where}: an application describes itself there")
         try:
             told = description.read(text, source=place)
             told = description.sized(told, dict(self.value("processes", {}) or {}), source=f"apps.{self.app}.processes")
-        except description.Problems as problems:
-            raise AnsibleError(str(problems)) from None
+        except description.Problems as wrong:
+            raise AnsibleError(str(wrong)) from None
         told["env"] = {**told["env"], **dict(self.value("env", {}) or {})}
         problems = (
             [f"{place}: name is {told['name']!r}, the inventory calls it {self.app!r}"]

@@ -94,7 +94,9 @@ class ActionModule(ReleaseAction):
 
     def _note(self, plan: dict[str, Any], answer: dict[str, Any]) -> None:
         """Keep what the ledger's line will need."""
-        facts = {key: answer[key] for key in ("restore_point", "schema_before", "schema_after") if key in answer}
+        facts: dict[str, Any] = {
+            key: answer[key] for key in ("restore_point", "schema_before", "schema_after") if key in answer
+        }
         if facts:
             self.remember("facts", {**self.recall("facts"), **facts})
 

@@ -33,7 +33,7 @@ class ActionModule(ReleaseAction):
                 self.host, {"reason": str(refused), "hint": refused.hint, "refused": True, "evidence": []}
             ) from None
         told = ledger.story(lines)
-        line = {
+        line: dict[str, Any] = {
             "event": "rollback",
             "release": target.id,
             "previous": told.live,

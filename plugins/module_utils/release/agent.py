@@ -1,7 +1,7 @@
 """What is sent to a host: reads one request, does its steps in order, and answers with one line of JSON.
 
-The request comes on standard input, behind the code: eight bytes of length, the request as JSON, then the files of the artifact as a tar.
-Nothing of it is in an argument, in the environment, or on the host's disk.
+The request comes on standard input, behind the code: eight bytes of length, the request as JSON, then the files of the
+artifact as a tar. Nothing of it is in an argument, in the environment, or on the host's disk.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def serve(stream: IO[bytes]) -> dict[str, Any]:
         _work(host, request, stream, answer)
     except Failed as failed:
         answer.update(ok=False, reason=str(failed), evidence=failed.evidence, hint=failed.hint, refused=failed.refused)
-    except Exception as error:  # whatever it is, the driver must hear of it and go back
+    except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it and go back
         answer.update(
             ok=False,
             reason=f"{type(error).__name__}: {error}",
@@ -107,7 +107,10 @@ def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: di
 
 @contextmanager
 def _lease(host: Host, lease_s: float) -> Iterator[None]:
-    """Renew the lock now, and again and again while the steps run: it outlives a driver that died by one lease, not by a step's budget."""
+    """Renew the lock now, and again and again while the steps run.
+
+    It outlives a driver that died by one lease, not by a step's budget.
+    """
     arbiter.renew(host, lease_s=lease_s)
     over = threading.Event()
 
@@ -125,7 +128,10 @@ def _lease(host: Host, lease_s: float) -> Iterator[None]:
 
 
 def main(words: list[str]) -> None:
-    """Run on a host: without words for a request on standard input, else `guard [--boot]` or `cool SITE SLOT RELEASE`."""
+    """Run on a host.
+
+    Without words for a request on standard input, else `guard [--boot]` or `cool SITE SLOT RELEASE`.
+    """
     if words[:1] == ["guard"]:
         if "--boot" in words:
             guard.boot()

@@ -66,7 +66,10 @@ def take(host: Host, *, owner: str, purpose: str, lease_s: float) -> int:
 
 
 def renew(host: Host, *, lease_s: float, while_held: bool = False) -> None:
-    """Count this run's lease anew. Failed (refused) where somebody came in between; `while_held` then leaves it at that."""
+    """Count this run's lease anew.
+
+    Failed (refused) where somebody came in between; `while_held` then leaves it at that.
+    """
     if host.check:
         return
     path = host.site.arbiter / "lock.json"

@@ -1,7 +1,7 @@
 """Append-only files of JSON lines in which every line carries the hash of the one before: journal and ledger.
 
-A chain shows that a line was changed, removed or put in between; it proves nothing against whoever can rewrite the whole
-file, so the head of a ledger is kept by the driver too.
+A chain shows that a line was changed, removed or put in between; it proves nothing against whoever can rewrite the
+whole file, so the head of a ledger is kept by the driver too.
 """
 
 from __future__ import annotations

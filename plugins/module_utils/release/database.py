@@ -1,4 +1,7 @@
-"""The database around a release: a dump before its migration, the migration itself, and the schema's revision before and after."""
+"""The database around a release.
+
+A dump before its migration, the migration itself, and the schema's revision before and after.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,8 @@ def revision(host: Host, release: str) -> str:
 def migrate(host: Host, release: str) -> dict[str, str]:
     """Run the release's migrations once, within their time, and return the schema's revision before and after.
 
-    The command is a unit of systemd's: it survives the driver, and a second call waits for the first instead of starting another.
+    The command is a unit of systemd's: it survives the driver, and a second call waits for the first instead of
+    starting another.
     """
     record = read_json(host.site.release(release) / "release.json")
     migrations: Mapping[str, Any] = record["manifest"]["description"].get("migrations") or {}

@@ -1,4 +1,7 @@
-"""The list of files of an artifact (`files.txt`): one line a file, sorted by path; its SHA-256 is the artifact's digest."""
+"""The list of files of an artifact (`files.txt`): one line a file, sorted by path.
+
+Its SHA-256 is the artifact's digest.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: `mode` (0644 or 0755 as octal digits), `content` (its SHA-256, or `->target` for a link), `size` in bytes."""
+    """One file.
+
+    `mode` is 0644 or 0755 as octal digits, `content` its SHA-256, or `->target` for a link, `size` in bytes.
+    """
 
     path: str
     mode: str

@@ -1,6 +1,7 @@
 """Whether a new process is healthy: a pure function over its answers, with their times.
 
-One answer decides nothing: health is `consecutive` good ones, then goodness over a soak; illness is two bad ones in a row, or a crash.
+One answer decides nothing: health is `consecutive` good ones, then goodness over a soak; illness is two bad ones in a
+row, or a crash.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ CRASHES = 3  # a process that was started this often before it ever answered wil
 
 @dataclass(frozen=True)
 class Answer:
-    """What a process answered `at` a time (seconds since it was started), how often it had `crashes` by then, and a `note` for people."""
+    """What a process answered `at` a time (seconds since it was started).
+
+    `crashes` says how often it had ended by then, `note` is for people.
+    """
 
     at: float
     good: bool

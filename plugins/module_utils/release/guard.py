@@ -6,6 +6,7 @@ It is started by systemd when something is pending, and at every boot before the
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, names, shift, slots, steps
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now
@@ -31,7 +32,7 @@ def resolve(host: Host, *, reason: str) -> str:
         return "confirmed"
     steps.go_back(host, reason=reason, drain_s=DRAIN_S)
     if arbiter.lines(host):
-        ended = next((line for line in reversed(arbiter.lines(host)) if line.get("run") == run), {})
+        ended: dict[str, Any] = next((line for line in reversed(arbiter.lines(host)) if line.get("run") == run), {})
         if ended.get("status") == "started":
             same = {
                 key: ended.get(key)

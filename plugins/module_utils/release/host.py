@@ -21,7 +21,10 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.names import 
 
 
 class Failed(Exception):
-    """A step that did not work: what happened, `evidence` (log lines) and a `hint`. `refused` says that nothing was touched."""
+    """A step that did not work: what happened, `evidence` (log lines) and a `hint`.
+
+    `refused` says that nothing was touched.
+    """
 
     def __init__(self, reason: str, *, evidence: Sequence[str] = (), hint: str = "", refused: bool = False) -> None:
         super().__init__(reason)

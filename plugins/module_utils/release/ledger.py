@@ -1,7 +1,7 @@
 """What a ledger says: which release is live, which are good, what a rollback goes back to, what may be pruned.
 
-Pure functions over the lines of a ledger. Nothing here reads a directory, a name's order or a time: rollbacks that pick the
-youngest directory pick failed releases.
+Pure functions over the lines of a ledger. Nothing here reads a directory, a name's order or a time: rollbacks that pick
+the youngest directory pick failed releases.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def rollback_target(
 ) -> Release:
     """Return the release to go back to: the newest good one before the live one that was never rolled back from.
 
-    `to` names another one; `present` are the releases that are on every host. Going over a difference of the database's schema
-    is refused unless `accept_schema`. Raises Refused with the reason and the way out.
+    `to` names another one; `present` are the releases that are on every host. Going over a difference of the database's
+    schema is refused unless `accept_schema`. Raises Refused with the reason and the way out.
     """
     told = story(lines)
     on_hosts = set(present)
@@ -140,7 +140,8 @@ def _named(told: Story, to: str) -> Release:
 def prunable(lines: Iterable[Line], *, present: Sequence[str], keep: int, busy: Iterable[str] = ()) -> list[str]:
     """Return those of `present` that may be removed, so that `keep` good ones stay beside what must stay.
 
-    Never removed: the live one, what a rollback would go back to, and `busy` (in a slot, or being deployed). Raises ValueError when keep < 1.
+    Never removed: the live one, what a rollback would go back to, and `busy` (in a slot, or being deployed). Raises
+    ValueError when keep < 1.
     """
     if keep < 1:
         raise ValueError("keep must be at least 1: a rule that removes every release is a typo")

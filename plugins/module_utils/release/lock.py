@@ -1,7 +1,8 @@
 """Who may change a site: the decision, with time passed in.
 
-A lock has an owner, a lease and a token that only grows. Leases are counted on CLOCK_BOOTTIME together with the boot id, so that a clock
-that jumps changes nothing and a reboot ends them; every act carries the token, so that a holder who slept through his lease is refused.
+A lock has an owner, a lease and a token that only grows. Leases are counted on CLOCK_BOOTTIME together with the boot
+id, so that a clock that jumps changes nothing and a reboot ends them; every act carries the token, so that a holder who
+slept through his lease is refused.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ class Held(Exception):
 
     def __init__(self, lock: Lock) -> None:
         self.lock = dict(lock)
-        super().__init__(
-            f"{lock.get('owner', 'somebody')} holds the lock ({lock.get('purpose', '')}) since {lock.get('since', '?')}, at least until {lock.get('until', '?')}"
+        holder, when = (
+            lock.get("owner", "somebody"),
+            f"{lock.get('since', '?')}, at least until {lock.get('until', '?')}",
         )
+        super().__init__(f"{holder} holds the lock ({lock.get('purpose', '')}) since {when}")
 
 
 class Lost(Exception):
@@ -44,7 +47,10 @@ def alive(lock: Lock, now: Now) -> bool:
 def take(
     lock: Lock, now: Now, *, run: str, owner: str, purpose: str, lease_s: float, until: str = "", seen: int = 0
 ) -> dict[str, Any]:
-    """Return the lock as `run` holds it from now on, with a token above every earlier one, `seen` on the host included. Raises Held."""
+    """Return the lock as `run` holds it from now on, with a token above every earlier one, `seen` on the host included.
+
+    Raises Held.
+    """
     if alive(lock, now) and lock.get("run") != run:
         raise Held(lock)
     if lock.get("run") == run and lock.get("held"):
@@ -64,11 +70,13 @@ def take(
 
 
 def renew(lock: Lock, now: Now, *, run: str, token: int, lease_s: float, until: str = "") -> dict[str, Any]:
-    """Return the lock with its lease counted anew; a lease that ran out is taken up again if nobody came in between. Raises Lost."""
+    """Return the lock with its lease counted anew; a lease that ran out is taken up again if nobody came in between.
+
+    Raises Lost.
+    """
     if lock.get("token") != token or lock.get("run") != run or not lock.get("held"):
-        raise Lost(
-            f"the lock is no longer this run's: {lock.get('owner', 'nobody')} ({lock.get('purpose', 'free')}) came in between"
-        )
+        other = f"{lock.get('owner', 'nobody')} ({lock.get('purpose', 'free')})"
+        raise Lost(f"the lock is no longer this run's: {other} came in between")
     return {**lock, "boot": now.boot, "expires": now.boottime + lease_s, "until": until}
 
 
@@ -78,7 +86,10 @@ def free(lock: Lock, *, run: str) -> dict[str, Any]:
 
 
 def break_(lock: Lock, now: Now, *, seen: int = 0) -> dict[str, Any]:
-    """Return the lock freed by force: its token is above every token that any host has `seen`, so that the old holder is refused everywhere."""
+    """Return the lock freed by force.
+
+    Its token is above every token that any host has `seen`, so that the old holder is refused everywhere.
+    """
     return {
         **lock,
         "format": 1,

@@ -31,13 +31,16 @@ def marker(environment: str) -> None:
     if environment not in allowed:
         raise Failed(
             f"this host belongs to {' and '.join(allowed)}, not to {environment}",
-            hint=f"check the addresses in inventories/{environment}, or remove {names.HOST_MARKER} if the host really moved",
+            hint=f"check the addresses in inventories/{environment}; if the host moved, remove {names.HOST_MARKER}",
             refused=True,
         )
 
 
 def look(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the site's state on this host. `request`: roles, have (digests known to the driver), secrets, wanted, verify."""
+    """Read the site's state on this host.
+
+    `request`: roles, have (digests known to the driver), secrets, wanted, verify.
+    """
     roles = request["roles"]
     seen: dict[str, Any] = {"time": utc(), "roles": roles}
     if "app" in roles:

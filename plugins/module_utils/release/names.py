@@ -1,4 +1,7 @@
-"""Names and paths of a site on a host (docs/decisions/0001-formats.md): written once, used by everything that touches them."""
+"""Names and paths of a site on a host (docs/decisions/0001-formats.md).
+
+Written once, used by everything that touches them.
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,10 @@ WantedBy=multi-user.target
 def give_ports(
     taken: Sequence[int], have: Mapping[str, Mapping[str, Sequence[int]]], processes: Sequence[str]
 ) -> dict[str, dict[str, list[int]]]:
-    """Return the ports of each of `processes` in both slots: those it has already, else the first free block. Raises Failed when none is left."""
+    """Return the ports of each of `processes` in both slots: those it has already, else the first free block.
+
+    Raises Failed when none is left.
+    """
     given = {name: {slot: list(ports) for slot, ports in slots.items()} for name, slots in have.items()}
     used = set(taken) | {port for slots in given.values() for ports in slots.values() for port in ports}
     for name in processes:
@@ -78,7 +81,10 @@ def give_ports(
 
 
 def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring the host to where releases can be staged. `request`: processes (names of the web processes), packed (this code, base64)."""
+    """Bring the host to where releases can be staged.
+
+    `request`: processes (names of the web processes), packed (this code, base64).
+    """
     site, roles = host.site, request["roles"]
     _account(host)
     for path in (names.LIBRARY, names.PENDING, names.SITES, site.state, site.settings):
@@ -143,7 +149,8 @@ def _guard(host: Host, packed: bytes) -> None:
             fresh = PYZ.with_name(".host.pyz.new")
             fresh.write_bytes(packed)
             fresh.rename(PYZ)
-    if any([host.write(names.UNITS / name, text) for name, text in GUARD_UNITS.items()]) and not host.check:
+    changed = [host.write(names.UNITS / name, text) for name, text in GUARD_UNITS.items()]
+    if any(changed) and not host.check:
         host.systemctl("daemon-reload")
         host.systemctl("enable", "--quiet", "ferryman-guard.path", "ferryman-boot.service")
         host.systemctl("restart", "ferryman-guard.path")

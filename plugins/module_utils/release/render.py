@@ -1,7 +1,8 @@
-"""What a release runs: the launcher of each process, and the unit of each instance. Pure text, the same for the same input.
+"""What a release runs: the launcher of each process, and the unit of each instance; the same text for the same input.
 
-A launcher belongs to the release (configuration in clear, then `exec`), so that code, command and configuration go back together.
-A unit belongs to a slot and says only where, as whom, with which limits and behind which walls the launcher runs.
+A launcher belongs to the release (configuration in clear, then `exec`), so that code, command and configuration go back
+together. A unit belongs to a slot and says only where, as whom, with which limits and behind which walls the launcher
+runs.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.names import 
 
 Process = Mapping[str, Any]
 
-# systemd.exec(5): what an ordinary service never needs. ProtectProc= is missing: with PrivateUsers= the unit does not start in
-# a container (217/USER on systemd 252), and the latter is worth more.
+# systemd.exec(5): what an ordinary service never needs. ProtectProc= is missing: with PrivateUsers= the unit does not
+# start in a container (217/USER on systemd 252), and the latter is worth more.
 WALLS = """\
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -64,7 +65,10 @@ def launcher(
     env: Mapping[str, str],
     secret_env: Sequence[str],
 ) -> str:
-    """Return the shell script that becomes the process: `env` in clear, `secret_env` filled from the unit's credentials."""
+    """Return the shell script that becomes the process.
+
+    `env` in clear, `secret_env` filled from the unit's credentials.
+    """
     directory = site.release(release)
     clear = {
         **env,
@@ -109,7 +113,10 @@ def unit(
 
 
 def transient(site: Site, name: str, process: Process, *, release: str, secrets: Sequence[str] = ()) -> str:
-    """Return the unit that runs process `name` of `release` once; it belongs to systemd, so it survives whoever started it."""
+    """Return the unit that runs process `name` of `release` once.
+
+    It belongs to systemd, so it survives whoever started it.
+    """
     return _unit(
         site,
         {**process, "kind": "once"},
@@ -217,7 +224,10 @@ def all_secrets(description: Mapping[str, Any]) -> list[str]:
 
 
 def launchers(site: Site, description: Mapping[str, Any], *, environment: str, release: str) -> dict[str, str]:
-    """Return every launcher of a release by name: its processes, and `migrate` and `revision` where it has migrations."""
+    """Return every launcher of a release by name.
+
+    Its processes, and `migrate` and `revision` where it has migrations.
+    """
     processes = dict(description["processes"])
     migrations = description.get("migrations") or {}
     if migrations.get("command"):

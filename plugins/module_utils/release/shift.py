@@ -1,7 +1,7 @@
-"""What share of the clients an entry sends to which slot: changed by renaming a link, confirmed or undone, read back from outside.
+"""What share of the clients an entry sends to which slot: changed by renaming a link, confirmed or undone.
 
-The share is the percentage of buckets on green (docs/decisions/0001-formats.md). Every shift is begun with a deadline that the guard
-keeps: whoever drives may vanish at any moment.
+The share is the percentage of buckets on green (docs/decisions/0001-formats.md). Every shift is begun with a deadline
+that the guard keeps: whoever drives may vanish at any moment.
 """
 
 from __future__ import annotations
@@ -132,7 +132,10 @@ def give_back(host: Host, *, reason: str) -> bool:
 
 
 def drained_in(host: Host, slot: str, *, drain_s: float) -> float:
-    """Return how many seconds `slot` must still be left alone: uploads that began on it may be in flight, and no connection shows it."""
+    """Return how many seconds `slot` must still be left alone.
+
+    Uploads that began on it may be in flight, and no connection shows it.
+    """
     left = state(host).get("left") or {}
     if left.get("slot") != slot or left.get("boot") != now().boot:
         return 0.0
@@ -151,9 +154,10 @@ def get(
     address: str = "127.0.0.1",
     method: str = "GET",
 ) -> tuple[int, dict[str, str], str]:
-    """Ask this entry for `path` as a client would, with TLS and the site's name, and return status, headers and the first 64 kB.
+    """Ask this entry for `path` as a client would, and return status, headers and the first 64 kB.
 
-    The name on the certificate is checked when `certificate.info` says what is served; here it is the way that is looked at.
+    The name on the certificate is checked when `certificate.info` says what is served; here it is the way that is
+    looked at.
     """
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -192,7 +196,7 @@ def served_slots(host: Host, entry: Mapping[str, Any], buckets: list[int]) -> di
 def verify(
     host: Host, entry: Mapping[str, Any], *, slot: str, release: str, version: Mapping[str, Any], health: str
 ) -> None:
-    """See from outside that everyone is served by `slot` and, where the application tells its version, that `release` answers."""
+    """See from outside that everyone is served by `slot`, and by `release` where the application tells its version."""
     try:
         elsewhere = {bucket: seen for bucket, seen in served_slots(host, entry, [0, 37, 99]).items() if seen != slot}
         if elsewhere:

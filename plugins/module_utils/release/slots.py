@@ -19,7 +19,10 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.names import 
 
 @dataclass(frozen=True)
 class Instance:
-    """One process of a release in a slot: `unit` empty where nginx itself serves, `number` from 1, `port` 0 where it serves none."""
+    """One process of a release in a slot.
+
+    `unit` empty where nginx itself serves, `number` from 1, `port` 0 where it serves none.
+    """
 
     unit: str
     name: str
@@ -194,7 +197,10 @@ def ask(address: str, port: int, path: str, *, status: int, timeout_s: float) ->
 def pass_gate(
     host: Host, slot: str, *, consecutive: int, soak_s: float, timeout_s: float, interval_s: float = 0.1
 ) -> list[dict[str, Any]]:
-    """Wait until every web process of `slot` has passed its gate; Failed brings the last log lines of the one that did not."""
+    """Wait until every web process of `slot` has passed its gate.
+
+    Failed brings the last log lines of the one that did not.
+    """
     if host.check:
         return []
     release = record(host, slot)

@@ -19,9 +19,10 @@ HEADROOM = 64 * 1024 * 1024  # bytes that stay free beside a new release: logs, 
 
 
 def stage(host: Host, request: Mapping[str, Any], body: IO[bytes]) -> dict[str, Any]:
-    """Make the release directory from what lies in `base` and what `body` (a tar) brings; answer `missing` paths, if any.
+    """Make the release directory from what lies in `base` and what `body` (a tar) brings; answer what is `missing`.
 
-    `request`: release, record, files (text of files.txt), base (a release on this host, or empty), sent_bytes, launchers, shared, secrets.
+    `request`: release, record, files (text of files.txt), base (a release on this host, or empty), sent_bytes,
+    launchers, shared, secrets.
     """
     name = str(request["release"])
     target = host.site.release(name)

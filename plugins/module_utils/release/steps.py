@@ -1,4 +1,6 @@
-"""The steps of a deploy and a rollback on one host. Each is idempotent, is written down in the journal, and is done with a valid token.
+"""The steps of a deploy and a rollback on one host.
+
+Each is idempotent, is written down in the journal, and is done with a valid token.
 
 Every function takes the host and the request of this session, and answers what the driver should know.
 """
@@ -147,7 +149,10 @@ def _settle(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 
 def settle(host: Host, *, slot: str, release: str, warm_s: float, drain_s: float) -> None:
-    """Make what was switched to permanent: `current`, what comes up at boot, the stable slot; the other slot cools down later."""
+    """Make what was switched to permanent: `current`, what comes up at boot, the stable slot.
+
+    The other slot cools down later.
+    """
     if host.site.root.exists() and slots.holds(host, slot) == release:
         host.link(host.site.root / "current", f"releases/{release}")
         slots.enable(host, slot)
@@ -184,7 +189,10 @@ def cool(host: Host, slot: str, release: str) -> None:
 
 
 def prune(host: Host, request: Request) -> list[str]:
-    """Remove releases, environments and wheels that nothing needs; the driver says what the ledger knows where it is elsewhere."""
+    """Remove releases, environments and wheels that nothing needs.
+
+    The driver says what the ledger knows where it is elsewhere.
+    """
     present = [path.parent.name for path in sorted(host.site.root.glob("releases/*/release.json"))]
     busy = [release for slot in names.SLOTS if (release := slots.holds(host, slot))] + [str(request["release"])]
     lines = arbiter.lines(host) if "arbiter" in request["roles"] else request.get("ledger", [])
@@ -221,7 +229,10 @@ def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 
 def go_back(host: Host, *, reason: str, drain_s: float) -> bool:
-    """Send clients and workers back to the stable slot and let the other one go; return whether clients had been moved."""
+    """Send clients and workers back to the stable slot and let the other one go.
+
+    Return whether clients had been moved.
+    """
     before = shift.state(host)
     candidate = names.other(before["stable"])
     moved = shift.give_back(host, reason=reason)
@@ -270,4 +281,7 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "maintenance": _maintenance,
 }
 UNLOCKED = {"unlock", "maintenance", "snapshot"}
-"""Steps that need no lease: unlocking is for when the lease is somebody else's, and the others change nothing that a deploy does."""
+"""Steps that need no lease.
+
+Unlocking is for when the lease is somebody else's, and the others change nothing that a deploy does.
+"""

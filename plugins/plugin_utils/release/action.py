@@ -1,8 +1,8 @@
 """What the actions of the role `release` share: its variables, the run's own directory, and the question to a host.
 
-One question is one session on the connection that Ansible has open: the code that runs there, the request and the files go through its
-standard input, the answer is one line. Secrets are resolved here, go into the request, and are nowhere else: not among a task's
-arguments, in no result, in no file of the run.
+One question is one session on the connection that Ansible has open: the code that runs there, the request and the files
+go through its standard input, the answer is one line. Secrets are resolved here, go into the request, and are nowhere
+else: not among a task's arguments, in no result, in no file of the run.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def run_id() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at))}-{unique}"
 
 
-class ReleaseAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
+class ReleaseAction(ActionBase):
     """An action that knows the role's variables and can ask a host."""
 
     _supports_check_mode = True
@@ -139,7 +139,7 @@ class ReleaseAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no 
     @property
     def entry(self) -> dict[str, Any]:
         """How the entry is asked from its own host."""
-        return {"domain": str(list(self.value("domains"))[0]), "port": int(self.value("entry_port", 443))}
+        return {"domain": str(next(iter(self.value("domains")))), "port": int(self.value("entry_port", 443))}
 
     # What the run remembers between its tasks
 

@@ -43,7 +43,10 @@ class Artifact:
 def build(
     commit: git.Commit, description: Mapping[str, Any], *, tools: Mapping[str, str], cache: Path, version: str
 ) -> Artifact:
-    """Return the artifact of a commit for hosts with these `tools` (python, platform); an equal one is built once and kept in `cache`."""
+    """Return the artifact of a commit for hosts with these `tools` (python, platform).
+
+    An equal one is built once and kept in `cache`.
+    """
     lock, requirements = _lock(commit, description)
     key = _environment_key(requirements, tools) if description["runtime"]["kind"] == "python" else ""
     name = hashlib.sha256(
@@ -109,7 +112,7 @@ def _make(
 
 
 def _members(commit: git.Commit, description: Mapping[str, Any], work: Path) -> Iterator[tuple[str, int, bytes | str]]:
-    """Yield (path, mode, content or link target) of every file of the tree, after the build's commands where it has some."""
+    """Yield (path, mode, content or link target) of every file of the tree, after the build's commands if any."""
     build = description["build"]
     if git.show(commit, ".gitmodules") is not None or (
         commit.path != "." and "160000 commit" in git.git(commit.repository, "ls-tree", "-r", commit.tree)
@@ -122,7 +125,8 @@ def _members(commit: git.Commit, description: Mapping[str, Any], work: Path) -> 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     with process, tarfile.open(fileobj=process.stdout, mode="r|") as archive:
         if not build["commands"] and build["root"] == ".":
             yield from _from_tar(archive)
@@ -152,7 +156,7 @@ def _built(tree: Path, build: Mapping[str, Any]) -> Path:
         if done.returncode:
             last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
             raise AnsibleError(f"the build's command {command!r} failed ({done.returncode}):\n{last}")
-    root = tree / build["root"]
+    root = tree / str(build["root"])
     if not root.is_dir():
         raise AnsibleError(f"build.root {build['root']!r} is no directory after the build")
     return root
@@ -181,7 +185,7 @@ def _pack(
                 continue
             if content.startswith(POINTER):
                 raise AnsibleError(
-                    f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` and set up its filter, or keep it elsewhere"
+                    f"{path} is a Git LFS pointer, not the file: keep the file in git, or fetch it in build.commands"
                 )
             plain = 0o755 if mode & 0o100 else 0o644
             entries[path] = files.Entry(path, f"{plain:04o}", hashlib.sha256(content).hexdigest(), len(content))
@@ -246,7 +250,10 @@ def _environment_key(requirements: str, tools: Mapping[str, str]) -> str:
 
 
 def wheels(directory: Path, lock: str, requirements: str, tools: Mapping[str, str]) -> None:
-    """Fill `directory` with a wheel for every locked dependency, for hosts with these `tools`; hosts then install without a network."""
+    """Fill `directory` with a wheel for every locked dependency, for hosts with these `tools`.
+
+    Hosts then install without a network.
+    """
     if directory.is_dir():
         return
     directory.parent.mkdir(parents=True, exist_ok=True)

@@ -119,7 +119,10 @@ class _Reader:
         self.found.append(f"{self.source}:{self.lines.get(place, 1)}: {named + ' ' if named else ''}{what}")
 
     def check(self, value: Any, spec: Spec, path: Path) -> dict[str, Any]:
-        """Return `value` with defaults and right types; remember every error, one option at a time so that none hides another."""
+        """Return `value` with defaults and right types.
+
+        Remember every error, one option at a time so that none hides another.
+        """
         if not isinstance(value, dict):
             self.wrong(path, f"must hold keys and values, this is {type(value).__name__}")
             return {}
@@ -144,7 +147,10 @@ class _Reader:
 
 
 def read(text: str, *, source: str = FILE) -> dict[str, Any]:
-    """Return the description in `text`, complete with defaults. Raises Problems with every error, each naming `source` and its line."""
+    """Return the description in `text`, complete with defaults.
+
+    Raises Problems with every error, each naming `source` and its line.
+    """
     reader = _Reader(text, source)
     found = reader.check(reader.data, TOP, ())
     if not found:
@@ -207,13 +213,16 @@ def _processes(reader: _Reader, found: Mapping[str, Any]) -> dict[str, Any]:
     if sum(process.get("kind") == "web" for process in clean.values()) > 1:
         reader.wrong(
             ("processes",),
-            "has several of kind web; an entry serves one of them, run the others as workers or as an application of their own",
+            "has several of kind web; an entry serves one: the others are workers, or an application of their own",
         )
     return clean
 
 
 def sized(description: Mapping[str, Any], sizes: Mapping[str, Mapping[str, Any]], *, source: str) -> dict[str, Any]:
-    """Return the description with an inventory's sizes laid over its processes. Raises Problems; `source` names the inventory's key."""
+    """Return the description with an inventory's sizes laid over its processes.
+
+    Raises Problems; `source` names the inventory's key.
+    """
     may = ("instances", "memory_max", "cpu_quota", "stop_timeout_s", "schedule")
     found: list[str] = []
     processes = {name: dict(process) for name, process in description["processes"].items()}

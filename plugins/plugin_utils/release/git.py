@@ -52,8 +52,9 @@ def find(repository: str, *, root: Path, path: str, ref: str, cache: Path, allow
     name = path.strip("/") if path not in ("", ".") else "."
     dirty = "" if remote or explicit else git(place, "status", "--porcelain", "--", name).rstrip()
     if dirty and not allow_dirty:
+        changed = ", ".join(line[3:] for line in dirty.splitlines()[:5])
         raise AnsibleError(
-            f"{place / name} has changes that are in no commit: {', '.join(line[3:] for line in dirty.splitlines()[:5])}. "
+            f"{place / name} has changes that are in no commit: {changed}. "
             "Commit them, or name what to deploy with --ref, or (outside prod) use --allow-dirty"
         )
     where = _work_tree(place, name) if dirty else ref
@@ -81,7 +82,10 @@ def _place(repository: str, *, root: Path, cache: Path) -> tuple[Path, bool]:
 
 
 def _work_tree(place: Path, path: str) -> str:
-    """Return a commit of the work tree as it is, made beside the repository's own index; nothing in the repository moves."""
+    """Return a commit of the work tree as it is, made beside the repository's own index.
+
+    Nothing in the repository moves.
+    """
     index = Path(git(place, "rev-parse", "--absolute-git-dir").strip()) / "ferryman-index"
     env = {"GIT_INDEX_FILE": str(index)}
     try:

@@ -1,6 +1,7 @@
 """The code that runs on hosts, packed: sent over the connection with each request, and left there for the guard.
 
-A plain script of the standard library starts in a fifth of the time of an Ansible module, and needs nothing on the host but Python.
+A plain script of the standard library starts in a fifth of the time of an Ansible module, and needs nothing on the host
+but Python.
 """
 
 from __future__ import annotations
@@ -16,20 +17,25 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parents[2] / "module_utils" / "release"
 PACKAGE = "ansible_collections/ferryman/ops/plugins/module_utils/release"
-MAIN = "import sys\nfrom ansible_collections.ferryman.ops.plugins.module_utils.release.agent import main\nmain(sys.argv[1:])\n"
-# Reads its own code from standard input into memory; nothing is written to the host's disk, nothing of a request is in an argument.
+AGENT = f"{PACKAGE.replace('/', '.')}.agent"
+MAIN = f"import sys\nfrom {AGENT} import main\nmain(sys.argv[1:])\n"
+# Reads its own code from standard input into memory; nothing is written to the host's disk, nothing of a request is in
+# an argument.
 BOOTSTRAP = (
     "import os,struct,sys;"
     "i=sys.stdin.buffer;z=i.read(struct.unpack('!Q',i.read(8))[0]);"
     "f=os.memfd_create('ferryman');os.write(f,z);sys.path.insert(0,'/proc/self/fd/%d'%f);"
-    "from ansible_collections.ferryman.ops.plugins.module_utils.release.agent import main;main([])"
+    f"from {AGENT} import main;main([])"
 )
 COMMAND = f'/usr/bin/python3 -I -B -c "{BOOTSTRAP}"'
 
 
 @cache
 def packed() -> bytes:
-    """Return the code as a zip that Python runs; the same bytes for the same code, so that hosts can tell whether theirs is current."""
+    """Return the code as a zip that Python runs.
+
+    The same bytes for the same code, so that hosts can tell whether theirs is current.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         parts = PACKAGE.split("/")
