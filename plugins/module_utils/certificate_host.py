@@ -51,9 +51,12 @@ def locked() -> Iterator[None]:
 
 
 def run(words: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **more
-    )
+    try:
+        return subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **more
+        )
+    except OSError as error:  # a script whose interpreter is gone, too
+        return subprocess.CompletedProcess(words, 127, f"{words[0]}: {error.strerror}")
 
 
 def now() -> str:
@@ -200,6 +203,13 @@ def _issued_by(name: str) -> str:
         return ""
 
 
+def _forgotten(output: str) -> bool:
+    """Say whether the authority does not know our account; certbot prints its sentence, the error's type is in the log."""
+    with contextlib.suppress(OSError), open(f"{LOGS}/letsencrypt.log", encoding="utf-8", errors="replace") as file:
+        output += file.read()
+    return "urn:ietf:params:acme:error:accountDoesNotExist" in output
+
+
 def obtain_acme(settings: dict[str, Any], certificate: dict[str, Any], *, force: bool) -> None:
     """Have a certificate that is not due; raise Problem with the authority's own reason."""
     environment = {**os.environ, **({"REQUESTS_CA_BUNDLE": settings["ca_file"]} if settings["ca_file"] else {})}
@@ -209,7 +219,7 @@ def obtain_acme(settings: dict[str, Any], certificate: dict[str, Any], *, force:
     os.makedirs(challenges, mode=0o755, exist_ok=True)
     words = words_for(certbot(), settings, certificate, force=force)
     done = run(words, env=environment)
-    if done.returncode and "accountDoesNotExist" in done.stdout:
+    if done.returncode and _forgotten(done.stdout):
         # The authority has forgotten us (a test server after a restart): a new account takes over.
         shutil.move(f"{ACME}/accounts", f"{ACME}/accounts.forgotten-{now()}")
         done = run(words, env=environment)
