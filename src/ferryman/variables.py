@@ -130,6 +130,15 @@ def load(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
     return Loaded(environment, groups, hosts, loader, inventory)
 
 
+def encrypted(name: str, value: str, *, environment: str, key: Path) -> str:
+    """Return the line of a variables file that sets `name` to `value`, encrypted for the vault of an environment."""
+    from ansible.parsing.vault import VaultLib, VaultSecret
+
+    secret = VaultSecret(key.read_bytes().strip())
+    text = VaultLib([(environment, secret)]).encrypt(value, secret, environment).decode()
+    return f"{name}: !vault |\n" + "".join(f"  {line}\n" for line in text.splitlines())
+
+
 def require_valid(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
     """Return the environment, or Stop with everything that is wrong with it."""
     loaded = load(environment, vault_ids=vault_ids)
