@@ -24,7 +24,7 @@ PLACES = """select coalesce(json_agg(json_build_object('name', name, 'setting', 
 order by seqno), '[]') from pg_file_settings where sourcefile is not null"""
 
 
-class Trouble(Exception):  # noqa: N818 -- what is told to people, not a fault of the code
+class Trouble(Exception):
     """Something that ends the work, as one sentence."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+
 from conftest import STOPPED, Client, Server, start
 
 
