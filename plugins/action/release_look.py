@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, run_id
@@ -18,9 +18,11 @@ LEASE_S = 30.0  # from this look to the next step; a build that takes longer tak
 class ActionModule(ReleaseAction):
     """ferryman.ops.release_look"""
 
+    ARGUMENTS: ClassVar = {"purpose": {"type": "str", "default": ""}}
+
     def work(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
-        purpose, source = str(self._task.args.get("purpose", "")), self.recall("source")
+        purpose, source = str(self.args["purpose"]), self.recall("source")
         more: dict[str, Any] = {"have": [path.stem for path in (self.work_dir / "files").glob("*.txt")]}
         if source:
             more["wanted"] = {key: source[key] for key in ("commit", "configuration", "dirty")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
@@ -12,13 +12,15 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import
 class ActionModule(ReleaseAction):
     """ferryman.ops.release_provision"""
 
+    ARGUMENTS: ClassVar = {"processes": {"type": "list", "elements": "str", "required": True}}
+
     def work(self) -> dict[str, Any]:
         """Make account, directories, ports and guard; return the ports that this host gave out."""
         packed = base64.b64encode(pack.packed()).decode()
         # In check mode the marker may still be missing: the host role would write it in the same run.
         answer = self.ask(
             "provision",
-            processes=list(self._task.args["processes"]),
+            processes=list(self.args["processes"]),
             packed=packed,
             skip_marker=bool(self._task.check_mode),
         )

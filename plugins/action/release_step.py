@@ -7,7 +7,7 @@ import tarfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
@@ -31,9 +31,15 @@ WHERE = {
 class ActionModule(ReleaseAction):
     """ferryman.ops.release_step"""
 
+    ARGUMENTS: ClassVar = {
+        "steps": {"type": "list", "elements": "str", "required": True},
+        "reason": {"type": "str", "default": ""},
+        "maintenance": {"type": "bool", "default": False},
+    }
+
     def work(self) -> dict[str, Any]:
         """Do those of `steps` that concern this host."""
-        wanted = [name for name in self._task.args["steps"] if WHERE.get(name, "") in ("", *self.roles)]
+        wanted = [name for name in self.args["steps"] if WHERE.get(name, "") in ("", *self.roles)]
         if not wanted:
             return {"skipped_here": True}
         plan = self.recall("plan")
@@ -48,8 +54,8 @@ class ActionModule(ReleaseAction):
         more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}
         more.update({key: plan[key] for key in ("release", "slot", "line", "description") if key in plan})
         more["database"] = str(dict(self.value("database", {}) or {}).get("name", ""))
-        more["reason"] = str(self._task.args.get("reason", ""))[:500]
-        more["maintenance"] = bool(self._task.args.get("maintenance", False))
+        more["reason"] = str(self.args["reason"])[:500]
+        more["maintenance"] = bool(self.args["maintenance"])
         if "settle" in wanted and self.host != self.arbiter:
             more["ledger"] = self.look_of(self.arbiter)["ledger"]["lines"] + [{**plan["line"], "status": "live"}]
         if more.get("line"):

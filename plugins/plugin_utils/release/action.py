@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -61,6 +61,8 @@ class ReleaseAction(ActionBase):
     _supports_check_mode = True
     _supports_async = False
     _requires_connection = True
+    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {}
+    """What a task may say beside the role's variables; the module of the same name documents it."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run `work` and turn its refusals into a failed task."""
@@ -68,6 +70,7 @@ class ReleaseAction(ActionBase):
         self.vars = task_vars or {}
         self.host = str(self.vars["inventory_hostname"])
         result: dict[str, Any] = {"changed": False}
+        _, self.args = self.validate_argument_spec(self.ARGUMENTS)
         try:
             result.update(self.work())
         except Stopped as stopped:

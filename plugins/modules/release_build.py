@@ -1,0 +1,48 @@
+#!/usr/bin/python
+"""The documentation of ferryman.ops.release_build; its work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_build
+short_description: Build the artifact of the commit, once, and plan the release
+description:
+  - >-
+    Packs exactly the files of one commit and, for Python, the wheels that its lock names; an equal artifact is
+    built once and kept.
+  - Needs what M(ferryman.ops.release_source) and M(ferryman.ops.release_look) have found in the same run.
+  - Runs on the driver and asks no host.
+  - >-
+    Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
+    C(release_hosts), C(release_work_dir), C(release_who), C(release_host_shared).
+options: {}
+author: The Ferryman authors
+"""
+
+EXAMPLES = r"""
+- name: Build the artifact
+  ferryman.ops.release_build:
+  register: plan
+  run_once: true
+"""
+
+RETURN = r"""
+release: {description: Id of the release., type: str, returned: success}
+previous: {description: The release that is live now; empty for none., type: str, returned: success}
+slot: {description: The slot that the release goes to., type: str, returned: success}
+migrate: {description: Whether its migrations have to be asked for., type: bool, returned: success}
+digest: {description: SHA-256 over the artifact's list of files., type: str, returned: success}
+bytes: {description: Size of its files in bytes., type: int, returned: success}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """Say that the action plugin was not found: this file alone does nothing."""
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module.fail_json(msg="release_build is an action: install the whole collection and call ferryman.ops.release_build")
+
+
+if __name__ == "__main__":
+    main()

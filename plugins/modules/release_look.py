@@ -1,0 +1,66 @@
+#!/usr/bin/python
+"""The documentation of ferryman.ops.release_look; its work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_look
+short_description: Look at a host and, on request, take the lock
+description:
+  - Reads in one session what a host serves, what it holds, and whether that is what is wanted.
+  - >-
+    With O(purpose), the arbiter gives this run the lock and ends what an earlier driver left behind, unless
+    nothing is to be done.
+  - Runs over one session of the host's connection; the host needs Python and nothing else.
+  - >-
+    Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
+    C(release_hosts), C(release_domains), C(release_secrets), C(release_work_dir), C(release_entry_port),
+    C(release_public_port), C(release_ca), C(release_who), C(release_host_shared).
+options:
+  purpose: {description: "What the lock is for, as others will read it; empty takes no lock.", type: str, default: ''}
+author: The Ferryman authors
+"""
+
+EXAMPLES = r"""
+- name: Look at the hosts
+  ferryman.ops.release_look:
+
+- name: Look at the hosts and take the lock
+  ferryman.ops.release_look:
+    purpose: deploy 1a2b3c4
+"""
+
+RETURN = r"""
+stale:
+  description: Why this host is not as it is wanted; empty when there is nothing to do.
+  type: str
+  returned: success
+seen:
+  description: What the host says of the site, and where it is served.
+  type: dict
+  returned: success
+  contains:
+    live: {description: The release that serves., type: str, returned: on app hosts}
+    slots: {description: The release in each slot., type: dict, returned: on app hosts}
+    edited:
+      description: Files of the live release that were changed by hand.
+      type: list
+      elements: str
+      returned: on app hosts
+    share: {description: Percentage of clients that go to slot green., type: int, returned: on entries}
+    lock: {description: Who holds the lock., type: dict, returned: on the arbiter}
+    history: {description: What the ledger knows of each release., type: list, elements: dict, returned: on the arbiter}
+    would_roll_back_to: {description: What a rollback would go back to., type: str, returned: on the arbiter}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """Say that the action plugin was not found: this file alone does nothing."""
+    module = AnsibleModule(argument_spec={"purpose": {"type": "str", "default": ""}}, supports_check_mode=True)
+    module.fail_json(msg="release_look is an action: install the whole collection and call ferryman.ops.release_look")
+
+
+if __name__ == "__main__":
+    main()

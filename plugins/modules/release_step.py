@@ -1,0 +1,64 @@
+#!/usr/bin/python
+"""The documentation of ferryman.ops.release_step; its work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_step
+short_description: Do steps of a deploy or a rollback on a host, in one session
+description:
+  - Steps that do not concern this host are left out; what each host does is said by C(release_hosts).
+  - Every step is idempotent, carries this run's token, and is written down in the host's journal.
+  - Runs over one session of the host's connection; the host needs Python and nothing else.
+  - >-
+    Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
+    C(release_hosts), C(release_domains), C(release_secrets), C(release_database), C(release_entry_port),
+    C(release_work_dir), C(release_who), C(release_host_shared), C(release_health_consecutive),
+    C(release_soak_s), C(release_start_timeout_s), C(release_confirm_s), C(release_watch_s),
+    C(release_worker_soak_s), C(release_drain_s), C(release_warm_s), C(release_keep).
+options:
+  steps: {description: "Which steps, in this order.", type: list, elements: str, required: true}
+  reason: {description: "Why a return is made; it goes into the ledger.", type: str, default: ''}
+  maintenance: {description: "Whether step V(maintenance) shows the page or hides it.", type: bool, default: false}
+author: The Ferryman authors
+"""
+
+EXAMPLES = r"""
+- name: Send the clients to the new release
+  ferryman.ops.release_step:
+    steps: [switch]
+"""
+
+RETURN = r"""
+steps:
+  description: The steps that were done, each with its duration (seconds).
+  type: list
+  elements: dict
+  returned: when a step concerns this host
+changes:
+  description: What was changed on the host.
+  type: list
+  elements: str
+  returned: when a step concerns this host
+token: {description: The fencing token of this run., type: int, returned: when a step concerns this host}
+skipped_here: {description: That none of the steps concerns this host., type: bool, returned: otherwise}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """Say that the action plugin was not found: this file alone does nothing."""
+    module = AnsibleModule(
+        argument_spec={
+            "steps": {"type": "list", "elements": "str", "required": True},
+            "reason": {"type": "str", "default": ""},
+            "maintenance": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    module.fail_json(msg="release_step is an action: install the whole collection and call ferryman.ops.release_step")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+#!/usr/bin/python
+"""The documentation of ferryman.ops.release_target; its work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_target
+short_description: Decide what a rollback goes back to
+description:
+  - >-
+    Takes the newest release before the live one that once passed its gate and was never rolled back from, or
+    the one that C(release_to) names.
+  - Needs no repository, no build and no registry, only what M(ferryman.ops.release_look) has found in the same run.
+  - Runs on the driver and asks no host.
+  - >-
+    Reads these variables of the role ferryman.ops.release: C(release_app), C(release_hosts), C(release_to),
+    C(release_accept_schema), C(release_work_dir), C(release_who).
+options: {}
+author: The Ferryman authors
+"""
+
+EXAMPLES = r"""
+- name: Decide where to go back to
+  ferryman.ops.release_target:
+  register: plan
+  run_once: true
+"""
+
+RETURN = r"""
+release: {description: Id of the release to go back to., type: str, returned: success}
+previous: {description: The release that is live now., type: str, returned: success}
+slot: {description: The slot that it goes to., type: str, returned: success}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """Say that the action plugin was not found: this file alone does nothing."""
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module.fail_json(
+        msg="release_target is an action: install the whole collection and call ferryman.ops.release_target"
+    )
+
+
+if __name__ == "__main__":
+    main()
