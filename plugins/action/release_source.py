@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import render
@@ -16,6 +16,7 @@ class ActionModule(ReleaseAction):
     """ferryman.ops.release_source"""
 
     _requires_connection = False
+    ARGUMENTS: ClassVar = {"any_state": {"type": "bool", "default": False}}
 
     def work(self) -> dict[str, Any]:
         """Resolve the commit and check the description against the inventory."""
@@ -26,7 +27,8 @@ class ActionModule(ReleaseAction):
             path=str(self.value("path", ".")),
             ref=ref or "HEAD",
             cache=self.work_dir,
-            allow_dirty=bool(self.value("allow_dirty", False)),
+            # Provisioning only reads how the application describes itself.
+            allow_dirty=bool(self.value("allow_dirty", False)) or bool(self.args["any_state"]),
             explicit=bool(ref),
         )
         told = self._described(commit)

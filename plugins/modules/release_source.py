@@ -18,7 +18,11 @@ description:
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
     C(release_repository), C(release_path), C(release_ref), C(release_root), C(release_allow_dirty),
     C(release_env), C(release_secrets), C(release_processes), C(release_work_dir), C(release_host_shared).
-options: {}
+options:
+  any_state:
+    description: Whether changes that are in no commit are no matter, since the description is only read.
+    type: bool
+    default: false
 author: The Ferryman authors
 """
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,6 +74,18 @@ def up(sandbox: Sandbox, say: Say) -> bool:
             if host.published_ssh:
                 access.wait(host.published_ssh, host.name)
         _write_ready(sandbox, there)
+    return True
+
+
+def answer(sandbox: Sandbox) -> bool:
+    """Say whether the hosts that the last `up` made still answer; costs no call of the engine, and knows no details."""
+    if not (sandbox.directory / READY).is_file():
+        return False
+    for port in (host.published_ssh for host in sandbox.hosts if host.published_ssh):
+        with socket.socket() as probing:
+            probing.settimeout(1)
+            if probing.connect_ex(("127.0.0.1", port)):
+                return False
     return True
 
 

@@ -1,0 +1,116 @@
+"""What a run's events amount to: a pure reading, so that a command, its JSON and its exit code never disagree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ferryman.errors import DONE, NEEDS_PERSON, REFUSED, RETURNED
+from ferryman.runs import Ended, Event
+
+CODES = {
+    "live": DONE,
+    "unchanged": DONE,
+    "done": DONE,
+    "refused": REFUSED,
+    "returned": RETURNED,
+    "failed": RETURNED,
+    "unknown": NEEDS_PERSON,
+}
+WAY_BACK = ("Go back", "Stay where we were")
+
+
+@dataclass
+class Story:
+    """What has happened so far; events are told to it one by one."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failure: dict[str, Any] = field(default_factory=dict)
+    stale: list[str] = field(default_factory=list)
+    looked: bool = False
+    returned: bool | None = None
+    """Whether the way back was gone to its end; None where there was no need."""
+    changed: bool = False
+
+    def hear(self, event: Event) -> None:
+        """Take in one event."""
+        if event.kind == "task":
+            return
+        told = dict(event.result.get("ferryman") or {})
+        if event.kind == "ok":
+            self._ok(event, told)
+        elif any(way in event.task for way in WAY_BACK):
+            self.returned = False
+            self.facts["reason_return"] = str(event.result.get("msg", ""))
+        elif not self.failure:
+            self.failure = {
+                **_failure(event),
+                **{key: value for key, value in told.items() if value not in (None, "", [])},
+            }
+
+    def _ok(self, event: Event, told: dict[str, Any]) -> None:
+        self.changed = self.changed or bool(event.result.get("changed"))
+        if "stale" in event.result:
+            self.looked = True
+            self.stale += [reason for reason in [str(event.result["stale"])] if reason]
+        if any(way in event.task for way in WAY_BACK) and self.returned is None:
+            self.returned = True
+        self.steps += told.pop("steps", [])
+        if "roles" in told:
+            self.hosts[event.host] = told
+        for key, value in told.items():
+            if isinstance(value, Mapping) and isinstance(self.facts.get(key), dict):
+                self.facts[key].update(value)
+            else:
+                self.facts[key] = value
+
+
+def _failure(event: Event) -> dict[str, Any]:
+    message = str(event.result.get("msg") or event.result.get("stderr") or "it failed and said nothing")
+    if event.kind == "unreachable":
+        message = f"{event.host} cannot be reached: {message}"
+    return {"reason": message.strip(), "host": event.host, "task": event.task}
+
+
+def status(story: Story, ended: Ended) -> str:
+    """Return how a deploy or a rollback ended, in one word of CODES."""
+    if story.facts.get("status") == "live" or story.facts.get("committed"):
+        return "live"
+    if ended.status == "done":
+        return "unchanged" if story.looked and not story.stale else "done"
+    if story.returned is False or (ended.status == "unknown"):
+        return "unknown"
+    if story.returned is None or story.failure.get("refused"):
+        return "refused"
+    return "returned" if story.facts.get("moved") else "failed"
+
+
+def report(command: str, story: Story, ended: Ended, *, environment: str, app: str) -> dict[str, Any]:
+    """Return the object that `--json` prints for a deploy or a rollback."""
+    word = status(story, ended)
+    arbiter = next((told for told in story.hosts.values() if "arbiter" in told.get("roles", [])), {})
+    plan = story.facts.get("plan") or {}
+    live = arbiter.get("live") or arbiter.get("shift", {}).get("release_stable", "")
+    said = {
+        "command": command,
+        "environment": environment,
+        "app": app or arbiter.get("app", ""),
+        "status": word,
+        "release": plan.get("release") or live,
+        "previous": plan.get("previous", ""),
+        "url": arbiter.get("url", ""),
+        "ca": arbiter.get("ca", ""),
+        "changed": story.changed,
+        "duration_s": round(ended.seconds, 3),
+        "steps": story.steps,
+        "code": CODES[word],
+    }
+    said.update(
+        {key: story.facts[key] for key in ("gate", "gate_s", "drained_s", "restore_point") if key in story.facts}
+    )
+    if CODES[word]:
+        said.update({key: story.failure.get(key, "") for key in ("reason", "evidence", "hint", "host", "step")})
+        said["evidence"] = said["evidence"] or []
+        said["run"] = arbiter.get("run", "")
+    return said

@@ -1,0 +1,221 @@
+"""Deploy, roll back, and what else people do with releases: prepare, run the playbook, tell how it ended.
+
+Everything that a deploy does and decides is in the collection; here it is found, started, shown and explained.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ferryman import environments, outcomes, paths, places, runs, secrets
+from ferryman.environments import Environment
+from ferryman.errors import NEEDS_PERSON, Stop
+from ferryman.progress import progress
+
+Told = dict[str, Any]
+
+
+def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
+    """Deploy a commit; return the report. A failure is a Stop that carries it."""
+    environment = ready(env)
+    if allow_dirty and environment.name == "prod":
+        raise Stop("--allow-dirty is not for prod", hint="commit the changes, so that somebody can see what is live")
+    return _told("deploy", environment, app, {"release_ref": ref, "release_allow_dirty": allow_dirty})
+
+
+def rollback(env: str, *, app: str, to: str, accept_schema: bool) -> Told:
+    """Go back to the last good release, or to a named one; return the report."""
+    return _told("rollback", ready(env), app, {"release_to": to, "release_accept_schema": accept_schema})
+
+
+def provision(env: str, *, check: bool = False) -> Told:
+    """Bring every host of an environment to its state; return what changed."""
+    environment = ready(env, provisioned=False)
+    return _provision(environment, check=check)
+
+
+def look(env: str, *, app: str) -> Told:
+    """Return what every host serves; changes nothing."""
+    environment = environments.resolve(env)
+    story, ended = _run("release_look", environment, {"release_app": app})
+    _stop_unless_done(story, ended)
+    return {"environment": environment.name, "hosts": story.hosts}
+
+
+def health(env: str, *, app: str) -> Told:
+    """Ask everything that is served; return the answers by host."""
+    environment = environments.resolve(env)
+    story, ended = _run("release_health", environment, {"release_app": app})
+    _stop_unless_done(story, ended)
+    answers = story.facts.get("health") or {}
+    good = bool(answers) and all(each["good"] for host in answers.values() for each in host.values())
+    return {"environment": environment.name, "good": good, "hosts": answers}
+
+
+def maintenance(env: str, *, app: str, on: bool) -> Told:
+    """Show or hide the maintenance page on every entry."""
+    environment = environments.resolve(env)
+    story, ended = _run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
+    _stop_unless_done(story, ended)
+    return {"environment": environment.name, "maintenance": on, "changed": story.changed}
+
+
+def unlock(env: str, *, app: str) -> Told:
+    """Free the lock by force; return whose it was."""
+    environment = environments.resolve(env)
+    story, ended = _run("release_unlock", environment, {"release_app": app})
+    _stop_unless_done(story, ended)
+    return {"environment": environment.name, "broken": story.facts.get("broken") or {}}
+
+
+# Before a run
+
+
+def ready(env: str, *, provisioned: bool = True) -> Environment:
+    """Return the environment, checked; one of sandbox hosts is brought up (and provisioned) where need be."""
+    environment = environments.resolve(env)
+    fresh = _sandbox_up(environment)
+    secrets.ensure_local(environment)
+    _check(environment)
+    if provisioned and (fresh or _sandbox_wants_provisioning(environment)):
+        _provision(environment)
+    return environment
+
+
+def _sandbox_up(environment: Environment) -> bool:
+    """Bring the hosts of a sandbox up; return whether one of them is new. Nothing happens for servers of one's own."""
+    if not (environment.variables / "sandbox.yml").is_file():
+        return False
+    from ferryman.sandbox import hosts, inventory
+
+    sandbox = inventory.read(environment.directory, paths.state_directory())
+    if hosts.answer(sandbox):
+        return False
+    with _shown() as show:
+        return bool(hosts.up(sandbox, show))
+
+
+def _check(environment: Environment) -> None:
+    """Refuse an environment with any mistake in it; what was found good is not read again until a file changes."""
+    digest = _digest(environment)
+    remembered = paths.state_directory() / "checked" / environment.name
+    if remembered.is_file() and remembered.read_text(encoding="ascii") == digest:
+        return
+    from ferryman import variables
+
+    key = secrets.key_file(environment)
+    variables.require_valid(environment, vault_ids=[f"{environment.name}@{key}"] if key else [])
+    remembered.parent.mkdir(exist_ok=True)
+    remembered.write_text(digest, encoding="ascii")
+
+
+def _digest(environment: Environment) -> str:
+    """Return a digest over everything that a check reads: the environment's files, the roles' specs, the playbooks."""
+    root = paths.collection_root()
+    files = [environment.inventory, *places.variable_files(environment.variables)]
+    for pattern in ("roles/*/meta/argument_specs.yml", "playbooks/**/*.yml"):
+        files += sorted(root.glob(pattern))
+    whole = hashlib.sha256()
+    for path in files:
+        whole.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
+    return whole.hexdigest()
+
+
+def _sandbox_wants_provisioning(environment: Environment) -> bool:
+    done = paths.state_directory() / "provisioned" / environment.name
+    if not (environment.variables / "sandbox.yml").is_file():
+        return False  # servers of one's own are provisioned when somebody says so
+    return not done.is_file() or done.read_text(encoding="ascii") != _digest(environment)
+
+
+def _provision(environment: Environment, *, check: bool = False) -> Told:
+    story, ended = _run("host_provision", environment, {}, check=check)
+    _stop_unless_done(story, ended, code=NEEDS_PERSON if story.changed else 1)
+    if not check:
+        done = paths.state_directory() / "provisioned" / environment.name
+        done.parent.mkdir(exist_ok=True)
+        done.write_text(_digest(environment), encoding="ascii")
+    return {"environment": environment.name, "changed": story.changed, "duration_s": round(ended.seconds, 3)}
+
+
+# The run
+
+
+def _run(
+    playbook: str, environment: Environment, values: Mapping[str, Any], *, check: bool = False
+) -> tuple[outcomes.Story, runs.Ended]:
+    story, seen = outcomes.Story(), progress()
+
+    def listen(event: runs.Event) -> None:
+        story.hear(event)
+        if event.kind == "task":
+            seen.step(event.task)
+        else:
+            seen.ended(event.task, event.host, event.kind)
+
+    runs.own_processes_only()
+    given = {name: value for name, value in values.items() if value not in ("", None)}
+    try:
+        ended = runs.play(
+            playbook, environment, values=given, listen=listen, key=secrets.key_file(environment), check=check
+        )
+    finally:
+        seen.close()
+    return story, ended
+
+
+def _told(command: str, environment: Environment, app: str, values: Mapping[str, Any]) -> Told:
+    story, ended = _run(f"release_{command}", environment, {"release_app": app, **values})
+    said = outcomes.report(command, story, ended, environment=environment.name, app=app)
+    if said["code"]:
+        raise Stop(explain(said), hint=said.get("hint") or next_command(said), code=said["code"], facts=said)
+    return said
+
+
+def _stop_unless_done(story: outcomes.Story, ended: runs.Ended, *, code: int = 1) -> None:
+    if ended.status != "done":
+        reason = story.failure.get("reason") or "the run was lost"
+        evidence = story.failure.get("evidence") or []
+        raise Stop(
+            "\n".join([reason, *(f"  {line}" for line in evidence)]),
+            hint=str(story.failure.get("hint") or ""),
+            code=code,
+        )
+
+
+def explain(said: Mapping[str, Any]) -> str:
+    """Return what people read of a failure: the cause first, then the evidence, then what that means for clients."""
+    means = {
+        "refused": "Nothing was touched.",
+        "failed": "Clients were never sent to it; the release that served before still serves.",
+        "returned": "Clients were sent back; the release that served before serves again.",
+        "unknown": "It is not known how far it came: `status` asks the hosts.",
+    }
+    reason = str(said["reason"] or "the run was lost")
+    return "\n".join(
+        [
+            f"{said['command']} to {said['environment']} {said['status']}: {reason}",
+            *(f"  | {line}" for line in said["evidence"]),
+            means[said["status"]],
+        ]
+    )
+
+
+def next_command(said: Mapping[str, Any]) -> str:
+    """Return what to type next."""
+    return (
+        f"status --env {said['environment']}"
+        if said["status"] == "unknown"
+        else f"releases --env {said['environment']}"
+    )
+
+
+class _shown:  # noqa: N801  # used as a context, read as a word
+    """Progress for work that tells of itself in lines."""
+
+    def __enter__(self) -> Callable[[str], None]:
+        self.seen = progress()
+        return self.seen.step
+
+    def __exit__(self, *_: object) -> None:
+        self.seen.close()

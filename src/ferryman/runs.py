@@ -1,0 +1,115 @@
+"""Running playbooks: alone in the package, this module knows ansible-runner.
+
+A run's files are private and gone with it. Nothing secret passes through the runner, which keeps what it is given in
+clear: the vault's key is a file that Ansible reads itself, and secrets are opened on the way to a host, by the action
+that needs them.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ferryman import paths
+from ferryman.environments import Environment
+
+STALE_S = 24 * 3600  # what a killed run left behind is removed by a later one
+KINDS = {
+    "playbook_on_task_start": "task",
+    "runner_on_ok": "ok",
+    "runner_on_failed": "failed",
+    "runner_on_unreachable": "unreachable",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: a `task` began, or ended on a `host` as `kind` says (ok, failed, unreachable)."""
+
+    kind: str
+    task: str
+    host: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: `done`, `failed`, or `unknown` where the runner itself was lost; then only the hosts know."""
+
+    status: str
+    seconds: float
+
+
+def play(
+    playbook: str,
+    environment: Environment,
+    *,
+    values: Mapping[str, Any],
+    listen: Callable[[Event], None],
+    key: Path | None = None,
+    check: bool = False,
+) -> Ended:
+    """Run a playbook of the collection over an environment, and tell each event to `listen`.
+
+    `values` win over the inventory's; nothing secret may be among them. `key` is the file with the vault's password.
+    """
+    from ansible_runner import interface  # a fifth of a second that `--list` should not pay
+
+    began = time.monotonic()
+    private = _private_directory()
+    words = ["--vault-id", f"{environment.name}@{key}"] if key else []
+    try:
+        runner = interface.run(
+            private_data_dir=str(private),
+            playbook=str(paths.collection_root() / "playbooks" / f"{playbook}.yml"),
+            inventory=str(environment.directory),
+            extravars=dict(values),
+            envvars=_variables(),
+            cmdline=" ".join([*words, *(["--check", "--diff"] if check else [])]),
+            quiet=True,
+            suppress_env_files=True,
+            event_handler=lambda event: _tell(event, listen),
+        )
+        status = {"successful": "done", "failed": "failed"}.get(str(runner.status), "unknown")
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+    return Ended(status, time.monotonic() - began)
+
+
+def _variables() -> dict[str, str]:
+    """Return what Ansible's process is told by its environment: where things are, and nothing that is secret."""
+    return {
+        "ANSIBLE_CONFIG": str(paths.ansible_config()),
+        "ANSIBLE_COLLECTIONS_PATH": str(paths.collections_path()),
+        "ANSIBLE_DEPRECATION_WARNINGS": "false",
+    }
+
+
+def _private_directory() -> Path:
+    base = paths.state_directory() / "runner"
+    base.mkdir(mode=0o700, exist_ok=True)
+    for old in base.iterdir():
+        if time.time() - old.stat().st_mtime > STALE_S:
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=base))
+
+
+def _tell(event: Mapping[str, Any], listen: Callable[[Event], None]) -> bool:
+    """Hand an event on; answer whether the runner should keep its file, which is never."""
+    kind, data = KINDS.get(str(event.get("event"))), event.get("event_data") or {}
+    if kind:
+        task, host = str(data.get("task") or ""), str(data.get("host") or "")
+        listen(Event(kind, task, host, data.get("res") or {}, float(data.get("duration") or 0.0)))
+    return False
+
+
+def own_processes_only() -> None:
+    """Keep pyenv and the like from leading Ansible astray: its programs are those beside this Python."""
+    import sys
+
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

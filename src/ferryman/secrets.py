@@ -1,0 +1,77 @@
+"""Where the key of an environment's vault is, and the first secrets of `local`: generated, encrypted, never in git.
+
+A vault's key is a file below .ferryman/vault (private, ignored by git), or a program or file that
+FERRYMAN_VAULT_<ENV> names.
+"""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+from ferryman import paths
+from ferryman.environments import LOCAL, Environment
+from ferryman.errors import Stop
+
+NAME = re.compile(r"\bvault_[a-z0-9_]+\b")
+DEFINED = re.compile(r"^(vault_[a-z0-9_]+):", re.MULTILINE)
+LENGTH = 32  # bytes of randomness
+
+
+def key_file(environment: Environment) -> Path | None:
+    """Return the file (or program) that gives the vault's password, or None where the environment has no vault."""
+    variable = f"FERRYMAN_VAULT_{environment.name.upper().replace('-', '_')}"
+    if os.environ.get(variable):
+        return Path(os.environ[variable]).expanduser().resolve()
+    path = paths.state_directory() / "vault" / f"{environment.name}.key"
+    if path.is_file():
+        return path
+    if (environment.variables / "vault.yml").is_file():
+        raise Stop(
+            f"{environment.variables / 'vault.yml'} is encrypted, and its key is not here",
+            hint=f"put its password into {path} (mode 0600), or name a file in {variable}",
+        )
+    return None
+
+
+def ensure_local(environment: Environment) -> list[str]:
+    """Generate what `local` still lacks of the secrets that its files name; return the new names."""
+    if environment.name != LOCAL:
+        return []
+    vault = environment.variables / "vault.yml"
+    text = (
+        vault.read_text(encoding="utf-8")
+        if vault.is_file()
+        else "---\n# Generated for this machine alone; not in git.\n"
+    )
+    missing = sorted(_wanted(environment) - set(DEFINED.findall(text)))
+    if not missing:
+        return []
+    key = paths.state_directory() / "vault" / f"{environment.name}.key"
+    key.parent.mkdir(mode=0o700, exist_ok=True)
+    if not key.is_file():
+        if DEFINED.search(text):
+            raise Stop(
+                f"{vault} is here and its key {key} is not", hint="bring the key back, or remove the file to begin anew"
+            )
+        _write(key, secrets.token_urlsafe(LENGTH) + "\n")
+    from ferryman import variables
+
+    for name in missing:
+        text += variables.encrypted(name, secrets.token_urlsafe(LENGTH), environment=environment.name, key=key)
+    _write(vault, text)
+    return missing
+
+
+def _wanted(environment: Environment) -> set[str]:
+    """Return the names of all secrets that the environment's files use."""
+    files = [path for path in sorted(environment.variables.rglob("*.yml")) if path.name != "vault.yml"]
+    return {name for path in files for name in NAME.findall(path.read_text(encoding="utf-8"))}
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    fresh.rename(path)

@@ -1,0 +1,77 @@
+"""Releases: deploy and roll back, and what goes with it."""
+
+from invoke import Context, task
+
+AT_ROOT = True
+ENV = {
+    "env": "Environment (local if not said, where there is one).",
+    "app": "Application, where an environment has several.",
+}
+
+
+@task(
+    help=ENV
+    | {
+        "ref": "Branch, tag or commit; the inventory's, or the work tree's HEAD, if not said.",
+        "allow_dirty": "Deploy changes that are in no commit (not in prod).",
+    }
+)
+def deploy(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty: bool = False) -> None:
+    """Deploy a commit: build, stage, start beside the old one, switch, settle; or return to the old one."""
+    from ferryman import release, telling
+
+    telling.tell(release.deploy(env, app=app, ref=ref, allow_dirty=allow_dirty), telling.summary, ctx)
+
+
+@task(
+    help=ENV
+    | {
+        "to": "Release or commit to go back to; the last good one if not said.",
+        "accept_schema": "Go back over a change of the schema.",
+    }
+)
+def rollback(ctx: Context, env: str = "", app: str = "", to: str = "", accept_schema: bool = False) -> None:
+    """Go back to the last good release, or to a named one."""
+    from ferryman import release, telling
+
+    telling.tell(release.rollback(env, app=app, to=to, accept_schema=accept_schema), telling.summary, ctx)
+
+
+@task(help={"env": ENV["env"], "check": "Only say what would change."})
+def provision(ctx: Context, env: str = "", check: bool = False) -> None:
+    """Bring every host of an environment to its state."""
+    from ferryman import release, telling
+
+    telling.tell(release.provision(env, check=check), telling.provisioned, ctx)
+
+
+@task(help=ENV)
+def releases(ctx: Context, env: str = "", app: str = "") -> None:
+    """Show the ledger: every release, who, when, what became of it, what a rollback would go to."""
+    from ferryman import release, telling
+
+    telling.tell(release.look(env, app=app), telling.ledger, ctx)
+
+
+@task(help=ENV)
+def status(ctx: Context, env: str = "", app: str = "") -> None:
+    """Show what is served now, by whom, and what is wrong with it."""
+    from ferryman import release, telling
+
+    telling.tell(release.look(env, app=app), telling.state, ctx)
+
+
+@task(help=ENV)
+def health(ctx: Context, env: str = "", app: str = "") -> None:
+    """Ask everything that is served whether it is well."""
+    from ferryman import release, telling
+
+    telling.tell_health(release.health(env, app=app), ctx)
+
+
+@task(help=ENV)
+def unlock(ctx: Context, env: str = "", app: str = "") -> None:
+    """Free the deploy lock by force; the ledger says whose it was."""
+    from ferryman import release, telling
+
+    telling.tell(release.unlock(env, app=app), telling.unlocked, ctx)

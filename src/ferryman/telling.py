@@ -1,0 +1,135 @@
+"""What commands print: one JSON object for pipelines, few lines for people. Nothing is decided here."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ferryman.errors import NEEDS_PERSON, Stop
+
+Told = Mapping[str, Any]
+
+
+def tell(told: Told, words: Callable[[Told], str], ctx: Any) -> None:
+    """Print `told` as JSON where that is wanted, else in `words`."""
+    print(json.dumps(told, ensure_ascii=False) if ctx.ferryman.json else words(told))
+
+
+def tell_health(told: Told, ctx: Any) -> None:
+    """Print the answers; ill is a failure of the command, so that a pipeline sees it."""
+    if not told["good"]:
+        ill = [line for good, line in _answers(told) if not good] or ["nothing answered: no data is no health"]
+        env = told["environment"]
+        raise Stop(
+            "\n  ".join([f"{env} is not well:", *ill]),
+            hint=f"status --env {env}",
+            code=NEEDS_PERSON,
+            facts=dict(told),
+        )
+    tell(told, lambda well: "\n".join(f"well  {line}" for _, line in _answers(well)), ctx)
+
+
+def _answers(told: Told) -> Iterator[tuple[bool, str]]:
+    for host, answers in told["hosts"].items():
+        for name, answer in answers.items():
+            yield answer["good"], f"{host} {name}: {answer['said']}"
+
+
+def summary(told: Told) -> str:
+    """Say how a deploy or a rollback went."""
+    env, took = told["environment"], f"({told['duration_s']:.1f} s)"
+    if told["status"] == "unchanged":
+        return f"{told['release']} is live already on {env}; nothing was changed {took}\n{told['url']}"
+    lines = [f"{told['release']} is live on {env} {took}", told["url"]]
+    if told["previous"]:
+        lines.append(f"before: {told['previous']}; `rollback --env {env}` goes back")
+    if told["ca"]:
+        lines.append(f"curl --cacert {told['ca']} {told['url']}")
+    return "\n".join(lines)
+
+
+def provisioned(told: Told) -> str:
+    """Say how provisioning went."""
+    what = "changed" if told["changed"] else "nothing changed"
+    return f"{told['environment']} is provisioned, {what} ({told['duration_s']:.1f} s)"
+
+
+def page(told: Told) -> str:
+    """Say what clients see now."""
+    return f"{told['environment']}: the maintenance page is {'shown' if told['maintenance'] else 'hidden'}"
+
+
+def unlocked(told: Told) -> str:
+    """Say whose lock was broken."""
+    broken, env = told["broken"], told["environment"]
+    if not broken:
+        return f"{env}: nobody held the lock"
+    return f"{env}: broke the lock of {broken['owner']} ({broken['purpose']}, since {broken['since']})"
+
+
+def arbiter(told: Told) -> Told:
+    """Return what the arbiter said."""
+    return next((seen for seen in told["hosts"].values() if "arbiter" in seen.get("roles", [])), {})
+
+
+def ledger(told: Told) -> str:
+    """List the releases in the order of the ledger, and where a rollback would lead."""
+    seen = arbiter(told)
+    rows = [("release", "status", "by", "ref", "why")]
+    for entry in seen.get("history", []):
+        reason = str(entry["reason"] or "").partition("\n")[0]
+        status = _standing(entry, live=seen["shift"]["release_stable"])
+        rows.append((entry["release"], status, entry["who"] or "", entry["ref"] or "", reason))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
+    ]
+    target = seen.get("would_roll_back_to") or "nothing"
+    return "\n".join([*(line.rstrip() for line in lines), f"rollback would go to: {target}"])
+
+
+def _standing(entry: Told, *, live: str) -> str:
+    if entry["release"] == live:
+        return "live"
+    if entry["withdrawn"]:
+        return "withdrawn"
+    return "good" if entry["good"] else str(entry["status"])
+
+
+def state(told: Told) -> str:
+    """Say what is served, and what is wrong, on one screen."""
+    return "\n".join(line for host, seen in told["hosts"].items() for line in _host(host, seen))
+
+
+def _host(host: str, seen: Told) -> Iterator[str]:
+    yield f"{host} ({', '.join(seen['roles'])})"
+    shift = seen.get("shift")
+    if shift:
+        yield f"  serves  {shift['release_stable'] or 'nothing'} from {shift['stable']}, green gets {seen['share']} %"
+    if "slots" in seen:
+        yield "  slots   " + ", ".join(f"{slot}: {release or 'empty'}" for slot, release in seen["slots"].items())
+        yield f"  disk    {seen['free_bytes'] // 2**20} MiB free"
+    lock = seen.get("lock") or {}
+    if lock.get("alive"):
+        yield f"  lock    {lock['owner']}: {lock['purpose']}, since {lock['since']}, at least until {lock['until']}"
+    for each in wrong(seen):
+        yield f"  wrong   {each}"
+
+
+def wrong(seen: Told) -> Iterator[str]:
+    """Return what is wrong on a host, each with the way out."""
+    if seen.get("pending"):
+        release = seen["shift"].get("release_candidate")
+        yield f"a switch to {release} is not confirmed: the guard goes back by itself, `deploy` does so now"
+    unfinished = seen.get("unfinished") or {}
+    if unfinished and not (seen.get("lock") or {}).get("alive"):
+        what = f"{unfinished['event']} of {unfinished['release']} by {unfinished['who']}"
+        yield f"{what} did not end: nothing of it serves, `deploy` tidies up"
+    if seen.get("edited"):
+        names = ", ".join(seen["edited"][:5])
+        yield f"the live release was edited by hand: {names}: `deploy` brings the right files"
+    for name in ("journal", "ledger"):
+        problem = (seen.get(name) or {}).get("wrong")
+        if problem:
+            yield f"{name}: {problem}: somebody changed it; compare with a backup before you go on"
+    if seen.get("maintenance"):
+        yield "the maintenance page is shown: `maintenance.off` hides it"
