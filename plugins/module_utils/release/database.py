@@ -63,11 +63,11 @@ def migrate(host: Host, release: str) -> dict[str, str]:
     The command is a unit of systemd's: it survives the driver, and a second call waits for the first instead of
     starting another.
     """
-    record = read_json(host.site.release(release) / "release.json")
-    migrations: Mapping[str, Any] = record["manifest"]["description"].get("migrations") or {}
     if host.check:
         host.changes.append("migrations run")
         return {"schema_before": "", "schema_after": ""}
+    record = read_json(host.site.release(release) / "release.json")
+    migrations: Mapping[str, Any] = record["manifest"]["description"].get("migrations") or {}
     before = revision(host, release) if migrations.get("revision") else ""
     host.journal("migrate", "started", release=release, schema_before=before)
     try:

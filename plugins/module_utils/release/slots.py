@@ -82,6 +82,9 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
     A slot that is still warm with `name` is left as it is, unless `fresh` asks for new processes (new secrets).
     """
     release = read_json(host.site.release(name) / "release.json")
+    if host.check and not release:  # it would have been staged by now
+        host.changes.append(f"slot {slot}: {name}")
+        return
     if not release:
         raise Failed(f"{name} is not on this host", refused=True)
     wanted = instances(host, slot, release)
