@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any, Protocol
 
-QUIET = ("Validating arguments against arg spec",)  # Ansible's own steps, which say nothing to people
+QUIET = ("Validating arguments against arg spec", "Say why")  # Ansible's own steps, which say nothing to people
 
 
 class Progress(Protocol):
@@ -70,7 +70,7 @@ class Lines:
         if self.waiting and self.waiting.is_alive():
             self._drop()
             self._say(short(name))
-        if result != "ok":
+        if result != "ok" and not is_quiet(name):
             self._say(f"{short(name)}: {result} on {host}")
 
     def close(self) -> None:

@@ -124,6 +124,8 @@ def wrong(seen: Told) -> Iterator[str]:
     if unfinished and not (seen.get("lock") or {}).get("alive"):
         what = f"{unfinished['event']} of {unfinished['release']} by {unfinished['who']}"
         yield f"{what} did not end: nothing of it serves, `deploy` tidies up"
+    for ill in seen.get("ill") or []:
+        yield f"{ill}: `health` asks again, `rollback` goes back"
     if seen.get("edited"):
         names = ", ".join(seen["edited"][:5])
         yield f"the live release was edited by hand: {names}: `deploy` brings the right files"

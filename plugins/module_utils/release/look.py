@@ -83,11 +83,13 @@ def _app(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
         "live": live.get("id", ""),
         "free_bytes": shutil.disk_usage(site.root if site.root.exists() else "/").free,
         "edited": [],
+        "ill": [],
         "base": {},
     }
     if live:
         text = (site.release(live["id"]) / "files.txt").read_text(encoding="utf-8")
         seen["edited"] = files.differing(site.release(live["id"]) / "app", _own(files.load(text), live))
+        seen["ill"] = slots.check(host, shift.state(host)["stable"])
         seen["base"] = {
             "id": live["id"],
             "digest": live["digest"],
@@ -144,9 +146,8 @@ def is_current(host: Host, request: Mapping[str, Any], seen: Mapping[str, Any]) 
             return f"secrets have changed: {', '.join(changed)}"
         if seen["current"] != live["id"]:
             return "`current` does not lead to the live release"
-        ill = slots.check(host, shift.state(host)["stable"])
-        if ill:
-            return "; ".join(ill)
+        if seen["ill"]:
+            return "; ".join(seen["ill"])
     if "entry" in seen["roles"] and (seen["pending"] or seen["share"] != shift.full(seen["shift"]["stable"])):
         return "a shift of traffic was not finished"
     if seen.get("unfinished"):
@@ -173,7 +174,9 @@ def health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _entry_health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     answers = {}
-    paths = {"entry": {"path": shift.SLOT_PATH, "status": 200}, **{c["name"]: c for c in request.get("checks", [])}}
+    live = slots.record(host, shift.state(host)["stable"])
+    declared = live["manifest"]["description"]["health"]["checks"] if live else []
+    paths = {"entry": {"path": shift.SLOT_PATH, "status": 200}, **{check["name"]: check for check in declared}}
     for name, check in paths.items():
         try:
             status, _, text = shift.get(request["entry"], check["path"], timeout_s=float(check.get("timeout_s") or 3))

@@ -193,15 +193,23 @@ def served_slots(host: Host, entry: Mapping[str, Any], buckets: list[int]) -> di
     return answered
 
 
-def verify(
-    host: Host, entry: Mapping[str, Any], *, slot: str, release: str, version: Mapping[str, Any], health: str
-) -> None:
-    """See from outside that everyone is served by `slot`, and by `release` where the application tells its version."""
+def verify(host: Host, entry: Mapping[str, Any], description: Mapping[str, Any], *, slot: str, release: str) -> None:
+    """See from outside that everyone is served by `slot`, and by `release` where the application tells its version.
+
+    Everything that the application wants checked is asked for, as a client would; behind the maintenance page nothing is.
+    """
+    version = description.get("health", {}).get("version") or {}
+    processes = description.get("processes", {}).values()
+    ready = next((p["health"]["path"] for p in processes if p["kind"] == "web" and p.get("health")), "/")
     try:
         elsewhere = {bucket: seen for bucket, seen in served_slots(host, entry, [0, 37, 99]).items() if seen != slot}
         if elsewhere:
             raise Failed(f"the entry still sends clients to {sorted(set(elsewhere.values()))[0]}, not to {slot}")
-        path = str(version.get("path") or health or "/")
+        if (host.site.state / "maintenance").exists():
+            return
+        for check in description.get("health", {}).get("checks", []):
+            _good(host, entry, check, slot)
+        path = str(version.get("path") or ready)
         status, _, text = get(entry, path)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise Failed(
@@ -211,6 +219,13 @@ def verify(
         raise Failed(f"https://{entry['domain']}{path} answers {status}: {text[:200]}", evidence=_app_logs(host, slot))
     if version.get("path"):
         _right_version(entry, version, text, release)
+
+
+def _good(host: Host, entry: Mapping[str, Any], check: Mapping[str, Any], slot: str) -> None:
+    status, _, text = get(entry, str(check["path"]), timeout_s=float(check["timeout_s"]))
+    if status != int(check["status"]):
+        where = f"https://{entry['domain']}{check['path']}"
+        raise Failed(f"{where} ({check['name']}) answers {status}: {text[:200]}", evidence=_app_logs(host, slot))
 
 
 def _right_version(entry: Mapping[str, Any], version: Mapping[str, Any], text: str, release: str) -> None:

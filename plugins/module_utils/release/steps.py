@@ -81,14 +81,9 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
         return {}
     shift.begin(host, slot=slot, release=release, confirm_s=settings["confirm_s"])
     shift.set_share(host, shift.full(slot))
-    description = request["description"]
-    health = next(
-        (p["health"]["path"] for p in description["processes"].values() if p["kind"] == "web" and p.get("health")), ""
-    )
-    version = description.get("health", {}).get("version") or {}
     until = time.monotonic() + settings["watch_s"]
     while True:
-        shift.verify(host, request["entry"], slot=slot, release=release, version=version, health=health)
+        shift.verify(host, request["entry"], request["description"], slot=slot, release=release)
         ill = slots.check(host, slot) if "app" in request["roles"] else []
         ill = [line for line in ill if "does not run" not in line or _is_web(host, slot, line)]
         if ill:
@@ -219,8 +214,7 @@ def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
         return {"committed": True, **_settle(host, request, _)}
     moved = go_back(host, reason=str(request["reason"]), drain_s=request["settings"]["drain_s"])
     if "arbiter" in request["roles"]:
-        told = ledger.story(arbiter.lines(host))
-        if told.unfinished.get("run") == host.run_id:
+        if request.get("line"):  # without one, nothing was decided on yet
             arbiter.record(
                 host, status="returned" if moved else "failed", reason=str(request["reason"]), **request["line"]
             )
