@@ -36,7 +36,11 @@ def version(text: str) -> tuple[int, ...]:
 def render(templates: Path, sites: list[dict[str, Any]], options: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """Return the common text and {site: text}."""
     environment = Environment(  # noqa: S701 - configuration files and a page without values from outside
-        loader=FileSystemLoader(templates), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=FileSystemLoader(templates),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     page = environment.get_template("page.html.j2")
     pages = {name: page.render(words).strip() for name, words in PAGES.items()}
@@ -46,7 +50,7 @@ def render(templates: Path, sites: list[dict[str, Any]], options: dict[str, Any]
 
 
 class ActionModule(ActionBase):
-    """Adds what is the same for all who call: templates, the host's version of nginx, files outside the configuration."""
+    """Adds what is the same for all: templates, the host's version of nginx, files outside the configuration."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -56,7 +60,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("\n".join(errors))
         owner, remove_default = given.pop("owner"), given.pop("remove_default")
         templates = Path(self._find_needle("templates", "site.conf.j2")).parent
-        # Read before rendering: how HTTP/2 is asked for depends on the version, and a host without IPv6 refuses to listen on it.
+        # How HTTP/2 is asked for depends on the version, and a host without IPv6 refuses to listen on it.
         asked = self._low_level_execute_command("/usr/sbin/nginx -v 2>&1; test -e /proc/net/if_inet6 && echo has-ipv6")
         answer = asked.get("stdout", "")
         options = {
@@ -85,7 +89,9 @@ class ActionModule(ActionBase):
 
     def _companions(self, templates: Path, given: dict[str, Any]) -> list[dict[str, str]]:
         program = Path(nginx_host.__file__).read_text(encoding="utf-8")
-        rotation = (templates / "logrotate.conf.j2").read_text(encoding="utf-8").replace("{{ log_path }}", given["log_path"])
+        rotation = (
+            (templates / "logrotate.conf.j2").read_text(encoding="utf-8").replace("{{ log_path }}", given["log_path"])
+        )
         return [
             {"path": HOOK, "text": program, "mode": "0755"},
             {"path": "/etc/logrotate.d/ferryman-nginx", "text": rotation, "mode": "0644"},

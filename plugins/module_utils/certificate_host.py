@@ -53,7 +53,13 @@ def locked() -> Iterator[None]:
 def run(words: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **more
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            **more,
         )
     except OSError as error:  # a script whose interpreter is gone, too
         return subprocess.CompletedProcess(words, 127, f"{words[0]}: {error.strerror}")
@@ -65,10 +71,9 @@ def now() -> str:
 
 def write_file(path: str, text: str, mode: int, *, pretend: bool = False) -> bool:
     """Bring a small file to its text and mode by a rename; return whether it was different."""
-    with contextlib.suppress(FileNotFoundError):
-        with open(path, encoding="utf-8") as file:
-            if file.read() == text and os.stat(path).st_mode & 0o7777 == mode:
-                return False
+    with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
+        if file.read() == text and os.stat(path).st_mode & 0o7777 == mode:
+            return False
     if pretend:
         return True
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -84,12 +89,16 @@ def publish(name: str, directory: str) -> None:
     """Point the name at a directory with fullchain.pem and privkey.pem: both change in one rename."""
     os.makedirs(PUBLISHED, mode=0o755, exist_ok=True)
     link = os.path.join(PUBLISHED, name)
-    if os.path.islink(link) and os.readlink(link) == directory:
+    before = os.readlink(link) if os.path.islink(link) else ""
+    if before == directory:
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(f"{link}.new")
     os.symlink(directory, f"{link}.new")
     os.replace(f"{link}.new", link)
+    for path in glob.glob(f"{VERSIONS}/{name}/*"):
+        if path not in (directory, before):  # the one before may still be served until the reload
+            shutil.rmtree(path)
 
 
 # --- what a certificate says ---
@@ -155,7 +164,11 @@ def certbot() -> str:
         return program
     shutil.rmtree(path, ignore_errors=True)
     pip = [f"{path}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
-    for words in (["/usr/bin/python3", "-m", "venv", path], [*pip, "--require-hashes", "--requirement", REQUIREMENTS], [program, "--version"]):
+    for words in (
+        ["/usr/bin/python3", "-m", "venv", path],
+        [*pip, "--require-hashes", "--requirement", REQUIREMENTS],
+        [program, "--version"],
+    ):
         done = run(words)
         if done.returncode:
             raise Problem(f"certbot could not be installed ({' '.join(words[:4])} ...):\n{_tail(done.stdout)}")
@@ -183,10 +196,28 @@ def reason(output: str) -> str:
 def words_for(program: str, settings: dict[str, Any], certificate: dict[str, Any], *, force: bool) -> list[str]:
     """Return certbot's command line; `certonly` for renewals too, since it also sees changed names."""
     name = certificate["name"]
-    words = [program, "certonly", "--non-interactive", "--agree-tos", "--webroot", "--webroot-path", settings["webroot"]]
-    words += ["--config-dir", ACME, "--work-dir", "/var/lib/ferryman/certbot", "--logs-dir", LOGS, "--no-directory-hooks"]
+    words = [
+        program,
+        "certonly",
+        "--non-interactive",
+        "--agree-tos",
+        "--webroot",
+        "--webroot-path",
+        settings["webroot"],
+    ]
+    words += [
+        "--config-dir",
+        ACME,
+        "--work-dir",
+        "/var/lib/ferryman/certbot",
+        "--logs-dir",
+        LOGS,
+        "--no-directory-hooks",
+    ]
     words += ["--server", settings["directory"], "--cert-name", name, "--renew-with-new-domains"]
-    words += ["--email", settings["email"], "--no-eff-email"] if settings["email"] else ["--register-unsafely-without-email"]
+    words += (
+        ["--email", settings["email"], "--no-eff-email"] if settings["email"] else ["--register-unsafely-without-email"]
+    )
     for domain in certificate["domains"]:
         words += ["--domain", domain]
     # Issued by another authority (a test one, say): not due, and yet not the one that is wanted.
@@ -204,7 +235,7 @@ def _issued_by(name: str) -> str:
 
 
 def _forgotten(output: str) -> bool:
-    """Say whether the authority does not know our account; certbot prints its sentence, the error's type is in the log."""
+    """Say whether the authority does not know our account; the type of an error is in certbot's log alone."""
     with contextlib.suppress(OSError), open(f"{LOGS}/letsencrypt.log", encoding="utf-8", errors="replace") as file:
         output += file.read()
     return "urn:ietf:params:acme:error:accountDoesNotExist" in output
@@ -233,13 +264,15 @@ def obtain_selfsigned(certificate: dict[str, Any], *, force: bool) -> None:
     fits = found and found["names"] == sorted(certificate["domains"])
     if fits and not force and not near_expiry(found["not_before"], found["not_after"], now(), warn_days=30):
         return
-    path = os.path.join(VERSIONS, name, now())
+    path = os.path.join(VERSIONS, name, f"{now()}-{os.urandom(3).hex()}")
     os.makedirs(path, mode=0o700)
     names = ",".join(f"DNS:{domain}" for domain in certificate["domains"])
-    words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365".split()
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     # A common name has at most 64 characters, and nobody reads it.
     subject = ["-subj", f"/CN={name[:64]}", "-addext", f"subjectAltName={names}"]
-    done = run([*words, *subject, "-keyout", f"{path}/privkey.pem", "-out", f"{path}/fullchain.pem"])
+    done = run(
+        [*words, "-nodes", "-days", "365", *subject, "-keyout", f"{path}/privkey.pem", "-out", f"{path}/fullchain.pem"]
+    )
     if done.returncode:
         raise Problem(f"openssl could not make it: {_tail(done.stdout)}")
     publish(name, path)
@@ -259,9 +292,9 @@ def served(domain: str, address: str, port: int) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # which one is served is the question, trust is that of its issuer
-    with socket.create_connection((address, port), timeout=3) as plain:
-        with context.wrap_socket(plain, server_hostname=domain.replace("*.", "ferryman-check.", 1)) as channel:
-            return hashlib.sha256(channel.getpeercert(binary_form=True) or b"").hexdigest()
+    plain = socket.create_connection((address, port), timeout=3)
+    with plain, context.wrap_socket(plain, server_hostname=domain.replace("*.", "ferryman-check.", 1)) as channel:
+        return hashlib.sha256(channel.getpeercert(binary_form=True) or b"").hexdigest()
 
 
 def look(settings: dict[str, Any], certificate: dict[str, Any]) -> dict[str, str]:
@@ -273,7 +306,10 @@ def look(settings: dict[str, Any], certificate: dict[str, Any]) -> dict[str, str
         try:
             found = served(domain, settings["address"], settings["port"])
         except OSError as error:
-            return {"state": "unreachable", "detail": f"{domain} at {settings['address']} port {settings['port']}: {error}"}
+            return {
+                "state": "unreachable",
+                "detail": f"{domain} at {settings['address']} port {settings['port']}: {error}",
+            }
         if found != wanted:
             return {"state": "other", "detail": f"{domain} is served with {found[:16]}..., not with {wanted[:16]}..."}
     return {"state": "same", "detail": wanted}
@@ -362,7 +398,11 @@ def write_record(
         "fingerprint": outcome["after"],
         "near_expiry": not found
         or near_expiry(found["not_before"], found["not_after"], at, warn_days=settings["warn_days"]),
-        "last_attempt": {"at": at, "result": "failed" if error else "renewed" if changed else "not due", "reason": error},
+        "last_attempt": {
+            "at": at,
+            "result": "failed" if error else "renewed" if changed else "not due",
+            "reason": error,
+        },
         "last_renewal": at if changed else old.get("last_renewal", ""),
         "served": seen,
     }
@@ -393,7 +433,8 @@ def main() -> int:
         return 1
     for record in done:
         attempt = record["last_attempt"]
-        print(f"{record['name']}: {attempt['result']}, until {record.get('not_after', 'never')} {attempt['reason']}".strip())
+        until = record.get("not_after", "never")
+        print(f"{record['name']}: {attempt['result']}, until {until} {attempt['reason']}".strip())
     return 1 if any(record["last_attempt"]["result"] == "failed" for record in done) else 0
 
 

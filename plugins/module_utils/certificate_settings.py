@@ -15,25 +15,34 @@ def errors(certificates: list[dict[str, Any]], *, directory: str, terms_agreed: 
     wrong = []
     names = [str(one.get("name", "")) for one in certificates]
     modes = [one.get("mode") or "acme" for one in certificates]
-    for number, (one, name, mode) in enumerate(zip(certificates, names, modes)):
+    for number, one in enumerate(certificates):
+        name = names[number]
         where = f"certificate_list[{number}]" + (f" ({name})" if name else "")
-        if not NAME.fullmatch(name):
-            wrong.append(f"{where}: name must be lower case letters, digits, dots and hyphens")
+        wrong += [f"{where}: {error}" for error in _errors(one, modes[number])]
         if names.count(name) > 1:
             wrong.append(f"{where}: there is another one of this name")
-        if mode not in MODES:
-            wrong.append(f"{where}: mode {mode!r} is none of {', '.join(MODES)}")
-        if not one.get("domains"):
-            wrong.append(f"{where}: domains must hold at least one name")
-        for domain in one.get("domains") or []:
-            if not DOMAIN.fullmatch(str(domain)):
-                wrong.append(f"{where}: {domain!r} is no host name (lower case, no port; IDNA as xn--...)")
-            elif str(domain).startswith("*.") and mode == "acme":
-                wrong.append(f"{where}: {domain!r}: names with * can't be proven over HTTP; list the names, or provide the certificate")
-        if mode == "provided" and not (one.get("certificate") and one.get("key")):
-            wrong.append(f"{where}: a provided certificate needs certificate and key (PEM texts)")
     if "acme" in modes and not directory.startswith("https://"):
         wrong.append(f"certificate_acme_directory must be an https address, not {directory!r}")
     if "acme" in modes and not terms_agreed:
-        wrong.append("certificate_terms_agreed must be true: the authority wants its terms of service read and agreed to by you")
+        wrong.append(
+            "certificate_terms_agreed must be true: the authority wants its terms of service read and agreed to by you"
+        )
+    return wrong
+
+
+def _errors(one: dict[str, Any], mode: str) -> list[str]:
+    wrong = []
+    if not NAME.fullmatch(str(one.get("name", ""))):
+        wrong.append("name must be lower case letters, digits, dots and hyphens")
+    if mode not in MODES:
+        wrong.append(f"mode {mode!r} is none of {', '.join(MODES)}")
+    if not one.get("domains"):
+        wrong.append("domains must hold at least one name")
+    for domain in one.get("domains") or []:
+        if not DOMAIN.fullmatch(str(domain)):
+            wrong.append(f"{domain!r} is no host name (lower case, no port; IDNA as xn--...)")
+        elif str(domain).startswith("*.") and mode == "acme":
+            wrong.append(f"{domain!r} can't be proven over HTTP, as no name with * can; list the names, or provide it")
+    if mode == "provided" and not (one.get("certificate") and one.get("key")):
+        wrong.append("a provided certificate needs certificate and key (PEM texts)")
     return wrong

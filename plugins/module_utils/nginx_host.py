@@ -48,7 +48,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
-def test(configuration: str = "/etc/nginx/nginx.conf") -> str:
+def refusal(configuration: str) -> str:
     """Return nginx's complaints about a configuration; empty if it is sound."""
     done = run(NGINX, "-t", "-q", "-c", configuration)
     return "" if done.returncode == 0 else done.stderr.strip() or f"nginx -t ended with {done.returncode}"
@@ -95,9 +95,11 @@ def _placeholder() -> str:
     if not usable(f"{path}/certificate.pem", f"{path}/key.pem"):
         shutil.rmtree(path, ignore_errors=True)
         os.makedirs(path, mode=0o700)
-        words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650".split()
+        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
         subject = ["-subj", "/CN=placeholder.invalid", "-addext", "subjectAltName=DNS:placeholder.invalid"]
-        done = run(*words, *subject, "-keyout", f"{path}/key.pem", "-out", f"{path}/certificate.pem")
+        done = run(
+            *words, "-nodes", "-days", "3650", *subject, "-keyout", f"{path}/key.pem", "-out", f"{path}/certificate.pem"
+        )
         if done.returncode:
             raise Problem(f"no placeholder certificate could be made: {done.stderr.strip()}")
     return path
@@ -152,13 +154,21 @@ def get(name: str, path: str, *, address: str = "127.0.0.1", port: int = 443) ->
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # which certificate is served is what is asked; a placeholder is an answer
     host = name.replace("*.", "ferryman-check.", 1)
-    with socket.create_connection((address, port), timeout=3) as plain:
-        with context.wrap_socket(plain, server_hostname=host) as channel:
-            der = channel.getpeercert(binary_form=True) or b""
-            channel.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii"))
-            answer = http.client.HTTPResponse(channel)
-            answer.begin()
-            return answer.status, answer.read(), hashlib.sha256(der).hexdigest()
+    plain = socket.create_connection((address, port), timeout=3)
+    with plain, context.wrap_socket(plain, server_hostname=host) as channel:
+        der = channel.getpeercert(binary_form=True) or b""
+        channel.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii"))
+        answer = http.client.HTTPResponse(channel)
+        answer.begin()
+        return answer.status, answer.read(), hashlib.sha256(der).hexdigest()
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def unserved(wanted: dict[str, dict[str, Any]], expected: str) -> list[str]:
@@ -169,10 +179,10 @@ def unserved(wanted: dict[str, dict[str, Any]], expected: str) -> list[str]:
         for domain in site["domains"]:
             try:
                 status, body, served = get(domain, "/.well-known/ferryman/health")
-                answer = json.loads(body) if status == 200 else {}
-            except (OSError, ValueError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException) as error:
                 wrong.append(f"{domain} does not answer on port 443: {error}")
                 continue
+            answer = _object(body) if status == 200 else {}
             if answer.get("site") != name:
                 wrong.append(f"another site answers for {domain}: look for its server_name in `nginx -T`")
             elif answer.get("configuration") != expected:
@@ -224,7 +234,8 @@ def reload() -> str:
     running = run("systemctl", "is-active", "--quiet", "nginx").returncode == 0
     done = run("systemctl", "reload" if running else "start", "nginx")
     if done.returncode:
-        raise Problem(f"systemctl could not {'reload' if running else 'start'} nginx: {done.stderr.strip()}\n{log_tail(size)}".strip())
+        act = "reload" if running else "start"
+        raise Problem(f"systemctl could not {act} nginx: {done.stderr.strip()}\n{log_tail(size)}".strip())
     deadline = time.monotonic() + RELOAD_SECONDS
     while True:
         wrong = unserved(wanted, generation())
@@ -240,7 +251,7 @@ def reload() -> str:
 def take_up() -> dict[str, Any]:
     """Relink certificates, test, reload, verify; return {relinked, action}."""
     relinked = link_certificates(sites())
-    complaint = test()
+    complaint = refusal("/etc/nginx/nginx.conf")
     if complaint:
         raise Problem(f"nginx was not reloaded, it refuses the configuration:\n{complaint}")
     return {"relinked": relinked, "action": reload()}

@@ -1,4 +1,4 @@
-"""Put a configuration in place as a whole: written beside, tested as nginx would read it, then linked in by a rename."""
+"""Put a configuration in place as a whole: written beside, tested as nginx will read it, linked in by a rename."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils import nginx_host as 
 MAIN = "/etc/nginx/nginx.conf"
 GENERATIONS = "/etc/nginx/ferryman-generations"
 TRIAL = "/etc/nginx/.ferryman-trial.conf"  # in /etc/nginx: relative paths are relative to where the main file lies
-TOKEN = "@generation@"
+PLACEHOLDER = "@generation@"
 INCLUDE = re.compile(r"^(?P<indent>[ \t]*)include\s+(?P<path>[^;\s]+)\s*;", re.MULTILINE)
 # After everybody else's where that exists: a site that is the default for port 443 today stays it.
 PLACES = (("/etc/nginx/sites-enabled/*", "/etc/nginx/sites-enabled/zz-ferryman.conf"),
@@ -54,7 +54,7 @@ def read(directory: str) -> dict[str, str]:
     found = {}
     for path in sorted(glob.glob(os.path.join(directory, "*.conf"))):
         with open(path, encoding="utf-8") as file:
-            found[os.path.basename(path)] = file.read().replace(name, TOKEN)
+            found[os.path.basename(path)] = file.read().replace(name, PLACEHOLDER)
     return found
 
 
@@ -67,7 +67,7 @@ def write(files: dict[str, str], record: dict[str, Any]) -> str:
     os.makedirs(beside, mode=0o755)
     for file_name, text in {**files, host.RECORD: json.dumps(record, indent=1, sort_keys=True) + "\n"}.items():
         with open(os.path.join(beside, file_name), "w", encoding="utf-8") as file:
-            file.write(text.replace(TOKEN, name))
+            file.write(text.replace(PLACEHOLDER, name))
             file.flush()
             os.fsync(file.fileno())
     shutil.rmtree(directory, ignore_errors=True)
@@ -109,7 +109,7 @@ def complaint(directory: str) -> str:
     try:
         with open(TRIAL, "w", encoding="utf-8") as file:
             file.write(text)
-        return host.test(TRIAL).replace(TRIAL, MAIN)
+        return host.refusal(TRIAL).replace(TRIAL, MAIN)
     finally:
         if os.path.exists(TRIAL):
             os.unlink(TRIAL)
@@ -123,8 +123,8 @@ def refuse_if_broken(directory: str) -> None:
     elsewhere = complaint("")
     if elsewhere:
         raise host.Problem(
-            "nginx's configuration on this host is broken, and not by Ferryman: nothing was changed, what ran keeps running, "
-            f"but nginx would not start again. Repair this first, then run again:\n{elsewhere}"
+            "nginx's configuration on this host is broken, and not by Ferryman. Nothing was changed and what ran keeps "
+            f"running, but nginx would not start again. Repair this first, then run again:\n{elsewhere}"
         )
     raise host.Problem(f"nginx refuses the new configuration; nothing was changed:\n{found}")
 

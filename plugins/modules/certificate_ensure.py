@@ -8,7 +8,7 @@ module: certificate_ensure
 short_description: Obtain certificates, renew them by a timer, and look at what is served
 description:
   - Writes settings, the program that renews, and its timer; then obtains what is not there or due.
-  - Fails when a certificate could not be had, with the authority's own reason, or when it is not what clients are served.
+  - Fails with the authority's own reason when a certificate could not be had, or where clients are served another.
 options:
   owner: {description: Whose certificates these are; those of other owners on the host stay., type: str, required: true}
   certificates:
@@ -23,12 +23,12 @@ options:
       certificate: {description: 'PEM text with its chain, for mode provided.', type: str}
       key: {description: 'PEM text of its key, for mode provided.', type: str}
   directory: {description: Address of the ACME directory., type: str, required: true}
-  ca: {description: 'PEM texts by which the ACME directory itself is trusted; empty for the public ones.', type: str, default: ''}
+  ca: {description: 'PEM texts that vouch for the ACME directory; empty for the public ones.', type: str, default: ''}
   email: {description: Contact for the authority; may be empty., type: str, default: ''}
   webroot: {description: Directory below which challenges are answered., type: path, required: true}
   address: {description: Address of this host at which is looked what clients are served., type: str, required: true}
   port: {description: Port for that; 0 looks at nothing., type: int, required: true}
-  reload: {description: A further command that makes servers take up what changed., type: list, elements: str, default: []}
+  reload: {description: A further command that servers take changes up by., type: list, elements: str, default: []}
   warn_days: {description: Days before the end at which a certificate is called near expiry., type: int, required: true}
   requirements: {description: Hashed requirements of certbot's environment., type: str, required: true}
   program: {description: Text of the program that renews., type: str, required: true}
@@ -119,7 +119,11 @@ def schedule(*, changed: bool, pretend: bool) -> bool:
     enabled = host.run(["systemctl", "is-enabled", "--quiet", name]).returncode == 0
     if pretend or (active and enabled and not changed):
         return not (active and enabled)
-    for words in (["systemctl", "daemon-reload"], ["systemctl", "enable", "--quiet", name], ["systemctl", "restart", name]):
+    for words in (
+        ["systemctl", "daemon-reload"],
+        ["systemctl", "enable", "--quiet", name],
+        ["systemctl", "restart", name],
+    ):
         done = host.run(words)
         if done.returncode:
             raise host.Problem(f"the timer of the renewal could not be started: {done.stdout.strip()}")
@@ -183,7 +187,11 @@ def main() -> None:
         module.fail_json(msg=str(problem))
     except OSError as error:
         module.fail_json(msg=f"cannot use {error.filename}: {error.strerror}")
-    failed = [f"{one['name']}: {one['last_attempt']['reason']}" for one in records if one["last_attempt"]["result"] == "failed"]
+    failed = [
+        f"{one['name']}: {one['last_attempt']['reason']}"
+        for one in records
+        if one["last_attempt"]["result"] == "failed"
+    ]
     changed = written or scheduled or any(one["changed"] for one in records)
     if failed:
         module.fail_json(msg="\n".join(failed), changed=changed, certificates=records)

@@ -21,7 +21,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 certificates:
-  description: For each its names, issuer, validity, fingerprint, last_attempt, last_renewal, near_expiry and what was served.
+  description: For each its names, issuer, validity, last_attempt, last_renewal, near_expiry and what was served.
   type: list
   elements: dict
   returned: success

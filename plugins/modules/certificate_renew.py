@@ -49,7 +49,11 @@ def main() -> None:
         module.fail_json(msg=f"cannot use {error.filename}: {error.strerror}")
     if name and not records:
         module.fail_json(msg=f"no certificate {name!r} is configured on this host")
-    failed = [f"{one['name']}: {one['last_attempt']['reason']}" for one in records if one["last_attempt"]["result"] == "failed"]
+    failed = [
+        f"{one['name']}: {one['last_attempt']['reason']}"
+        for one in records
+        if one["last_attempt"]["result"] == "failed"
+    ]
     changed = any(one["changed"] for one in records)
     if failed:
         module.fail_json(msg="\n".join(failed), changed=changed, certificates=records)

@@ -7,9 +7,9 @@ DOCUMENTATION = r"""
 module: nginx_configure
 short_description: Put sites into nginx as a whole, or not at all
 description:
-  - The texts are rendered on the controller by the action plugin of the same name; this module never edits a file that serves.
-  - They are written into a new directory, tested with the whole configuration of the host, and linked in by a rename.
-  - nginx is then reloaded, and the reload is judged by what it serves. If that is not the new configuration, the old one is put back.
+  - The texts are rendered on the controller by the action plugin of the same name; no file that serves is edited.
+  - They are written into a new directory, tested with all of the host's configuration, and linked in by a rename.
+  - nginx is then reloaded and judged by what it serves. If that is not the new configuration, the old one is put back.
 options:
   owner:
     description: Whose sites these are; sites of other owners on the host stay.
@@ -60,7 +60,7 @@ EXAMPLES = r"""
 RETURN = r"""
 generation: {description: Name of the configuration that is served., type: str, returned: always}
 action: {description: 'What was done to nginx: nothing, reloaded or started.', type: str, returned: always}
-placeholders: {description: Sites that have no certificate of their own yet., type: list, elements: str, returned: always}
+placeholders: {description: Sites without a certificate of their own yet., type: list, elements: str, returned: always}
 """
 
 import os
@@ -85,7 +85,11 @@ class Change:
             raise host.Problem("; ".join(errors))
         self.before = place.read(host.LIVE)
         others = {f"{name}.conf": self.before.get(f"{name}.conf", "") for name in self.sites if name not in own}
-        self.files = {COMMON: wanted["common"], **others, **{f"{site['name']}.conf": site["text"] for site in wanted["sites"]}}
+        self.files = {
+            COMMON: wanted["common"],
+            **others,
+            **{f"{site['name']}.conf": site["text"] for site in wanted["sites"]},
+        }
         self.record = {"format": 1, "sites": self.sites}
         self.name = place.digest(self.files, self.record)
         self.previous = host.generation()
@@ -198,11 +202,19 @@ def main() -> None:
         with host.locked():
             change = Change(module.params)
             companions = [
-                place.write_file(one["path"], one["text"], int(one["mode"], 8), pretend=pretend) for one in change.companions
+                place.write_file(one["path"], one["text"], int(one["mode"], 8), pretend=pretend)
+                for one in change.companions
             ]
             action = "nothing" if pretend else put(change)
             enabled = enable(pretend=pretend)
-            changed = change.new or enabled or any(companions) or bool(change.directories) or action != "nothing" or change.default_site
+            changed = (
+                change.new
+                or enabled
+                or any(companions)
+                or bool(change.directories)
+                or action != "nothing"
+                or change.default_site
+            )
             placeholders = [] if pretend else sorted(
                 name for name in change.sites if os.readlink(os.path.join(host.TLS, name)) == ".placeholder"
             )  # fmt: skip
@@ -211,7 +223,9 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=f"cannot use {error.filename}: {error.strerror}")
     else:
-        module.exit_json(changed=changed, generation=change.name, action=action, placeholders=placeholders, diff=change.diff())
+        module.exit_json(
+            changed=changed, generation=change.name, action=action, placeholders=placeholders, diff=change.diff()
+        )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-status: {description: The status that the site's first page answers with afterwards., type: int, returned: when not in check mode}
+status: {description: Status of the site's first page afterwards., type: int, returned: when not in check mode}
 """
 
 import os
@@ -51,7 +51,9 @@ def main() -> None:
     flag = os.path.join(module.params["share_path"] or f"/var/lib/ferryman/sites/{name}", "maintenance")
     known = host.sites()
     if name not in known:
-        module.fail_json(msg=f"nginx serves no site {name!r} on this host; it serves: {', '.join(known) or 'none of ours'}")
+        module.fail_json(
+            msg=f"nginx serves no site {name!r} on this host; it serves: {', '.join(known) or 'none of ours'}"
+        )
     changed = os.path.exists(flag) != on
     if module.check_mode:
         module.exit_json(changed=changed)
@@ -63,7 +65,9 @@ def main() -> None:
         module.fail_json(msg=f"the page could not be turned {'on' if on else 'off'}: {error}")
     # The application may answer 503 itself; the page is known by its mark.
     if (status == 503 and b'content="ferryman-maintenance"' in body) != on:
-        module.fail_json(msg=f"the flag {flag} is {'there' if on else 'gone'}, but the site still answers otherwise (status {status})")
+        module.fail_json(
+            msg=f"{flag} is {'there' if on else 'gone'}, but the site still answers otherwise (status {status})"
+        )
     module.exit_json(changed=changed, status=status)
 
 

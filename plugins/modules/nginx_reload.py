@@ -7,7 +7,8 @@ DOCUMENTATION = r"""
 module: nginx_reload
 short_description: Take up changed certificates and reload nginx, verified by what is served
 description:
-  - Tests the configuration first, points each site at its certificate where there is one now, reloads, and waits until clients get both.
+  - Tests the configuration first, points each site at its certificate where there is one now, reloads,
+    and waits until clients get both.
 options: {}
 author: The Ferryman authors
 """

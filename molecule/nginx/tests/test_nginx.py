@@ -54,24 +54,27 @@ def _application(host: Any) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _blue_for_all(host: Any) -> Iterator[None]:
+def _blue_for_all(host: Any) -> None:
     """Each test begins with everybody on blue."""
     host.check_output(
         f"cd {SHARE} && rm -f partial maintenance && for n in 0 25 50 100; do mkdir -p sets/$n; "
         "for i in $(seq 0 $((n - 1))); do touch sets/$n/$(printf %02d $i); done; done"
     )
     share(host, 0)
-    yield
 
 
 def share(host: Any, percent: int) -> None:
     host.check_output(f"cd {SHARE} && ln -s sets/{percent} share.new && mv -T share.new share")
 
 
-def curl(host: Any, path: str = "/", *, name: str = "demo.test", options: str = "", scheme: str = "https") -> tuple[int, dict[str, str], str]:
+def curl(
+    host: Any, path: str = "/", *, name: str = "demo.test", options: str = "", scheme: str = "https"
+) -> tuple[int, dict[str, str], str]:
     """Return status, headers (names in lower case) and body."""
     port = {"https": 443, "http": 80}[scheme]
-    text = host.check_output(f"curl -ksi --http1.1 --resolve '{name}:{port}:127.0.0.1' {options} '{scheme}://{name}{path}'")
+    text = host.check_output(
+        f"curl -ksi --http1.1 --resolve '{name}:{port}:127.0.0.1' {options} '{scheme}://{name}{path}'"
+    )
     head, _, body = text.replace("\r\n", "\n").partition("\n\n")
     if head.endswith("100 Continue"):
         head, _, body = body.partition("\n\n")
@@ -123,7 +126,9 @@ def test_security_headers_are_there_and_those_of_the_application_win(host: Any) 
     assert "nginx/" not in headers["server"]
 
 
-@pytest.mark.parametrize(("version", "accepted"), [("tls1", False), ("tls1_1", False), ("tls1_2", True), ("tls1_3", True)])
+@pytest.mark.parametrize(
+    ("version", "accepted"), [("tls1", False), ("tls1_1", False), ("tls1_2", True), ("tls1_3", True)]
+)
 def test_only_modern_tls_is_spoken(host: Any, version: str, accepted: bool) -> None:
     # Security level 0, or the client itself would refuse what the server is asked for.
     words = f"openssl s_client -connect 127.0.0.1:443 -servername demo.test -{version} -cipher DEFAULT@SECLEVEL=0"
@@ -146,7 +151,9 @@ def test_a_name_that_is_nobodys_gets_no_certificate(host: Any) -> None:
 
 
 def test_the_application_learns_who_asks_and_under_which_name(host: Any) -> None:
-    sent = json.loads(curl(host, options="-H 'X-Forwarded-For: 192.0.2.1' -H 'X-Request-Id: made-up-id-1'")[2])["headers"]
+    sent = json.loads(curl(host, options="-H 'X-Forwarded-For: 192.0.2.1' -H 'X-Request-Id: made-up-id-1'")[2])[
+        "headers"
+    ]
     assert sent["Host"] == "demo.test:8443"
     assert (sent["X-Forwarded-Proto"], sent["X-Forwarded-Port"]) == ("https", "8443")
     assert (sent["X-Forwarded-For"], sent["X-Real-IP"]) == ("127.0.0.1", "127.0.0.1")
@@ -160,10 +167,16 @@ def test_only_a_trusted_proxy_is_believed_about_the_address(host: Any) -> None:
 
 
 def test_the_log_is_json_and_says_what_happened(host: Any) -> None:
-    status, headers, _ = curl(host, '/pa%22th?secret="x', options="-A 'a \"quoted\" agent' -H 'X-Request-Id: log-test-1'")
+    status, headers, _ = curl(
+        host, '/pa%22th?secret="x', options="-A 'a \"quoted\" agent' -H 'X-Request-Id: log-test-1'"
+    )
     line = log_line(host, headers["x-request-id"])
     assert (line["status"], line["method"], line["path"]) == (status, "GET", "/pa%22th")
-    assert (line["site"], line["arm"], line["release"]) == ("demo-app", "blue", "r" + line["upstream"].rpartition(":")[2])
+    assert (line["site"], line["arm"], line["release"]) == (
+        "demo-app",
+        "blue",
+        "r" + line["upstream"].rpartition(":")[2],
+    )
     assert line["upstream_status"] == 200
     assert min(line["request_s"], line["upstream_s"]) >= 0
     assert line["user_agent"] == 'a "quoted" agent'
@@ -193,9 +206,18 @@ def test_a_share_moves_clients_without_a_reload(host: Any) -> None:
 
 def test_buckets_below_the_share_go_to_green_and_the_slot_endpoint_agrees(host: Any) -> None:
     share(host, 25)
-    for bucket, slot, ports in (("00", "green", {20010}), ("24", "green", {20010}), ("25", "blue", {20000, 20001}), ("99", "blue", {20000, 20001})):
+    for bucket, slot, ports in (
+        ("00", "green", {20010}),
+        ("24", "green", {20010}),
+        ("25", "blue", {20000, 20001}),
+        ("99", "blue", {20000, 20001}),
+    ):
         cookie = f"-b ferryman_demo_app_bucket={bucket}"
-        assert json.loads(curl(host, "/.well-known/ferryman/slot", options=cookie)[2]) == {"site": "demo-app", "slot": slot, "bucket": bucket}
+        assert json.loads(curl(host, "/.well-known/ferryman/slot", options=cookie)[2]) == {
+            "site": "demo-app",
+            "slot": slot,
+            "bucket": bucket,
+        }
         assert json.loads(curl(host, options=cookie)[2])["port"] in ports
 
 
@@ -204,7 +226,10 @@ def test_a_client_without_a_cookie_stays_where_its_first_answer_came_from(host: 
     host.check_output(f"touch {SHARE}/partial")
     for address in ("127.0.0.1", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6"):
         _, headers, body = curl(host, options=f"--interface {address}")
-        cookie = re.match(r"(ferryman_demo_app_bucket=[0-9]{2}); Path=/; Max-Age=86400; Secure; HttpOnly; SameSite=Lax$", headers["set-cookie"])
+        cookie = re.match(
+            r"(ferryman_demo_app_bucket=[0-9]{2}); Path=/; Max-Age=86400; Secure; HttpOnly; SameSite=Lax$",
+            headers["set-cookie"],
+        )
         assert cookie
         # Another address now, as a phone that leaves the house.
         _, headers, again = curl(host, options=f"--interface 127.0.0.9 -b {cookie.group(1)}")
@@ -222,16 +247,20 @@ def test_clients_are_spread_over_the_buckets(host: Any) -> None:
 
 
 def test_addresses_of_one_ipv6_network_are_one_client(host: Any) -> None:
-    host.check_output("for i in 1 2 3; do ip -6 addr add 2001:db8:1:1::$i/128 dev lo nodad; ip -6 addr add 2001:db8:1:$i:a:b:c:d/128 dev lo nodad; done; true")
+    host.check_output(
+        "for i in 1 2 3; do for a in 1:: $i:a:b:c:; do ip addr add 2001:db8:1:$a$i/128 dev lo nodad; done; done; true"
+    )
     try:
         seen = {}
-        for address in [f"2001:db8:1:1::{i}" for i in (1, 2, 3)] + [f"2001:db8:1:{i}:a:b:c:d" for i in (1, 2, 3)]:
-            words = f"curl -ks -6 --interface {address} --resolve 'demo.test:443:[2001:db8:1:1::1]' https://demo.test/.well-known/ferryman/slot"
-            seen[address] = json.loads(host.check_output(words))["bucket"]
-        assert len({seen[f"2001:db8:1:1::{i}"] for i in (1, 2, 3)} | {seen["2001:db8:1:1:a:b:c:d"]}) == 1
+        for address in [f"2001:db8:1:1::{i}" for i in (1, 2, 3)] + [f"2001:db8:1:{i}:a:b:c:{i}" for i in (1, 2, 3)]:
+            words = f"curl -ks -6 --interface {address} --resolve 'demo.test:443:[2001:db8:1:1::1]'"
+            seen[address] = json.loads(host.check_output(f"{words} https://demo.test/.well-known/ferryman/slot"))[
+                "bucket"
+            ]
+        assert len({seen[f"2001:db8:1:1::{i}"] for i in (1, 2, 3)} | {seen["2001:db8:1:1:a:b:c:1"]}) == 1
         assert len(set(seen.values())) > 1
     finally:
-        host.run("for i in 1 2 3; do ip -6 addr del 2001:db8:1:1::$i/128 dev lo; ip -6 addr del 2001:db8:1:$i:a:b:c:d/128 dev lo; done")
+        host.run("for i in 1 2 3; do for a in 1:: $i:a:b:c:; do ip addr del 2001:db8:1:$a$i/128 dev lo; done; done")
 
 
 def test_no_cookie_is_set_outside_a_partial_share(host: Any) -> None:
@@ -308,8 +337,9 @@ def test_websockets_pass(host: Any) -> None:
 
 def test_a_static_release_is_served_from_its_slot_and_names_itself(host: Any) -> None:
     host.check_output(
-        "cd /srv && mkdir -p files/slots && for r in old new; do mkdir -p files/releases/$r/app; echo $r > files/releases/$r/app/index.html; "
-        "echo x > files/releases/$r/app/.env; done; ln -sfn ../releases/old files/slots/blue; ln -sfn ../releases/new files/slots/green"
+        "mkdir -p /srv/files/slots && cd /srv/files/slots && for r in old new; do mkdir -p ../releases/$r/app; "
+        "echo $r > ../releases/$r/app/index.html; echo x > ../releases/$r/app/.env; done; "
+        "ln -sfn ../releases/old blue; ln -sfn ../releases/new green"
     )
     status, headers, body = curl(host, name="files.test")
     assert (status, body, headers["x-release"]) == (200, "old", "old")
