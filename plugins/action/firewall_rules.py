@@ -5,5 +5,5 @@ from __future__ import annotations
 from ansible_collections.ferryman.ops.plugins.plugin_utils.confirmed import ConfirmedAction
 
 
-class ActionModule(ConfirmedAction):  # type: ignore[misc]  # Ansible ships no types
+class ActionModule(ConfirmedAction):
     """See plugin_utils/confirmed.py."""

@@ -8,8 +8,8 @@ module: firewall_rules
 short_description: Deny what comes in but for what is allowed, kept only when a new connection confirms it
 description:
   - Loads one nftables table of its own, C(inet ferryman), and touches no other.
-  - The rules are loaded but not yet those of the next boot; a timer on the host undoes them unless they are confirmed over a new
-    connection. As a task, an action plugin of the same name makes that connection and waits for the outcome.
+  - The rules are loaded but not yet those of the next boot; a timer on the host undoes them unless they are confirmed
+    over a new connection. As a task, an action plugin of the same name makes that connection and waits for the outcome.
 options:
   ssh_port:
     description: Port of SSH that stays open; 0 takes the one that this connection arrived on, or 22 without SSH.
@@ -23,7 +23,11 @@ options:
     options:
       port: {description: 'A port, or a range such as 8000-8010.', type: str, required: true}
       protocol: {description: Protocol of the port., type: str, choices: [tcp, udp], default: tcp}
-      from: {description: Addresses or networks that may; empty means everybody., type: list, elements: str, default: []}
+      from:
+        description: Addresses or networks that may; empty means everybody.
+        type: list
+        elements: str
+        default: []
   interfaces:
     description: Interfaces from which everything may come in, such as bridges of containers; a name may end in C(*).
     type: list
@@ -113,8 +117,8 @@ class Firewall:
         port: int = self.wanted["ssh_port"] or arrived or 22
         if arrived and arrived != port and arrived not in rules.ports_of(self.wanted["allow"]):
             self.module.fail_json(
-                msg=f"this connection arrived on port {arrived} of the host, which these rules would close (firewall_ssh_port is {port}): "
-                "nothing was changed"
+                msg=f"this connection arrived on port {arrived} of the host, which these rules would close "
+                f"(firewall_ssh_port is {port}): nothing was changed"
             )
         return port
 
@@ -134,8 +138,9 @@ class Firewall:
         found = rules.foreign(json.loads(out), self.rivals())
         if found and not self.wanted["adopt"]:
             self.module.fail_json(
-                msg=f"this host has a firewall of its own ({'; '.join(found)}): nothing was changed. firewall_adopt: true switches ufw and "
-                "firewalld off once ours is confirmed, and leaves other tables beside ours, where packets must pass both"
+                msg=f"this host has a firewall of its own ({'; '.join(found)}): nothing was changed. "
+                "firewall_adopt: true switches ufw and firewalld off once ours is confirmed, and leaves other tables "
+                "beside ours, where packets must pass both"
             )
 
     def is_settled(self, text: str) -> bool:
@@ -143,7 +148,10 @@ class Firewall:
         loaded = self.listing()
         if text_of(RULES) != text or not loaded or text_of(self.trial.path("listing")) != loaded:
             return False
-        return all(self.module.run_command(["systemctl", verb, "--quiet", UNIT])[0] == 0 for verb in ("is-enabled", "is-active"))
+        return all(
+            self.module.run_command(["systemctl", verb, "--quiet", UNIT])[0] == 0
+            for verb in ("is-enabled", "is-active")
+        )
 
     def bring(self) -> None:
         """Load the rules under trial, unless they are there."""
@@ -152,7 +160,10 @@ class Firewall:
             text = rules.render(port, self.wanted["allow"], self.wanted["interfaces"])
         except ValueError as error:
             self.module.fail_json(msg=str(error))
-        answer = {"ssh_port": port, "diff": {"before_header": RULES, "after_header": RULES, "before": text_of(RULES), "after": text}}
+        answer = {
+            "ssh_port": port,
+            "diff": {"before_header": RULES, "after_header": RULES, "before": text_of(RULES), "after": text},
+        }
         if not self.nft:
             if not self.module.check_mode:
                 self.module.fail_json(msg="nft is not installed: package nftables brings it")
@@ -172,7 +183,7 @@ class Firewall:
         self.module.exit_json(changed=True, pending=True, **answer)
 
     def settle(self) -> None:
-        """Make the rules under trial those of every boot, and only now end the rival: nobody is ever without a firewall."""
+        """Make the rules under trial those of every boot, and only now end the rival: one of the two always stands."""
         os.makedirs(os.path.dirname(RULES), mode=0o755, exist_ok=True)
         trial.write(RULES, text_of(self.trial.path("candidate.nft")))
         self.run(["systemctl", "--quiet", "enable", UNIT])

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: host_accounts
 short_description: Have the operators' accounts, with their keys and their sudo rule
 description:
-  - Accounts that are not named are never touched. In C(authorized_keys) only a block of our own is kept, other lines stay.
+  - Accounts that are not named are never touched. In C(authorized_keys) only a block of our own is kept.
 options:
   operators:
     description: Who operates the host.
@@ -22,7 +22,10 @@ options:
         type: str
         choices: [none, password, nopasswd]
         default: none
-      password_hash: {description: 'Hash (crypt) of the password for sudo; without it the password is left alone.', type: str}
+      password_hash:
+        description: Hash (crypt) of the password for sudo; empty leaves the password alone.
+        type: str
+        default: ''
       shell: {description: Login shell of an account that is made now., type: str, default: /bin/bash}
       state:
         description: C(absent) shuts the account (expired, without our keys and sudo rule) and keeps its files.
@@ -38,7 +41,9 @@ EXAMPLES = r"""
 - name: Let two people in
   ferryman.ops.host_accounts:
     operators:
-      - {name: ada, keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGb4TlZ4nRhUPTmGPv9SdMtjp4cNNB6JpeLKIKJrBmhk ada"], sudo: nopasswd}
+      - name: ada
+        keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGb4TlZ4nRhUPTmGPv9SdMtjp4cNNB6JpeLKIKJrBmhk ada]
+        sudo: nopasswd
       - {name: bob, state: absent}
 """
 
@@ -58,7 +63,7 @@ OPERATOR = {
     "name": {"type": "str", "required": True},
     "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "sudo": {"type": "str", "choices": ["none", "password", "nopasswd"], "default": "none"},
-    "password_hash": {"type": "str", "no_log": True},
+    "password_hash": {"type": "str", "default": "", "no_log": True},
     "shell": {"type": "str", "default": "/bin/bash"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
@@ -158,7 +163,10 @@ class Accounts:
             self.act(f"set password of {name}", lambda: self.run("chpasswd", "-e", data=f"{name}:{wished}\n"))
         shut = expiry is not None and expiry <= time.time() / 86400
         if shut == present:
-            self.act(f"{'open' if present else 'shut'} account {name}", lambda: self.run("usermod", "-e", "" if present else "1", name))
+            self.act(
+                f"{'open' if present else 'shut'} account {name}",
+                lambda: self.run("usermod", "-e", "" if present else "1", name),
+            )
 
 
 def shadow(name: str) -> tuple[str, int | None]:

@@ -22,8 +22,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 distribution: {description: ID and version as in C(/etc/os-release)., type: str, returned: success, sample: debian-12}
-time_service: {description: The unit of the time service that is installed; empty where none is., type: str, returned: success}
-ssh_ports: {description: The ports that sshd listens on by its configuration., type: list, elements: int, returned: success}
+time_service: {description: The unit of the time service; empty where none is installed., type: str, returned: success}
+ssh_ports: {description: The ports that sshd is configured for., type: list, elements: int, returned: success}
 """
 
 import os

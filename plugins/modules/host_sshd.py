@@ -7,8 +7,8 @@ DOCUMENTATION = r"""
 module: host_sshd
 short_description: Set what sshd allows, kept only when a new connection confirms it
 description:
-  - Writes a drop-in, tested beside first, and reloads. A timer on the host undoes it unless it is confirmed over a new connection;
-    after a reboot without confirmation it is undone before sshd starts.
+  - Writes a drop-in, tested beside first, and reloads. A timer on the host undoes it unless it is confirmed over a new
+    connection; after a reboot without confirmation it is undone before sshd starts.
   - As a task, an action plugin of the same name makes that connection and waits for the outcome.
 options:
   settings: {description: Keywords of sshd_config and their values., type: dict, required: true}
@@ -49,7 +49,10 @@ if [ -e {trial.ROOT}/sshd/previous ]; then
 else
   rm -f {DROP_IN}
 fi
-if systemctl is-active --quiet ssh.service; then systemctl --no-block reload ssh.service; fi"""
+if systemctl is-active --quiet ssh.service; then systemctl --no-block reload ssh.service; fi
+# Whoever tried to confirm may look like somebody who guesses.
+read -r client _ < {trial.ROOT}/sshd/pending || :
+if [ -n "$client" ] && [ -S /run/fail2ban/fail2ban.sock ]; then fail2ban-client unban "$client" > /dev/null || :; fi"""
 
 
 class Sshd:
@@ -86,7 +89,9 @@ class Sshd:
         code, _, err = self.module.run_command([self.program, "-t", "-f", beside])
         os.unlink(beside)
         if code:
-            self.module.fail_json(msg=f"sshd would not start with these settings, so nothing was changed: {err.strip()}")
+            self.module.fail_json(
+                msg=f"sshd would not start with these settings, so nothing was changed: {err.strip()}"
+            )
 
     def bring(self) -> None:
         """Put the drop-in in place under trial, unless it is there and heard."""
@@ -97,7 +102,9 @@ class Sshd:
         if before == wanted and not abandoned:
             unheard = self.unheard()
             if unheard:
-                self.module.fail_json(msg=f"sshd does not heed {DROP_IN}: {'; '.join(unheard)}; another file says so first")
+                self.module.fail_json(
+                    msg=f"sshd does not heed {DROP_IN}: {'; '.join(unheard)}; another file says so first"
+                )
             self.module.exit_json(changed=False, pending=False)
         if self.module.check_mode:
             self.module.exit_json(changed=True, pending=False, diff=diff)

@@ -42,7 +42,9 @@ def main() -> None:
     # A bare host has no zones before its packages are there, which a check must survive.
     if not os.path.isfile(target) and not (module.check_mode and not os.path.isdir(ZONES)):
         module.fail_json(msg=f"{name!r} is not a time zone; timedatectl list-timezones lists them")
-    previous = os.path.realpath("/etc/localtime").replace(f"{ZONES}/", "", 1) if os.path.exists("/etc/localtime") else "UTC"
+    previous = (
+        os.path.realpath("/etc/localtime").replace(f"{ZONES}/", "", 1) if os.path.exists("/etc/localtime") else "UTC"
+    )
     changed = not os.path.exists("/etc/localtime") or os.path.realpath("/etc/localtime") != os.path.realpath(target)
     try:
         if changed and not module.check_mode:

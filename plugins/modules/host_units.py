@@ -7,7 +7,8 @@ DOCUMENTATION = r"""
 module: host_units
 short_description: Have several units enabled and running
 description:
-  - Unmasks, enables and starts. A unit whose own conditions forbid it to run here (a time service in a container) is left as it is.
+  - Unmasks, enables and starts. A unit whose own conditions forbid it to run here is left as it is, such as a time
+    service in a container.
 options:
   units: {description: Full names of the units., type: list, elements: str, required: true}
 author: [The Ferryman authors]
@@ -21,7 +22,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-acts: {description: What was done to which unit., type: list, elements: str, returned: success, sample: [enable chrony.service]}
+acts: {description: What was done to which unit., type: list, elements: str, returned: success}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -22,8 +22,9 @@ table inet ferryman {{
     ct state established,related accept
     ct state invalid drop
     iif "lo" accept
-{interfaces}    icmpv6 type {{ destination-unreachable, packet-too-big, time-exceeded, parameter-problem, echo-request, echo-reply }} accept
-    icmpv6 type {{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, ind-neighbor-solicit, ind-neighbor-advert }} accept
+{interfaces}    icmpv6 type {{ destination-unreachable, packet-too-big, time-exceeded, parameter-problem }} accept
+    icmpv6 type {{ echo-request, echo-reply, nd-router-solicit, nd-router-advert }} accept
+    icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, ind-neighbor-solicit, ind-neighbor-advert }} accept
     icmpv6 type {{ mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report }} accept
     icmp type {{ destination-unreachable, time-exceeded, parameter-problem, echo-request }} accept
     udp sport 67 udp dport 68 accept comment "an address by DHCP"
@@ -41,12 +42,18 @@ def render(ssh_port: int, allow: list[dict[str, Any]], interfaces: list[str]) ->
     _ports(ssh_port, "ssh_port", mistakes)
     for number, entry in enumerate(allow, 1):
         lines += _accept(entry, f"firewall_allow, entry {number}", mistakes)
-    mistakes += [f"firewall_interfaces: {name!r} is not the name of an interface" for name in interfaces if not INTERFACE.fullmatch(name)]
+    mistakes += [
+        f"firewall_interfaces: {name!r} is not the name of an interface"
+        for name in interfaces
+        if not INTERFACE.fullmatch(name)
+    ]
     if mistakes:
         raise ValueError("; ".join(mistakes))
     trusted = [f'    iifname "{name}" accept comment "containers of this host"' for name in interfaces]
     return TEMPLATE.format(
-        interfaces="".join(line + "\n" for line in trusted), ssh_port=ssh_port, allow="".join(f"    {line}\n" for line in lines)
+        interfaces="".join(line + "\n" for line in trusted),
+        ssh_port=ssh_port,
+        allow="".join(f"    {line}\n" for line in lines),
     )
 
 
@@ -88,8 +95,8 @@ def ports_of(allow: list[dict[str, Any]]) -> set[int]:
 def foreign(ruleset: dict[str, Any], services: list[str]) -> list[str]:
     """Return what else denies what comes in, in words; empty where nothing does.
 
-    `ruleset` is `nft -j list ruleset`, `services` those of the known firewalls that run. Tables that only forward, translate or
-    ban single addresses (Docker, Podman, fail2ban) deny nothing by default and are no rival.
+    `ruleset` is `nft -j list ruleset`, `services` those of the known firewalls that run. Tables that only forward,
+    translate or ban single addresses (Docker, Podman, fail2ban) deny nothing by default and are no rival.
     """
     found = [f"{name} is active" for name in services]
     for item in ruleset.get("nftables", []):

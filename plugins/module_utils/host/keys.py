@@ -20,7 +20,9 @@ def problems(operators: list[dict[str, object]]) -> list[str]:
     for operator in operators:
         name, keys = str(operator["name"]), operator.get("keys") or []
         if not NAME.fullmatch(name) or name == "root":
-            found.append(f"{name!r} cannot be an operator: a small letter first, then small letters, digits, - and _; never root")
+            found.append(
+                f"{name!r} cannot be an operator: a small letter first, then small letters, digits, - and _; never root"
+            )
         assert isinstance(keys, list)
         found += [f"operator {name}: {start(key)!r} is not a public key" for key in keys if not is_key(str(key))]
         if operator.get("state") != "absent" and not keys:
@@ -34,7 +36,7 @@ def start(key: object) -> str:
 
 
 def is_key(line: str) -> bool:
-    """Return whether `line` is one public key: its blob begins with its own type (RFC 4253, 6.6), options may come first."""
+    """Return whether `line` is one public key, maybe after options: its blob begins with its type (RFC 4253, 6.6)."""
     if "\n" in line.strip():
         return False
     words = line.split()
@@ -50,8 +52,9 @@ def is_key(line: str) -> bool:
 
 def merge(text: str, keys: list[str]) -> str:
     """Return authorized_keys with our block holding exactly `keys`; every other line stays as and where it is."""
-    lines, kept, inside, at = text.splitlines(), [], False, None
-    for line in lines:
+    kept: list[str] = []
+    inside, at = False, None
+    for line in text.splitlines():
         if line == BEGIN:
             inside, at = True, len(kept)
         elif line == END and inside:

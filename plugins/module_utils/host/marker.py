@@ -1,6 +1,7 @@
 """Which environment a host belongs to: the decision over its marker (docs/decisions/0001-formats.md, "On a host").
 
-A host knows its environment since it was provisioned, so that an inventory with a wrong address is stopped by the host itself.
+A host knows its environment since it was provisioned, so that an inventory with a wrong address is stopped by the
+host itself.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ def read(text: str) -> dict[str, Any]:
         raise Refusal(f"{PATH} names no environments: look at the host before anything is changed there")
     if marker.get("format", 0) > FORMAT:
         writer = marker.get("ferryman", "a newer version")
-        raise Refusal(f"{PATH} has format {marker['format']}, written by Ferryman {writer}; this one reads up to {FORMAT}: upgrade")
+        raise Refusal(
+            f"{PATH} has format {marker['format']}, written by Ferryman {writer}; "
+            f"this one reads up to {FORMAT}: upgrade"
+        )
     return marker
 
 
@@ -55,15 +59,19 @@ def provision(
     if environment not in marker["environments"]:
         if not (shared and was_shared):
             hint = "" if was_shared == shared else " (to share it, host_shared must be true in both environments)"
-            raise Refusal(f"this host belongs to environment {', '.join(others)}, not to {environment}: nothing was changed{hint}")
+            raise Refusal(
+                f"this host belongs to environment {', '.join(others)}, not to {environment}: nothing was changed{hint}"
+            )
         return {**marker, "environments": sorted([*others, environment])}
     if was_shared != shared:
         if others:
-            raise Refusal(f"host_shared is false, but environment {', '.join(others)} is on this host too: nothing was changed")
+            raise Refusal(
+                f"host_shared is false, but environment {', '.join(others)} is on this host too: nothing was changed"
+            )
         if sites:
             raise Refusal(
-                f"host_shared was {str(was_shared).lower()} when this host was provisioned, and it names the sites on it "
-                f"({', '.join(sites)}): they would be orphaned, so nothing was changed"
+                f"host_shared was {str(was_shared).lower()} when this host was provisioned, and it names the sites on "
+                f"it ({', '.join(sites)}): they would be orphaned, so nothing was changed"
             )
         return {**marker, "shared": shared}
     return marker

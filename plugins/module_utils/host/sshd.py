@@ -13,7 +13,10 @@ def render(settings: dict[str, str]) -> str:
 
 
 def unheard(settings: dict[str, str], effective: str) -> list[str]:
-    """Return which of `settings` are otherwise in the output of `sshd -T`: another file said so first, or ours is not included."""
+    """Return which of `settings` are otherwise in the output of `sshd -T`.
+
+    Then another file said so first, or ours is not included.
+    """
     heard: dict[str, str] = {}
     for line in effective.splitlines():
         keyword, _, value = line.partition(" ")

@@ -1,8 +1,8 @@
 """A change of how a host is reached, kept only when a new connection confirms it ("commit confirmed").
 
-Whoever makes such a change may lose the host by it, so the way back must need nobody: before the change, a timer is armed that
-undoes it; a confirmation that came over a new connection disarms it. The driver may die at any point. A timer does not outlive a
-reboot, so the unit that undoes also runs at boot, before the service in question.
+Whoever makes such a change may lose the host by it, so the way back must need nobody: before the change, a timer is
+armed that undoes it; a confirmation that came over a new connection disarms it. The driver may die at any point. A
+timer does not outlive a reboot, so the unit that undoes also runs at boot, before the service in question.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ def connection(pid: Optional[int] = None) -> str:
 
 
 class Trial:
-    """One thing under trial; `undo` is shell that restores the confirmed state, `before` the units that must not see the change at boot."""
+    """One thing under trial.
+
+    `undo` is shell that restores the confirmed state, `before` names the units that must not see the change at boot.
+    """
 
     def __init__(self, name: str, undo: str, before: str, run: Callable[[list[str]], None]) -> None:
         self.name, self.before, self.run = name, before, run
@@ -113,7 +116,7 @@ class Trial:
             raise
 
     def confirm(self, settle: Callable[[], None]) -> None:
-        """Keep the change, and make it permanent by `settle`; refuse when it was undone or nothing new has been shown."""
+        """Keep the change, made permanent by `settle`; refuse when it was undone or nothing new has been shown."""
         with self._locked():
             try:
                 with open(self.pending, encoding="utf-8") as file:

@@ -6,7 +6,7 @@ PROPERTIES = ("LoadState", "UnitFileState", "ActiveState", "ConditionResult", "C
 
 
 def states(names: list[str], shown: str) -> dict[str, dict[str, str]]:
-    """Return the properties of each unit, from `systemctl show NAMES`: one block each, in order, parted by an empty line.
+    """Return the properties of each unit, from `systemctl show NAMES`: a block each, parted by empty lines.
 
     By order and not by `Id`, which for an alias is another name than the one asked for.
     """

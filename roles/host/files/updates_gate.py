@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import glob
 import json
 import sys
 import time
+from pathlib import Path
 
-LOCKS = "/var/lib/ferryman/sites/*/arbiter/lock.json"
+STATE = Path("/var/lib/ferryman")
+LOCKS = "sites/*/arbiter/lock.json"
 # What an entry has while it shifts clients to another release and awaits the confirmation.
-PENDING = "/var/lib/ferryman/pending/*"
+PENDING = "pending/*"
 POLL_S = 10
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -49,14 +50,12 @@ def is_held(text: str, boot: str, boottime: float) -> bool:
 
 def deploys() -> list[str]:
     """Return the files that say that a deploy is on its way."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        boot = file.read().strip()
-    held = []
-    for path in sorted(glob.glob(LOCKS)):
-        with open(path, encoding="utf-8") as file:
-            if is_held(file.read(), boot, time.clock_gettime(time.CLOCK_BOOTTIME)):
-                held.append(path)
-    return held + sorted(glob.glob(PENDING))
+    boot, now = (
+        Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip(),
+        time.clock_gettime(time.CLOCK_BOOTTIME),
+    )
+    held = [path for path in sorted(STATE.glob(LOCKS)) if is_held(path.read_text("utf-8"), boot, now)]
+    return [str(path) for path in [*held, *sorted(STATE.glob(PENDING))]]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,213 @@
+"""What role firewall promises, seen from another host, and through changes that go wrong."""
+
+import json
+import os
+import shlex
+import subprocess
+import time
+
+import pytest
+import testinfra
+
+testinfra_hosts = ["ansible://host"]
+
+PENDING = "/var/lib/ferryman/trials/firewall/pending"
+RULES = "/etc/ferryman/firewall.nft"
+ALLOW = [{"port": "8080"}, {"port": "8082", "from": ["192.0.2.0/24", "2001:db8::/32"]}]
+BRIDGES = ["docker0", "podman*", "cni-podman*", "virbr*", "lxdbr*", "incusbr*"]
+SERVER = "python3 -m http.server --bind :: --directory /usr/share/misc"
+
+
+def ad_hoc(**args: object) -> list[str]:
+    """Return the command that loads rules as the role's task would."""
+    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
+    return ["ansible", "host", "-i", inventory, "--become", "-m", "ferryman.ops.firewall_rules", "-a", json.dumps(args)]
+
+
+def run(*options: str, **args: object) -> subprocess.CompletedProcess[str]:
+    args = {"allow": ALLOW, "interfaces": BRIDGES, **args}
+    return subprocess.run([*ad_hoc(**args), *options], capture_output=True, text=True, check=False, timeout=120)
+
+
+def ssh(*words: str) -> subprocess.CompletedProcess[str]:
+    config = f"{os.environ['MOLECULE_EPHEMERAL_DIRECTORY']}/sandbox/ssh_config"
+    command = ["ssh", "-F", config, "-o", "BatchMode=yes", "-o", "ControlPath=none", "-o", "ConnectTimeout=3", "host"]
+    return subprocess.run([*command, *words], capture_output=True, text=True, check=False, timeout=30)
+
+
+def wait(what, seconds=60):
+    """Wait until `what` says yes."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def guest(host):
+    return testinfra.get_host(f"ansible://guest?ansible_inventory={os.environ['MOLECULE_INVENTORY_FILE']}", sudo=True)
+
+
+@pytest.fixture(scope="module", params=["4", "6"])
+def reach(request, host, guest):
+    """Say how a port of the host looks from outside, over IPv4 and IPv6: open, refused or silent."""
+    for port in (8080, 8081, 8082):
+        host.run(f"systemctl is-active -q web{port} || systemd-run -q --unit web{port} {SERVER} {port}")
+    address = host.run_test(f"ip -{request.param} -br address show eth0 scope global").stdout.split()[2].split("/")[0]
+    wait(lambda: host.run("ss -Hltn 'sport >= 8080 and sport <= 8082'").stdout.count("LISTEN") == 3)
+
+    def look(port: int) -> str:
+        script = f"import socket; socket.create_connection(({address!r}, {port}), 2)"
+        answer = guest.run(f'python3 -c "{script}"')
+        if answer.rc == 0:
+            return "open"
+        return "refused" if "ConnectionRefusedError" in answer.stderr else "silent"
+
+    look.address = address
+    return look
+
+
+def test_open_port_answers(reach):
+    assert reach(8080) == "open"
+
+
+def test_closed_port_is_silent_though_something_listens_there(reach):
+    assert reach(8081) == "silent"
+
+
+def test_port_for_some_is_closed_for_others(reach):
+    assert reach(8082) == "silent"
+
+
+def test_ssh_stays_open(host, reach):
+    assert reach(host.ansible.get_variables()["ansible_port"]) == "open"
+
+
+def test_host_answers_to_ping(host, guest, reach):
+    # ping is not installed: an echo request of our own, ICMP or ICMPv6 by the address.
+    script = (
+        "import socket,struct;v6=':' in A;"
+        "s=socket.socket(socket.AF_INET6 if v6 else socket.AF_INET,socket.SOCK_RAW,58 if v6 else 1);s.settimeout(3);"
+        "b=lambda c:struct.pack('!BBHHH',128 if v6 else 8,0,c,7,1);p=b(0);t=sum(struct.unpack('!4H',p));"
+        "s.sendto(b(~((t&65535)+(t>>16))&65535),(A,0));r=s.recv(99);"
+        "exit(0 if (r[0]==129 if v6 else r[20]==0) else 1)"
+    )
+    assert guest.run(f"python3 -c \"A='{reach.address}';{script}\"").rc == 0
+
+
+def test_neighbours_are_found_anew_over_ipv6(host, guest, reach):
+    guest.run_test("ip -6 neighbour flush dev eth0")
+    assert reach(8080) == "open"
+
+
+def test_the_host_itself_reaches_out(host, guest):
+    guest.run("systemctl is-active -q web8080 || systemd-run -q --unit web8080 " + SERVER + " 8080")
+    wait(lambda: host.run("curl -sf -m 2 -o /dev/null http://guest:8080/").rc == 0, seconds=15)
+
+
+def test_tables_of_others_stay(host):
+    host.run_test(
+        "nft 'table ip dockerlike { chain forward { type filter hook forward priority 0; policy accept; }; }'"
+    )
+    assert run(allow=[*ALLOW, {"port": "8081"}]).returncode == 0
+    assert run().returncode == 0
+    assert "dockerlike" in host.run_test("nft list tables").stdout
+    assert host.run("systemctl is-enabled nftables.service").stdout.strip() == "disabled"
+
+
+def test_rules_changed_by_hand_are_seen_and_put_right(host, reach):
+    assert "changed: false" in run().stdout
+    host.run_test("nft insert rule inet ferryman input tcp dport 8081 accept")
+    assert reach(8081) == "open"
+    assert "changed: true" in run("--check").stdout
+    assert run().returncode == 0
+    assert reach(8081) == "silent"
+
+
+# --- changes that go wrong --------------------------------------------------------------------------------------------
+
+
+def test_closing_the_port_that_we_came_by_is_refused(host):
+    before = host.file(RULES).content_string
+    answer = run(ssh_port=1)
+    assert "these rules would close" in answer.stdout
+    assert "nothing was changed" in answer.stdout
+    assert host.file(RULES).content_string == before
+
+
+# Rules that close our own way in are refused, so here another table closes it, the moment that rules are under trial.
+RIVAL = """
+until nft list table inet ferryman | grep -q 9999; do sleep 0.05; done
+nft 'table inet rival {{ chain c {{ type filter hook input priority -5; ct state new tcp dport 30000-31999 drop; }} }}'
+sleep {seconds}
+{then}
+"""
+
+
+# A container keeps its network's rules over a reboot; a machine begins with none.
+REBOOT = "nft flush ruleset; systemctl reboot"
+
+
+def lock_out(host, seconds, then="nft delete table inet rival"):
+    script = RIVAL.format(seconds=seconds, then=then)
+    host.run_test(f"systemd-run -q /bin/sh -c {shlex.quote(script)}")
+
+
+def test_rules_that_lock_out_are_undone_and_said(host):
+    before = host.file(RULES).content_string
+    lock_out(host, seconds=16)
+    answer = run(allow=[{"port": "9999"}], undo_after_s=10)
+    assert answer.returncode != 0
+    said = " ".join(answer.stdout.split())
+    assert "no new connection got through, so the change was undone after 10 s; the host is reached as before" in said
+    assert host.file(RULES).content_string == before
+    assert "9999" not in host.run_test("nft list table inet ferryman").stdout
+
+
+@pytest.mark.parametrize("end", ["timer", "reboot"])
+def test_rules_are_undone_when_the_driver_dies(host, end):
+    started = host.run_test("systemctl show -P UserspaceTimestamp").stdout
+    if end == "timer":
+        lock_out(host, seconds=14)
+    else:
+        lock_out(host, seconds=8, then=REBOOT)
+    driver = subprocess.Popen(
+        ad_hoc(allow=[{"port": "9999"}], undo_after_s=10 if end == "timer" else 3600),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait(lambda: ssh("true").returncode != 0)
+    os.killpg(driver.pid, 9)
+    driver.wait()
+    wait(lambda: ssh("true").returncode == 0)
+    assert (host.run_test("systemctl show -P UserspaceTimestamp").stdout != started) == (end == "reboot")
+    assert not host.file(PENDING).exists
+    assert "9999" not in host.run_test("nft list table inet ferryman").stdout
+
+
+def test_rules_survive_a_reboot(host):
+    started = host.run_test("systemctl show -P UserspaceTimestamp").stdout
+    host.run_test(f"systemd-run -q --on-active=1 /bin/sh -c '{REBOOT}'")
+    wait(lambda: ssh("systemctl", "show", "-P", "UserspaceTimestamp").stdout not in ("", started))
+    wait(lambda: "policy drop" in host.run("nft list table inet ferryman").stdout, seconds=10)
+
+
+def test_rules_come_back_when_another_service_flushes_them(host):
+    for act in ("start", "restart", "reload", "stop"):
+        host.run_test(f"systemctl {act} nftables.service")
+        wait(lambda: "policy drop" in host.run("nft list table inet ferryman").stdout, seconds=10)
+
+
+def test_a_firewall_of_somebody_else_is_not_taken_over(host):
+    host.run_test(
+        "nft 'table inet theirs { chain input { type filter hook input priority 0; policy drop; accept; }; }'"
+    )
+    answer = run(allow=[{"port": "9999"}])
+    assert (
+        "this host has a firewall of its own (chain input of table inet theirs drops what it does not know)"
+        in answer.stdout
+    )
+    assert run(adopt=True).returncode == 0
+    assert "theirs" in host.run_test("nft list tables").stdout
+    host.run_test("nft delete table inet theirs")

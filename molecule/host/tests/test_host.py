@@ -1,0 +1,213 @@
+"""What role host promises, seen on the host, over SSH, and through changes that go wrong."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import testinfra
+
+testinfra_hosts = ["ansible://host"]
+
+DROP_IN = "/etc/ssh/sshd_config.d/00-ferryman.conf"
+PENDING = "/var/lib/ferryman/trials/sshd/pending"
+MARKER = "/etc/ferryman/host.json"
+
+
+def ad_hoc(module: str, **args: object) -> list[str]:
+    """Return the command that runs a module on the host as a task would."""
+    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
+    return ["ansible", "host", "-i", inventory, "--become", "-m", f"ferryman.ops.{module}", "-a", json.dumps(args)]
+
+
+def run(module: str, **args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(ad_hoc(module, **args), capture_output=True, text=True, check=False, timeout=120)
+
+
+def ssh(user: str, *words: str) -> subprocess.CompletedProcess[str]:
+    config = f"{os.environ['MOLECULE_EPHEMERAL_DIRECTORY']}/sandbox/ssh_config"
+    command = ["ssh", "-F", config, "-o", "BatchMode=yes", "-o", "ControlPath=none", "-o", "ConnectTimeout=3"]
+    return subprocess.run(
+        [*command, "-l", user, "host", *words], capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+def wait(what, seconds=60):
+    """Wait until `what` says yes."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.3)
+
+
+# --- environment ------------------------------------------------------------------------------------------------------
+
+
+def test_host_says_which_environment_it_belongs_to(host):
+    marker = json.loads(host.file(MARKER).content_string)
+    assert (marker["format"], marker["environments"], marker["shared"]) == (1, ["demo"], False)
+    assert marker["provisioned_at"].endswith("Z")
+
+
+@pytest.mark.parametrize("state", ["present", "verified"])
+def test_another_environment_is_refused_and_nothing_changes(host, state):
+    before = host.file(MARKER).content_string
+    answer = run("host_marker", environment="other", state=state)
+    assert answer.returncode != 0
+    assert "this host belongs to environment demo, not to other: nothing was changed" in answer.stdout
+    assert host.file(MARKER).content_string == before
+
+
+# --- who gets in ------------------------------------------------------------------------------------------------------
+
+
+def test_operator_gets_in_by_key_and_becomes_root():
+    assert ssh("ada", "sudo", "-n", "id", "-u").stdout == "0\n"
+
+
+def test_operator_without_sudo_stays_himself():
+    assert ssh("bob", "id", "-un").stdout == "bob\n"
+    assert ssh("bob", "sudo", "-n", "true").returncode != 0
+
+
+def test_accounts_of_others_stay():
+    assert ssh("ops", "id", "-un").stdout == "ops\n"
+
+
+def test_nobody_gets_in_by_password_and_root_not_at_all(host):
+    offered = ssh("nobody", "true")
+    assert "Permission denied (publickey)" in offered.stderr
+    host.run_test("install -d -m 0700 /root/.ssh && cp /home/ada/.ssh/authorized_keys /root/.ssh/")
+    assert ssh("root", "true").returncode != 0
+
+
+def test_operator_who_left_is_shut_out_and_keeps_his_files(host):
+    key = host.file("/home/bob/.ssh/authorized_keys").content_string.splitlines()[1]
+    assert run("host_accounts", operators=[{"name": "bob", "state": "absent"}]).returncode == 0
+    assert ssh("bob", "true").returncode != 0
+    assert host.file("/home/bob").is_directory
+    assert run("host_accounts", operators=[{"name": "bob", "keys": [key]}]).returncode == 0
+    assert ssh("bob", "true").returncode == 0
+
+
+# --- changes of SSH that go wrong -------------------------------------------------------------------------------------
+
+# Lets nobody in. Given beside the role's own settings, since sshd_config has one drop-in of ours.
+LOCKED_OUT = {"PasswordAuthentication": "no", "AllowUsers": "nobody"}
+
+
+def test_change_that_locks_out_is_undone_and_said(host):
+    before = host.file(DROP_IN).content_string
+    # Long enough for more tries than fail2ban forgives: the host takes that ban back too.
+    answer = run("host_sshd", settings=LOCKED_OUT, undo_after_s=12)
+    assert answer.returncode != 0
+    said = " ".join(answer.stdout.split())
+    assert "no new connection got through, so the change was undone after 12 s; the host is reached as before" in said
+    assert host.file(DROP_IN).content_string == before
+    assert ssh("ada", "true").returncode == 0
+
+
+def lock_out_and_die(host, seconds):
+    """Begin a change that locks out, and kill its driver before it could confirm or see anything."""
+    # We knock until somebody opens; that must not look like guessing.
+    client = ssh("ada", "echo $SSH_CONNECTION").stdout.split()[0]
+    host.run_test(f"fail2ban-client set sshd addignoreip {client}")
+    driver = subprocess.Popen(
+        ad_hoc("host_sshd", settings=LOCKED_OUT, undo_after_s=seconds),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait(lambda: ssh("ada", "true").returncode != 0)
+    os.killpg(driver.pid, 9)
+    driver.wait()
+
+
+def test_change_is_undone_when_the_driver_dies(host):
+    lock_out_and_die(host, seconds=10)
+    wait(lambda: ssh("ada", "true").returncode == 0)
+    assert not host.file(DROP_IN).contains("AllowUsers")
+    assert not host.file(PENDING).exists
+
+
+def test_change_is_undone_by_a_reboot(host):
+    started = host.run_test("systemctl show -P UserspaceTimestamp").stdout
+    # Given in advance, since nobody gets in to say so later.
+    host.run_test("systemd-run -q --on-active=15 --timer-property=AccuracySec=200ms systemctl reboot")
+    lock_out_and_die(host, seconds=3600)
+    wait(lambda: ssh("ada", "true").returncode == 0)
+    assert host.run_test("systemctl show -P UserspaceTimestamp").stdout != started
+    assert not host.file(DROP_IN).contains("AllowUsers")
+    assert not host.file(PENDING).exists
+
+
+def test_broken_settings_are_refused_before_they_are_in_place(host):
+    before = host.file(DROP_IN).content_string
+    answer = run("host_sshd", settings={"PasswordAuthentication": "perhaps"})
+    assert "sshd would not start with these settings, so nothing was changed" in answer.stdout
+    assert host.file(DROP_IN).content_string == before
+
+
+# --- updates ----------------------------------------------------------------------------------------------------------
+
+GATE = "/usr/local/lib/ferryman/updates-gate"
+ALWAYS = "--window 00:00-23:59"
+
+
+def test_updates_run_in_the_window_alone(host):
+    timer = host.run_test("systemctl cat apt-daily-upgrade.timer").stdout
+    assert "OnCalendar=*-*-* 02:00" in timer
+    assert host.service("apt-daily-upgrade.timer").is_enabled
+    assert host.run("systemctl start apt-daily-upgrade.service").rc == 0
+    assert host.run_test("systemctl show -P Result apt-daily-upgrade.service").stdout.strip() == "exec-condition"
+    assert "unattended-upgrade" in host.run_test("apt-config dump APT::Periodic").stdout.lower()
+
+
+def test_updates_wait_for_a_deploy(host):
+    lock = "/var/lib/ferryman/sites/demo/arbiter/lock.json"
+    boot = host.file("/proc/sys/kernel/random/boot_id").content_string.strip()
+    text = json.dumps({"format": 1, "held": True, "boot": boot, "expires": 1e12})
+    host.run_test(f"mkdir -p {Path(lock).parent} && echo '{text}' > {lock}")
+    refused = host.run(f"{GATE} {ALWAYS}")
+    assert refused.rc == 1
+    assert lock in refused.stdout
+    host.run_test(f"rm {lock}")
+    assert host.run(f"{GATE} {ALWAYS}").rc == 0
+
+
+def test_host_does_not_reboot_by_itself(host):
+    dump = host.run_test("apt-config dump Unattended-Upgrade::Automatic-Reboot").stdout
+    assert 'Automatic-Reboot "false"' in dump
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+def test_clock_is_kept_and_zone_is_the_one_asked_for(host):
+    # In a container the service's own condition keeps it from running: enabled is all that can be seen.
+    assert host.service("systemd-timesyncd").is_enabled
+    assert host.run_test("date +%Z").stdout.strip() in ("WET", "WEST")
+
+
+# --- guessing ---------------------------------------------------------------------------------------------------------
+
+
+def test_guesser_is_banned_for_a_while(host):
+    guest = testinfra.get_host(f"ansible://guest?ansible_inventory={os.environ['MOLECULE_INVENTORY_FILE']}", sudo=True)
+    port = host.ansible.get_variables()["ansible_port"]
+    trusting = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    guess = f"ssh -p {port} -o BatchMode=yes -o ConnectTimeout=2 {trusting}"
+
+    def says(user: str) -> str:
+        # Testinfra takes exit status 255 for its own SSH that failed.
+        return guest.run(f"{guess} {user}@host true || true").stderr
+
+    assert "Permission denied" in says("guess1")
+    for number in range(2, 5):
+        says(f"guess{number}")
+    wait(lambda: "refused" in says("guess"), seconds=20)
+    assert "f2b-table" in host.run_test("nft list tables").stdout
+    host.run_test("fail2ban-client unban --all")
+    assert "Permission denied" in says("guess5")

@@ -1,0 +1,42 @@
+"""What a unit needs, from what systemd says of it."""
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.host import units
+
+
+def state(
+    load: str = "loaded", file: str = "enabled", active: str = "active", condition: str = "yes"
+) -> dict[str, str]:
+    return {
+        "LoadState": load,
+        "UnitFileState": file,
+        "ActiveState": active,
+        "ConditionResult": condition,
+        "ConditionTimestampMonotonic": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("seen", "acts"),
+    [
+        (state(), []),
+        (state(file="disabled", active="inactive"), ["enable", "start"]),
+        (state(load="masked", file="masked", active="inactive"), ["unmask", "enable", "start"]),
+        (state(active="failed"), ["start"]),
+        (state(file="static"), []),
+        (state(active="inactive", condition="no"), []),
+    ],
+)
+def test_only_what_is_missing_is_done(seen: dict[str, str], acts: list[str]) -> None:
+    assert units.acts(seen) == acts
+
+
+def test_unit_that_was_never_asked_to_start_is_started() -> None:
+    assert units.acts({**state(active="inactive", condition="no"), "ConditionTimestampMonotonic": "0"}) == ["start"]
+
+
+def test_states_are_told_apart_by_order() -> None:
+    assert units.states(["a", "b"], "LoadState=loaded\n\nLoadState=masked\n") == {
+        "a": {"LoadState": "loaded"},
+        "b": {"LoadState": "masked"},
+    }

@@ -1,0 +1,78 @@
+"""When updates may be installed."""
+
+import importlib.util
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+PATH = Path(__file__).parents[3] / "roles" / "host" / "files" / "updates_gate.py"
+
+
+def load() -> ModuleType:
+    """Return the script as a module; it lies with the role that puts it on hosts."""
+    spec = importlib.util.spec_from_file_location("updates_gate", PATH)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+gate = load()
+MINUTES = st.integers(min_value=0, max_value=24 * 60 - 1)
+SUNDAY = datetime(2026, 11, 22)
+
+
+def clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+@given(MINUTES, MINUTES, MINUTES)
+def test_window_is_open_from_its_begin_to_its_end_also_over_midnight(begin: int, end: int, now: int) -> None:
+    inside = (now - begin) % 1440 < ((end - begin) % 1440 or 1440)
+    assert gate.is_open(f"{clock(begin)}-{clock(end)}", (), SUNDAY + timedelta(minutes=now)) is inside
+
+
+@pytest.mark.parametrize(("hour", "open_"), [(23, True), (24 + 2, True), (24 + 7, False), (24 + 23, False), (2, False)])
+def test_window_over_midnight_belongs_to_the_day_on_which_it_opens(hour: int, open_: bool) -> None:
+    assert gate.is_open("22:00-06:00", ("Sun",), SUNDAY + timedelta(hours=hour)) is open_
+
+
+@pytest.mark.parametrize(
+    ("change", "held"),
+    [
+        ({}, True),
+        ({"held": False}, False),
+        ({"boot": "another"}, False),
+        ({"expires": 99.0}, False),
+        ({"expires": None}, True),
+    ],
+)
+def test_lock_counts_while_its_lease_runs_in_this_boot(change: dict[str, object], held: bool) -> None:
+    lock = {"format": 1, "held": True, "boot": "this", "expires": 101.0, **change}
+    assert gate.is_held(json.dumps(lock), "this", 100.0) is held
+
+
+def test_lock_that_cannot_be_read_counts() -> None:
+    assert gate.is_held("{", "this", 0.0)
+
+
+def test_updates_go_on_once_the_deploy_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [["lock"], ["lock"], []]
+    monkeypatch.setattr(gate, "deploys", lambda: answers.pop(0))
+    monkeypatch.setattr(gate.time, "sleep", lambda _: None)
+    assert gate.main(["--window", "00:00-00:00", "--wait-minutes", "5"]) == 0
+    assert not answers
+
+
+def test_updates_give_up_when_the_deploy_does_not_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gate, "deploys", lambda: ["lock.json"])
+    assert gate.main(["--window", "00:00-00:00"]) == 1
+    assert "a deploy is on its way (lock.json)" in capsys.readouterr().out
