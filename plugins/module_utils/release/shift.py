@@ -196,7 +196,7 @@ def served_slots(host: Host, entry: Mapping[str, Any], buckets: list[int]) -> di
 def verify(host: Host, entry: Mapping[str, Any], description: Mapping[str, Any], *, slot: str, release: str) -> None:
     """See from outside that everyone is served by `slot`, and by `release` where the application tells its version.
 
-    Everything that the application wants checked is asked for, as a client would; behind the maintenance page nothing is.
+    Everything that the application wants checked is asked for, as a client would; not behind a maintenance page.
     """
     version = description.get("health", {}).get("version") or {}
     processes = description.get("processes", {}).values()
@@ -218,7 +218,7 @@ def verify(host: Host, entry: Mapping[str, Any], description: Mapping[str, Any],
     if status >= 400:
         raise Failed(f"https://{entry['domain']}{path} answers {status}: {text[:200]}", evidence=_app_logs(host, slot))
     if version.get("path"):
-        _right_version(entry, version, text, release)
+        _right_version(host, entry, slot=slot, version=version, text=text, release=release)
 
 
 def _good(host: Host, entry: Mapping[str, Any], check: Mapping[str, Any], slot: str) -> None:
@@ -228,15 +228,22 @@ def _good(host: Host, entry: Mapping[str, Any], check: Mapping[str, Any], slot: 
         raise Failed(f"{where} ({check['name']}) answers {status}: {text[:200]}", evidence=_app_logs(host, slot))
 
 
-def _right_version(entry: Mapping[str, Any], version: Mapping[str, Any], text: str, release: str) -> None:
+def _right_version(
+    host: Host, entry: Mapping[str, Any], *, slot: str, version: Mapping[str, Any], text: str, release: str
+) -> None:
     try:
         seen = json.loads(text).get(str(version["key"]))
     except (ValueError, AttributeError):
         raise Failed(
-            f"https://{entry['domain']}{version['path']} does not answer with a JSON object: {text[:120]}"
+            f"https://{entry['domain']}{version['path']} does not answer with a JSON object: {text[:120]}",
+            evidence=_app_logs(host, slot),
         ) from None
     if seen != release:
-        raise Failed(f"https://{entry['domain']}{version['path']} says {version['key']} = {seen!r}, not {release!r}")
+        # A slot that died shows like this too: the entry then serves the other one.
+        raise Failed(
+            f"https://{entry['domain']}{version['path']} says {version['key']} = {seen!r}, not {release!r}",
+            evidence=_app_logs(host, slot),
+        )
 
 
 def _app_logs(host: Host, slot: str) -> list[str]:
