@@ -1,0 +1,118 @@
+"""A release that is no good never harms clients, and says itself what was wrong with it."""
+
+import pytest
+from tests.support.histories import Version, crashes, dies, fails_later, good, migrates, migration_fails, never_ready, slow
+from tests.support.prober import Prober
+from tests.support.site import Answer, Site
+
+CRASH = "flux capacitor"
+
+
+def keeps_evidence(site: Site, answer: Answer) -> None:
+    """The failed release's directory and log are still there for whoever looks into it."""
+    name = answer.said["release"]
+    site.ssh(f"test -f /srv/{site.app}/releases/{name}/release.json")
+    assert any(line["release"] == name and line["status"] in ("failed", "returned") for line in site.ledger())
+
+
+@pytest.mark.parametrize(
+    ("version", "said", "evidence"),
+    [
+        (never_ready(), "not ready", "listening"),
+        (crashes(), "ended", CRASH),
+        (slow(60), "not ready", ""),
+        (dies(1.2), "it was ready and", "now dead"),
+    ],
+    ids=["never gets ready", "crashes at start", "starts too slowly", "dies while it is watched"],
+)
+def test_health_that_never_comes_leaves_clients_where_they_are(
+    site: Site, prober: Prober, version: Version, said: str, evidence: str
+) -> None:
+    before = site.served()
+    with site.settings(release_start_timeout_s=4, release_soak_s=3):
+        answer = site.deploy(site.repository.commit(version))
+    assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
+    assert said in answer.text
+    assert evidence in answer.evidence
+    keeps_evidence(site, answer)
+    assert site.served() == before
+    prober.served_only(before)
+
+
+def test_a_slow_start_is_no_failure_within_its_time(site: Site, prober: Prober) -> None:
+    before = site.served()
+    answer = site.deploy(site.repository.commit(slow(3)))
+    assert answer.code == 0, str(answer)
+    prober.served_only(before, answer.said["release"])
+
+
+@pytest.mark.parametrize(
+    ("version", "evidence"), [(dies(5), "now dead"), (fails_later(5), "listening")], ids=["dies", "answers 500"]
+)
+def test_what_falls_ill_after_the_switch_is_left_again(site: Site, version: Version, evidence: str) -> None:
+    before = site.served()
+    with site.settings(release_watch_s=10), Prober(site) as prober:
+        answer = site.deploy(site.repository.commit(version))
+    assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
+    assert evidence in answer.evidence
+    keeps_evidence(site, answer)
+    assert site.served() == before
+    # Clients were on it, and saw what it did, until it was left; that is over at once and for all of them.
+    assert set(prober.releases) <= {before, answer.said["release"]}
+    assert len(prober.failed) < 0.3 * prober.asked, prober.failed
+
+
+def test_a_migration_that_fails_stops_before_anything_is_started(site: Site, prober: Prober) -> None:
+    site.deploy(site.repository.commit(migrates("with a schema")))
+    before, schema = site.served(), site.ssh(f"tail -n 1 /srv/{site.app}/shared/state/schema")
+    answer = site.deploy(site.repository.commit(migration_fails()))
+    assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
+    assert "migration failed" in answer.text
+    assert "left as it was" in answer.text
+    assert "relation does not exist" in answer.evidence
+    keeps_evidence(site, answer)
+    assert site.ssh(f"tail -n 1 /srv/{site.app}/shared/state/schema") == schema
+    assert site.served() == before
+    after = site.deploy(site.repository.commit(migrates("mended")))
+    assert after.code == 0, str(after)
+    assert set(prober.releases) <= {str(line["release"]) for line in site.ledger()}
+    assert prober.failed == []
+
+
+def test_good_bad_good_and_a_rollback_lands_on_the_first(site: Site, prober: Prober) -> None:
+    earlier = site.served()
+    first = site.good("the first")
+    with site.settings(release_start_timeout_s=3):
+        bad = site.deploy(site.repository.commit(never_ready()))
+    assert bad.code == 2, str(bad)
+    third = site.good("the third")
+    back = site.rollback()
+    assert (back.code, back.said["release"]) == (0, first), str(back)
+    assert site.served() == first
+    # And again: not on the bad one, and not on the one that was just left.
+    again = site.rollback()
+    assert again.said["release"] not in (bad.said["release"], third, first), str(again)
+    assert again.code == 0, str(again)
+    prober.served_only(earlier, first, third, again.said["release"])
+
+
+def test_a_rollback_over_a_change_of_the_schema_wants_to_be_told(site: Site, prober: Prober) -> None:
+    before = site.good("before the schema")
+    after = site.deploy(site.repository.commit(migrates("after the schema")))
+    refused = site.rollback()
+    assert refused.code == 1, str(refused)
+    assert "--accept-schema" in refused.text
+    assert site.served() == after.said["release"]
+    accepted = site.rollback("--accept-schema")
+    assert (accepted.code, accepted.said["release"]) == (0, before), str(accepted)
+    assert prober.failed == []
+
+
+def test_what_is_live_already_is_left_alone(site: Site) -> None:
+    commit = site.repository.commit(good("only once"))
+    first = site.deploy(commit)
+    pids = site.ssh("pgrep -f '[t]iny.py web'")
+    again = site.deploy(commit)
+    assert (again.code, again.said["status"], again.said["changed"]) == (0, "unchanged", False), str(again)
+    assert again.said["release"] == first.said["release"]
+    assert site.ssh("pgrep -f '[t]iny.py web'") == pids

@@ -1,0 +1,139 @@
+"""Whoever drives a deploy may vanish at any moment, or be there twice: clients and the ledger don't suffer for it (REL-7, REL-9)."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from random import Random
+
+import pytest
+from tests.conftest import Soak
+from tests.support.histories import good
+from tests.support.prober import Prober
+from tests.support.site import Driver, Site
+
+CONFIRM_S = 6.0
+
+
+def begin(site: Site, commit: str, *, who: str = "") -> Driver:
+    words = ("deploy", "--env", "dev", "--app", site.app, "--ref", commit, "--json")
+    return site.begin(*words, LOGNAME=who) if who else site.begin(*words)
+
+
+def settles(site: Site, within_s: float) -> str:
+    """Wait until nothing is pending and return the one release that serves; `status` says the same."""
+    deadline = time.monotonic() + within_s
+    while site.ssh(f"test -e /var/lib/ferryman/pending/{site.app} && echo pending", check=False):
+        assert time.monotonic() < deadline, "the switch is still pending after its deadline"
+        time.sleep(0.3)
+    served = {site.served() for _ in range(5)}
+    assert len(served) == 1, f"clients are served by {served}"
+    arbiter = site.arbiter()
+    assert arbiter["shift"]["phase"] == "stable"
+    assert {arbiter["shift"]["release_stable"], arbiter["live"], arbiter["current"]} == served
+    return served.pop()
+
+
+def killed_at(site: Site, step: str, chance: Random) -> dict[str, object]:
+    """Kill a driver soon after `step` began; what must hold then is asserted, and what came of it is returned."""
+    before, text = site.served(), f"killed at {step}, {time.time_ns()}"
+    commit = site.repository.commit(good(text))
+    with site.settings(release_confirm_s=CONFIRM_S), Prober(site) as prober:
+        driver = begin(site, commit)
+        assert driver.wait_for_step(step), driver.wait()
+        delay = chance.uniform(0, 1.2)
+        time.sleep(delay)
+        driver.kill()
+        killed = time.monotonic()
+        truth = site.arbiter()
+        assert truth["shift"]["release_stable"] in (before, str(truth["slots"].get(truth["shift"]["stable"])))
+        served = settles(site, CONFIRM_S + 5 - (time.monotonic() - killed))
+        settled_s = time.monotonic() - killed
+        live = served != before
+        if live:
+            assert site.version()["text"] == text, "something else than the two of them serves"
+        held = site.arbiter()["lock"]
+        if held["alive"]:
+            broken = site.run("unlock", "--app", site.app)
+            assert broken.code == 0, str(broken)
+            assert broken.said["broken"]["owner"] == held["owner"]
+        again = site.deploy(commit)
+        assert again.code == 0, str(again)
+        after = site.served()
+        assert again.said["release"] == after
+        assert site.version()["text"] == text
+    prober.served_only(before, served, after)
+    return {"step": step, "delay_s": round(delay, 2), "went_live": live, "settled_s": round(settled_s, 2), "asked": prober.asked}
+
+
+def boundaries(site: Site) -> list[str]:
+    """Return the steps of a deploy as a deploy tells them."""
+    driver = begin(site, site.repository.commit(good("to see the steps")))
+    answer = driver.wait()
+    assert answer.code == 0, str(answer)
+    steps = driver.steps()
+    assert len(steps) >= 5, steps
+    return steps
+
+
+@pytest.mark.soak
+def test_soak_kills_at_every_step_leave_one_release_and_the_next_deploy_finishes(site: Site, soak: Soak) -> None:
+    chance, seen = soak.random(), []
+    steps = boundaries(site)
+    for _ in range(soak.times(sample=1, full=10)):
+        seen += [killed_at(site, step, chance) for step in steps]
+    soak.record(
+        kills=len(seen), steps=steps, went_live=sum(bool(each["went_live"]) for each in seen), requests=sum(int(str(each["asked"])) for each in seen),
+        failed=0, settled_max_s=max(float(str(each["settled_s"])) for each in seen), confirm_s=CONFIRM_S,
+    )  # fmt: skip
+
+
+def test_a_dead_drivers_lock_is_free_within_its_lease_without_unlock(site: Site, prober: Prober) -> None:
+    before, commit = site.served(), site.repository.commit(good("after the lease"))
+    driver = begin(site, commit)
+    assert driver.wait_for_step("Stage")
+    driver.kill()
+    killed = time.monotonic()
+    refused = site.deploy(commit)
+    assert refused.code == 1, str(refused)
+    while not (answer := site.deploy(commit)).code == 0:
+        assert answer.code == 1, str(answer)
+        assert time.monotonic() - killed < 36, "the lease of a dead driver is still running"
+        time.sleep(2)
+    prober.served_only(before, answer.said["release"])
+    assert any(line["status"] == "abandoned" for line in site.ledger()[-8:])
+
+
+def test_of_two_deploys_at_once_one_goes_on_and_the_other_is_told_who_since_when_until_when(site: Site, prober: Prober) -> None:
+    before = site.served()
+    commits = [site.repository.commit(good(text)) for text in ("one of two", "two of two")]
+    first = begin(site, commits[0])
+    assert first.wait_for_step("Build")
+    second = site.deploy(commits[1])
+    done = first.wait()
+    assert done.code == 0, str(done)
+    assert (second.code, second.said["status"]) == (1, "refused"), str(second)
+    assert re.search(r"\S+@\S+ holds the lock \(deploy [0-9a-f]{7}\) since \S+Z, at least until \S+Z", second.text), second.text
+    prober.served_only(before, done.said["release"])
+
+
+def test_a_driver_whose_lock_was_broken_is_refused_when_it_wakes_up(site: Site, prober: Prober) -> None:
+    before = site.served()
+    slept, awake = (site.repository.commit(good(text)) for text in ("slept through it", "came in between"))
+    driver = begin(site, slept)
+    assert driver.wait_for_step("Stage")
+    driver.signal(signal.SIGSTOP)
+    broken = site.run("unlock", "--app", site.app)
+    assert broken.code == 0, str(broken)
+    assert slept[:7] in broken.said["broken"]["purpose"]
+    assert any(line["event"] == "unlock" and slept[:7] in line["reason"] for line in site.ledger())
+    with site.settings(release_warm_s=0):
+        between = site.deploy(awake)
+    assert between.code == 0, str(between)
+    driver.signal(signal.SIGCONT)
+    late = driver.wait()
+    assert late.code in (1, 2), str(late)
+    assert "came in between" in late.text, str(late)
+    assert site.served() == between.said["release"]
+    prober.served_only(before, between.said["release"])

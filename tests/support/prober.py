@@ -1,0 +1,77 @@
+"""A client that never stops asking, so that a test can say: it answered all the time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.site import Site
+
+
+@dataclass
+class Prober:
+    """Asks a site every `pause_s`, in turn on one kept connection and on a new one; counts what was answered by release.
+
+    `failed` holds what clients would have noticed: an error status, a broken connection, no answer. A kept connection that
+    the entry closed while it was idle is tried again once on a new one, as every client does, and only where `forgiving`:
+    for what reloads or reboots.
+    """
+
+    site: Site
+    pause_s: float = 0.05
+    forgiving: bool = False
+    releases: dict[str, int] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    asked: int = 0
+
+    def __enter__(self) -> Prober:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask_on, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._over.set()
+        self._thread.join(10)
+
+    def _ask_on(self) -> None:
+        kept: http.client.HTTPConnection | None = None
+        began = time.monotonic()
+        while not self._over.is_set():
+            fresh = self.asked % 2 == 1
+            self.asked += 1
+            try:
+                if fresh:
+                    connection = self.site.connect()
+                    self._ask(connection, close=True)
+                    connection.close()
+                else:
+                    kept = kept or self.site.connect()
+                    self._ask(kept)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if not fresh and self.forgiving:
+                    kept = None
+                    continue
+                if not fresh:
+                    kept = None
+                self.failed.append(f"{time.monotonic() - began:.2f} s, {'new' if fresh else 'kept'}: {type(error).__name__} {error}")
+            self._over.wait(self.pause_s)
+
+    def _ask(self, connection: http.client.HTTPConnection, *, close: bool = False) -> None:
+        connection.request("GET", "/version", headers={"Connection": "close"} if close else {})
+        reply = connection.getresponse()
+        body = reply.read()
+        if reply.status != 200:
+            raise ValueError(f"{reply.status} {body[:100]!r}")
+        release = str(json.loads(body)["release"])
+        self.releases[release] = self.releases.get(release, 0) + 1
+
+    def served_only(self, *releases: str) -> None:
+        """Fail unless every request was answered, and by no release but these."""
+        assert self.failed == []
+        assert self.asked > 0
+        assert set(self.releases) <= set(releases), self.releases

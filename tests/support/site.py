@@ -1,0 +1,398 @@
+"""A whole project for tests that deploy: real hosts of its own, and `tiny` on them, driven by the command line as people do.
+
+    site.deploy(site.repository.commit(good("v2")))     # an Answer: exit code, the JSON, what was said meanwhile
+    with Prober(site) as prober: ...                    # a client that never stops asking
+
+Settings of a test go into the environment's own files: `with site.settings(release_confirm_s=5)`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ferryman.sandbox import command, hosts, inventory
+from ferryman.sandbox.__main__ import free_port
+from ferryman.sandbox.model import Sandbox
+from ferryman.sandbox.probing import probe
+from tests.support import histories
+
+ENV = "dev"
+HOST = "web1"
+PREFIX = "faults"
+STEP = re.compile(r"\[ *[\d.]+ s\] ([^:]+)$")  # a progress line; what ended badly has a colon and a host behind it
+SHORT = {
+    "release_soak_s": 1,
+    "release_watch_s": 1,
+    "release_confirm_s": 15,
+    "release_drain_s": 0,
+    "release_start_timeout_s": 15,
+}
+"""Times that keep tests short where they are not about them."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command ended with: exit code, its JSON (empty for none), stdout as it was, progress lines of stderr."""
+
+    code: int
+    said: dict[str, Any]
+    out: str
+    progress: str
+
+    def __str__(self) -> str:
+        return f"exit code {self.code}\n{self.out}\n{self.progress}"
+
+    @property
+    def text(self) -> str:
+        """Everything that was told about a failure, in one string."""
+        return " ".join(str(self.said.get(key, "")) for key in ("reason", "error", "hint"))
+
+    @property
+    def evidence(self) -> str:
+        """The evidence of a failure, in one string."""
+        return "\n".join(map(str, self.said.get("evidence") or []))
+
+
+class Driver:
+    """A command that runs in a process group of its own; its progress can be followed, and it can be killed as a whole."""
+
+    def __init__(self, argv: list[str], cwd: Path, env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            argv, cwd=cwd, env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        self.lines: list[str] = []
+        self.out: list[str] = []
+        self.news = threading.Condition()
+        self.readers = [
+            threading.Thread(target=self._read, args=(stream, into), daemon=True)
+            for stream, into in ((self.process.stderr, self.lines), (self.process.stdout, self.out))
+        ]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, stream: Any, into: list[str]) -> None:
+        for line in stream:
+            with self.news:
+                into.append(line)
+                self.news.notify_all()
+        with self.news:
+            self.news.notify_all()
+
+    def steps(self) -> list[str]:
+        """The names of the steps that have begun, in order."""
+        return [found[1] for line in self.lines if (found := STEP.match(line))]
+
+    def wait_for_step(self, part: str, timeout_s: float = 60) -> bool:
+        """Wait until a step begins whose name holds `part`; False when the driver ends without it."""
+        with self.news:
+            self.news.wait_for(
+                lambda: any(part in step for step in self.steps()) or self.process.poll() is not None, timeout_s
+            )
+            return any(part in step for step in self.steps())
+
+    def tree(self) -> list[int]:
+        """Its process and all below it; Ansible's workers are in sessions of their own."""
+        children: dict[int, list[int]] = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                children.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
+        found = [self.process.pid]
+        for pid in found:
+            found += children.get(pid, [])
+        return found
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all of it."""
+        for pid in self.tree():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL to all of it at once, as when a machine loses its power: none of it sees another one go."""
+        self.signal(signal.SIGSTOP)
+        self.signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def wait(self, timeout_s: float = 120) -> Answer:
+        """Wait for its end and return what it said."""
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = -9
+        for reader in self.readers:
+            reader.join(5)
+        out = "".join(self.out)
+        try:
+            said = json.loads(out)
+        except ValueError:
+            said = {}
+        return Answer(code, said if isinstance(said, dict) else {}, out, "".join(self.lines))
+
+
+@dataclass
+class Site:
+    """A project with its sandbox; `repository` is the application's history."""
+
+    root: Path
+    name: str
+    repository: histories.Repository
+    ports: dict[str, int]
+    app: str = "tiny"
+    extra: dict[str, str] = field(default_factory=dict)
+
+    # The command line
+
+    def begin(self, *words: str, wrap: tuple[str, ...] = (), **environment: str) -> Driver:
+        """Start a command in the project's directory; `wrap` goes before it."""
+        argv = [*wrap, sys.executable, "-m", "ferryman", *words]
+        return Driver(argv, self.root, {**os.environ, "NO_COLOR": "1", **self.extra, **environment})
+
+    def run(self, *words: str, timeout_s: float = 120, wrap: tuple[str, ...] = (), **environment: str) -> Answer:
+        """Run a command of this environment with --json."""
+        return self.begin(*words, "--env", ENV, "--json", wrap=wrap, **environment).wait(timeout_s)
+
+    def deploy(self, ref: str, *words: str, **more: Any) -> Answer:
+        """Deploy a commit."""
+        return self.run("deploy", "--app", self.app, "--ref", ref, *words, **more)
+
+    def rollback(self, *words: str, **more: Any) -> Answer:
+        """Go back."""
+        return self.run("rollback", "--app", self.app, *words, **more)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `status` says."""
+        answer = self.run("status", "--app", self.app)
+        assert answer.said, str(answer)
+        return answer.said
+
+    def arbiter(self) -> dict[str, Any]:
+        """Return what `status` says of the host that keeps lock and ledger."""
+        return next(seen for seen in self.status()["hosts"].values() if "arbiter" in seen["roles"])
+
+    def good(self, text: str) -> str:
+        """Deploy a new good version that shows `text`, and return its release."""
+        answer = self.deploy(self.repository.commit(histories.good(text)))
+        assert answer.code == 0, str(answer)
+        assert answer.said["status"] == "live", str(answer)
+        return str(answer.said["release"])
+
+    # Its files
+
+    @contextmanager
+    def settings(self, **values: Any) -> Iterator[None]:
+        """Give the environment other values for a while."""
+        path = self.root / "inventories" / ENV / "group_vars" / "all" / "zz-test.yml"
+        before = path.read_text() if path.exists() else "{}"
+        path.write_text(yaml.safe_dump({**yaml.safe_load(before), **values}))
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
+    # Its host
+
+    @property
+    def container(self) -> str:
+        """The container that is the host."""
+        return f"{self.name}-{HOST}"
+
+    def ssh(self, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
+        """Run a script as root on the host, and return what it printed."""
+        argv = ["ssh", "-F", str(self.root / ".ferryman" / "sandbox" / self.name / "ssh_config"), "-o", "BatchMode=yes"]
+        argv += [HOST, f"sudo bash -c {shlex.quote(script)}"]
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+        assert not check or done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def reboot(self, timeout_s: float = 30) -> None:
+        """Start the host again as a power cut would: at once, and nothing gets the time to tidy up."""
+        engine = probe()
+
+        def started() -> str:
+            return engine.run("inspect", "--format", "{{.State.StartedAt}}", self.container, check=False)
+
+        before, deadline = started(), time.monotonic() + timeout_s
+        # PID 1 of a container can't be killed from inside; a reboot without unmounting or stopping is as sudden.
+        engine.run("exec", self.container, "systemctl", "reboot", "--force", "--force", check=False)
+        while time.monotonic() < deadline:
+            up = ("exec", self.container, "systemctl", "is-system-running", "--wait")
+            if started() != before and engine.run(*up, check=False).strip() in ("running", "degraded"):
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"{self.container} did not come back")
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Return the host's journal."""
+        text = self.ssh(f"cat /var/lib/ferryman/sites/{self.app}/journal.jsonl")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Return the ledger."""
+        text = self.ssh(f"cat /var/lib/ferryman/sites/{self.app}/arbiter/ledger.jsonl")
+        return [json.loads(line) for line in text.splitlines()]
+
+    # Its clients
+
+    @property
+    def domain(self) -> str:
+        """The name that it is served under."""
+        return f"{self.app}.localhost"
+
+    def tls(self) -> ssl.SSLContext:
+        """Return what a client needs to believe the site's certificate."""
+        ca = self.root / ".ferryman" / "sandbox" / self.name / "ca.pem"
+        return ssl.create_default_context(cafile=str(ca))
+
+    def connect(self, timeout_s: float = 5) -> http.client.HTTPConnection:
+        """Return a new connection through the published port, with the site's name in TLS."""
+        raw = socket.create_connection(("127.0.0.1", self.ports["https"]), timeout=timeout_s)
+        connection = http.client.HTTPConnection(f"{self.domain}:{self.ports['https']}")
+        connection.sock = self.tls().wrap_socket(raw, server_hostname=self.domain)
+        return connection
+
+    def get(self, path: str = "/version", timeout_s: float = 5) -> tuple[int, str]:
+        """Ask once, on a new connection."""
+        connection = self.connect(timeout_s)
+        try:
+            connection.request("GET", path, headers={"Connection": "close"})
+            reply = connection.getresponse()
+            return reply.status, reply.read().decode()
+        finally:
+            connection.close()
+
+    def version(self) -> dict[str, Any]:
+        """Return what the application says of itself to clients."""
+        status, text = self.get()
+        assert status == 200, text
+        return dict(json.loads(text))
+
+    def served(self) -> str:
+        """Return the release that answers clients now."""
+        return str(self.version()["release"])
+
+
+# Making and removing
+
+
+def _hosts(ports: dict[str, int]) -> dict[str, Any]:
+    web = {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": ports["ssh"],
+        "sandbox_image": "base",
+        "sandbox_publish": {ports["ssh"]: ports["ssh"], ports["http"]: 80, ports["https"]: 443},
+        "sandbox_domains": ["localhost"],
+    }
+    acme = {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": ports["acme"],
+        "sandbox_image": "acme",
+        "sandbox_publish": {ports["acme"]: ports["acme"]},
+        "sandbox_aliases": ["acme.internal"],
+    }
+    groups = {"entry": {HOST: web}, "app": {HOST: {}}, "db": {}, "acme": {"acme1": acme}}
+    return {"all": {"children": {group: {"hosts": members} for group, members in groups.items()}}}
+
+
+def lay_out(root: Path, name: str, *, app: str = "tiny") -> Site:
+    """Write a project to `root`: inventory, settings, and a repository with one good commit."""
+    ports = {what: free_port() for what in ("ssh", "http", "https", "acme")}
+    directory = root / "inventories" / ENV
+    variables = directory / "group_vars" / "all"
+    variables.mkdir(parents=True)
+    (directory / "hosts.yml").write_text(yaml.safe_dump(_hosts(ports)))
+    values: dict[str, dict[str, Any]] = {
+        "environment": {"environment_name": ENV},
+        # Not called sandbox.yml: to Ferryman these are servers of one's own, brought up and provisioned by the test alone.
+        "reach": {
+            "sandbox_files": "{{ inventory_dir }}/../../.ferryman/sandbox/" + name,
+            "ansible_user": "ops",
+            "ansible_ssh_common_args": "-F '{{ sandbox_files }}/ssh_config'",
+        },
+        "nginx": {"nginx_https_public_port": ports["https"]},
+        "certificate": {
+            "certificate_acme_directory": "https://acme.internal:14000/dir",
+            "certificate_acme_ca_file": "{{ sandbox_files }}/acme-ca.pem",
+            "certificate_terms_agreed": True,
+        },
+        "apps": {"apps": {app: {"repository": app, "domains": [f"{app}.localhost"]}}},
+        "release": SHORT,
+    }
+    for file, content in values.items():
+        (variables / f"{file}.yml").write_text(yaml.safe_dump(content))
+    repository = histories.tiny(root / app, histories.good("v1"), name=app)
+    return Site(root, name, repository, ports, app)
+
+
+def found(root: Path, *, app: str = "tiny") -> Site:
+    """Return a project that an earlier run laid out."""
+    told = yaml.safe_load((root / "inventories" / ENV / "group_vars" / "all" / "reach.yml").read_text())
+    name = str(told["sandbox_files"]).rpartition("/")[2]
+    told = yaml.safe_load((root / "inventories" / ENV / "hosts.yml").read_text())["all"]["children"]
+    publish = told["entry"]["hosts"][HOST]["sandbox_publish"]
+    ports = {what: next(out for out, inside in publish.items() if inside == port) for what, port in (("http", 80), ("https", 443))}
+    repository = histories.Repository(root / app, "tiny")
+    repository.commits += repository.git("rev-list", "--reverse", "HEAD").split()
+    return Site(root, name, repository, ports, app)
+
+
+def up(site: Site) -> None:
+    """Bring hosts up, provision them, and deploy the first version."""
+    tree = yaml.safe_load((site.root / "inventories" / ENV / "hosts.yml").read_text())
+    directory = site.root / ".ferryman" / "sandbox" / site.name
+    hosts.up(Sandbox(site.name, directory, tuple(inventory.from_tree(tree))), lambda line: print(line, file=sys.stderr))
+    answer = site.run("provision", timeout_s=400)
+    assert answer.code == 0, str(answer)
+    answer = site.deploy(site.repository.commits[-1])
+    assert answer.code == 0, str(answer)
+
+
+def is_whole(site: Site) -> bool:
+    """Say whether a release is live and well, and nobody is at work."""
+    state = f"/var/lib/ferryman/sites/{site.app}"
+    quiet = f"grep -q '\"held\": false' {state}/arbiter/lock.json && test ! -e /var/lib/ferryman/pending/{site.app} && echo quiet"
+    with suppress(OSError):
+        return site.ssh(quiet, check=False) == "quiet" and site.get()[0] == 200
+    return False
+
+
+def mend(site: Site) -> None:
+    """Bring the site back to a good release after a test that failed in the middle."""
+    site.run("unlock", "--app", site.app)
+    site.good("mended")
+
+
+def down(site: Site) -> None:
+    """Remove its hosts, with all that is on them."""
+    hosts.down(site.name, site.root / ".ferryman" / "sandbox" / site.name)
+
+
+def sweep() -> None:
+    """Remove the hosts of test runs that were killed: theirs is the process id in the name, and it is gone."""
+    engine = probe()
+    ids = engine.run("ps", "--all", "--quiet", "--filter", f"label={command.SANDBOX}").split()
+    told = json.loads(engine.run("inspect", *ids, check=False) or "[]") if ids else []
+    every = {(labels[command.SANDBOX], labels[command.DIRECTORY]) for labels in (one["Config"]["Labels"] for one in told)}
+    for name, directory in (each for each in every if each[0].startswith(f"{PREFIX}-")):
+        owner = name.rsplit("-", 1)[1]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            hosts.down(name, Path(directory))
