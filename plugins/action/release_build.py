@@ -20,7 +20,8 @@ class ActionModule(ReleaseAction):
         """Build, give the release its id, and say what it takes: slot, migration, who and what before."""
         source, apps = self.recall("source"), self.groups["app"]
         looks = {host: self.look_of(host) for host in apps}
-        tools = {host: {key: look["tools"][key] for key in ("python", "platform")} for host, look in looks.items()}
+        fit = ("python", "platform", "libc")
+        tools = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
         if len({tuple(sorted(each.items())) for each in tools.values()}) > 1:
             raise AnsibleError(f"the app hosts differ, one artifact does not fit them all: {tools}")
         commit = git.Commit(

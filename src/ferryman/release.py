@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ferryman import environments, outcomes, paths, places, runs, secrets
+from ferryman import environments, outcomes, outside, paths, places, runs, secrets
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, Stop
 from ferryman.progress import progress
@@ -167,6 +167,8 @@ def _run(
 def _told(command: str, environment: Environment, app: str, values: Mapping[str, Any]) -> Told:
     story, ended = _run(f"release_{command}", environment, {"release_app": app, **values})
     said = outcomes.report(command, story, ended, environment=environment.name, app=app)
+    if said["url"] and said["code"] == 0:
+        said["outside"] = outside.look(said["url"], ca=said["ca"])
     if said["code"]:
         raise Stop(explain(said), hint=said.get("hint") or next_command(said), code=said["code"], facts=said)
     return said

@@ -40,6 +40,8 @@ def summary(told: Told) -> str:
     if told["status"] == "unchanged":
         return f"{told['release']} is live already on {env}; nothing was changed {took}\n{told['url']}"
     lines = [f"{told['release']} is live on {env} {took}", told["url"]]
+    if "error" in told.get("outside", {}):
+        lines.append(f"the hosts see it answer, this machine does not: {told['outside']['error']}")
     if told["previous"]:
         lines.append(f"before: {told['previous']}; `rollback --env {env}` goes back")
     if told["ca"]:

@@ -182,7 +182,7 @@ def _entry_health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
             status, _, text = shift.get(request["entry"], check["path"], timeout_s=float(check.get("timeout_s") or 3))
             answers[name] = {
                 "good": status == int(check.get("status") or 200),
-                "said": f"{check['path']} answered {status} {text[:120].strip()}",
+                "said": f"{check['path']} answered {status} {text.strip().partition(chr(10))[0][:80]}",
             }
         except (OSError, ValueError) as error:
             answers[name] = {"good": False, "said": f"{check['path']}: {error}"}

@@ -82,6 +82,7 @@ def launcher(
     lines = ["#!/bin/sh", "set -eu", f"cd {shlex.quote(str(directory / 'app'))}"]
     lines += [f"export {name}={shlex.quote(str(value))}" for name, value in sorted(clear.items())]
     lines.append(f'export PATH="{directory}/app/bin:{directory}/environment/bin:$PATH"')
+    lines.append(f"export PYTHONPATH={shlex.quote(f'{directory}/app:{directory}/app/src')}")
     for name in secret_env:
         lines += [f'{name}=$(cat "$CREDENTIALS_DIRECTORY/{name}")', f"export {name}"]
     lines.append(f"exec {command(str(process['command']))}")

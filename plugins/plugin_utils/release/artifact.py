@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -20,9 +19,8 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git, wheels
 
-LOCKS = ("uv.lock", "requirements.txt")
 POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
@@ -47,8 +45,8 @@ def build(
 
     An equal one is built once and kept in `cache`.
     """
-    lock, requirements = _lock(commit, description)
-    key = _environment_key(requirements, tools) if description["runtime"]["kind"] == "python" else ""
+    lock, requirements = wheels.lock(commit, description)
+    key = wheels.environment_key(requirements, tools) if description["runtime"]["kind"] == "python" else ""
     name = hashlib.sha256(
         json.dumps([commit.id, commit.path, dict(tools), description["build"]], sort_keys=True).encode()
     ).hexdigest()[:12]
@@ -57,7 +55,7 @@ def build(
         _make(commit, description, directory, key=key, tools=tools, version=version)
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     if key:
-        wheels(cache / "wheels" / key, lock, requirements, tools)
+        wheels.fill(cache / "wheels" / key, lock, requirements, tools)
     return Artifact(directory, manifest, (directory / "files.txt").read_text(encoding="utf-8"))
 
 
@@ -199,104 +197,3 @@ def _left_out(path: str, patterns: Iterable[str]) -> bool:
     return any(
         path == p.rstrip("/") or path.startswith(p.rstrip("/") + "/") or fnmatch.fnmatch(path, p) for p in patterns
     )
-
-
-# Dependencies of a Python application
-
-
-def _lock(commit: git.Commit, description: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the lock's name and its text as requirements; both empty for an application without dependencies."""
-    if description["runtime"]["kind"] != "python":
-        return "", ""
-    named = description["build"]["lock"]
-    for name in [named] if named else LOCKS:
-        text = git.show(commit, name)
-        if text is not None:
-            return name, _exported(commit, text) if name.endswith("uv.lock") else text
-    if named:
-        raise AnsibleError(f"build.lock names {named}, which is not in the commit")
-    return "", ""
-
-
-def _exported(commit: git.Commit, lock: str) -> str:
-    project = git.show(commit, "pyproject.toml")
-    if project is None:
-        raise AnsibleError("uv.lock is there, pyproject.toml is not")
-    with tempfile.TemporaryDirectory() as name:
-        (Path(name) / "uv.lock").write_text(lock, encoding="utf-8")
-        (Path(name) / "pyproject.toml").write_text(project, encoding="utf-8")
-        words = [
-            "uv",
-            "export",
-            "--quiet",
-            "--frozen",
-            "--no-dev",
-            "--no-emit-project",
-            "--format",
-            "requirements-txt",
-            "--no-header",
-        ]
-        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-        done = subprocess.run(
-            words, cwd=name, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
-        )
-    if done.returncode:
-        raise AnsibleError(f"uv export: {done.stderr.strip()}")
-    return done.stdout
-
-
-def _environment_key(requirements: str, tools: Mapping[str, str]) -> str:
-    return hashlib.sha256("\n".join([requirements, tools["python"], tools["platform"]]).encode()).hexdigest()[:16]
-
-
-def wheels(directory: Path, lock: str, requirements: str, tools: Mapping[str, str]) -> None:
-    """Fill `directory` with a wheel for every locked dependency, for hosts with these `tools`.
-
-    Hosts then install without a network.
-    """
-    if directory.is_dir():
-        return
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".wheels-") as name:
-        (Path(name) / "requirements.txt").write_text(requirements, encoding="utf-8")
-        here = f"{sys.version_info.major}.{sys.version_info.minor}"
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-        if not any(line.strip() and not line.lstrip().startswith("#") for line in requirements.splitlines()):
-            words = ["true"]
-        elif (here, f"{sys.platform}-{os.uname().machine}") == (tools["python"], tools["platform"]):
-            words = [
-                *pip,
-                "wheel",
-                "--quiet",
-                "--no-deps",
-                "--wheel-dir",
-                f"{name}/wheels",
-                "-r",
-                f"{name}/requirements.txt",
-            ]
-        else:
-            machine = tools["platform"].partition("-")[2]
-            platforms = [f"--platform=manylinux{tag}_{machine}" for tag in ("_2_36", "_2_34", "_2_28", "_2_17", "2014")]
-            words = [
-                *pip,
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--only-binary=:all:",
-                f"--python-version={tools['python']}",
-                *platforms,
-            ]
-            words += ["--dest", f"{name}/wheels", "-r", f"{name}/requirements.txt"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = "\n".join(done.stderr.strip().splitlines()[-12:])
-            raise AnsibleError(
-                f"the wheels of {lock} could not be had for Python {tools['python']} on {tools['platform']}:\n{last}"
-            )
-        (Path(name) / "wheels").mkdir(exist_ok=True)
-        shutil.move(f"{name}/wheels", directory)
-
-
-def wheel_files(cache: Path, key: str) -> list[Path]:
-    """Return the wheels of an environment."""
-    return sorted((cache / "wheels" / key).glob("*.whl")) if key else []

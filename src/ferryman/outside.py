@@ -1,0 +1,34 @@
+"""What a client sees from here: one request over HTTPS, trusted as a client would trust it."""
+
+import http.client
+import socket
+import ssl
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT_S = 5
+
+
+def look(url: str, *, ca: str = "") -> dict[str, Any]:
+    """Ask for `url` and return its `status` and `seconds`, or the `error` that a client would meet.
+
+    Names below .localhost are this machine (RFC 6761, 6.3), whatever the resolver says.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
+    began = time.monotonic()
+    try:
+        context = ssl.create_default_context(cafile=ca or None)
+        with (
+            socket.create_connection((address, port), timeout=TIMEOUT_S) as raw,
+            context.wrap_socket(raw, server_hostname=host) as stream,
+        ):
+            connection = http.client.HTTPConnection(host, port)
+            connection.sock = stream
+            connection.request("GET", parts.path or "/", headers={"User-Agent": "ferryman", "Connection": "close"})
+            status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return {"error": str(error) or type(error).__name__}
+    return {"status": status, "seconds": round(time.monotonic() - began, 3)}
