@@ -15,6 +15,11 @@ options:
     description: Port of SSH that stays open; 0 takes the one that this connection arrived on, or 22 without SSH.
     type: int
     default: 0
+  ports:
+    description: TCP ports that everybody may reach.
+    type: list
+    elements: int
+    default: []
   allow:
     description: What else may come in.
     type: list
@@ -52,9 +57,8 @@ attributes:
 EXAMPLES = r"""
 - name: Let the web in, and monitoring from one network
   ferryman.ops.firewall_rules:
+    ports: [80, 443]
     allow:
-      - {port: "80"}
-      - {port: "443"}
       - {port: "9100", from: [192.0.2.0/24]}
 """
 
@@ -99,6 +103,8 @@ class Firewall:
 
     def __init__(self, module: Any) -> None:
         self.module, self.wanted = module, module.params
+        served = [{"port": str(port), "protocol": "tcp", "from": []} for port in self.wanted["ports"]]
+        self.allow = [*served, *self.wanted["allow"]]
         self.nft = module.get_bin_path("nft", opt_dirs=["/usr/sbin"])
         self.trial = trial.Trial("firewall", UNDO, f"{UNIT} network-pre.target", self.run)
 
@@ -115,7 +121,7 @@ class Firewall:
         """Return the port to keep open; a wrong one is refused here rather than found out by being cut off."""
         arrived = int(seen.split()[3]) if seen else 0
         port: int = self.wanted["ssh_port"] or arrived or 22
-        if arrived and arrived != port and arrived not in rules.ports_of(self.wanted["allow"]):
+        if arrived and arrived != port and arrived not in rules.ports_of(self.allow):
             self.module.fail_json(
                 msg=f"this connection arrived on port {arrived} of the host, which these rules would close "
                 f"(firewall_ssh_port is {port}): nothing was changed"
@@ -157,7 +163,7 @@ class Firewall:
         """Load the rules under trial, unless they are there."""
         try:
             port = self.ssh_port(trial.connection())
-            text = rules.render(port, self.wanted["allow"], self.wanted["interfaces"])
+            text = rules.render(port, self.allow, self.wanted["interfaces"])
         except ValueError as error:
             self.module.fail_json(msg=str(error))
         answer = {
@@ -202,6 +208,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "ssh_port": {"type": "int", "default": 0},
+            "ports": {"type": "list", "elements": "int", "default": []},
             "allow": {"type": "list", "elements": "dict", "default": [], "options": ALLOW},
             "interfaces": {"type": "list", "elements": "str", "default": []},
             "adopt": {"type": "bool", "default": False},

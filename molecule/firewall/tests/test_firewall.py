@@ -1,10 +1,12 @@
 """What role firewall promises, seen from another host, and through changes that go wrong."""
 
+import contextlib
 import json
 import os
 import shlex
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import testinfra
@@ -13,7 +15,7 @@ testinfra_hosts = ["ansible://host"]
 
 PENDING = "/var/lib/ferryman/trials/firewall/pending"
 RULES = "/etc/ferryman/firewall.nft"
-ALLOW = [{"port": "8080"}, {"port": "8082", "from": ["192.0.2.0/24", "2001:db8::/32"]}]
+ALLOW = [{"port": "8082", "from": ["192.0.2.0/24", "2001:db8::/32"]}]
 BRIDGES = ["docker0", "podman*", "cni-podman*", "virbr*", "lxdbr*", "incusbr*"]
 SERVER = "python3 -m http.server --bind :: --directory /usr/share/misc"
 
@@ -25,7 +27,7 @@ def ad_hoc(**args: object) -> list[str]:
 
 
 def run(*options: str, **args: object) -> subprocess.CompletedProcess[str]:
-    args = {"allow": ALLOW, "interfaces": BRIDGES, **args}
+    args = {"ports": [8080], "allow": ALLOW, "interfaces": BRIDGES, **args}
     return subprocess.run([*ad_hoc(**args), *options], capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -41,6 +43,21 @@ def wait(what, seconds=60):
     while not what():
         assert time.monotonic() < until, f"not within {seconds} s"
         time.sleep(0.3)
+
+
+def kill(driver):
+    """End Ansible and its workers, which live in sessions of their own, at once."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    doomed = {driver.pid}
+    while more := {pid for pid, parent in parents.items() if parent in doomed} - doomed:
+        doomed |= more
+    for pid in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
+    driver.wait()
 
 
 @pytest.fixture(scope="module")
@@ -175,11 +192,9 @@ def test_rules_are_undone_when_the_driver_dies(host, end):
         ad_hoc(allow=[{"port": "9999"}], undo_after_s=10 if end == "timer" else 3600),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     wait(lambda: ssh("true").returncode != 0)
-    os.killpg(driver.pid, 9)
-    driver.wait()
+    kill(driver)
     wait(lambda: ssh("true").returncode == 0)
     assert (host.run_test("systemctl show -P UserspaceTimestamp").stdout != started) == (end == "reboot")
     assert not host.file(PENDING).exists

@@ -1,5 +1,6 @@
 """What role host promises, seen on the host, over SSH, and through changes that go wrong."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -40,6 +41,21 @@ def wait(what, seconds=60):
     while not what():
         assert time.monotonic() < until, f"not within {seconds} s"
         time.sleep(0.3)
+
+
+def kill(driver):
+    """End Ansible and its workers, which live in sessions of their own, at once."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    doomed = {driver.pid}
+    while more := {pid for pid, parent in parents.items() if parent in doomed} - doomed:
+        doomed |= more
+    for pid in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
+    driver.wait()
 
 
 # --- environment ------------------------------------------------------------------------------------------------------
@@ -118,11 +134,9 @@ def lock_out_and_die(host, seconds):
         ad_hoc("host_sshd", settings=LOCKED_OUT, undo_after_s=seconds),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     wait(lambda: ssh("ada", "true").returncode != 0)
-    os.killpg(driver.pid, 9)
-    driver.wait()
+    kill(driver)
 
 
 def test_change_is_undone_when_the_driver_dies(host):
@@ -198,7 +212,8 @@ def test_guesser_is_banned_for_a_while(host):
     guest = testinfra.get_host(f"ansible://guest?ansible_inventory={os.environ['MOLECULE_INVENTORY_FILE']}", sudo=True)
     port = host.ansible.get_variables()["ansible_port"]
     trusting = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
-    guess = f"ssh -p {port} -o BatchMode=yes -o ConnectTimeout=2 {trusting}"
+    # A connection that is cut by the ban itself would hang until TCP gives up.
+    guess = f"timeout 5 ssh -6 -p {port} -o BatchMode=yes -o ConnectTimeout=2 {trusting}"
 
     def says(user: str) -> str:
         # Testinfra takes exit status 255 for its own SSH that failed.

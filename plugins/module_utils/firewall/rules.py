@@ -39,9 +39,9 @@ def render(ssh_port: int, allow: list[dict[str, Any]], interfaces: list[str]) ->
     """Return the whole table; ValueError with every mistake at once."""
     mistakes: list[str] = []
     lines: list[str] = []
-    _ports(ssh_port, "ssh_port", mistakes)
-    for number, entry in enumerate(allow, 1):
-        lines += _accept(entry, f"firewall_allow, entry {number}", mistakes)
+    _ports(ssh_port, "firewall_ssh_port", mistakes)
+    for entry in allow:
+        lines += _accept(entry, mistakes)
     mistakes += [
         f"firewall_interfaces: {name!r} is not the name of an interface"
         for name in interfaces
@@ -65,9 +65,9 @@ def _ports(text: object, place: str, mistakes: list[str]) -> str:
     return str(text)
 
 
-def _accept(entry: dict[str, Any], place: str, mistakes: list[str]) -> list[str]:
+def _accept(entry: dict[str, Any], mistakes: list[str]) -> list[str]:
     """Return one rule for everybody, or one for each address family that `from` names."""
-    match = f"{entry['protocol']} dport {_ports(entry['port'], place, mistakes)} accept"
+    match = f"{entry['protocol']} dport {_ports(entry['port'], 'firewall_allow', mistakes)} accept"
     if not entry["from"]:
         return [match]
     sources: dict[int, list[str]] = {4: [], 6: []}
@@ -75,7 +75,7 @@ def _accept(entry: dict[str, Any], place: str, mistakes: list[str]) -> list[str]
         try:
             network = ipaddress.ip_network(text)
         except ValueError as error:
-            mistakes.append(f"{place}: {error}")
+            mistakes.append(f"firewall_allow, port {entry['port']}: {error}")
             continue
         sources[network.version].append(str(network))
     families = {4: "ip", 6: "ip6"}

@@ -46,7 +46,7 @@ def test_ranges_protocols_and_bridges() -> None:
 
 @pytest.mark.parametrize("port", ["0", "65536", "90-80", "http", "80;", "1-2-3", ""])
 def test_what_is_no_port_is_refused(port: str) -> None:
-    with pytest.raises(ValueError, match="entry 1: port"):
+    with pytest.raises(ValueError, match="firewall_allow: port"):
         rules.render(22, [entry(port)], [])
 
 
@@ -55,7 +55,7 @@ def test_every_mistake_is_told_at_once() -> None:
         rules.render(0, [entry("80", "192.0.2.1/24"), entry("x")], ['eth0" accept; #'])
     assert all(
         word in str(caught.value)
-        for word in ("ssh_port", "entry 1", "has host bits set", "entry 2", "firewall_interfaces")
+        for word in ("firewall_ssh_port", "port 80", "has host bits set", "port 'x'", "firewall_interfaces")
     )
 
 
