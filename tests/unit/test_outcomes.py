@@ -1,0 +1,77 @@
+"""What a run's events amount to: exit codes, status and JSON never disagree."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferryman import outcomes
+from ferryman.errors import DONE, NEEDS_PERSON, REFUSED, RETURNED
+from ferryman.outcomes import Story, report, status
+from ferryman.runs import Ended, Event
+
+LOOK = Event("ok", "Deploy | Look at the hosts", "a1", {"stale": "r1 is live", "ferryman": {"roles": ["arbiter"]}})
+CURRENT = Event("ok", "Deploy | Look at the hosts", "a1", {"stale": "", "ferryman": {"roles": ["arbiter"]}})
+SETTLED = Event("ok", "Deploy | Settle", "a1", {"changed": True, "ferryman": {"status": "live", "steps": []}})
+FAILED = Event("failed", "Deploy | Send the clients to it", "a1", {"msg": "it died", "ferryman": {"step": "switch"}})
+REFUSAL = Event("failed", "Deploy | Look at the hosts", "a1", {"msg": "locked", "ferryman": {"refused": True}})
+BACK = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"moved": True}})
+BACK_UNMOVED = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"moved": False}})
+NO_WAY_BACK = Event("unreachable", "Deploy | Go back", "a1", {"msg": "no route"})
+
+
+def told(*events: Event) -> Story:
+    """Return the story of these events."""
+    story = Story()
+    for event in events:
+        story.hear(event)
+    return story
+
+
+@pytest.mark.parametrize(
+    ("events", "ended", "word", "code"),
+    [
+        ([LOOK, SETTLED], "done", "live", DONE),
+        ([CURRENT], "done", "unchanged", DONE),
+        ([REFUSAL], "failed", "refused", REFUSED),
+        ([LOOK, FAILED, BACK], "failed", "returned", RETURNED),
+        ([LOOK, FAILED, BACK_UNMOVED], "failed", "failed", RETURNED),
+        ([LOOK, FAILED, NO_WAY_BACK], "failed", "unknown", NEEDS_PERSON),
+        ([LOOK], "unknown", "unknown", NEEDS_PERSON),
+    ],
+)
+def test_each_ending_has_its_word_and_its_exit_code(events: list[Event], ended: str, word: str, code: int) -> None:
+    said = report("deploy", told(*events), Ended(ended, 1.0), environment="prod", app="notes")
+    assert (said["status"], said["code"]) == (word, code)
+
+
+def test_a_release_that_is_committed_is_live_even_if_the_last_step_failed() -> None:
+    committed = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"committed": True}})
+    assert status(told(LOOK, FAILED, committed), Ended("failed", 1.0)) == "live"
+
+
+def test_the_first_failure_is_the_cause_and_later_ones_are_not() -> None:
+    later = Event("failed", "Deploy | Say why", "a1", {"msg": "the deploy failed"})
+    said = report("deploy", told(LOOK, FAILED, BACK, later), Ended("failed", 1.0), environment="prod", app="")
+    assert said["reason"] == "it died"
+    assert said["step"] == "switch"
+
+
+def test_an_unreachable_host_is_named() -> None:
+    gone = Event("unreachable", "Deploy | Look at the hosts", "a1", {"msg": "no route"})
+    said = report("deploy", told(gone), Ended("failed", 1.0), environment="prod", app="")
+    assert said["reason"] == "a1 cannot be reached: no route"
+
+
+EVENTS = st.lists(
+    st.sampled_from([LOOK, CURRENT, SETTLED, FAILED, REFUSAL, BACK, BACK_UNMOVED, NO_WAY_BACK]), max_size=8
+)
+
+
+@given(EVENTS, st.sampled_from(["done", "failed", "unknown"]))
+def test_no_run_that_failed_is_ever_called_done(events: list[Event], ended: str) -> None:
+    said: dict[str, Any] = report("deploy", told(*events), Ended(ended, 1.0), environment="prod", app="")
+    assert said["code"] == outcomes.CODES[said["status"]]
+    if ended != "done" and said["code"] == DONE:
+        assert any(event is SETTLED for event in events)

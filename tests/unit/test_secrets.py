@@ -1,0 +1,52 @@
+"""The first secrets of `local`: generated once, encrypted, private, and readable by Ansible."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from ferryman import secrets, variables
+from ferryman.environments import Environment
+from ferryman.errors import Stop
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    """Return a project's environment `local` whose values use two secrets."""
+    where = tmp_path / "inventories" / "local"
+    (where / "group_vars" / "all").mkdir(parents=True)
+    (where / "hosts.yml").write_text("all: {hosts: {a1: {}}}\n")
+    text = 'environment_name: local\na: "{{ vault_a }}"\nb: "x{{ vault_b_1 }}"\n'
+    (where / "group_vars" / "all" / "apps.yml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return Environment("local", where)
+
+
+def test_every_secret_that_is_used_is_generated_once(project: Environment) -> None:
+    assert secrets.ensure_local(project) == ["vault_a", "vault_b_1"]
+    before = (project.variables / "vault.yml").read_text()
+    assert secrets.ensure_local(project) == []
+    assert (project.variables / "vault.yml").read_text() == before
+
+
+def test_key_and_vault_are_private_and_the_vault_is_encrypted(project: Environment) -> None:
+    secrets.ensure_local(project)
+    key = secrets.key_file(project)
+    assert key is not None
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (key, project.variables / "vault.yml")] == [0o600, 0o600]
+    loaded = variables.load(project, vault_ids=[f"local@{key}"])
+    value = str(loaded.value("a1", "a"))
+    assert len(value) > secrets.LENGTH
+    assert value not in (project.variables / "vault.yml").read_text()
+
+
+def test_only_local_gets_secrets_by_itself(project: Environment) -> None:
+    assert secrets.ensure_local(Environment("prod", project.directory)) == []
+    assert not (project.variables / "vault.yml").exists()
+
+
+def test_a_vault_without_its_key_is_told_with_the_way_out(project: Environment) -> None:
+    (project.variables / "vault.yml").write_text("vault_a: !vault |\n  $ANSIBLE_VAULT;1.2;AES256;prod\n  00\n")
+    with pytest.raises(Stop) as stop:
+        secrets.key_file(Environment("prod", project.directory))
+    assert "FERRYMAN_VAULT_PROD" in stop.value.hint
