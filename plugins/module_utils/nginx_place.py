@@ -170,6 +170,12 @@ def write_file(path: str, text: str, mode: int, *, pretend: bool = False) -> boo
     return True
 
 
+def discard(directory: str) -> None:
+    """Remove a generation that was refused, unless it is one that served before."""
+    if os.path.realpath(host.LIVE) != os.path.realpath(directory):
+        shutil.rmtree(directory)
+
+
 def prune(keep: set[str]) -> None:
     for path in glob.glob(os.path.join(GENERATIONS, "*")):
         if os.path.basename(path) not in keep:

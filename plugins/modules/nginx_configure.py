@@ -122,14 +122,17 @@ def put(change: Change) -> str:
         place.refuse_if_broken(directory)
     except host.Problem:
         host.forget_certificates(change.live)
-        place.prune({change.previous})
+        if change.new:
+            place.discard(directory)
         raise
     if change.default_site:
         os.unlink(DEFAULT_SITE)
     written = place.link(directory)
     running = host.run("systemctl", "is-active", "--quiet", "nginx").returncode == 0
     action = "nothing"
-    if change.new or relinked or written or change.default_site or not running:
+    changed = change.new or relinked or written or change.default_site or not running
+    # Asked even when the disk is as wanted: a run that was cut off may have linked and not reloaded.
+    if changed or host.unserved(change.sites, change.name):
         try:
             action = host.reload()
         except host.Problem as problem:

@@ -117,6 +117,17 @@ def test_a_foreign_listener_is_refused_by_name(host: Any) -> None:
         host.check_output("systemctl stop foreign && systemctl start nginx")
 
 
+def test_a_run_that_was_cut_off_before_the_reload_is_finished_by_the_next(host: Any) -> None:
+    assert play(nginx_hsts_seconds=100)[0] == 0
+    live, other = host.check_output("readlink /etc/nginx/ferryman"), health(host)["configuration"]
+    assert play()[0] == 0
+    host.check_output(f"ln -sfn {live} /etc/nginx/ferryman")
+    assert health(host)["configuration"] != other
+    assert play(nginx_hsts_seconds=100)[0] == 0
+    assert health(host)["configuration"] == other
+    assert play()[0] == 0
+
+
 def test_a_stopped_nginx_is_started(host: Any) -> None:
     host.check_output("systemctl stop nginx")
     assert play()[0] == 0
