@@ -7,6 +7,7 @@ artifact as a tar. Nothing of it is in an argument, in the environment, or on th
 from __future__ import annotations
 
 import json
+import os
 import struct
 import sys
 import threading
@@ -132,6 +133,7 @@ def main(words: list[str]) -> None:
 
     Without words for a request on standard input, else `guard [--boot]` or `cool SITE SLOT RELEASE`.
     """
+    os.umask(0o022)  # a hardened host's own would hide a release's directories from its processes
     if words[:1] == ["guard"]:
         if "--boot" in words:
             guard.boot()

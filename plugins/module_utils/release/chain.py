@@ -6,9 +6,11 @@ whole file, so the head of a ledger is kept by the driver too.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,29 +47,32 @@ def following(chain: Chain, body: Line) -> Line:
 def parse(text: str) -> Chain:
     """Return the chain that `text` holds; never raises, since a damaged chain is an answer too."""
     chain = Chain()
-    for number, raw in enumerate(text.split("\n"), start=1):
+    whole = text.split("\n")
+    for number, raw in enumerate(whole, start=1):
         if not raw:
             continue
-        last = text.endswith(raw)
         try:
             line = json.loads(raw)
             problem = "" if isinstance(line, dict) else "is not an object"
-        except ValueError:
+        except (ValueError, RecursionError):
             line, problem = {}, "is not JSON"
-        if problem and last:
+        if problem and number == len(whole):  # what is whole ends with a line break
             chain.torn = raw
             break
         if not problem:
             problem = _problem(chain, line)
         if problem:
             chain.wrong = chain.wrong or f"line {number} {problem}"
-        if line:
+        if isinstance(line, dict) and line:
             chain.lines.append(line)
     return chain
 
 
 def _problem(chain: Chain, line: Line) -> str:
-    if line.get("format", 0) > 1:
+    version = line.get("format")
+    if not isinstance(version, int):
+        return "does not say its format"
+    if version > 1:
         return "was written by a newer Ferryman (format above 1)"
     if line.get("hash") != digest(line):
         return "does not match its own hash"
@@ -89,19 +94,26 @@ def read(path: Path) -> Chain:
 def append(path: Path, body: Line) -> Line:
     """Append what `body` says with one write and fsync, and return the line; a torn last line is set aside first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    chain = read(path)
-    if chain.torn:
-        aside = path.with_name(f"{path.name}.torn-{len(chain.lines) + 1}")
-        aside.write_text(chain.torn + "\n", encoding="utf-8")
-        whole = "".join(json.dumps(line) + "\n" for line in chain.lines)
-        fresh = path.with_name(f".{path.name}.new")
-        fresh.write_text(whole, encoding="utf-8")
-        fresh.rename(path)
-    line = following(chain, body)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(descriptor, (json.dumps(line) + "\n").encode())
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # the guard and a driver's session may write at the same time
+        chain, ending = read(path), _mend(path, descriptor)
+        line = following(chain, body)
+        os.write(descriptor, (ending + json.dumps(line) + "\n").encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return line
+
+
+def _mend(path: Path, descriptor: int) -> str:
+    """Set a torn last line aside and return what must be written before the next one: a line break, or nothing."""
+    data = path.read_bytes()
+    whole, last = data.rfind(b"\n") + 1, data[data.rfind(b"\n") + 1 :]
+    if not last:
+        return ""
+    if not parse(last.decode(errors="replace")).torn:
+        return "\n"  # only its line break is missing
+    path.with_name(f"{path.name}.torn-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}").write_bytes(last)
+    os.ftruncate(descriptor, whole)
+    return ""

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
+
+LINE = re.compile(r"([0-7]{4}) ([0-9a-f]{64}|->\S+) (\d+) (.+)")
+SAFE = "".join(map(chr, range(33, 127))).replace("%", "")
 
 
 @dataclass(frozen=True)
@@ -32,22 +37,42 @@ class Entry:
 
 def dump(entries: Mapping[str, Entry]) -> str:
     """Return the text of files.txt."""
-    return "".join(f"{e.mode} {e.content} {e.size} {e.path}\n" for _, e in sorted(entries.items()))
+    for path in entries:
+        plain(path)
+    return "".join(f"{e.mode} {_escaped(e.content)} {e.size} {e.path}\n" for _, e in sorted(entries.items()))
+
+
+def plain(path: str) -> None:
+    """Raise ValueError for a name that a list of lines cannot carry, or that is not UTF-8."""
+    if not path or any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 or letter in "\u2028\u2029" for letter in path):
+        raise ValueError(f"the name {path!r} holds a control character or a line break")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"the name {path!r} is not UTF-8") from None
+
+
+def _escaped(content: str) -> str:
+    """Return content as it stands in a line; a link's target may hold anything but what ends the field."""
+    return "->" + quote(content[2:], safe=SAFE) if content.startswith("->") else content
 
 
 def load(text: str) -> dict[str, Entry]:
-    """Return the entries of files.txt by path. Raises ValueError for a path that leaves its directory."""
+    """Return the entries of files.txt by path. Raises ValueError for a line that is none, or a path that leaves."""
     entries: dict[str, Entry] = {}
-    for line in text.splitlines():
-        mode, rest = line.split(" ", 1)
-        if rest.startswith("->"):
-            target, size, path = rest.rsplit(" 0 ", 1)[0], "0", rest.rsplit(" 0 ", 1)[1]
-            content = target
-        else:
-            content, size, path = rest.split(" ", 2)
-        if path.startswith("/") or ".." in path.split("/"):
+    for line in text.split("\n")[:-1]:
+        found = LINE.fullmatch(line)
+        if not found:
+            raise ValueError(f"{line[:80]!r} is no line of a list of files")
+        mode, content, size, path = found.groups()
+        if not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise ValueError(f"{path!r} leaves the release")
-        entries[path] = Entry(path, mode, content, int(size))
+        entries[path] = Entry(path, mode, unquote(content) if content.startswith("->") else content, int(size))
+    links = {path for path, entry in entries.items() if entry.link}
+    for path in entries:
+        parts = path.split("/")
+        if links and not links.isdisjoint("/".join(parts[:depth]) for depth in range(1, len(parts))):
+            raise ValueError(f"{path!r} lies below a link")
     return entries
 
 

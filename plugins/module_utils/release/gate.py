@@ -37,7 +37,8 @@ class Verdict:
 def judge(answers: Sequence[Answer], *, consecutive: int, soak_s: float, timeout_s: float) -> Verdict:
     """Judge a process by its `answers`, in the order of their times. Times are in seconds.
 
-    `consecutive` good answers must come within `timeout_s`; from then on the process must stay good for `soak_s`.
+    `consecutive` good answers must come within `timeout_s`; from then on the process must stay good for `soak_s`, and
+    be as good at its end as it was at its beginning: one that flutters on gets another `timeout_s`, then it has failed.
     """
     good = bad = 0
     ready_at: float | None = None
@@ -55,6 +56,8 @@ def judge(answers: Sequence[Answer], *, consecutive: int, soak_s: float, timeout
             return Verdict("failed", f"it was ready and ended {answer.at - ready_at:.1f} s later: {answer.note}")
         elif bad >= BAD_IN_A_ROW:
             return Verdict("failed", f"it was ready and fell ill {answer.at - ready_at:.1f} s later: {answer.note}")
-        if ready_at is not None and answer.good and answer.at - ready_at >= soak_s:
+        if ready_at is not None and good >= consecutive and answer.at - ready_at >= soak_s:
             return Verdict("passed", f"ready after {ready_at:.1f} s, healthy for {soak_s:g} s")
+        if ready_at is not None and answer.at - ready_at >= soak_s + timeout_s:
+            return Verdict("failed", f"it was ready and has fluttered for {answer.at - ready_at:.1f} s: {answer.note}")
     return Verdict("waiting")

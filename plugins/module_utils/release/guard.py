@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, names, shift, slots, steps
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, now
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 DRAIN_S = 60.0  # nobody is there to ask: long enough for any upload that the entry lets in
@@ -23,7 +23,15 @@ def due(pending: dict[str, object], *, boot: str, boottime: float) -> bool:
 
 def resolve(host: Host, *, reason: str) -> str:
     """End a pending shift: `confirmed` where the ledger has its commit record, else `returned`."""
+    with deciding(host):
+        return _resolve(host, reason=reason)
+
+
+def _resolve(host: Host, *, reason: str) -> str:
     state = shift.state(host)
+    if state["phase"] == "stable":  # whoever held us up has ended it
+        host.remove(host.site.pending)
+        return "stable"
     run, candidate, release = str(state.get("run", "")), state.get("candidate"), str(state.get("release_candidate", ""))
     host.run_id, host.token = run, int(state.get("token", 0))
     if candidate and arbiter.committed(host, run):

@@ -5,13 +5,14 @@ Every change goes through here, so that check mode, the diff and the list of cha
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ class Failed(Exception):
         self.evidence = list(evidence)
         self.hint = hint
         self.refused = refused
+
+
+@contextmanager
+def deciding(host: Host) -> Iterator[None]:
+    """Let a driver that confirms and a guard that goes back decide one after the other on this host."""
+    host.site.state.mkdir(parents=True, exist_ok=True)
+    with (host.site.state / "decision.flock").open("w", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def utc(seconds: float | None = None) -> str:

@@ -72,12 +72,14 @@ def story(lines: Iterable[Line]) -> Story:
 
 
 def _live(told: Story, release: Release, line: dict[str, Any]) -> None:
-    # A deploy whose migrations are those of the live release asks nothing of the database: it runs at the schema that is there.
+    # A deploy whose migrations are those of the live release asks nothing of the database: it runs at what is there.
     line.setdefault("schema_after", told.schema)
     rollback = line.get("event") == "rollback"
     if rollback and release.id in told.order:
         if told.live in told.order and told.order.index(release.id) < told.order.index(told.live):
-            told.releases[told.live].withdrawn = True
+            # Whoever goes back past a release leaves it as well: the next rollback must not land on it.
+            for left in told.order[told.order.index(release.id) + 1 : told.order.index(told.live) + 1]:
+                told.releases[left].withdrawn = True
     else:
         if release.id in told.order:
             told.order.remove(release.id)
@@ -124,11 +126,8 @@ def rollback_target(
 
 
 def _named(told: Story, to: str) -> Release:
-    hits = [
-        release
-        for name, release in told.releases.items()
-        if name == to or name.endswith("-" + to[:7]) or name.startswith(to)
-    ]
+    known = told.releases
+    hits = [known[to]] if to in known else [each for each in known.values() if _means(to, each)]
     good = [release for release in hits if release.good]
     if len(good) == 1:
         return good[0]
@@ -137,6 +136,12 @@ def _named(told: Story, to: str) -> Release:
     if not good:
         raise Refused(f"{to} never passed its gate", f"one of: {', '.join(told.order)}")
     raise Refused(f"{to!r} names several releases", f"one of: {', '.join(release.id for release in good)}")
+
+
+def _means(to: str, release: Release) -> bool:
+    """Return whether `to` is the beginning of a release's name, or of its commit."""
+    commit = str(release.line.get("commit") or release.id.rpartition("-")[2])
+    return release.id.startswith(to) or (len(to) >= 4 and (commit.startswith(to) or to.startswith(commit)))
 
 
 def prunable(lines: Iterable[Line], *, present: Sequence[str], keep: int, busy: Iterable[str] = ()) -> list[str]:

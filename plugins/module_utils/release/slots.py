@@ -215,12 +215,11 @@ def pass_gate(
         for instance in list(waiting):
             good, note = answer(host, instance)
             at = now().boottime - began
-            count = (
-                crashes(host, instance)
-                if not good or len(seen[instance.port]) % 5 == 4
-                else _last_crashes(seen[instance.port])
-            )
-            seen[instance.port].append(gate.Answer(at, good, count, note))
+            before = seen[instance.port]
+            # systemd is dearer to ask than the process: when that is bad, when it has just become good, now and then.
+            afresh = not good or not before or not before[-1].good or len(before) % 5 == 4
+            count = crashes(host, instance) if afresh else before[-1].crashes
+            before.append(gate.Answer(at, good, count, note))
             verdict = gate.judge(seen[instance.port], consecutive=consecutive, soak_s=soak_s, timeout_s=timeout_s)
             if verdict.result == "failed":
                 host.journal(
@@ -243,10 +242,6 @@ def pass_gate(
             time.sleep(interval_s)
     host.journal("start", "done", release=str(release.get("id")), slot=slot)
     return passed
-
-
-def _last_crashes(answers: list[gate.Answer]) -> int:
-    return answers[-1].crashes if answers else 0
 
 
 def check(host: Host, slot: str) -> list[str]:

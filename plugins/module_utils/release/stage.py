@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import IO, Any
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 
+WHEEL = re.compile(r"[0-9a-f]{16}/[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
 HEADROOM = 64 * 1024 * 1024  # bytes that stay free beside a new release: logs, journal, the database's next write
 
 
@@ -111,7 +113,7 @@ def _receive(host: Host, tree: Path, entries: Mapping[str, files.Entry], body: I
             if content is None:
                 continue
             kind, _, path = member.name.partition("/")
-            if kind == "wheels" and path.count("/") == 1 and ".." not in path:
+            if kind == "wheels" and WHEEL.fullmatch(path):
                 _save(host.site.root / "wheels" / path, content, 0o644)
                 continue
             entry = entries.get(path)

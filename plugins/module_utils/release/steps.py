@@ -20,7 +20,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     slots,
     stage,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
 from ansible_collections.ferryman.ops.plugins.module_utils.release.provision import PYZ
 
 Request = Mapping[str, Any]
@@ -121,14 +121,16 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Write the commit record, unless the guard was faster and has sent the clients back."""
     if "arbiter" not in request["roles"] or host.check:
         return {}
-    if not arbiter.committed(host, host.run_id):
+    with deciding(host):
+        if arbiter.committed(host, host.run_id):
+            return {}
         now = shift.state(host)
         if "entry" in request["roles"] and (now["phase"] != "shifting" or now.get("run") != host.run_id):
             raise Failed(
                 "the shift was not confirmed in time, and the guard has sent the clients back", hint="deploy again"
             )
         arbiter.record(host, status="live", **request["line"])
-        host.journal("commit", "done", release=request["release"])
+    host.journal("commit", "done", release=request["release"])
     return {}
 
 

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.ferryman.ops.plugins.module_utils.release import render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 
@@ -131,8 +132,10 @@ class ReleaseAction(ActionBase):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """The application's secrets. The caller puts them into a request and nowhere else."""
-        return {name: str(value) for name, value in dict(self.value("secrets", {}) or {}).items()}
+        """The secrets that the application names. The caller puts them into a request and nowhere else."""
+        told = self.recall("source").get("description")
+        given = dict(self.value("secrets", {}) or {})
+        return {name: str(value) for name, value in given.items() if told is None or name in render.all_secrets(told)}
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,0 +1,221 @@
+"""What a ledger says, over thousands of generated lives of an environment."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
+
+Line = dict[str, Any]
+
+
+def line(release: str, status: str, event: str = "deploy", run: str = "", **more: Any) -> Line:
+    return {"release": release, "status": status, "event": event, "run": run or f"run-{release}-{status}", **more}
+
+
+def deployed(*releases: str) -> list[Line]:
+    """The ledger of releases that went live one after the other; a `!` marks one that failed and was returned from."""
+    lines: list[Line] = []
+    for number, name in enumerate(releases):
+        good, run = not name.endswith("!"), f"run-{number}"
+        lines.append(line(name.rstrip("!"), "started", run=run))
+        lines.append(line(name.rstrip("!"), "live" if good else "returned", run=run))
+    return lines
+
+
+def back(lines: list[Line], to: str = "") -> tuple[str, list[Line]]:
+    """Roll back; return where to, and the ledger afterwards."""
+    present = {each["release"] for each in lines}
+    target = ledger.rollback_target(lines, to=to, present=present, accept_schema=True).id
+    return target, [*lines, line(target, "live", "rollback", run=f"back-{len(lines)}")]
+
+
+def test_good_bad_good_then_rollback_lands_on_the_first() -> None:
+    target, _ = back(deployed("a", "b!", "c"))
+    assert target == "a"
+
+
+def test_a_second_rollback_does_not_land_on_the_one_that_was_left() -> None:
+    target, lines = back(deployed("a", "b", "c"))
+    assert target == "b"
+    target, lines = back(lines)
+    assert target == "a"
+    with pytest.raises(ledger.Refused, match="no good release before a"):
+        back(lines)
+
+
+def test_after_a_rollback_and_a_new_deploy_the_way_back_is_to_what_was_live_before() -> None:
+    _, lines = back(deployed("a", "b"))
+    target, _ = back([*lines, *deployed("c")])
+    assert target == "a"
+
+
+def test_going_back_past_a_release_leaves_it_as_well() -> None:
+    target, lines = back(deployed("a", "b", "c"), to="a")
+    assert target == "a"
+    target, _ = back([*lines, *deployed("d")])
+    assert target == "a", "b was skipped on purpose"
+
+
+def test_a_release_that_was_left_can_be_named() -> None:
+    _, lines = back(deployed("a", "b"))
+    target, lines = back(lines, to="b")
+    assert target == "b"
+    assert back(lines)[0] == "a"
+
+
+def test_a_rollback_that_failed_is_not_tried_again() -> None:
+    lines = [*deployed("a", "b", "c"), line("b", "failed", "rollback")]
+    assert ledger.story(lines).live == "c"
+    assert back(lines)[0] == "a"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "reason"),
+    [
+        ([], {}, "nothing is live"),
+        (deployed("a"), {}, "no good release before a"),
+        (deployed("a", "b"), {"to": "b"}, "live already"),
+        (deployed("a", "b!", "c"), {"to": "b"}, "never passed its gate"),
+        (deployed("a", "b"), {"to": "z"}, "no release 'z'"),
+        (deployed("a", "b"), {"present": ["b"]}, "no longer on every host"),
+    ],
+)
+def test_a_refusal_says_why_and_what_to_do(lines: list[Line], words: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ledger.Refused, match=reason) as refused:
+        ledger.rollback_target(lines, **{"present": [each["release"] for each in lines], **words})
+    assert refused.value.hint
+
+
+def test_a_release_is_named_by_its_beginning_or_by_its_commit() -> None:
+    one, two, three = "20261122T103000Z-1a2b3c4", "20261122T113000Z-5d6e7f8", "20261123T113000Z-5d6e7f8"
+    lines = [
+        line(name, "live", commit=f"{name[-7:]}{'0' * 33}") for name in (one, two, three, "20261124T000000Z-9999999")
+    ]
+    for to, found in ((one, one), (two, two), ("1a2b3c4", one), (f"1a2b3c4{'0' * 33}", one), ("20261123", three)):
+        assert ledger.rollback_target(lines, to=to, present=[one, two, three]).id == found
+    with pytest.raises(ledger.Refused, match="several"):
+        ledger.rollback_target(lines, to="5d6e7f8", present=[one, two, three])
+    with pytest.raises(ledger.Refused, match="no release"):
+        ledger.rollback_target(lines, to="1a2b3c4ff", present=[one, two, three])
+
+
+def test_going_over_a_difference_of_the_schema_is_refused_unless_accepted() -> None:
+    lines = [line("a", "live", schema_after="1"), line("b", "live", schema_after="2"), line("c", "live")]
+    assert ledger.rollback_target(lines, present=["a", "b"]).id == "b", "c asked nothing of the database"
+    with pytest.raises(ledger.Refused, match="schema 2, a ran at 1"):
+        ledger.rollback_target(lines, to="a", present=["a", "b"])
+    assert ledger.rollback_target(lines, to="a", present=["a", "b"], accept_schema=True).id == "a"
+
+
+def test_a_migration_outlives_the_deploy_that_failed_after_it() -> None:
+    lines = [line("a", "live", schema_after="1"), line("b", "live"), line("c", "returned", schema_after="2")]
+    with pytest.raises(ledger.Refused, match="schema 2, a ran at 1"):
+        ledger.rollback_target(lines, present=["a", "b", "c"])
+
+
+def test_a_run_that_did_not_end_is_seen_until_something_ends_it() -> None:
+    lines = [*deployed("a"), line("b", "started", run="r")]
+    assert ledger.story(lines).unfinished["release"] == "b"
+    assert not ledger.story([*lines, line("b", "abandoned", run="r")]).unfinished
+    assert ledger.story([*lines, {"event": "unlock", "run": "other"}]).unfinished
+
+
+def test_to_keep_nothing_is_a_typo() -> None:
+    with pytest.raises(ValueError, match="typo"):
+        ledger.prunable(deployed("a"), present=["a"], keep=0)
+
+
+# A model of an environment, told in other words than the code's: what was live, and what was left by going back.
+
+
+@dataclass
+class Life:
+    """An environment as people remember it."""
+
+    chance: Random
+    lines: list[Line] = field(default_factory=list)
+    path: list[str] = field(default_factory=list)
+    """Where plain rollbacks lead, one after the other; the last is live."""
+    bad: set[str] = field(default_factory=set)
+    """Never passed a gate."""
+    count: int = 0
+
+    def write(self, release: str, status: str, event: str, run: str) -> None:
+        self.lines.append(line(release, status, event, run))
+
+    def step(self) -> str:
+        self.count += 1
+        act = self.chance.choices(
+            ["deploy", "fail", "abandon", "rollback", "to", "stuck", "unlock"], [6, 4, 2, 4, 2, 1, 1]
+        )[0]
+        run, fresh = f"run-{self.count}", f"r{self.count:04}"
+        if act in ("deploy", "fail", "abandon"):
+            self.write(fresh, "started", "deploy", run)
+            outcome = {"deploy": "live", "fail": self.chance.choice(["failed", "returned"]), "abandon": "abandoned"}[
+                act
+            ]
+            self.write(fresh, outcome, "deploy", run)
+            if act == "deploy":
+                self.path.append(fresh)
+            else:
+                self.bad.add(fresh)
+        elif act == "rollback" and len(self.path) > 1:
+            self.write(self.path[-2], "started", "rollback", run)
+            self.write(self.path[-2], "live", "rollback", run)
+            self.path.pop()
+        elif act == "stuck" and len(self.path) > 1:  # a rollback whose target does not come up
+            self.write(self.path[-2], "started", "rollback", run)
+            self.write(self.path[-2], "failed", "rollback", run)
+            self.path.pop(-2)
+        elif act == "to" and len(self.path) > 1:
+            at = self.chance.randrange(len(self.path) - 1)
+            self.write(self.path[at], "live", "rollback", run)
+            del self.path[at + 1 :]
+        elif act == "unlock":
+            self.lines.append({"event": "unlock", "run": run})
+        return act
+
+
+def lives(chance: Random, *, count: int, steps: int) -> Iterator[Life]:
+    """Lives, after every step of each."""
+    for _ in range(count):
+        life = Life(chance)
+        for _ in range(chance.randrange(1, steps)):
+            life.step()
+            yield life
+
+
+def check(life: Life, chance: Random) -> None:
+    """What must hold after every step of every life."""
+    told = ledger.story(life.lines)
+    everything = list(told.releases)
+    assert told.live == (life.path[-1] if life.path else "")
+    assert {name for name, release in told.releases.items() if not release.good} == life.bad
+    target = ""
+    try:
+        target = ledger.rollback_target(life.lines, present=everything).id
+    except ledger.Refused:
+        assert len(life.path) < 2
+    else:
+        assert target == life.path[-2]
+        assert target not in life.bad
+    present = [name for name in everything if chance.random() < 0.8]
+    busy, keep = chance.sample(everything, min(2, len(everything))), chance.randrange(1, 4)
+    gone = ledger.prunable(life.lines, present=present, keep=keep, busy=busy)
+    assert set(gone) <= set(present)
+    assert not {told.live, target, *busy} & set(gone)
+    left = [name for name in life.path if name in present and name not in gone]
+    assert len(left) >= min(keep, len([name for name in life.path if name in present]))
+    assert not life.bad & set(present) - set(gone) - set(busy), "what never passed its gate does not stay for ever"
+
+
+@pytest.mark.soak
+def test_soak_ledger(soak: Any) -> None:
+    chance, looked = soak.random(), 0
+    for life in lives(chance, count=soak.times(sample=150, full=20_000), steps=30):
+        check(life, chance)
+        looked += 1
+    soak.record(histories=soak.times(sample=150, full=20_000), looked_at=looked, broken=0)

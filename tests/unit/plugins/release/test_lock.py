@@ -1,0 +1,167 @@
+"""Who may change a site, over thousands of contests with paused owners, reboots and clocks that jump."""
+
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import lock
+
+NOW = lock.Now(boottime=100.0, boot="one", utc="2026-11-22T10:30:00Z")
+
+
+def taken(held: dict[str, Any], now: lock.Now = NOW, run: str = "a", lease_s: float = 30) -> dict[str, Any]:
+    return lock.take(held, now, run=run, owner=f"{run}@desk", purpose="deploy", lease_s=lease_s, until="10:31")
+
+
+def later(seconds: float, boot: str = "one") -> lock.Now:
+    return replace(NOW, boottime=NOW.boottime + seconds, boot=boot)
+
+
+def test_another_is_told_who_holds_it_since_when_and_until_when() -> None:
+    with pytest.raises(lock.Held) as held:
+        taken(taken({}), run="b")
+    for word in ("a@desk", "deploy", "2026-11-22T10:30:00Z", "10:31"):
+        assert word in str(held.value)
+
+
+def test_a_lease_ends_by_time_and_by_a_reboot() -> None:
+    held = taken({})
+    assert lock.alive(held, later(29.9))
+    assert not lock.alive(held, later(30))
+    assert not lock.alive(held, later(1, boot="two"))
+    assert taken(held, later(31), run="b")["token"] == 2
+
+
+def test_its_holder_may_take_it_again_and_keeps_his_token() -> None:
+    held = taken(taken({}), later(10))
+    assert (held["token"], held["expires"]) == (1, 140.0)
+
+
+def test_a_lease_that_ran_out_is_taken_up_again_if_nobody_came_in_between() -> None:
+    held = taken({})
+    assert lock.renew(held, later(500), run="a", token=1, lease_s=30)["expires"] == 630.0
+    between = taken(held, later(31), run="b")
+    with pytest.raises(lock.Lost, match="b@desk"):
+        lock.renew(between, later(40), run="a", token=1, lease_s=30)
+
+
+def test_freeing_is_for_the_holder_alone() -> None:
+    held = taken({})
+    assert lock.free(held, run="b") == held
+    assert not lock.free(held, run="a")["held"]
+
+
+def test_breaking_it_puts_the_token_above_what_any_host_has_seen() -> None:
+    broken = lock.break_(taken({}), NOW, seen=7)
+    assert (broken["token"], broken["held"]) == (8, False)
+    with pytest.raises(lock.Lost):
+        lock.renew(broken, NOW, run="a", token=1, lease_s=30)
+    assert taken(broken, run="b")["token"] == 9
+
+
+def test_a_lock_file_that_was_lost_gives_no_token_twice() -> None:
+    assert lock.take({}, NOW, run="b", owner="b", purpose="", lease_s=1, seen=41)["token"] == 42
+
+
+@dataclass
+class Driver:
+    """Whoever deploys: what he believes to hold, and until when he sleeps."""
+
+    run: str
+    token: int = 0
+    asleep_until: float = 0
+
+
+@dataclass
+class World:
+    """An arbiter with its lock, hosts that remember tokens, and drivers that come, sleep, die and come back."""
+
+    chance: Random
+    held: dict[str, Any] = field(default_factory=dict)
+    now: lock.Now = NOW
+    hosts: list[int] = field(default_factory=lambda: [0, 0, 0])
+    drivers: list[Driver] = field(default_factory=list)
+    given: dict[int, str] = field(default_factory=dict)
+    """Which run was given which token."""
+    accepted: list[list[int]] = field(default_factory=lambda: [[], [], []])
+    """The tokens that each host let act, in order."""
+    elapsed: float = 0
+    boots: int = 1
+
+    def step(self) -> None:
+        pause = self.chance.choice([0.1, 1, 5, 40])
+        self.elapsed += pause
+        self.now = replace(
+            self.now, boottime=self.now.boottime + pause, utc=str(self.chance.random())
+        )  # a clock that jumps
+        awake = [driver for driver in self.drivers if driver.asleep_until <= self.elapsed]
+        driver = self.chance.choice(awake) if awake else None
+        act = self.chance.choice(
+            ["come", "come", "act", "act", "act", "act", "renew", "free", "sleep", "sleep", "reboot", "break", "lose"]
+        )
+        if act == "come":
+            self.come()
+        elif act == "reboot" and self.chance.random() < 0.3:
+            self.boots += 1
+            self.now = lock.Now(boottime=self.chance.random() * 50, boot=str(self.boots))
+        elif act == "break" and self.chance.random() < 0.3:
+            self.held = lock.break_(self.held, self.now, seen=max(self.hosts))
+        elif act == "lose" and self.chance.random() < 0.2:
+            self.held = {}  # the file is gone; the arbiter is the first host and remembers its token
+        elif driver:
+            self.drive(driver, act)
+
+    def come(self) -> None:
+        run = f"run-{len(self.drivers)}"
+        before = self.held
+        try:
+            self.held = lock.take(before, self.now, run=run, owner=run, purpose="", lease_s=30, seen=self.hosts[0])
+        except lock.Held:
+            assert lock.alive(before, self.now)
+            return
+        assert not lock.alive(before, self.now), "a lease that runs is nobody else's"
+        token = int(self.held["token"])
+        self.drivers.append(Driver(run, token))
+        assert token not in self.given or token > self.hosts[0]
+        self.given[token] = run
+        self.hosts[0] = max(self.hosts[0], token)  # as the look does that takes the lock
+
+    def drive(self, driver: Driver, act: str) -> None:
+        if act == "sleep":
+            driver.asleep_until = self.elapsed + self.chance.choice([5, 50, 500])
+        elif act == "free":
+            self.held = lock.free(self.held, run=driver.run)
+        elif act == "renew":
+            self.renew(driver)
+        else:
+            self.act(driver)
+
+    def renew(self, driver: Driver) -> bool:
+        try:
+            self.held = lock.renew(self.held, self.now, run=driver.run, token=driver.token, lease_s=30)
+        except lock.Lost:
+            return False
+        return True
+
+    def act(self, driver: Driver) -> None:
+        """As a session does: the arbiter renews the lease first, every host admits the token or does not."""
+        for number in range(len(self.hosts)):
+            if number == 0 and not self.renew(driver):
+                return
+            if driver.token >= self.hosts[number]:
+                self.hosts[number] = driver.token
+                self.accepted[number].append(driver.token)
+
+
+@pytest.mark.soak
+def test_soak_lock(soak: Any) -> None:
+    chance, contests, acts = soak.random(), soak.times(sample=400, full=20_000), 0
+    for _ in range(contests):
+        world = World(chance)
+        for _ in range(80):
+            world.step()
+        for tokens in world.accepted:
+            assert tokens == sorted(tokens), "a host let somebody act who had been replaced"
+            acts += len(tokens)
+    soak.record(contests=contests, acts=acts, broken=0)
