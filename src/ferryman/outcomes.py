@@ -67,7 +67,10 @@ class Story:
 
 
 def _failure(event: Event) -> dict[str, Any]:
-    message = str(event.result.get("msg") or event.result.get("stderr") or "it failed and said nothing")
+    # A loop says only that it is over; what went wrong is said by its item.
+    items = [item for item in event.result.get("results") or [] if item.get("failed")]
+    result = items[0] if items else event.result
+    message = str(result.get("msg") or result.get("stderr") or "it failed and said nothing")
     if event.kind == "unreachable":
         message = f"{event.host} cannot be reached: {message}"
     return {"reason": message.strip(), "host": event.host, "task": event.task}

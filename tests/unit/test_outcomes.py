@@ -64,6 +64,12 @@ def test_an_unreachable_host_is_named() -> None:
     assert said["reason"] == "a1 cannot be reached: no route"
 
 
+def test_of_a_loop_the_item_that_failed_is_the_cause() -> None:
+    items = [{"failed": False, "msg": "fine"}, {"failed": True, "msg": "port 443 has another owner"}]
+    loop = Event("failed", "Serve an application", "a1", {"msg": "One or more items failed", "results": items})
+    assert told(loop).failure["reason"] == "port 443 has another owner"
+
+
 EVENTS = st.lists(
     st.sampled_from([LOOK, CURRENT, SETTLED, FAILED, REFUSAL, BACK, BACK_UNMOVED, NO_WAY_BACK]), max_size=8
 )
