@@ -53,7 +53,7 @@ class ActionModule(ReleaseAction):
         """
         place = self.work_dir / "heads" / f"{self.environment}-{self.app}"
         known = place.read_text(encoding="ascii").strip() if place.exists() else ""
-        if known and known not in {line["hash"] for line in book["lines"]}:
+        if known and known not in {line.get("hash") for line in book["lines"]}:
             book["wrong"] = book["wrong"] or "it does not hold what this driver saw last"
         elif book["head"]:
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ class Chain:
     @property
     def head(self) -> str:
         """The hash of the last line; empty for an empty chain."""
-        return str(self.lines[-1]["hash"]) if self.lines else ""
+        return str(self.lines[-1].get("hash", "")) if self.lines else ""
 
 
 def digest(line: Line) -> str:

@@ -53,7 +53,7 @@ def story(lines: Iterable[Line]) -> Story:
     for raw in lines:
         line = dict(raw)
         status, name = line.get("status", ""), line.get("release", "")
-        if not name:
+        if not name or not isinstance(name, str):
             continue
         release = told.releases.setdefault(name, Release(name, line=line))
         release.status = status
