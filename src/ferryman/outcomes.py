@@ -31,6 +31,7 @@ class Story:
     looked: bool = False
     returned: bool | None = None
     """Whether the way back was gone to its end; None where there was no need."""
+    overtaken: bool = False
     changed: bool = False
 
     def hear(self, event: Event) -> None:
@@ -41,7 +42,8 @@ class Story:
         if event.kind == "ok":
             self._ok(event, told)
         elif any(way in event.task for way in WAY_BACK):
-            self.returned = False
+            # A way back that is refused is somebody else's now: his run owns the site, and nothing of this one serves.
+            self.returned = self.overtaken = bool(told.get("refused"))
             self.facts["reason_return"] = str(event.result.get("msg", ""))
         elif not self.failure:
             self.failure = {
@@ -86,6 +88,8 @@ def status(story: Story, ended: Ended) -> str:
         return "unknown"
     if story.returned is None or story.failure.get("refused"):
         return "refused"
+    if story.overtaken:
+        return "failed"
     return "returned" if story.facts.get("moved") else "failed"
 
 
@@ -115,5 +119,6 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
     if CODES[word]:
         said.update({key: story.failure.get(key, "") for key in ("reason", "evidence", "hint", "host", "step")})
         said["evidence"] = said["evidence"] or []
+        said["overtaken"] = story.overtaken
         said["run"] = arbiter.get("run", "")
     return said

@@ -193,6 +193,7 @@ def explain(said: Mapping[str, Any]) -> str:
         "returned": "Clients were sent back; the release that served before serves again.",
         "unknown": "It is not known how far it came: `status` asks the hosts.",
     }
+    means = means | {"failed": "Another run has the site now."} if said.get("overtaken") else means
     reason = str(said["reason"] or "the run was lost")
     return "\n".join(
         [

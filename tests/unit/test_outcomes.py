@@ -18,6 +18,7 @@ FAILED = Event("failed", "Deploy | Send the clients to it", "a1", {"msg": "it di
 REFUSAL = Event("failed", "Deploy | Look at the hosts", "a1", {"msg": "locked", "ferryman": {"refused": True}})
 BACK = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"moved": True}})
 BACK_UNMOVED = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"moved": False}})
+OVERTAKEN = Event("failed", "Deploy | Go back", "a1", {"msg": "token", "ferryman": {"refused": True}})
 NO_WAY_BACK = Event("unreachable", "Deploy | Go back", "a1", {"msg": "no route"})
 
 
@@ -37,6 +38,7 @@ def told(*events: Event) -> Story:
         ([REFUSAL], "failed", "refused", REFUSED),
         ([LOOK, FAILED, BACK], "failed", "returned", RETURNED),
         ([LOOK, FAILED, BACK_UNMOVED], "failed", "failed", RETURNED),
+        ([LOOK, FAILED, OVERTAKEN], "failed", "failed", RETURNED),
         ([LOOK, FAILED, NO_WAY_BACK], "failed", "unknown", NEEDS_PERSON),
         ([LOOK], "unknown", "unknown", NEEDS_PERSON),
     ],
