@@ -130,6 +130,8 @@ def _members(commit: git.Commit, description: Mapping[str, Any], work: Path) -> 
             yield from _from_tar(archive)
         else:
             archive.extractall(work / "tree", filter="data")
+        # Git pads the end, which tarfile leaves unread: a pipe closed too early would be its failure.
+        process.stdout.read()
     if process.returncode:
         raise AnsibleError(
             f"git archive {commit.tree}: {process.stderr.read().decode() if not process.stderr.closed else 'failed'}"

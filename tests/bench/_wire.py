@@ -1,0 +1,43 @@
+"""What a command cost on the way to a host: connections, sessions and bytes, as the host itself counted them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from _project import Host
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`connections` and `sessions` of sshd, and bytes that came in (`received`) and went out (`sent`)."""
+
+    connections: int
+    sessions: int
+    received: int
+    sent: int
+
+
+class Meter:
+    """Counts between its making and `read`."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.before = self._bytes()
+        self.cursor = host.inside("journalctl -n 0 --show-cursor -q | sed -n 's/^-- cursor: //p'").strip()
+
+    def _bytes(self) -> tuple[int, int]:
+        line = next(line for line in self.host.inside("cat /proc/net/dev").splitlines() if "eth0:" in line)
+        fields = line.partition(":")[2].split()
+        return int(fields[0]), int(fields[8])
+
+    def read(self) -> Cost:
+        """Return what happened since."""
+        received, sent = self._bytes()
+        log = self.host.inside(f"journalctl -q -o cat --after-cursor '{self.cursor}' _COMM=sshd")
+        return Cost(
+            connections=len(re.findall(r"^Accepted ", log, re.MULTILINE)),
+            sessions=len(re.findall(r"^Starting session: ", log, re.MULTILINE)),
+            received=received - self.before[0],
+            sent=sent - self.before[1],
+        )

@@ -1,0 +1,197 @@
+"""`./invoke bench deploy`: what a deploy costs, beside the least that could do it, in one interleaved run.
+
+    python tests/bench/deploy.py [--rounds 7] [--hosts 10] [--capistrano] [--record] [--keep]
+
+Every round measures each thing once, one after the other, so that a busy machine is busy for all of them alike; what is
+printed are medians and ratios of medians. Nothing is asserted: a benchmark that fails on a busy day teaches nobody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from _project import WAITS, Project  # noqa: E402  # paths first: this is a script
+from _rivals import Bare, Capistrano, Nothing  # noqa: E402
+from _wire import Cost, Meter  # noqa: E402
+
+from ferryman import paths, proving  # noqa: E402
+from tests.support import histories  # noqa: E402
+
+SEED = 23  # of the application's files: tests/support/histories.py
+
+
+@dataclass
+class Table:
+    """What was measured, round by round."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    costs: dict[str, Cost] = field(default_factory=dict)
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def median(self, name: str) -> float:
+        """Return the median of a measure's seconds."""
+        return statistics.median(self.seconds[name])
+
+    def ratio(self, name: str, to: str, target: float) -> None:
+        """Add a row with the ratio of two medians."""
+        if name in self.seconds and to in self.seconds:
+            said = f"{self.median(name) / self.median(to):.2f}x"
+            self.rows.append((f"{name} : {to}", said, f"at most {target}x"))
+
+    def print(self) -> None:
+        """Show medians, then ratios beside their targets."""
+        width = max(map(len, [*self.seconds, *(row[0] for row in self.rows)]))
+        for name, all_of in self.seconds.items():
+            each = " ".join(f"{one:.2f}" for one in all_of)
+            print(f"{name:<{width}}  {self.median(name):7.2f} s   ({each})")
+        print()
+        for what, is_now, wanted in self.rows:
+            print(f"{what:<{width}}  {is_now:>9}   {wanted}")
+
+
+def clocked(project: Project, *words: str) -> tuple[float, dict[str, Any]]:
+    """Run a command of Ferryman; return its seconds without what the application and waits on purpose took, and its answer."""
+    began = time.monotonic()
+    answer = project.run(*words, "--env", "bench")
+    seconds = time.monotonic() - began
+    return seconds - answer.get("gate_s", 0.0) - answer.get("drained_s", 0.0), answer
+
+
+def one_host(project: Project, table: Table, *, rounds: int, capistrano: bool) -> None:
+    """Measure everything that is promised of one host."""
+    bare, warm, nothing = Bare(project, "cold"), Bare(project, "warm"), Nothing(project)
+    cap = Capistrano(project) if capistrano else None
+    project.run("deploy", "--env", "bench")
+    first = project.repository.commits[-1]
+    for deploy in [bare.deploy, warm.deploy, *([cap.deploy] if cap else [])]:
+        deploy(first)
+    for number in range(1, rounds + 1):
+        commit = project.repository.commit(histories.changes(f"v{number}"))
+        project.cold()
+        table.seconds["bare, cold"].append(bare.deploy(commit))
+        warm.deploy(project.repository.commits[-2])
+        table.seconds["bare, warm"].append(warm.deploy(commit))
+        if cap:
+            table.seconds["Capistrano"].append(cap.deploy(commit))
+        _update(project, table, "update", fresh=False)
+        for name, words in {"of what is live": ["deploy"], "rollback": ["rollback"]}.items():
+            project.cold()
+            table.seconds["playbook of one task"].append(nothing.run())
+            project.cold()
+            meter = Meter(project.hosts[0])
+            seconds, answer = clocked(project, *words)
+            table.seconds[name].append(seconds)
+            table.costs[name] = meter.read()
+            if name == "of what is live" and (answer["status"] != "unchanged" or answer["changed"]):
+                print(f"a deploy of what is live was {answer['status']}, changed={answer['changed']}")
+        project.run("deploy", "--env", "bench")  # what was rolled back from
+        commit = project.repository.commit(histories.changes(f"v{number} again"))
+        project.forget()
+        _update(project, table, "update, fresh checkout", fresh=True)
+    table.ratio("update", "bare, cold", 2.5)
+    table.ratio("update, fresh checkout", "bare, cold", 2.5)
+    table.ratio("update", "Capistrano", 0.65)
+    table.ratio("of what is live", "playbook of one task", 2.2)
+    table.ratio("rollback", "playbook of one task", 2.2)
+    _counts(table)
+
+
+def _update(project: Project, table: Table, name: str, *, fresh: bool) -> None:
+    project.cold()
+    meter = Meter(project.hosts[0])
+    seconds, answer = clocked(project, "deploy")
+    table.seconds[name].append(seconds)
+    table.seconds[f"{name}: the app's start, not counted"].append(answer["gate_s"])
+    table.costs[name] = meter.read()
+    changed = project.changed_bytes()
+    table.rows = [row for row in table.rows if row[0] != f"{name}: bytes sent"]
+    table.rows.append((f"{name}: bytes sent", f"{table.costs[name].received:,}", f"at most {changed:,}"))
+
+
+def _counts(table: Table) -> None:
+    wanted = {"update": 8, "update, fresh checkout": 8, "of what is live": 1, "rollback": 4}
+    for name, cost in table.costs.items():
+        table.rows.append((f"{name}: connections", str(cost.connections), "at most 1"))
+        table.rows.append((f"{name}: sessions", str(cost.sessions), f"at most {wanted[name]}"))
+
+
+def many_hosts(project: Project, table: Table, *, rounds: int) -> None:
+    """Measure an update of many light hosts against the bare script on as many."""
+    count = len(project.hosts)
+    bare = Bare(project, "cold")
+    project.run("deploy", "--env", "bench")
+    bare.deploy(project.repository.commits[-1])
+    for number in range(1, rounds + 1):
+        commit = project.repository.commit(histories.changes(f"v{number}"))
+        project.cold()
+        table.seconds[f"bare, cold, {count} hosts"].append(bare.deploy(commit))
+        project.cold()
+        table.seconds[f"update, {count} hosts"].append(clocked(project, "deploy")[0])
+    table.ratio(f"update, {count} hosts", f"bare, cold, {count} hosts", 1.6)
+
+
+def main() -> None:
+    """Measure, print, and record where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--hosts", type=int, default=0, help="also measure so many hosts at once; none by default")
+    parser.add_argument("--only-hosts", action="store_true", help="leave out what is measured on one host")
+    parser.add_argument("--capistrano", action="store_true", help="install Capistrano on this machine, and measure it too")
+    parser.add_argument("--record", action="store_true", help="write docs/records/bench-*.json")
+    parser.add_argument("--name", default="bench", help="of the sandbox")
+    words = parser.parse_args()
+    table = Table()
+    state = paths.state_directory(ROOT)
+    with tempfile.TemporaryDirectory(prefix="fb-") as sockets:  # a short name: that of a socket may have 108 bytes
+        if not words.only_hosts:
+            project = Project(state / words.name, words.name, count=1, kind="bulk", sockets=Path(sockets))
+            _measured(project, lambda: one_host(project, table, rounds=words.rounds, capistrano=words.capistrano))
+        if words.hosts:
+            many = Project(state / f"{words.name}-many", f"{words.name}-many", count=words.hosts, kind="tiny",
+                           sockets=Path(sockets))  # fmt: skip
+            _measured(many, lambda: many_hosts(many, table, rounds=words.rounds))
+    table.print()
+    print(f"\nwaits on purpose, all off: {', '.join(f'{name}={value}' for name, value in WAITS.items())}")
+    if words.record:
+        _record("bench-capistrano" if words.capistrano else "bench-deploy", table, words)
+
+
+def _measured(project: Project, measure: Any) -> None:
+    try:
+        project.make()
+        measure()
+    finally:
+        project.down()
+
+
+def _record(name: str, table: Table, words: argparse.Namespace) -> None:
+    record = {
+        "name": name,
+        **proving.provenance(ROOT),
+        "seed": SEED,
+        "rounds": words.rounds,
+        "waits": WAITS,
+        "median_s": {key: round(table.median(key), 3) for key in table.seconds},
+        "seconds": {key: [round(each, 3) for each in value] for key, value in table.seconds.items()},
+        "rows": [{"what": what, "measured": is_now, "target": wanted} for what, is_now, wanted in table.rows],
+    }
+    path = ROOT / "docs" / "records" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(f"recorded in {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
