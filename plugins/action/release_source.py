@@ -68,12 +68,14 @@ class ActionModule(ReleaseAction):
             told = description.sized(told, dict(self.value("processes", {}) or {}), source=f"apps.{self.app}.processes")
         except description.Problems as wrong:
             raise AnsibleError(str(wrong)) from None
-        told["env"] = {**told["env"], **dict(self.value("env", {}) or {})}
+        env = dict(self.value("env", {}) or {})
+        told["env"] = {**told["env"], **env}
         problems = (
             [f"{place}: name is {told['name']!r}, the inventory calls it {self.app!r}"]
             if told["name"] != self.app
             else []
         )
+        problems += [f"apps.{self.app}.env.{name} {what}" for name, what in description.unfit(env).items()]
         have = set(dict(self.vars.get("release_secrets_names") or {}) or self.secrets)
         problems += [
             f"{place}: secret {name} has no value: apps.{self.app}.secrets must name it"

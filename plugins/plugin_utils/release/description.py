@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
+import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import (
+    Path,
+    Problems,
+    Reader,
+    Spec,
+    nearest,
+)
+
+__all__ = ["FILE", "Problems", "read", "sized", "unfit"]
 
 FILE = "ferryman.yml"
-Spec = dict[str, dict[str, Any]]
-Path = tuple[Any, ...]
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PROCESS_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
+MEMORY = re.compile(r"[1-9]\d*[KMGT]?|[1-9]\d?%|100%|infinity")
+CPU = re.compile(r"[1-9]\d*%")
+SIZES = ("instances", "memory_max", "cpu_quota", "stop_timeout_s", "schedule")
+"""What an inventory may say of a process."""
 
 _STRINGS: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 TOP: Spec = {
@@ -75,112 +87,31 @@ VERSION: Spec = {"path": {"type": "str", "required": True}, "key": {"type": "str
 CHECK: Spec = {"name": {"type": "str", "required": True}, **HEALTH}
 
 
-class Problems(Exception):
-    """Everything that is wrong with a description, each as `place: what and the way out`."""
-
-    def __init__(self, found: list[str]) -> None:
-        super().__init__("\n".join(found))
-        self.found = found
-
-
-class _Reader:
-    """Checks values against specs and remembers what is wrong, with lines."""
-
-    def __init__(self, text: str, source: str) -> None:
-        self.source = source
-        self.lines: dict[Path, int] = {}
-        self.found: list[str] = []
-        try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            place = f"{source}:{mark.line + 1}" if mark else source
-            raise Problems([f"{place}: this is not YAML: {getattr(error, 'problem', error)}"]) from None
-        if node is not None:
-            self._note(node, ())
-
-    def _note(self, node: yaml.Node, path: Path) -> None:
-        self.lines[path] = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                self._note(value, (*path, key.value))
-                self.lines[(*path, key.value)] = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode):
-            for number, value in enumerate(node.value):
-                self._note(value, (*path, number))
-
-    def wrong(self, path: Path, what: str) -> None:
-        """Remember that something at `path` is wrong."""
-        place = path
-        while place and place not in self.lines:
-            place = place[:-1]
-        named = ".".join(str(part) for part in path)
-        self.found.append(f"{self.source}:{self.lines.get(place, 1)}: {named + ' ' if named else ''}{what}")
-
-    def check(self, value: Any, spec: Spec, path: Path) -> dict[str, Any]:
-        """Return `value` with defaults and right types.
-
-        Remember every error, one option at a time so that none hides another.
-        """
-        if not isinstance(value, dict):
-            self.wrong(path, f"must hold keys and values, this is {type(value).__name__}")
-            return {}
-        for key in value:
-            if key not in spec and not str(key).startswith("x-"):
-                near = difflib.get_close_matches(str(key), spec, n=1)
-                self.wrong(
-                    (*path, key),
-                    "is not an option; " + (f"did you mean {near[0]}?" if near else f"one of: {', '.join(spec)}"),
-                )
-        clean: dict[str, Any] = {}
-        for name, option in spec.items():
-            if option.get("required") and value.get(name) is None:
-                self.wrong((*path, name), "is missing")
-                continue
-            given = {} if value.get(name) is None else {name: value[name]}
-            result = ArgumentSpecValidator({name: {k: v for k, v in option.items() if k != "required"}}).validate(given)
-            for message in result.error_messages:
-                self.wrong((*path, name), f"is wrong: {message}")
-            clean[name] = result.validated_parameters.get(name)
-        return clean
-
-
 def read(text: str, *, source: str = FILE) -> dict[str, Any]:
     """Return the description in `text`, complete with defaults.
 
     Raises Problems with every error, each naming `source` and its line.
     """
-    reader = _Reader(text, source)
+    reader = Reader(source, text)
     found = reader.check(reader.data, TOP, ())
     if not found:
-        raise Problems(reader.found)
+        reader.finish()
     for name, spec in (("runtime", RUNTIME), ("build", BUILD), ("health", CHECKS)):
-        found[name] = reader.check(found.get(name) or {}, spec, (name,))
-    if found.get("migrations"):
+        found[name] = reader.check(found[name] or {}, spec, (name,))
+    if found["migrations"]:
         found["migrations"] = reader.check(found["migrations"], MIGRATIONS, ("migrations",))
-    health = found["health"]
-    if health.get("version"):
-        health["version"] = reader.check(health["version"], VERSION, ("health", "version"))
-    health["checks"] = [
-        reader.check(check, CHECK, ("health", "checks", number))
-        for number, check in enumerate(health.get("checks") or [])
-    ]
-    _name(reader, str(found.get("name") or ""))
+        for key in ("command", "revision", "downgrade"):
+            _command(reader, found["migrations"].get(key), ("migrations", key))
+    _checks(reader, found["health"])
+    _name(reader, str(found["name"] or ""))
     found["processes"] = _processes(reader, found)
-    for name in found.get("shared") or []:
-        if name.startswith("/") or ".." in name.split("/"):
-            reader.wrong(("shared",), f"{name!r} must stay below the release's own directory")
-    if reader.found:
-        raise Problems(sorted(reader.found, key=_line))
+    _shared(reader, found["shared"])
+    _environment(reader, found)
+    reader.finish()
     return found
 
 
-def _line(problem: str) -> int:
-    return int(problem.split(":")[1])
-
-
-def _name(reader: _Reader, name: str) -> None:
+def _name(reader: Reader, name: str) -> None:
     if name and (not names.NAME.fullmatch(name) or len(name) > 20):
         reader.wrong(
             ("name",),
@@ -188,29 +119,80 @@ def _name(reader: _Reader, name: str) -> None:
         )
 
 
-def _processes(reader: _Reader, found: Mapping[str, Any]) -> dict[str, Any]:
-    static = (found.get("runtime") or {}).get("kind") == "static"
-    given = found.get("processes") or ({"web": {"kind": "web"}} if static else {})
+def _checks(reader: Reader, health: dict[str, Any]) -> None:
+    if health.get("version"):
+        health["version"] = reader.check(health["version"], VERSION, ("health", "version"))
+        _path(reader, health["version"], ("health", "version"))
+    checks = []
+    for number, check in enumerate(health.get("checks") or []):
+        place = ("health", "checks", number)
+        checks.append(reader.check(check, CHECK, place))
+        _path(reader, checks[-1], place)
+    health["checks"] = checks
+
+
+def _path(reader: Reader, check: Mapping[str, Any], place: Path) -> None:
+    asked = str(check.get("path") or "/")
+    if not asked.startswith("/") or not asked.isprintable() or " " in asked or not asked.isascii():
+        reader.wrong((*place, "path"), f"{asked!r} must begin with / and be as a URL writes it")
+    if "timeout_s" in check and not 0 < float(check["timeout_s"]) <= 60:
+        reader.wrong((*place, "timeout_s"), "must be more than 0 and at most 60 seconds")
+
+
+def _shared(reader: Reader, shared: list[str]) -> None:
+    for number, name in enumerate(shared):
+        if not {"", ".", ".."}.isdisjoint(name.split("/")):
+            reader.wrong(("shared", number), f"{name!r} must be a path below the release, like `media` or `var/cache`")
+        elif any(name.startswith(f"{other}/") for other in shared) or name in shared[:number]:
+            reader.wrong(("shared", number), f"{name!r} is shared already")
+
+
+def _environment(reader: Reader, found: Mapping[str, Any]) -> None:
+    for name, problem in unfit(found["env"]).items():
+        reader.wrong(("env", name), problem)
+    for kind in ("secrets", "secret_env"):
+        for number, name in enumerate(found[kind]):
+            if not VARIABLE.fullmatch(name) or _reserved(name):
+                reader.wrong(
+                    (kind, number), f"{name!r} must be a name as of an environment variable, and not one of ours"
+                )
+
+
+def _reserved(name: str) -> bool:
+    return name in ("PORT", "CREDENTIALS_DIRECTORY") or name.startswith("FERRYMAN_")
+
+
+def unfit(env: Mapping[Any, Any]) -> dict[str, str]:
+    """Return what no process can be given, by name: what is no variable's name, or no text."""
+    wrong: dict[str, str] = {}
+    for name, value in env.items():
+        if not isinstance(name, str) or not VARIABLE.fullmatch(name):
+            wrong[str(name)] = "is no name of an environment variable"
+        elif _reserved(name):
+            wrong[name] = "is set by Ferryman itself"
+        elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            wrong[name] = f"must be text, YAML reads {type(value).__name__} here: put it in quotes"
+        elif "\0" in str(value):
+            wrong[name] = "holds a NUL character"
+    return wrong
+
+
+def _processes(reader: Reader, found: Mapping[str, Any]) -> dict[str, Any]:
+    static = (found["runtime"] or {}).get("kind") == "static"
+    given = found["processes"] or ({"web": {"kind": "web"}} if static else {})
     if not given:
         reader.wrong(("processes",), "must name at least one process")
     clean: dict[str, Any] = {}
     for name, value in given.items():
+        if str(name).startswith("x-"):
+            continue
         path = ("processes", name)
-        if not str(name).isalnum() or not str(name).islower() or len(str(name)) > 16 or name in ("migrate", "revision"):
+        if not PROCESS_NAME.fullmatch(str(name)) or name in ("migrate", "revision"):
             reader.wrong(path, "must be lower-case letters and digits, at most 16, and neither migrate nor revision")
         process = reader.check(value or {}, PROCESS, path)
-        if not process:
-            continue
-        if process.get("health"):
-            process["health"] = reader.check(process["health"], HEALTH, (*path, "health"))
-        if not process["command"] and not (static and process["kind"] == "web"):
-            reader.wrong((*path, "command"), "is missing")
-        if process["kind"] == "cron" and not process["schedule"]:
-            reader.wrong((*path, "schedule"), "is missing: when to run, as systemd.time(7) writes it (*-*-* 03:15:00)")
-        if not 1 <= int(process["instances"] or 0) <= names.PORTS_PER_PROCESS:
-            reader.wrong((*path, "instances"), f"must be 1 to {names.PORTS_PER_PROCESS}")
-        clean[str(name)] = process
-    if sum(process.get("kind") == "web" for process in clean.values()) > 1:
+        if process:
+            clean[str(name)] = _process(reader, process, path, static=static)
+    if sum(process["kind"] == "web" for process in clean.values()) > 1:
         reader.wrong(
             ("processes",),
             "has several of kind web; an entry serves one: the others are workers, or an application of their own",
@@ -218,27 +200,57 @@ def _processes(reader: _Reader, found: Mapping[str, Any]) -> dict[str, Any]:
     return clean
 
 
+def _process(reader: Reader, process: dict[str, Any], path: Path, *, static: bool) -> dict[str, Any]:
+    if process["health"]:
+        process["health"] = reader.check(process["health"], HEALTH, (*path, "health"))
+        _path(reader, process["health"], (*path, "health"))
+    if process["command"] or not (static and process["kind"] == "web"):
+        _command(reader, process["command"], (*path, "command"), required=True)
+    if process["kind"] == "cron" and not process["schedule"]:
+        reader.wrong((*path, "schedule"), "is missing: when to run, as systemd.time(7) writes it (*-*-* 03:15:00)")
+    _sizes(reader, process, path)
+    return process
+
+
+def _command(reader: Reader, command: str | None, path: Path, *, required: bool = False) -> None:
+    try:
+        words = shlex.split(command or "")
+    except ValueError as error:
+        reader.wrong(path, f"cannot be split into words as a shell does: {error}")
+        return
+    if not words and (required or command):
+        reader.wrong(path, "is missing")
+
+
+def _sizes(reader: Reader, process: Mapping[str, Any], path: Path) -> None:
+    """Look at what ends up in a unit: a value with a line break would be a directive of its own."""
+    if not 1 <= process["instances"] <= names.PORTS_PER_PROCESS:
+        reader.wrong((*path, "instances"), f"must be 1 to {names.PORTS_PER_PROCESS}")
+    if process["stop_timeout_s"] < 1:
+        reader.wrong((*path, "stop_timeout_s"), "must be at least 1 second")
+    if process["timeout_s"] < 0:
+        reader.wrong((*path, "timeout_s"), "must be seconds, 0 for no limit")
+    if process["memory_max"] and not MEMORY.fullmatch(process["memory_max"]):
+        reader.wrong((*path, "memory_max"), f"{process['memory_max']!r} must be like 512M, 2G or 50%")
+    if process["cpu_quota"] and not CPU.fullmatch(process["cpu_quota"]):
+        reader.wrong((*path, "cpu_quota"), f"{process['cpu_quota']!r} must be a percentage of one processor, like 150%")
+    if not process["schedule"].isprintable():
+        reader.wrong((*path, "schedule"), "must be one line")
+
+
 def sized(description: Mapping[str, Any], sizes: Mapping[str, Mapping[str, Any]], *, source: str) -> dict[str, Any]:
     """Return the description with an inventory's sizes laid over its processes.
 
     Raises Problems; `source` names the inventory's key.
     """
-    may = ("instances", "memory_max", "cpu_quota", "stop_timeout_s", "schedule")
-    found: list[str] = []
+    reader = Reader(source)
     processes = {name: dict(process) for name, process in description["processes"].items()}
     for name, values in sizes.items():
         if name not in processes:
-            near = difflib.get_close_matches(name, processes, n=1)
-            found.append(
-                f"{source}.{name} is no process of {description['name']}; "
-                + (f"did you mean {near[0]}?" if near else f"one of: {', '.join(processes)}")
-            )
+            reader.wrong((name,), f"is no process of {description['name']}; {nearest(str(name), processes)}")
             continue
-        for key, value in values.items():
-            if key not in may:
-                found.append(f"{source}.{name}.{key} is not for the inventory to say; it may set {', '.join(may)}")
-            else:
-                processes[name][key] = value
-    if found:
-        raise Problems(found)
+        clean = reader.check(values or {}, {key: PROCESS[key] for key in SIZES}, (name,))
+        processes[name].update({key: clean[key] for key in clean if key in values})
+        _sizes(reader, processes[name], (name,))
+    reader.finish()
     return {**description, "processes": processes}

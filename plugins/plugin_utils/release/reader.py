@@ -1,0 +1,134 @@
+"""Read YAML that people write: every error at once, each with its line and the way out."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+Spec = Mapping[str, Mapping[str, Any]]
+Path = tuple[Any, ...]
+
+
+class Problems(Exception):
+    """Everything that is wrong, each as `place: what and the way out`."""
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__("\n".join(found))
+        self.found = found
+
+
+class Reader:
+    """Checks values against specs and remembers what is wrong; `text` gives the lines, without it places are names."""
+
+    def __init__(self, source: str, text: str | None = None) -> None:
+        self.source = source
+        self.data: Any = None
+        self._lines: dict[Path, int] | None = None
+        self._found: list[tuple[int, str]] = []
+        if text is not None:
+            self._lines = {}
+            self._parse(text)
+
+    def _parse(self, text: str) -> None:
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.data = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f"{self.source}:{mark.line + 1}" if mark else self.source
+            raise Problems([f"{place}: this is not YAML: {getattr(error, 'problem', None) or error}"]) from None
+        except (ValueError, OverflowError, RecursionError) as error:  # a date that is none, a number beyond all bounds
+            raise Problems([f"{self.source}: this cannot be read: {error}"]) from None
+        if node is not None:
+            self._note(node, (), set())
+
+    def _note(self, node: yaml.Node, path: Path, above: set[int]) -> None:
+        assert self._lines is not None
+        self._lines[path] = node.start_mark.line + 1
+        if id(node) in above:  # an anchor that holds itself
+            self.wrong(path, "refers to itself")
+            return
+        inside = {*above, id(node)}
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                place = (*path, key.value)
+                if place in self._lines and key.value != "<<":
+                    self.wrong(place, f"is given twice, at line {key.start_mark.line + 1} again")
+                self._note(value, place, inside)
+                self._lines[place] = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode):
+            for number, value in enumerate(node.value):
+                self._note(value, (*path, number), inside)
+
+    def wrong(self, path: Path, what: str) -> None:
+        """Remember that something at `path` is wrong."""
+        named = ".".join(str(part) for part in path)
+        if self._lines is None:
+            self._found.append((0, f"{self.source}.{named} {what}"))
+            return
+        place = path
+        while place and place not in self._lines:
+            place = place[:-1]
+        line = self._lines.get(place, 1)
+        self._found.append((line, f"{self.source}:{line}: {named + ' ' if named else ''}{what}"))
+
+    def finish(self) -> None:
+        """Raise Problems if anything was wrong, in the order of the lines."""
+        if self._found:
+            raise Problems([text for _, text in sorted(self._found, key=lambda each: each[0])])
+
+    def check(self, value: Any, spec: Spec, path: Path) -> dict[str, Any]:
+        """Return `value` with defaults and right types; what is wrong is remembered and replaced by its default.
+
+        One option is checked at a time, so that no error hides another.
+        """
+        if not isinstance(value, dict):
+            self.wrong(path, f"must hold keys and values, this is {type(value).__name__}")
+            return {}
+        for key in value:
+            if key not in spec and not str(key).startswith("x-"):
+                self.wrong((*path, key), f"is not an option; {nearest(str(key), spec)}")
+        return {name: self._option(value.get(name), option, (*path, name)) for name, option in spec.items()}
+
+    def _option(self, value: Any, option: Mapping[str, Any], path: Path) -> Any:
+        default = copy.deepcopy(option.get("default"))
+        if value is None:
+            if option.get("required"):
+                self.wrong(path, "is missing")
+            return default
+        problem = _text_problem(value, option)
+        if problem:
+            self.wrong(path, problem)
+            return default
+        validator = ArgumentSpecValidator({path[-1]: {k: v for k, v in option.items() if k != "required"}})
+        result = validator.validate({path[-1]: value})
+        for message in result.error_messages:
+            self.wrong(path, f"is wrong: {message}")
+        return default if result.error_messages else result.validated_parameters[path[-1]]
+
+
+def nearest(word: str, known: Any) -> str:
+    """Return what a misspelt word may have meant, else all there is."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"one of: {', '.join(map(str, known))}"
+
+
+def _text_problem(value: Any, option: Mapping[str, Any]) -> str:
+    """Return why a value is no text where text is wanted: YAML reads 3.10 as 3.1 and `yes` as true."""
+    if option["type"] == "str":
+        texts = [value]
+    elif option.get("elements") == "str":
+        texts = value if isinstance(value, list) else [value]
+    else:
+        return ""
+    for text in texts:
+        if not isinstance(text, (str, int)) or isinstance(text, bool):
+            return f"must be text, YAML reads {type(text).__name__} here: put it in quotes"
+        if "\0" in str(text):
+            return "holds a NUL character"
+    return ""
