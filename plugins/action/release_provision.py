@@ -21,19 +21,25 @@ class ActionModule(ReleaseAction):
         answer = self.ask(
             "provision",
             processes=list(self.args["processes"]),
+            address=self._address,
             packed=packed,
             skip_marker=bool(self._task.check_mode),
         )
         return self.outcome(answer, ports=answer.get("ports", {}), slots=self._slots(answer.get("ports", {})))
 
+    @property
+    def _address(self) -> str:
+        """Where its processes listen: on the loopback, unless an entry elsewhere must reach them."""
+        if self.groups["entry"] == [self.host]:
+            return "127.0.0.1"
+        return str(self.value("address", "") or self._templar.template(self.vars.get("ansible_host", self.host)))
+
     def _slots(self, ports: dict[str, Any]) -> dict[str, list[str]]:
         """Return where each slot of the web process answers, as the entry reaches it."""
         told = self.recall("source")["description"]["processes"]
-        alone = self.groups["entry"] == [self.host]
-        address = "127.0.0.1" if alone else str(self._templar.template(self.vars.get("ansible_host", self.host)))
         found: dict[str, list[str]] = {"blue": [], "green": []}
         for name, slots in ports.items():
             if told.get(name, {}).get("kind") == "web":
                 for slot in found:
-                    found[slot] += [f"{address}:{port}" for port in slots[slot][: int(told[name]["instances"])]]
+                    found[slot] += [f"{self._address}:{port}" for port in slots[slot][: int(told[name]["instances"])]]
         return found

@@ -83,7 +83,7 @@ def give_ports(
 def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the host to where releases can be staged.
 
-    `request`: processes (names of the web processes), packed (this code, base64).
+    `request`: processes (names of the web processes), address (where they listen), packed (this code, base64).
     """
     site, roles = host.site, request["roles"]
     _account(host)
@@ -101,7 +101,7 @@ def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
         ):
             host.directory(path)
         ports = give_ports(_taken(host), read_json(site.settings / "ports.json").get("ports", {}), request["processes"])
-        host.write_json(site.settings / "ports.json", {"format": 1, "ports": ports})
+        host.write_json(site.settings / "ports.json", {"format": 1, "address": request["address"], "ports": ports})
     if "entry" in roles and not (site.state / "share").is_symlink():
         shift.set_share(host, 0)
     if "arbiter" in roles:

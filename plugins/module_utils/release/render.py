@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -48,6 +49,7 @@ SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 UMask=0027
 """
+PLACE = re.compile(r"(\{host\}|\{port\})")
 NETWORK = {
     "any": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n",
     "local": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\nIPAddressDeny=any\nIPAddressAllow=localhost\n",
@@ -90,24 +92,34 @@ def launcher(
 
 
 def command(words: str) -> str:
-    """Return a command's words quoted for the shell, `{port}` as the port of the instance."""
-    return " ".join(
-        '"$PORT"'.join(shlex.quote(part) if part else "" for part in word.split("{port}")) or "''"
-        for word in shlex.split(words)
-    )
+    """Return a command's words quoted for the shell, `{host}` and `{port}` as where the instance listens."""
+    return " ".join("".join(map(_part, PLACE.split(word))) or "''" for word in shlex.split(words))
+
+
+def _part(text: str) -> str:
+    if text in ("{host}", "{port}"):
+        return f'"${text[1:-1].upper()}"'
+    return shlex.quote(text) if text else ""
 
 
 def unit(
-    site: Site, name: str, process: Process, *, slot: str, number: int, port: int = 0, secrets: Sequence[str] = ()
+    site: Site,
+    name: str,
+    process: Process,
+    *,
+    slot: str,
+    number: int,
+    listen: tuple[str, int] = ("", 0),
+    secrets: Sequence[str] = (),
 ) -> str:
-    """Return the unit of instance `number` (from 1) of process `name` in `slot`; `port` where it serves."""
+    """Return the unit of instance `number` (from 1) of process `name` in `slot`; `listen` is its address and port."""
     where = site.slot(slot)
     return _unit(
         site,
         process,
         description=f"{site.name} {name} {number} ({slot})",
         start=f"{where}/run/{name}",
-        environment={"FERRYMAN_SLOT": slot, **({"PORT": str(port)} if port else {})},
+        environment={"FERRYMAN_SLOT": slot, **({"HOST": listen[0], "PORT": str(listen[1])} if listen[1] else {})},
         secrets=secrets,
         identifier=f"{site.name}-{name}",
     )

@@ -21,7 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.names import 
 class Instance:
     """One process of a release in a slot.
 
-    `unit` empty where nginx itself serves, `number` from 1, `port` 0 where it serves none.
+    `unit` empty where nginx itself serves, `number` from 1, `port` 0 where it serves none; it listens on `address`.
     """
 
     unit: str
@@ -29,6 +29,7 @@ class Instance:
     process: Mapping[str, Any]
     number: int
     port: int
+    address: str = "127.0.0.1"
 
     @property
     def kind(self) -> str:
@@ -50,7 +51,8 @@ def holds(host: Host, slot: str) -> str:
 
 def instances(host: Host, slot: str, release: Mapping[str, Any]) -> list[Instance]:
     """Return every instance that `release` has in `slot`, with the ports that this host gave out."""
-    ports = read_json(host.site.settings / "ports.json").get("ports", {})
+    given_out = read_json(host.site.settings / "ports.json")
+    ports, address = given_out.get("ports", {}), str(given_out.get("address", "127.0.0.1"))
     found = []
     for name, process in release.get("processes", {}).items():
         if process["kind"] == "once":
@@ -67,7 +69,7 @@ def instances(host: Host, slot: str, release: Mapping[str, Any]) -> list[Instanc
             port = given[number - 1] if process["kind"] == "web" else 0
             # A static site has no process of its own: nginx serves its slots on their ports.
             unit = host.site.unit(name, slot, number) if process.get("command") else ""
-            found.append(Instance(unit, name, process, number, port))
+            found.append(Instance(unit, name, process, number, port, address))
     return found
 
 
@@ -121,7 +123,7 @@ def _overlaps(instance: Instance) -> bool:
 def _place(host: Host, slot: str, wanted: list[Instance], secrets: list[str]) -> None:
     texts = {
         UNITS / i.unit: render.unit(
-            host.site, i.name, i.process, slot=slot, number=i.number, port=i.port, secrets=secrets
+            host.site, i.name, i.process, slot=slot, number=i.number, listen=(i.address, i.port), secrets=secrets
         )
         for i in wanted
     }
@@ -167,14 +169,18 @@ def answer(host: Host, instance: Instance) -> tuple[bool, str]:
     """Ask a web process itself, on its own port, and return whether it is well and what it said."""
     health = instance.process.get("health") or {}
     if not health.get("path"):
-        return _listens(instance.port)
+        return _listens(instance.address, instance.port)
     return ask(
-        "127.0.0.1", instance.port, health["path"], status=int(health["status"]), timeout_s=float(health["timeout_s"])
+        instance.address,
+        instance.port,
+        health["path"],
+        status=int(health["status"]),
+        timeout_s=float(health["timeout_s"]),
     )
 
 
-def _listens(port: int) -> tuple[bool, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
+def _listens(address: str, port: int) -> tuple[bool, str]:
+    connection = http.client.HTTPConnection(address, port, timeout=3)
     try:
         connection.connect()
     except OSError as error:
