@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def _make(
     version: str,
 ) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-") as name:
+    # The work becomes the artifact by a rename: a build that is cut off leaves no half of one in the cache.
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-", ignore_cleanup_errors=True) as name:
         work = Path(name)
         entries = _pack(_members(commit, description, work), work / "app.tar", description)
         text = files.dump(entries)
@@ -105,21 +107,24 @@ def _make(
         }
         (work / "manifest.json").write_text(json.dumps(manifest, sort_keys=True) + "\n", encoding="utf-8")
         work.chmod(0o755)
-        if not directory.exists():
-            shutil.copytree(work, directory, dirs_exist_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        with suppress(FileExistsError):  # somebody else built the same meanwhile
+            work.rename(directory)
 
 
 def _members(commit: git.Commit, description: Mapping[str, Any], work: Path) -> Iterator[tuple[str, int, bytes | str]]:
     """Yield (path, mode, content or link target) of every file of the tree, after the build's commands if any."""
     build = description["build"]
-    if git.show(commit, ".gitmodules") is not None or (
-        commit.path != "." and "160000 commit" in git.git(commit.repository, "ls-tree", "-r", commit.tree)
-    ):
+    listed = git.git(commit.repository, "ls-tree", "-r", commit.tree).splitlines()
+    modules = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]
+    if modules:
         raise AnsibleError(
-            f"{commit.repository} has submodules; git does not archive them: vendor them into the repository"
+            f"{commit.repository} has submodules ({', '.join(modules[:5])}); git does not archive them: "
+            "vendor them into the repository"
         )
+    # Equal commits give equal files, whatever line ends the driver's own settings ask for.
     process = subprocess.Popen(
-        ["git", "-C", str(commit.repository), "archive", "--format=tar", commit.tree],
+        ["git", "-C", str(commit.repository), "-c", "core.autocrlf=false", "archive", "--format=tar", commit.tree],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -129,13 +134,12 @@ def _members(commit: git.Commit, description: Mapping[str, Any], work: Path) -> 
         if not build["commands"] and build["root"] == ".":
             yield from _from_tar(archive)
         else:
-            archive.extractall(work / "tree", filter="data")
+            archive.extractall(work / "tree", filter="tar")
         # Git pads the end, which tarfile leaves unread: a pipe closed too early would be its failure.
         process.stdout.read()
+        said = process.stderr.read().decode(errors="replace").strip()
     if process.returncode:
-        raise AnsibleError(
-            f"git archive {commit.tree}: {process.stderr.read().decode() if not process.stderr.closed else 'failed'}"
-        )
+        raise AnsibleError(f"git archive {commit.tree}: {said}")
     if build["commands"] or build["root"] != ".":
         yield from _from_directory(_built(work / "tree", build))
         shutil.rmtree(work / "tree")
@@ -180,6 +184,10 @@ def _pack(
         for path, mode, content in members:
             if _left_out(path, exclude) or path.startswith(tuple(f"{name}/" for name in shared)) or path in shared:
                 continue
+            try:
+                files.plain(path)
+            except ValueError as error:
+                raise AnsibleError(f"{error}: rename the file, or name it in build.exclude") from None
             if isinstance(content, str):
                 entries[path] = files.Entry(path, "0777", f"->{content}", 0)
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,8 @@ def git(repository: Path, *words: str, env: dict[str, str] | None = None) -> str
     done = subprocess.run(
         ["git", "-C", str(repository), *words],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # names and texts in a repository are bytes
         check=False,
         env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(env or {})},
     )
@@ -48,9 +50,12 @@ def find(repository: str, *, root: Path, path: str, ref: str, cache: Path, allow
 
     Without an `explicit` ref, work that is not committed is refused, or named as such with `allow_dirty`.
     """
-    place, remote = _place(repository, root=root, cache=cache)
-    name = path.strip("/") if path not in ("", ".") else "."
-    dirty = "" if remote or explicit else git(place, "status", "--porcelain", "--", name).rstrip()
+    place, path, worked_in = _place(repository, path, root=root, cache=cache)
+    name = posixpath.normpath(path.strip("/") or ".")
+    if name.startswith("..") or ref.startswith("-"):
+        wrong = path if name.startswith("..") else ref
+        raise AnsibleError(f"{wrong!r} is neither a directory in {repository} nor a ref")
+    dirty = git(place, "status", "--porcelain", "--", name).rstrip() if worked_in and not explicit else ""
     if dirty and not allow_dirty:
         changed = ", ".join(line[3:] for line in dirty.splitlines()[:5])
         raise AnsibleError(
@@ -61,24 +66,31 @@ def find(repository: str, *, root: Path, path: str, ref: str, cache: Path, allow
     try:
         commit = git(place, "rev-parse", "--verify", "--quiet", f"{where}^{{commit}}").strip()
     except AnsibleError:
-        raise AnsibleError(
-            f"{repository} has no commit {ref!r}. `git -C {place} branch -a` and `git tag` show what there is"
-        ) from None
-    found, subject, at = git(place, "log", "-1", "--format=%H%x00%s%x00%cI", commit).strip().split("\0")
+        way = f"`git -C {place} tag` and `branch -a` show what there is"
+        if git(place, "rev-parse", "--is-shallow-repository").strip() == "true":
+            way = f"it is a shallow clone: `git -C {place} fetch --unshallow`"
+        raise AnsibleError(f"{repository} has no commit {ref!r}; {way}") from None
+    words = ("log", "-1", "--no-show-signature", "--format=%H%x00%s%x00%cI")
+    found, subject, at = git(place, *words, commit).strip().split("\0")
     return Commit(place, name, found, ref, subject, at, dirty=bool(dirty))
 
 
-def _place(repository: str, *, root: Path, cache: Path) -> tuple[Path, bool]:
-    local = (root / repository).expanduser()
+def _place(repository: str, path: str, *, root: Path, cache: Path) -> tuple[Path, str, bool]:
+    """Return a directory that git understands, the application's path in it, and whether people work there."""
+    local = (root / Path(repository).expanduser()).resolve()
     if local.exists():
-        return local.resolve(), False
+        if git(local, "rev-parse", "--is-inside-work-tree").strip() != "true":
+            return local, path, False  # a bare one
+        # A directory inside of a repository is as good a place to name: git counts its paths from the top.
+        top, prefix = git(local, "rev-parse", "--show-toplevel", "--show-prefix").split("\n")[:2]
+        return Path(top), f"{prefix}{path}", True
     mirror = cache / "repositories" / hashlib.sha256(repository.encode()).hexdigest()[:16]
     if not mirror.is_dir():
         mirror.parent.mkdir(parents=True, exist_ok=True)
         git(mirror.parent, "clone", "--quiet", "--mirror", repository, mirror.name)
     else:
         git(mirror, "remote", "update", "--prune")
-    return mirror, True
+    return mirror, path, False
 
 
 def _work_tree(place: Path, path: str) -> str:
@@ -87,12 +99,15 @@ def _work_tree(place: Path, path: str) -> str:
     Nothing in the repository moves.
     """
     index = Path(git(place, "rev-parse", "--absolute-git-dir").strip()) / "ferryman-index"
-    env = {"GIT_INDEX_FILE": str(index)}
+    person = {"GIT_AUTHOR_NAME": "ferryman", "GIT_AUTHOR_EMAIL": "ferryman@localhost"}
+    person.update({name.replace("AUTHOR", "COMMITTER"): value for name, value in person.items()})
+    env = {"GIT_INDEX_FILE": str(index), **person}  # a pipeline's git knows nobody
     try:
         git(place, "read-tree", "HEAD", env=env)
         git(place, "add", "--all", "--", path, env=env)
         tree = git(place, "write-tree", env=env).strip()
-        return git(place, "commit-tree", tree, "-p", "HEAD", "-m", "changes that are in no commit").strip()
+        words = ("commit-tree", tree, "-p", "HEAD", "-m", "changes that are in no commit")
+        return git(place, *words, env=env).strip()
     finally:
         index.unlink(missing_ok=True)
 

@@ -1,0 +1,198 @@
+"""An artifact: exactly the files of one commit, the same bytes whoever builds it; a clear word where that cannot be."""
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible_collections.ferryman.ops.plugins.module_utils.release import files
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact, description, git
+
+TOOLS = {"python": "3.11", "platform": "linux-x86_64"}
+TOLD = {"format": 1, "name": "site", "runtime": {"kind": "static"}}
+
+
+def described(**more: Any) -> dict[str, Any]:
+    return description.read(json.dumps({**TOLD, **more}))
+
+
+class Source:
+    """A repository that takes files and becomes artifacts."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        place.mkdir(parents=True)
+        self.run("init", "-q", "-b", "main", "--template=")
+
+    def run(self, *words: str) -> str:
+        person = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        deaf = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        done = subprocess.run(
+            ["git", *person, *words], cwd=self.place, check=True, capture_output=True, env={**os.environ, **deaf}
+        )
+        return done.stdout.decode().strip()
+
+    def commit(self, tree: dict[str, bytes | str], executable: tuple[str, ...] = ()) -> git.Commit:
+        """Commit files; a text is the target of a link."""
+        for path, content in tree.items():
+            place = self.place / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, str):
+                place.symlink_to(content)
+            else:
+                place.write_bytes(content)
+                place.chmod(0o775 if path in executable else 0o664)
+        self.run("add", "-A")
+        self.run("commit", "-q", "--allow-empty", "-m", "files")
+        return self.found()
+
+    def found(self, path: str = ".") -> git.Commit:
+        return git.Commit(self.place, path, self.run("rev-parse", "HEAD"), "main", "files", "2026-11-22T10:30:00Z")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return Source(tmp_path / "source")
+
+
+def build(commit: git.Commit, cache: Path, **more: Any) -> artifact.Artifact:
+    return artifact.build(commit, described(**more), tools=TOOLS, cache=cache, version="0.1.0")
+
+
+def packed(built: artifact.Artifact) -> dict[str, tuple[int, bytes]]:
+    with tarfile.open(built.tar) as archive:
+        return {m.name: (m.mode, (archive.extractfile(m) or io.BytesIO()).read()) for m in archive}
+
+
+def test_it_holds_the_commit_and_nothing_else(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({"index.html": b"hi", "bin/run": b"#!/bin/sh\n", "here": "bin/run"}, executable=("bin/run",))
+    (source.place / "index.html").write_text("not committed")
+    built = build(commit, tmp_path / "cache")
+    entries = files.load(built.list_of_files)
+    assert {path: (entry.mode, entry.link) for path, entry in entries.items()} == {
+        "index.html": ("0644", ""),
+        "bin/run": ("0755", ""),
+        "here": ("0777", "bin/run"),
+    }
+    assert packed(built) == {"app/index.html": (0o644, b"hi"), "app/bin/run": (0o755, b"#!/bin/sh\n")}
+    assert built.manifest["digest"] == files.digest(built.list_of_files)
+    assert (built.manifest["files"], built.manifest["bytes"], built.manifest["dirty"]) == (3, 12, False)
+
+
+def test_equal_trees_have_equal_digests_wherever_they_are_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree: dict[str, bytes | str] = {"b/ü x.txt": b"line\n", "a": b"", ".hidden": b"h", "link": "b"}
+    one = Source(tmp_path / "one").commit(tree)
+    two = Source(tmp_path / "two")
+    two.commit({"other": b"first"})
+    two.run("rm", "-q", "other")
+    before = os.umask(0o077)
+    try:
+        second = two.commit(tree)
+        crlf = tmp_path / "gitconfig"
+        crlf.write_text("[core]\n\tautocrlf = true\n[tar]\n\tumask = 0077\n")
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(crlf))
+        there = build(second, tmp_path / "cache2")
+    finally:
+        os.umask(before)
+    here = build(one, tmp_path / "cache1")
+    assert one.id != second.id
+    assert here.manifest["digest"] == there.manifest["digest"]
+    assert here.tar.read_bytes() == there.tar.read_bytes()
+
+
+def test_what_is_excluded_or_shared_is_not_packed(source: Source, tmp_path: Path) -> None:
+    names = ["app.py", "tests/a.py", "docs/x.md", "a.pyc", "deep/b.pyc", "media/keep", "mediator", "testsuite"]
+    commit = source.commit(dict.fromkeys(names, b"x"))
+    built = build(commit, tmp_path / "cache", build={"exclude": ["tests", "docs/", "*.pyc"]}, shared=["media"])
+    assert set(files.load(built.list_of_files)) == {"app.py", "mediator", "testsuite"}
+
+
+def test_a_subdirectory_is_an_application_of_its_own(source: Source, tmp_path: Path) -> None:
+    source.commit({"README": b"top", "apps/one/page": b"1", "apps/two/page": b"2"})
+    assert set(files.load(build(source.found("apps/one"), tmp_path / "cache").list_of_files)) == {"page"}
+
+
+def test_an_equal_artifact_is_built_once(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({"a": b"1"})
+    first = build(commit, tmp_path / "cache")
+    made = first.directory.stat().st_mtime_ns
+    assert build(commit, tmp_path / "cache").directory.stat().st_mtime_ns == made
+    assert not list(first.directory.parent.glob(".build-*"))
+
+
+def test_half_an_artifact_is_never_taken_for_one(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({"a": b"1"})
+    built = build(commit, tmp_path / "cache")
+    whole = built.tar.read_bytes()
+    (built.directory / "manifest.json").unlink()  # what a build leaves that was cut off
+    built.tar.write_bytes(whole[:100])
+    assert build(commit, tmp_path / "cache").tar.read_bytes() == whole
+
+
+def test_a_build_packs_what_its_commands_made(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({"src": b"hello", "abs": "/etc/hostname"})
+    told = {"commands": ["mkdir dist && tr a-z A-Z <src >dist/page", "ln -s page dist/link"], "root": "dist"}
+    built = build(commit, tmp_path / "cache", build=told)
+    assert packed(built) == {"app/page": (0o644, b"HELLO")}
+    assert files.load(built.list_of_files)["link"].link == "page"
+    assert {path.name for path in built.directory.iterdir()} == {"app.tar", "files.txt", "manifest.json"}
+
+
+def test_a_build_that_fails_says_so_and_leaves_nothing(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({"a": b"1"})
+    with pytest.raises(AnsibleError, match=r"(?s)'echo no luck; exit 3' failed \(3\).*no luck"):
+        build(commit, tmp_path / "cache", build={"commands": ["echo no luck; exit 3"]})
+    with pytest.raises(AnsibleError, match="'dist' is no directory"):
+        build(commit, tmp_path / "cache", build={"root": "dist"})
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_submodules_are_refused_by_name(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({"a": b"1"})
+    source.run("update-index", "--add", "--cacheinfo", f"160000,{commit.id},vendor/library")
+    source.run("commit", "-q", "-m", "with a submodule")
+    with pytest.raises(AnsibleError, match="vendor/library"):
+        build(source.found(), tmp_path / "cache")
+
+
+def test_a_pointer_of_lfs_is_refused_by_name(source: Source, tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    commit = source.commit({"logo.png": pointer, "tests/big": pointer})
+    with pytest.raises(AnsibleError, match=r"logo\.png is a Git LFS pointer"):
+        build(commit, tmp_path / "cache", build={"exclude": ["tests"]})
+
+
+@pytest.mark.parametrize("name", ["line\nbreak", "bell\x07"])
+def test_a_name_that_cannot_be_listed_is_refused(source: Source, tmp_path: Path, name: str) -> None:
+    commit = source.commit({name: b"x"})
+    with pytest.raises(AnsibleError, match=r"control character.*build\.exclude"):
+        build(commit, tmp_path / "cache")
+
+
+def test_a_name_that_is_not_utf_8_is_refused(source: Source, tmp_path: Path) -> None:
+    (source.place / os.fsdecode(b"caf\xe9")).write_text("x")
+    commit = source.commit({})
+    with pytest.raises(AnsibleError, match="not UTF-8"):
+        build(commit, tmp_path / "cache")
+
+
+def test_the_digest_of_migrations_follows_their_files_alone(source: Source, tmp_path: Path) -> None:
+    told = {"migrations": {"command": "up", "paths": ["migrations"]}}
+    first = build(source.commit({"migrations/1": b"1", "page": b"1"}), tmp_path / "cache", **told)
+    other = build(source.commit({"page": b"2"}), tmp_path / "cache", **told)
+    third = build(source.commit({"migrations/2": b"2"}), tmp_path / "cache", **told)
+    assert first.manifest["migrations"] == other.manifest["migrations"] != third.manifest["migrations"]
+
+
+def test_a_commit_that_is_gone_is_said(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({"a": b"1"})
+    gone = git.Commit(commit.repository, ".", "0" * 40, "main", "", "")
+    with pytest.raises(AnsibleError, match="git "):
+        build(gone, tmp_path / "cache")
