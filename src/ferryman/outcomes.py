@@ -1,5 +1,6 @@
 """What a run's events amount to: a pure reading, so that a command, its JSON and its exit code never disagree."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ CODES = {
     "failed": RETURNED,
     "unknown": NEEDS_PERSON,
 }
+ANSIBLES_OWN = re.compile(r"^((Task|Action|Module) failed: )+")  # before what really was said
 WAY_BACK = ("Go back", "Stay where we were")
 
 
@@ -72,7 +74,7 @@ def _failure(event: Event) -> dict[str, Any]:
     # A loop says only that it is over; what went wrong is said by its item.
     items = [item for item in event.result.get("results") or [] if item.get("failed")]
     result = items[0] if items else event.result
-    message = str(result.get("msg") or result.get("stderr") or "it failed and said nothing")
+    message = ANSIBLES_OWN.sub("", str(result.get("msg") or result.get("stderr") or "it failed and said nothing"))
     if event.kind == "unreachable":
         message = f"{event.host} cannot be reached: {message}"
     return {"reason": message.strip(), "host": event.host, "task": event.task}

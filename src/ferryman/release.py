@@ -144,6 +144,7 @@ def _provision(environment: Environment, *, check: bool = False) -> Told:
 def _run(
     playbook: str, environment: Environment, values: Mapping[str, Any], *, check: bool = False
 ) -> tuple[outcomes.Story, runs.Ended]:
+    secrets.require(environment)
     story, seen = outcomes.Story(), progress()
 
     def listen(event: runs.Event) -> None:
@@ -205,12 +206,10 @@ def explain(said: Mapping[str, Any]) -> str:
 
 
 def next_command(said: Mapping[str, Any]) -> str:
-    """Return what to type next."""
-    return (
-        f"status --env {said['environment']}"
-        if said["status"] == "unknown"
-        else f"releases --env {said['environment']}"
-    )
+    """Return what to type next; nothing where the reason itself says what to do."""
+    if said["status"] == "refused":
+        return ""
+    return f"{'status' if said['status'] == 'unknown' else 'releases'} --env {said['environment']}"
 
 
 class _shown:  # noqa: N801  # used as a context, read as a word

@@ -9,7 +9,7 @@ import re
 import secrets
 from pathlib import Path
 
-from ferryman import paths
+from ferryman import paths, places
 from ferryman.environments import LOCAL, Environment
 from ferryman.errors import Stop
 
@@ -61,6 +61,27 @@ def ensure_local(environment: Environment) -> list[str]:
         text += variables.encrypted(name, secrets.token_urlsafe(LENGTH), environment=environment.name, key=key)
     _write(vault, text)
     return missing
+
+
+def require(environment: Environment) -> None:
+    """Refuse an environment whose files use secrets that nothing there defines.
+
+    Files that are encrypted as a whole may hold them: with one of those, Ansible finds out.
+    """
+    directories = [environment.directory / name for name in ("group_vars", "host_vars")]
+    files = [path for directory in directories for path in places.variable_files(directory)]
+    texts = [path.read_text(encoding="utf-8") for path in (environment.inventory, *files)]
+    if any(text.startswith("$ANSIBLE_VAULT") for text in texts):
+        return
+    missing = sorted(_wanted(environment) - {name for text in texts for name in DEFINED.findall(text)})
+    if missing and environment.name == LOCAL:
+        raise Stop(f"{LOCAL} has no secrets yet, so nothing was deployed to it", hint="`deploy` makes them")
+    if missing:
+        raise Stop(
+            f"{environment.name} lacks secrets that its files use: {', '.join(missing)}",
+            hint=f"`ansible-vault encrypt_string` makes values for {environment.variables / 'vault.yml'}; "
+            "docs/guides/first-server.md shows how",
+        )
 
 
 def _wanted(environment: Environment) -> set[str]:

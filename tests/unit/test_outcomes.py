@@ -72,6 +72,11 @@ def test_of_a_loop_the_item_that_failed_is_the_cause() -> None:
     assert told(loop).failure["reason"] == "port 443 has another owner"
 
 
+def test_what_ansible_puts_before_a_reason_is_left_out() -> None:
+    failed = Event("failed", "Deploy | Read the source", "a1", {"msg": "Task failed: Module failed: no commit"})
+    assert told(failed).failure["reason"] == "no commit"
+
+
 EVENTS = st.lists(
     st.sampled_from([LOOK, CURRENT, SETTLED, FAILED, REFUSAL, BACK, BACK_UNMOVED, NO_WAY_BACK]), max_size=8
 )

@@ -50,3 +50,24 @@ def test_a_vault_without_its_key_is_told_with_the_way_out(project: Environment) 
     with pytest.raises(Stop) as stop:
         secrets.key_file(Environment("prod", project.directory))
     assert "FERRYMAN_VAULT_PROD" in stop.value.hint
+
+
+def test_secrets_that_nothing_defines_are_named_with_the_way_out(project: Environment) -> None:
+    prod = Environment("prod", project.directory)
+    (project.variables / "vault.yml").write_text("vault_a: !vault |\n  $ANSIBLE_VAULT;1.2;AES256;prod\n  00\n")
+    with pytest.raises(Stop, match="prod lacks secrets that its files use: vault_b_1") as stop:
+        secrets.require(prod)
+    assert "vault.yml" in stop.value.hint
+
+
+def test_a_vault_that_is_encrypted_as_a_whole_is_left_to_ansible(project: Environment) -> None:
+    (project.variables / "vault.yml").write_text("$ANSIBLE_VAULT;1.2;AES256;prod\n00\n")
+    secrets.require(Environment("prod", project.directory))
+
+
+def test_local_says_that_a_deploy_makes_its_secrets(project: Environment) -> None:
+    with pytest.raises(Stop) as stop:
+        secrets.require(project)
+    assert "deploy" in stop.value.hint
+    secrets.ensure_local(project)
+    secrets.require(project)
