@@ -71,7 +71,7 @@ def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dic
         answer["stale"] = look.is_current(host, request, seen)
     if request.get("lock") and "arbiter" in request["roles"] and answer.get("stale", "asked for"):
         _tidy(host, request["lock"])
-        seen = look.look(host, request)
+        seen = look.look(host, request, before=seen)
     return seen
 
 

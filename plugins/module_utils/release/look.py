@@ -36,15 +36,15 @@ def marker(environment: str) -> None:
         )
 
 
-def look(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the site's state on this host.
+def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read the site's state on this host; what was read `before` in this session spares hashing a whole release anew.
 
     `request`: roles, have (digests known to the driver), secrets, wanted, verify.
     """
     roles = request["roles"]
     seen: dict[str, Any] = {"time": utc(), "roles": roles}
     if "app" in roles:
-        seen.update(_app(host, request))
+        seen.update(_app(host, request, before or {}))
     if "entry" in roles:
         entry = shift.state(host)
         seen.update(
@@ -66,7 +66,7 @@ def look(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     return seen
 
 
-def _app(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
+def _app(host: Host, request: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     site = host.site
     present = [read_json(path) for path in sorted(site.root.glob("releases/*/release.json"))]
     live = (
@@ -88,7 +88,11 @@ def _app(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     }
     if live:
         text = (site.release(live["id"]) / "files.txt").read_text(encoding="utf-8")
-        seen["edited"] = files.differing(site.release(live["id"]) / "app", _own(files.load(text), live))
+        seen["edited"] = (
+            before["edited"]
+            if before.get("live") == live["id"]
+            else files.differing(site.release(live["id"]) / "app", _own(files.load(text), live))
+        )
         seen["ill"] = slots.check(host, shift.state(host)["stable"])
         seen["base"] = {
             "id": live["id"],
