@@ -107,7 +107,6 @@ def load(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
         raise refusal(environment, broken)
     os.environ.setdefault("ANSIBLE_CONFIG", str(paths.ansible_config()))
     os.environ.setdefault("ANSIBLE_COLLECTIONS_PATH", str(paths.collections_path()))
-    from ansible.cli import CLI
     from ansible.errors import AnsibleError
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
@@ -120,7 +119,7 @@ def load(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
     loader = DataLoader()
     try:
         if vault_ids:
-            loader.set_vault_secrets(CLI.setup_vault_secrets(loader, vault_ids=list(vault_ids), auto_prompt=False))
+            _open_vaults(loader, list(vault_ids))
         inventory = InventoryManager(loader, [str(environment.inventory)])
         manager = VariableManager(loader, inventory)
         hosts = {host.name: manager.get_vars(host=host) for host in inventory.get_hosts()}
@@ -128,6 +127,20 @@ def load(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
         raise Stop(f"environment {environment.name} cannot be read: {first_line(error)}") from error
     groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}
     return Loaded(environment, groups, hosts, loader, inventory)
+
+
+def _open_vaults(loader: Any, vault_ids: list[str]) -> None:
+    """Let `loader`, and values that are encrypted one by one, be read with these vaults and no others."""
+    from ansible.cli import CLI
+    from ansible.parsing.vault import VaultSecretsContext
+
+    found = CLI.setup_vault_secrets(loader, vault_ids=vault_ids, auto_prompt=False, initialize_context=False)
+    loader.set_vault_secrets(found)
+    context = VaultSecretsContext.current(optional=True)
+    if context:  # one for the whole process, and a second environment may be read in it
+        context.secrets = found
+    else:
+        VaultSecretsContext.initialize(VaultSecretsContext(found))
 
 
 def encrypted(name: str, value: str, *, environment: str, key: Path) -> str:
