@@ -39,7 +39,7 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Do those of `steps` that concern this host."""
-        wanted = [name for name in self.args["steps"] if WHERE.get(name, "") in ("", *self.roles)]
+        wanted = [name for name in self.args["steps"] if self._concerns(name)]
         if not wanted:
             return {"skipped_here": True}
         plan = self.recall("plan")
@@ -49,6 +49,12 @@ class ActionModule(ReleaseAction):
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
         result["ferryman"] = self._report(plan, answer, wanted)
         return result
+
+    def _concerns(self, step: str) -> bool:
+        """Say whether this host has work in a step; a migration is one host's alone, whatever their number."""
+        if step == "migrate":
+            return self.host == self.groups["app"][0]
+        return WHERE.get(step, "") in ("", *self.roles)
 
     def _request(self, plan: dict[str, Any], wanted: list[str]) -> tuple[dict[str, Any], bytes]:
         more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}
