@@ -31,7 +31,6 @@ options:
   reload: {description: A further command that servers take changes up by., type: list, elements: str, default: []}
   warn_days: {description: Days before the end at which a certificate is called near expiry., type: int, required: true}
   requirements: {description: Hashed requirements of certbot's environment., type: str, required: true}
-  program: {description: Text of the program that renews., type: str, required: true}
   service: {description: Text of its unit., type: str, required: true}
   timer: {description: Text of its timer., type: str, required: true}
 author: The Ferryman authors
@@ -49,16 +48,29 @@ certificates: {description: The record of each certificate., type: list, element
 
 import glob
 import hashlib
+import inspect
 import json
 import os
+from types import ModuleType
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ferryman.ops.plugins.module_utils import certificate_facts as facts
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_host as host
+from ansible_collections.ferryman.ops.plugins.module_utils import certificate_obtain, certificate_renewal
 
+LIBRARY = "/usr/local/lib/ferryman/python"
 PROGRAM = "/usr/local/lib/ferryman/certificate"
 SERVICE = "/etc/systemd/system/ferryman-certificate.service"
 TIMER = "/etc/systemd/system/ferryman-certificate.timer"
+LAUNCHER = f"""#!/usr/bin/python3
+import sys
+
+sys.path.insert(0, "{LIBRARY}")
+from {certificate_renewal.__name__} import main
+
+sys.exit(main())
+"""
 OF_SETTINGS = ("directory", "email", "webroot", "address", "port", "reload", "warn_days")
 
 
@@ -79,10 +91,24 @@ def refuse_taken(wanted: dict[str, Any]) -> None:
             raise host.Problem(f"certificate {', '.join(sorted(taken))} belongs to {owner!r} on this host")
 
 
+def library(modules: list[ModuleType]) -> list[tuple[str, str, int]]:
+    """Return the files by which the host runs by itself what Ansible runs here, under the same names."""
+    files = {}
+    for module in modules:
+        *packages, name = module.__name__.split(".")
+        path = LIBRARY
+        for package in packages:  # a marker in each: a collection installed for Ansible's own use must not come first
+            path = os.path.join(path, package)
+            files[f"{path}/__init__.py"] = ""
+        files[f"{path}/{name}.py"] = inspect.getsource(module)
+    return [(path, text, 0o644) for path, text in files.items()]
+
+
 def place(wanted: dict[str, Any], settings: dict[str, Any], *, pretend: bool) -> bool:
     """Write all files; return whether one was different. Keys of provided certificates among them."""
     files = [
-        (PROGRAM, wanted["program"], 0o755),
+        *library([facts, host, certificate_obtain, certificate_renewal]),
+        (PROGRAM, LAUNCHER, 0o755),
         (host.REQUIREMENTS, wanted["requirements"], 0o644),
         (SERVICE, wanted["service"], 0o644),
         (TIMER, wanted["timer"], 0o644),
@@ -134,8 +160,8 @@ def due(settings: dict[str, Any]) -> list[str]:
     """Return the names that a real run would surely obtain; what is only due by its age needs the authority's word."""
     found = []
     for one in settings["certificates"]:
-        facts = host.facts(f"{host.PUBLISHED}/{one['name']}/fullchain.pem")
-        if one["mode"] != "provided" and (not facts or facts["names"] != sorted(one["domains"])):
+        there = facts.read(f"{host.PUBLISHED}/{one['name']}/fullchain.pem")
+        if one["mode"] != "provided" and (not there or there["names"] != sorted(one["domains"])):
             found.append(one["name"])
     return found
 
@@ -166,7 +192,6 @@ def main() -> None:
             "reload": {"type": "list", "elements": "str", "default": []},
             "warn_days": {"type": "int", "required": True},
             "requirements": required,
-            "program": required,
             "service": required,
             "timer": required,
         },
@@ -182,7 +207,7 @@ def main() -> None:
             scheduled = schedule(changed=written, pretend=pretend)
             if pretend:
                 module.exit_json(changed=written or scheduled or bool(due(settings)), certificates=host.records())
-            records = host.ensure(settings)
+            records = certificate_renewal.ensure(settings)
     except host.Problem as problem:
         module.fail_json(msg=str(problem))
     except OSError as error:

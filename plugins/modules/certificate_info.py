@@ -28,6 +28,7 @@ certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ferryman.ops.plugins.module_utils import certificate_facts as facts
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_host as host
 
 
@@ -39,7 +40,7 @@ def main() -> None:
         module.fail_json(msg=f"cannot read {error.filename}: {error.strerror}")
     for record in records:
         if "not_after" in record:
-            record["near_expiry"] = host.near_expiry(
+            record["near_expiry"] = facts.near_expiry(
                 record["not_before"], record["not_after"], host.now(), warn_days=module.params["warn_days"]
             )
     module.exit_json(changed=False, certificates=records)

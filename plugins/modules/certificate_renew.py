@@ -28,6 +28,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_host as host
+from ansible_collections.ferryman.ops.plugins.module_utils import certificate_renewal as renewal
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def main() -> None:
     try:
         with host.locked():
             for settings in host.all_settings():
-                records += host.ensure(settings, only=name, force=force)
+                records += renewal.ensure(settings, only=name, force=force)
     except host.Problem as problem:
         module.fail_json(msg=str(problem))
     except OSError as error:

@@ -98,8 +98,8 @@ def short_lived(acme: Any) -> Iterator[None]:
 
 
 def test_every_name_is_served_with_a_certificate_that_the_authoritys_root_vouches_for(host: Any) -> None:
-    bundle = (EPHEMERAL / "sandbox" / "ca.pem").read_text()
-    host.check_output(f"cat > /tmp/ca.pem <<'END'\n{bundle}\nEND")
+    # Asked for now: the authority has a new root after every start, and another test starts it anew.
+    host.check_output("curl -sfko /tmp/ca.pem https://acme:15000/roots/0")
     for name in ("demo.test", "www.demo.test"):
         url = f"https://{name}/.well-known/ferryman/health"
         assert (

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils import certificate_facts as facts
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_host as host
+from ansible_collections.ferryman.ops.plugins.module_utils import certificate_obtain as source
+from ansible_collections.ferryman.ops.plugins.module_utils import certificate_renewal as renewal
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_settings as settings
+from ansible_collections.ferryman.ops.plugins.modules import certificate_ensure as ensure
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 DEMO: dict[str, Any] = {"name": "demo", "domains": ["demo.test", "www.demo.test"], "mode": "acme"}
@@ -38,7 +42,7 @@ Hint: The Certificate Authority failed to download the temporary challenge files
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SETTINGS", "PUBLISHED", "HOOKS", "ACME", "VERSIONS", "RECORDS", "LOGS"):
         monkeypatch.setattr(host, name, str(tmp_path / name.lower()))
-    monkeypatch.setattr(host, "SERVED_SECONDS", 0.3)
+    monkeypatch.setattr(renewal, "SERVED_SECONDS", 0.3)
 
 
 def errors(*certificates: dict[str, Any], directory: str = LETS_ENCRYPT, terms_agreed: bool = True) -> list[str]:
@@ -81,34 +85,34 @@ def test_nothing_is_asked_of_an_authority_without_agreement_to_its_terms() -> No
 )
 def test_short_lived_certificates_are_late_later(start: str, end: str, at: str, late: bool) -> None:
     moments = [f"{day}T00:00:00Z" for day in (start, end, at)]
-    assert host.near_expiry(*moments, warn_days=14) is late
+    assert facts.near_expiry(*moments, warn_days=14) is late
 
 
 def test_the_authoritys_reason_is_told_and_the_noise_is_not() -> None:
-    assert host.reason(REFUSED) == "Identifier: demo.nowhere.example; Type: dns; Detail: no such name"
+    assert source.reason(REFUSED) == "Identifier: demo.nowhere.example; Type: dns; Detail: no such name"
     assert (
-        host.reason("Saving debug log to x\nAn unexpected error occurred:\nno route")
+        source.reason("Saving debug log to x\nAn unexpected error occurred:\nno route")
         == "An unexpected error occurred:\nno route"
     )
 
 
 def test_certbot_is_told_what_is_wanted_and_asks_the_authority_when() -> None:
-    words = host.words_for("certbot", SETTINGS, DEMO, force=False)
+    words = source.words_for("certbot", SETTINGS, DEMO, force=False)
     assert words[:2] == ["certbot", "certonly"]
     assert [words[i + 1] for i, word in enumerate(words) if word == "--domain"] == DEMO["domains"]
     assert "--keep-until-expiring" in words
     assert "--register-unsafely-without-email" in words
     assert "--no-directory-hooks" in words
-    assert "--force-renewal" in host.words_for("certbot", SETTINGS, DEMO, force=True)
+    assert "--force-renewal" in source.words_for("certbot", SETTINGS, DEMO, force=True)
 
 
 def test_a_certificate_of_another_authority_is_replaced_though_it_is_not_due() -> None:
     path = Path(host.ACME) / "renewal" / "demo.conf"
     path.parent.mkdir(parents=True)
     path.write_text("[renewalparams]\nserver = https://acme-staging.example/directory\n")
-    assert "--force-renewal" in host.words_for("certbot", SETTINGS, DEMO, force=False)
+    assert "--force-renewal" in source.words_for("certbot", SETTINGS, DEMO, force=False)
     path.write_text(f"[renewalparams]\nserver = {LETS_ENCRYPT}\n")
-    assert "--force-renewal" not in host.words_for("certbot", SETTINGS, DEMO, force=False)
+    assert "--force-renewal" not in source.words_for("certbot", SETTINGS, DEMO, force=False)
 
 
 def own(**changes: Any) -> dict[str, Any]:
@@ -117,22 +121,22 @@ def own(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_certificate_of_our_own_is_made_once_and_again_for_other_names() -> None:
-    (first,) = host.ensure(own())
+    (first,) = renewal.ensure(own())
     assert (first["last_attempt"]["result"], first["names"], first["served"]["state"]) == (
         "renewed",
         ["own.test"],
         "unchecked",
     )
-    (second,) = host.ensure(own())
+    (second,) = renewal.ensure(own())
     assert (second["last_attempt"]["result"], second["fingerprint"]) == ("not due", first["fingerprint"])
     assert second["last_renewal"] == first["last_renewal"]
-    (third,) = host.ensure(own(domains=["own.test", "www.own.test"]))
+    (third,) = renewal.ensure(own(domains=["own.test", "www.own.test"]))
     assert third["fingerprint"] != first["fingerprint"]
     assert [json.loads(json.dumps(record))["name"] for record in host.records()] == ["own"]
 
 
 def test_a_certificate_that_clients_are_not_served_is_a_failure() -> None:
-    (record,) = host.ensure({**own(), "port": 1})
+    (record,) = renewal.ensure({**own(), "port": 1})
     assert record["served"]["state"] == "unreachable"
     assert record["last_attempt"]["result"] == "failed"
 
@@ -142,9 +146,9 @@ def test_a_failing_hook_is_told() -> None:
     hook.parent.mkdir()
     hook.write_text("#!/bin/sh\necho no; exit 3\n")
     hook.chmod(0o755)
-    assert host.take_up({"reload": ["/bin/true"]}) == f"{hook}: no"
-    (record,) = host.ensure(own())
-    assert record["last_attempt"]["result"] == "failed"
+    assert renewal.take_up({"reload": ["/bin/true"]}) == f"{hook}: no"
+    (record,) = renewal.ensure(own())
+    assert record["last_attempt"]["result"] == "failed"  # nobody looks, so the hook's word is all there is
 
 
 def test_a_program_that_is_not_there_is_a_failure_and_no_crash() -> None:
@@ -152,13 +156,17 @@ def test_a_program_that_is_not_there_is_a_failure_and_no_crash() -> None:
 
 
 def test_a_provided_certificate_that_is_gone_is_a_failure() -> None:
-    (record,) = host.ensure({**SETTINGS, "certificates": [{**DEMO, "mode": "provided"}]})
+    (record,) = renewal.ensure({**SETTINGS, "certificates": [{**DEMO, "mode": "provided"}]})
     assert record["last_attempt"]["result"] == "failed"
     assert record["served"]["state"] == "none"
     assert record["near_expiry"]
 
 
-def test_the_program_runs_by_itself_with_the_hosts_own_python() -> None:
-    done = subprocess.run(["/usr/bin/python3", host.__file__, "--help"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0
+def test_the_program_runs_by_itself_with_the_hosts_own_python(tmp_path: Path) -> None:
+    for path, text, _ in ensure.library([facts, host, source, renewal]):
+        host.write_file(f"{tmp_path}{path}", text, 0o644)
+    program = tmp_path / "certificate"
+    program.write_text(ensure.LAUNCHER.replace(ensure.LIBRARY, f"{tmp_path}{ensure.LIBRARY}"))
+    done = subprocess.run(["/usr/bin/python3", program, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     assert "renew" in done.stdout
