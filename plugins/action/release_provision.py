@@ -23,6 +23,7 @@ class ActionModule(ReleaseAction):
             processes=list(self.args["processes"]),
             address=self._address,
             packed=packed,
+            version=pack.version(),
             skip_marker=bool(self._task.check_mode),
         )
         return self.outcome(answer, ports=answer.get("ports", {}), slots=self._slots(answer.get("ports", {})))

@@ -17,6 +17,7 @@ PORTS = range(20000, 30000)  # below 32768, where the kernel starts to give port
 PORTS_PER_PROCESS = 10
 
 LIBRARY = Path("/usr/local/lib/ferryman")
+CODE = LIBRARY / "code"  # what host.pyz holds, unpacked and compiled, by version
 HOST_MARKER = Path("/etc/ferryman/host.json")
 PENDING = Path("/var/lib/ferryman/pending")
 SITES = Path("/var/lib/ferryman/sites")

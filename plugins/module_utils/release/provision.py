@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
+import os
 import pwd
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import names,
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
 
 PYZ = names.LIBRARY / "host.pyz"
+OLD_S = 24 * 3600  # a run of another version may still be on its way
 GUARD = f"/usr/bin/python3 -I {PYZ} guard"
 GUARD_UNITS = {
     "ferryman-guard.path": """\
@@ -83,13 +87,16 @@ def give_ports(
 def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the host to where releases can be staged.
 
-    `request`: processes (names of the web processes), address (where they listen), packed (this code, base64).
+    `request`: processes (names of the web processes), address (where they listen), packed (this code,
+    base64) and its version.
     """
     site, roles = host.site, request["roles"]
     _account(host)
-    for path in (names.LIBRARY, names.PENDING, names.SITES, site.state, site.settings):
+    for path in (names.LIBRARY, names.CODE, names.PENDING, names.SITES, site.state, site.settings):
         host.directory(path)
-    _guard(host, base64.b64decode(request["packed"]))
+    packed = base64.b64decode(request["packed"])
+    _code(host, packed, version=str(request["version"]))
+    _guard(host, packed)
     ports: dict[str, Any] = {}
     if "app" in roles:
         for path in (
@@ -140,6 +147,25 @@ def _taken(host: Host) -> list[int]:
                 for port in ports
             ]
     return taken
+
+
+def _code(host: Host, packed: bytes, *, version: str) -> None:
+    """Leave the code unpacked and compiled, so that no request need bring it; what no run can use any more goes."""
+    import compileall  # with what they import, a tenth of the time that any other request takes
+    import zipfile
+
+    place = names.CODE / version
+    if not place.is_dir():
+        host.changes.append(f"{place}/")
+        if not host.check:
+            fresh = place.with_name(f".{version}.{os.getpid()}")
+            with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+                archive.extractall(fresh)
+            compileall.compile_dir(fresh, quiet=2)
+            fresh.rename(place)
+    for old in names.CODE.iterdir() if names.CODE.is_dir() else ():
+        if old != place and time.time() - old.stat().st_mtime > OLD_S:
+            host.remove(old)
 
 
 def _guard(host: Host, packed: bytes) -> None:
