@@ -159,7 +159,7 @@ def _environment(reader: Reader, found: Mapping[str, Any]) -> None:
 
 
 def _reserved(name: str) -> bool:
-    return name in ("PORT", "CREDENTIALS_DIRECTORY") or name.startswith("FERRYMAN_")
+    return name in ("HOST", "PORT", "CREDENTIALS_DIRECTORY") or name.startswith("FERRYMAN_")
 
 
 def unfit(env: Mapping[Any, Any]) -> dict[str, str]:

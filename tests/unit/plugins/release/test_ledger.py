@@ -175,7 +175,9 @@ class Life:
             self.write(self.path[at], "live", "rollback", run)
             del self.path[at + 1 :]
         elif act == "unlock":
+            # What is met on the way says nothing of what a release is.
             self.lines.append({"event": "unlock", "run": run})
+            self.lines.append({"event": "edit_seen", "run": run, "release": self.path[-1] if self.path else "none"})
         return act
 
 
