@@ -113,6 +113,7 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
         "changed": story.changed,
         "duration_s": round(ended.seconds, 3),
         "steps": story.steps,
+        "found": story.stale,
         "code": CODES[word],
     }
     said.update(

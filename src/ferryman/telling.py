@@ -42,6 +42,7 @@ def summary(told: Told) -> str:
     lines = [f"{told['release']} is live on {env} {took}", told["url"]]
     if "error" in told.get("outside", {}):
         lines.append(f"the hosts see it answer, this machine does not: {told['outside']['error']}")
+    lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
     if told["previous"]:
         lines.append(f"before: {told['previous']}; `rollback --env {env}` goes back")
     if told["ca"]:

@@ -71,6 +71,9 @@ def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dic
         answer["stale"] = look.is_current(host, request, seen)
     if request.get("lock") and "arbiter" in request["roles"] and answer.get("stale", "asked for"):
         _tidy(host, request["lock"])
+        if seen.get("edited"):
+            said = f"edited by hand: {', '.join(seen['edited'][:5])}"
+            arbiter.record(host, event="edit_seen", who=request["lock"]["owner"], release=seen["live"], reason=said)
         seen = look.look(host, request, before=seen)
     return seen
 

@@ -53,7 +53,8 @@ def story(lines: Iterable[Line]) -> Story:
     for raw in lines:
         line = dict(raw)
         status, name = line.get("status", ""), line.get("release", "")
-        if not name or not isinstance(name, str):
+        # A line without a status (edit_seen, unlock) tells of what was met on the way, and changes nothing of what a release is.
+        if not name or not isinstance(name, str) or not status:
             continue
         release = told.releases.setdefault(name, Release(name, line=line))
         release.status = status
