@@ -53,7 +53,7 @@ def story(lines: Iterable[Line]) -> Story:
     for raw in lines:
         line = dict(raw)
         status, name = line.get("status", ""), line.get("release", "")
-        # A line without a status (edit_seen, unlock) tells of what was met on the way, and changes nothing of what a release is.
+        # A line without a status (edit_seen, unlock) tells what was met on the way, and nothing of what a release is.
         if not name or not isinstance(name, str) or not status:
             continue
         release = told.releases.setdefault(name, Release(name, line=line))
