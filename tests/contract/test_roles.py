@@ -156,12 +156,18 @@ def test_no_role_knows_groups_environments_or_secrets_by_name(name: str) -> None
 @every_role
 def test_tasks_are_named_after_their_file(name: str) -> None:
     wrong: list[str] = []
+    entries = set(role(name).entries)
     for path in sources(name, "tasks"):
         stem = path.stem.replace("_", " ")
         for task in tasks(path) if path.stem != "main" else ():
-            said = str(task.get("name", ""))
-            if not said.lower().replace("_", " ").startswith(f"{stem} | "):
-                wrong.append(f"{path.relative_to(ROOT)}: {said!r} should begin with '{stem.capitalize()} | '")
+            said = str(task.get("name", "")).lower().replace("_", " ")
+            # A part of an entry (deploy_one of deploy) is that entry to whoever watches.
+            if not any(
+                said.startswith(f"{word} | ") for word in {stem, *(e for e in entries if stem.startswith(f"{e} "))}
+            ):
+                wrong.append(
+                    f"{path.relative_to(ROOT)}: {task.get('name')!r} should begin with '{stem.capitalize()} | '"
+                )
     assert not wrong, "\n".join(wrong)
 
 
