@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, run_id
 
+TOLD = ("at", "who", "commit", "ref", "reason", "schema_before", "schema_after", "restore_point")
+"""What people and pipelines are told of a release's line in the ledger."""
 LEASE_S = 30.0  # from this look to the next step; a build that takes longer takes the lock up again
 
 
@@ -71,7 +73,7 @@ class ActionModule(ReleaseAction):
                     "good": r.good,
                     "withdrawn": r.withdrawn,
                     "status": r.status,
-                    **{k: r.line.get(k) for k in ("at", "who", "commit", "ref", "reason")},
+                    **{k: r.line.get(k) for k in TOLD},
                 }
                 for r in told.releases.values()
             ]

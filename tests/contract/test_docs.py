@@ -1,0 +1,99 @@
+"""What the pages say is so: commands exist with their options, links lead somewhere, examples and messages are real."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description
+from invoke.parser import Parser
+from tests.support.pages import Block, blocks, commands, pages
+
+from ferryman import paths, specs
+from ferryman.program import Program, name_positionals
+from ferryman.tasks import namespace
+
+ROOT = paths.CHECKOUT
+GUIDES = ROOT / "docs" / "guides"
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
+SOURCES = [
+    re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))
+    for name in ("src", "plugins", "roles")
+    for path in sorted((ROOT / name).rglob("*"))
+    if path.suffix in (".py", ".yml")
+]
+
+
+def every(language: str, file: str = "") -> Iterator[tuple[str, Block]]:
+    """Every block of a language in all pages, those that show `file` alone if it is named."""
+    for page in pages():
+        for number, block in enumerate(blocks(page, language)):
+            if not file or block.file.endswith(file):
+                yield f"{page.relative_to(ROOT)}-{number}", block
+
+
+def cases(found: Iterator[tuple[str, Any]]) -> list[Any]:
+    """Blocks as parameters with the page's name."""
+    return [pytest.param(value, id=name) for name, value in found]
+
+
+TYPED = sorted({(str(page.relative_to(ROOT)), line) for page in pages() for line in commands(page)})
+
+
+@pytest.mark.parametrize(("page", "line"), TYPED)
+def test_every_command_that_a_page_names_is_there_with_its_options(page: str, line: str) -> None:
+    del page  # in the test's name, to find it
+    core = Program(namespace=namespace).core_args()
+    words = [word for word in line.split() if word not in [f"--{argument.name}" for argument in core]]
+    Parser(contexts=namespace.to_contexts()).parse_argv(name_positionals(words, namespace))
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages()])
+def test_every_link_leads_to_a_file_and_a_heading_of_it(page: Path) -> None:
+    lost = []
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        there = (page.parent / target).resolve() if target else page
+        if not there.exists() or (anchor and anchor not in headings(there)):
+            lost.append(f"{target}#{anchor}")
+    assert not lost
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors that a page's headings make."""
+    found = re.findall(r"^#+ +(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("block", cases(every("yaml", "ferryman.yml")))
+def test_every_description_of_an_application_is_a_valid_one(block: Block) -> None:
+    description.read(block.text, source="ferryman.yml")
+
+
+@pytest.mark.parametrize("block", cases(every("yaml")))
+def test_every_example_names_options_that_the_roles_have(block: Block) -> None:
+    told = yaml.safe_load(block.text)
+    known = specs.roles(ROOT)
+    for role, values in given(told):
+        unknown = set(values) - set(known[role.removeprefix("ferryman.ops.")].options)
+        assert not unknown, f"{role} has no {sorted(unknown)}"
+
+
+def given(told: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The values that plays give to roles."""
+    for play in told if isinstance(told, list) else []:
+        for role in play.get("roles") or []:
+            yield role["role"], role.get("vars") or {}
+
+
+MESSAGES = re.findall(r"^\| `([^`]+)` \|", (GUIDES / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_every_message_that_is_explained_is_one_that_is_told(message: str) -> None:
+    """Looked for in the sources: `...` stands for what a run fills in, strings over several lines count as one."""
+    pattern = ".*".join(re.escape(part.strip()) for part in message.split("..."))
+    assert any(re.search(pattern, source) for source in SOURCES)

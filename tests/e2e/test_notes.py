@@ -1,0 +1,282 @@
+"""The example application from its first deploy on: what people wrote in it, its schema, its worker, its secrets."""
+
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Error, Page, sync_playwright
+from tests.support.histories import good, migrates, migration_fails
+from tests.support.newcomer import DOMAIN, Newcomer
+
+from ferryman import paths, variables
+from ferryman.environments import Environment
+
+UPLOAD = b"three little words\n" * 1000
+DUMPS = "/var/backups/ferryman/notes"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account, a note and a file."""
+
+    newcomer: Newcomer
+    cookie: str
+    file: int
+
+    def finds_everything(self) -> None:
+        """The account, the note and the file are there as they were."""
+        ask = self.newcomer.ask
+        assert json.loads(ask("GET", "/api/me", cookie=self.cookie).text) == {"name": "ada"}
+        notes = json.loads(ask("GET", "/api/notes", cookie=self.cookie).text)
+        assert [note["title"] for note in notes] == ["Written on the first release"]
+        assert ask("GET", f"/api/media/{self.file}", cookie=self.cookie).body == UPLOAD
+
+
+@pytest.fixture(scope="module")
+def person(newcomer: Newcomer) -> Person:
+    reply = newcomer.ask("POST", "/api/register", {"name": "ada", "password": "a long enough one"})
+    assert reply.status == 201, reply.text
+    cookie = reply.headers["set-cookie"].split(";")[0]
+    note = {"title": "Written on the first release", "body": "and read on every other"}
+    assert newcomer.ask("POST", "/api/notes", note, cookie=cookie).status in (200, 201)
+    uploaded = newcomer.ask("POST", "/api/media?name=words.txt", UPLOAD, cookie=cookie)
+    assert uploaded.status == 201, uploaded.text
+    return Person(newcomer, cookie, int(json.loads(uploaded.text)["id"]))
+
+
+def deploy(newcomer: Newcomer, *, code: int = 0) -> dict[str, Any]:
+    """Deploy what is committed and return the JSON."""
+    return newcomer.type("./invoke deploy --json", code=code).said
+
+
+def eventually(good_at_last: Callable[[], bool], *, within_s: float = 20) -> bool:
+    until = time.monotonic() + within_s
+    while not good_at_last() and time.monotonic() < until:
+        time.sleep(0.3)
+    return good_at_last()
+
+
+def test_https_is_for_clients_who_trust_the_sandboxs_authority(newcomer: Newcomer) -> None:
+    reply = newcomer.ask("GET", "/")
+    assert (reply.status, reply.headers["strict-transport-security"]) == (200, "max-age=86400")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        newcomer.ask("GET", "/", context=ssl.create_default_context())
+
+
+def test_http_leads_to_https_on_the_port_that_clients_see(newcomer: Newcomer) -> None:
+    reply = newcomer.ask_in_clear("/a?b=c")
+    assert (reply.status, reply.headers["location"]) == (301, f"https://{DOMAIN}:{newcomer.ports[8443]}/a?b=c")
+
+
+def test_the_worker_has_looked_at_the_upload(newcomer: Newcomer, person: Person) -> None:
+    def facts() -> Any:
+        return json.loads(newcomer.ask("GET", "/api/media", cookie=person.cookie).text)[0]["facts"]
+
+    assert eventually(lambda: facts() is not None)
+    assert facts() == {"kind": "text", "lines": 1000, "words": 3000}
+
+
+def test_what_people_wrote_survives_a_deploy_and_a_rollback(newcomer: Newcomer, person: Person) -> None:
+    first = newcomer.served()
+    newcomer.repository.commit(good("The second version"))
+    said = deploy(newcomer)
+    assert (said["status"], said["previous"], newcomer.served()) == ("live", first, said["release"])
+    assert "The second version" in newcomer.ask("GET", "/").text
+    person.finds_everything()
+    assert newcomer.type("./invoke rollback --json").said["release"] == first == newcomer.served()
+    assert "The second version" not in newcomer.ask("GET", "/").text
+    person.finds_everything()
+
+
+def test_the_nightly_job_waits_in_the_slot_that_serves_and_in_no_other(newcomer: Newcomer) -> None:
+    slot = json.loads(newcomer.ask("GET", "/.well-known/ferryman/slot").text)["slot"]
+    timers = "systemctl list-units --plain --no-legend --state=active 'notes-cleanup@*.timer'"
+    assert [line.split()[0] for line in newcomer.ssh(timers).splitlines()] == [f"notes-cleanup@{slot}-1.timer"]
+    workers = "systemctl list-units --plain --no-legend --state=active 'notes-worker@*.service'"
+    assert [line.split()[0] for line in newcomer.ssh(workers).splitlines()] == [f"notes-worker@{slot}-1.service"]
+
+
+def test_a_migration_has_a_dump_that_restores_and_a_way_back_that_must_be_asked_for(
+    newcomer: Newcomer, person: Person
+) -> None:
+    before = newcomer.served()
+    newcomer.repository.commit(migrates("With another column"))
+    said = deploy(newcomer)
+    assert said["restore_point"].startswith(f"{DUMPS}/"), said
+    (line,) = [line for line in history(newcomer) if line["release"] == said["release"]]
+    assert line["restore_point"] == said["restore_point"]
+    assert line["schema_before"] != line["schema_after"]
+    assert "TABLE DATA public notes notes" in newcomer.ssh(f"pg_restore --list {said['restore_point']}")
+    person.finds_everything()
+    refused = newcomer.type("./invoke rollback", code=1)
+    assert "the database is at schema" in refused.err
+    assert "--accept-schema" in refused.err
+    assert newcomer.served() == said["release"]
+    assert newcomer.type("./invoke rollback --accept-schema --json").said["release"] == before
+    person.finds_everything()
+
+
+def history(newcomer: Newcomer) -> list[dict[str, Any]]:
+    """Return the ledger's story as `releases --json` tells it."""
+    hosts = newcomer.type("./invoke releases --json").said["hosts"].values()
+    return next(seen["history"] for seen in hosts if "history" in seen)
+
+
+def test_a_migration_that_fails_leaves_the_old_release_serving_and_says_so(newcomer: Newcomer, person: Person) -> None:
+    before = newcomer.served()
+    newcomer.repository.commit(migration_fails())
+    answer = newcomer.type("./invoke deploy", code=2)
+    assert "the migration failed" in answer.err
+    assert "the schema is left as it was" in answer.err
+    assert 'relation "a_table_that_is_not_there" does not exist' in answer.err
+    assert "the release that served before still serves" in answer.err
+    assert newcomer.served() == before
+    person.finds_everything()
+
+
+# Without the package
+
+
+def test_a_playbook_alone_does_the_same_deploy(newcomer: Newcomer, tmp_path: Path) -> None:
+    newcomer.repository.commit(good("Deployed by ansible-playbook alone"))
+    python = without_package(tmp_path)
+    playbook: list[Any] = [python, "-m", "ansible", "playbook", "-i", newcomer.root / "inventories" / "local"]
+    key = newcomer.root / ".ferryman" / "vault" / "local.key"
+    hidden = ("ANSIBLE_", "PYTHON", "FERRYMAN_", "MOLECULE_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    environment["ANSIBLE_COLLECTIONS_PATH"] = str(newcomer.root / ".ansible" / "collections")
+    done = subprocess.run(
+        [*playbook, "--vault-id", f"local@{key}", "-vvv", "ferryman.ops.release_deploy"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    newcomer.heard += [done.stdout, done.stderr]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Deployed by ansible-playbook alone" in newcomer.ask("GET", "/").text
+    assert newcomer.type("./invoke deploy --json").said["status"] == "unchanged"
+
+
+def without_package(directory: Path) -> Path:
+    """Return a Python that has Ansible and not the package: the same libraries, without the line that leads to it."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "plain"], check=True, timeout=60)
+    python = directory / "plain" / "bin" / "python"
+    library = next((directory / "plain" / "lib").glob("python*/site-packages"))
+    libraries = next(Path(path) for path in sys.path if path.endswith("site-packages"))
+    (library / "ansible.pth").write_text(f"{libraries}\n")  # its own .pth files are not read from there
+    words: list[Any] = [
+        python,
+        "-I",
+        "-c",
+        "import ansible, importlib.util; print(importlib.util.find_spec('ferryman'))",
+    ]
+    assert subprocess.run(words, check=True, capture_output=True, text=True).stdout == "None\n"
+    return python
+
+
+# As a person sees it
+
+
+@pytest.fixture
+def browser_home(newcomer: Newcomer, tmp_path: Path) -> Path:
+    """A home directory whose certificate store knows the sandbox's authority."""
+    store = tmp_path / ".pki" / "nssdb"
+    store.mkdir(parents=True)
+    ca = newcomer.root / ".ferryman" / "sandbox" / newcomer.name / "ca.pem"
+    subprocess.run(["certutil", "-d", f"sql:{store}", "-N", "--empty-password"], check=True)
+    subprocess.run(["certutil", "-d", f"sql:{store}", "-A", "-t", "C,,", "-n", "sandbox", "-i", ca], check=True)
+    return tmp_path
+
+
+def page_of(home: Path) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"], env={**os.environ, "HOME": str(home)}
+        )
+        try:
+            yield browser.new_page(viewport={"width": 1100, "height": 760})
+        finally:
+            browser.close()
+
+
+def test_a_browser_shows_the_page_to_who_logs_in(newcomer: Newcomer, person: Person, browser_home: Path) -> None:
+    for page in page_of(browser_home):
+        page.goto(f"https://{DOMAIN}:{newcomer.ports[8443]}/")
+        page.fill("[name=name]", "ada")
+        page.fill("[name=password]", "a long enough one")
+        page.click("button[value=login]")
+        page.get_by_text("Written on the first release").wait_for()
+        page.get_by_text("words.txt").wait_for()
+        assert newcomer.served() in page.inner_text("body")
+        pictures = paths.state_directory(paths.CHECKOUT) / "pictures"
+        pictures.mkdir(exist_ok=True)
+        page.screenshot(path=pictures / "notes.png")
+
+
+def test_a_browser_that_does_not_know_the_authority_refuses(newcomer: Newcomer, tmp_path: Path) -> None:
+    for page in page_of(tmp_path):
+        with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
+            page.goto(f"https://{DOMAIN}:{newcomer.ports[8443]}/")
+
+
+# Secrets
+
+
+class Arguments(threading.Thread):
+    """Reads the arguments of every process of this machine, its containers' too, again and again."""
+
+    def __init__(self, secret: str) -> None:
+        super().__init__(daemon=True)
+        self.secret, self.over, self.read, self.found = secret.encode(), threading.Event(), 0, set[str]()
+
+    def run(self) -> None:
+        while not self.over.wait(0.05):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    words = path.read_bytes()
+                except OSError:
+                    continue
+                self.read += 1
+                if self.secret in words:
+                    self.found.add(words.split(b"\0")[0].decode(errors="replace"))
+
+
+def test_the_databases_password_is_where_it_must_be_and_nowhere_else(newcomer: Newcomer) -> None:
+    """Last of this page: it searches what all the commands before it left and said, too."""
+    local = Environment("local", newcomer.root / "inventories" / "local")
+    key = newcomer.root / ".ferryman" / "vault" / "local.key"
+    told = variables.load(local, vault_ids=[f"local@{key}"])
+    secret = str(told.value("local1", "vault_notes_database_password"))
+    assert len(secret) > 30
+    watch = Arguments(secret)
+    watch.start()
+    newcomer.repository.commit(migrates("Deployed under watch"))
+    said = deploy(newcomer)
+    watch.over.set()
+    watch.join()
+    assert watch.read > 1000
+    assert watch.found == set()
+    assert secret not in json.dumps(said)
+    assert not [heard[:200] for heard in newcomer.heard if secret in heard]
+    here = [newcomer.root, Path.home() / ".ansible"]
+    assert not [path for place in here for path in files(place) if secret.encode() in path.read_bytes()]
+    places = "/srv /etc /var/lib/ferryman /var/log /var/backups /usr/local /run/systemd /run/log /home /root /tmp"
+    search = f"grep -rlF -D skip -f - {places} 2>/dev/null || :"
+    assert newcomer.ssh(search, given=secret).splitlines() == ["/etc/ferryman/sites/notes/secrets/DATABASE_URL"]
+    newcomer.ssh("journalctl --no-pager -o cat > /tmp/journal")
+    assert newcomer.ssh("grep -cF -f - /tmp/journal; rm /tmp/journal", given=secret) == "0"
+
+
+def files(place: Path) -> Iterator[Path]:
+    """Every plain file below a place; what is linked to lies elsewhere."""
+    for path in place.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            yield path

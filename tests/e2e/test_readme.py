@@ -1,0 +1,51 @@
+"""The README, typed line by line in a fresh clone."""
+
+import pytest
+from tests.support.newcomer import Newcomer
+from tests.support.pages import blocks
+
+from ferryman import paths
+
+PAGE = paths.CHECKOUT / "README.md"
+TYPED = [line for block in blocks(PAGE, "sh") for line in block.lines]
+ELSEWHERE = {
+    "./invoke test": "this is it",
+    "./invoke sandbox.down": "how the newcomer leaves: tests/support/newcomer.py",
+}
+
+
+def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> None:
+    assert TYPED[0] == "./invoke deploy"
+    served = [newcomer.served()]
+    for line in TYPED:
+        if line in ELSEWHERE:
+            continue
+        answer = newcomer.type(line)
+        if line.startswith("curl"):
+            assert '"release"' in answer.out, str(answer)
+        if line in ("./invoke deploy", "./invoke rollback"):
+            served.append(newcomer.served())
+            assert served[-1] in answer.out, str(answer)
+    first, again, changed, back = served
+    assert first == again == back != changed
+
+
+def test_what_is_typed_elsewhere_is_in_the_readme() -> None:
+    assert set(ELSEWHERE) <= set(TYPED)
+
+
+@pytest.mark.parametrize("line", [line for block in blocks(PAGE, "text") for line in block.lines])
+def test_commands_for_ones_own_servers_stop_before_they_touch_anything(newcomer: Newcomer, line: str) -> None:
+    """The example `prod` has documentation addresses and no secrets: each command says so, and ends with 1."""
+    answer = newcomer.type(line, code=1)
+    assert "prod lacks secrets that its files use: vault_notes_database_password, vault_notes_session_key" in answer.err
+
+
+def test_without_a_name_nothing_but_local_is_meant(newcomer: Newcomer) -> None:
+    (newcomer.root / "inventories" / "local" / "hosts.yml").rename(newcomer.root / "hosts.yml")
+    try:
+        answer = newcomer.type("./invoke deploy", code=1)
+    finally:
+        (newcomer.root / "hosts.yml").rename(newcomer.root / "inventories" / "local" / "hosts.yml")
+    assert "--env is needed" in answer.err
+    assert "one of: prod" in answer.err
