@@ -77,7 +77,7 @@ def _failure(event: Event) -> dict[str, Any]:
     message = ANSIBLES_OWN.sub("", str(result.get("msg") or result.get("stderr") or "it failed and said nothing"))
     if event.kind == "unreachable":
         message = f"{event.host} cannot be reached: {message}"
-    return {"reason": message.strip(), "host": event.host, "task": event.task}
+    return {"reason": message.strip(), "host": event.host, "task": event.task, "lost": event.kind == "unreachable"}
 
 
 def status(story: Story, ended: Ended) -> str:
@@ -87,6 +87,9 @@ def status(story: Story, ended: Ended) -> str:
     if ended.status == "done":
         return "unchanged" if story.looked and not story.stale else "done"
     if story.returned is False or (ended.status == "unknown"):
+        return "unknown"
+    # A host that was lost on the way may have done any part of its step; Ansible does not even try the way back there.
+    if story.failure.get("lost") and story.facts.get("plan"):
         return "unknown"
     if story.returned is None or story.failure.get("refused"):
         return "refused"

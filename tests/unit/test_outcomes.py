@@ -19,6 +19,8 @@ REFUSAL = Event("failed", "Deploy | Look at the hosts", "a1", {"msg": "locked", 
 BACK = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"moved": True}})
 BACK_UNMOVED = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"moved": False}})
 OVERTAKEN = Event("failed", "Deploy | Go back", "a1", {"msg": "token", "ferryman": {"refused": True}})
+PLANNED = Event("ok", "Deploy | Build the artifact", "a1", {"ferryman": {"plan": {"release": "r2"}}})
+LOST = Event("unreachable", "Deploy | Send the clients to it", "a1", {"msg": "no route"})
 NO_WAY_BACK = Event("unreachable", "Deploy | Go back", "a1", {"msg": "no route"})
 
 
@@ -40,6 +42,8 @@ def told(*events: Event) -> Story:
         ([LOOK, FAILED, BACK_UNMOVED], "failed", "failed", RETURNED),
         ([LOOK, FAILED, OVERTAKEN], "failed", "failed", RETURNED),
         ([LOOK, FAILED, NO_WAY_BACK], "failed", "unknown", NEEDS_PERSON),
+        ([LOOK, PLANNED, LOST], "failed", "unknown", NEEDS_PERSON),
+        ([LOST], "failed", "refused", REFUSED),
         ([LOOK], "unknown", "unknown", NEEDS_PERSON),
     ],
 )
