@@ -14,6 +14,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     ledger,
     lock,
     names,
+    probe,
     provision,
     shift,
     slots,
@@ -93,7 +94,7 @@ def _app(host: Host, request: Mapping[str, Any], before: Mapping[str, Any]) -> d
             if before.get("live") == live["id"]
             else files.differing(site.release(live["id"]) / "app", _own(files.load(text), live))
         )
-        seen["ill"] = slots.check(host, shift.state(host)["stable"])
+        seen["ill"] = probe.check(host, shift.state(host)["stable"])
         seen["base"] = {
             "id": live["id"],
             "digest": live["digest"],
@@ -166,9 +167,9 @@ def health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
         stable = shift.state(host)["stable"]
         for instance in slots.instances(host, stable, slots.record(host, stable)):
             if instance.kind == "web":
-                good, note = slots.answer(host, instance)
+                good, note = probe.answer(host, instance)
                 answers[instance.unit or instance.name] = {"good": good, "said": note}
-        for wrong in slots.check(host, stable):
+        for wrong in probe.check(host, stable):
             unit, _, said = wrong.partition(" ")
             answers.setdefault(unit.rstrip(":"), {"good": False, "said": said})
     if "entry" in request["roles"]:

@@ -16,6 +16,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     database,
     ledger,
     names,
+    probe,
     shift,
     slots,
     stage,
@@ -62,7 +63,7 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
         time.sleep(wait)
     slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")))
     began = time.monotonic()
-    passed = slots.pass_gate(
+    passed = probe.pass_gate(
         host,
         slot,
         consecutive=settings["health_consecutive"],
@@ -84,11 +85,11 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     until = time.monotonic() + settings["watch_s"]
     while True:
         shift.verify(host, request["entry"], request["description"], slot=slot, release=release)
-        ill = slots.check(host, slot) if "app" in request["roles"] else []
+        ill = probe.check(host, slot) if "app" in request["roles"] else []
         ill = [line for line in ill if "does not run" not in line or _is_web(host, slot, line)]
         if ill:
             time.sleep(0.3)  # one bad answer decides nothing
-            if set(ill) & set(slots.check(host, slot)) or any("does not run" in line for line in ill):
+            if set(ill) & set(probe.check(host, slot)) or any("does not run" in line for line in ill):
                 evidence = [
                     line
                     for i in slots.instances(host, slot, slots.record(host, slot))

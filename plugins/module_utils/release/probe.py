@@ -1,0 +1,112 @@
+"""Asking the processes of a slot whether they are well: once, or through the gate that a new release has to pass."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now
+
+
+def crashes(host: Host, instance: slots.Instance) -> int:
+    """Return how often systemd had to start a unit again since it was started by hand."""
+    if not instance.unit:
+        return 0
+    out = host.systemctl("show", "-P", "NRestarts", instance.unit).strip()
+    return int(out or 0)
+
+
+def answer(host: Host, instance: slots.Instance) -> tuple[bool, str]:
+    """Ask a web process itself, on its own port, and return whether it is well and what it said."""
+    health = instance.process.get("health") or {}
+    if not health.get("path"):
+        return _listens(instance.address, instance.port)
+    return ask(
+        instance.address,
+        instance.port,
+        health["path"],
+        status=int(health["status"]),
+        timeout_s=float(health["timeout_s"]),
+    )
+
+
+def _listens(address: str, port: int) -> tuple[bool, str]:
+    connection = http.client.HTTPConnection(address, port, timeout=3)
+    try:
+        connection.connect()
+    except OSError as error:
+        return False, f"port {port}: {error.strerror or error}"
+    connection.close()
+    return True, "listens"
+
+
+def ask(address: str, port: int, path: str, *, status: int, timeout_s: float) -> tuple[bool, str]:
+    """Ask for `path` in clear HTTP and return whether the answer had `status` in time, and what it was."""
+    connection = http.client.HTTPConnection(address, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path, headers={"Connection": "close", "User-Agent": "ferryman-health"})
+        reply = connection.getresponse()
+        text = reply.read(300).decode(errors="replace").strip().replace("\n", " ")
+    except (OSError, http.client.HTTPException) as error:
+        return False, f"{path} on port {port}: {error or type(error).__name__}"
+    finally:
+        connection.close()
+    return reply.status == status, f"{path} on port {port} answered {reply.status} {text[:120]}"
+
+
+def pass_gate(
+    host: Host, slot: str, *, consecutive: int, soak_s: float, timeout_s: float, interval_s: float = 0.1
+) -> list[dict[str, Any]]:
+    """Wait until every web process of `slot` has passed its gate.
+
+    Failed brings the last log lines of the one that did not.
+    """
+    if host.check:
+        return []
+    release = slots.record(host, slot)
+    waiting = [i for i in slots.instances(host, slot, release) if i.kind == "web"]
+    seen: dict[int, list[gate.Answer]] = {i.port: [] for i in waiting}
+    passed: list[dict[str, Any]] = []
+    began = now().boottime
+    while waiting:
+        for instance in list(waiting):
+            good, note = answer(host, instance)
+            at = now().boottime - began
+            before = seen[instance.port]
+            # systemd is dearer to ask than the process: when that is bad, when it has just become good, now and then.
+            afresh = not good or not before or not before[-1].good or len(before) % 5 == 4
+            count = crashes(host, instance) if afresh else before[-1].crashes
+            before.append(gate.Answer(at, good, count, note))
+            verdict = gate.judge(seen[instance.port], consecutive=consecutive, soak_s=soak_s, timeout_s=timeout_s)
+            if verdict.result == "failed":
+                _refuse(host, slot, release, instance, verdict.reason)
+            if verdict.result == "passed":
+                passed.append({"unit": instance.unit, "reason": verdict.reason, "soak_s": soak_s})
+                waiting.remove(instance)
+        if waiting:
+            time.sleep(interval_s)
+    host.journal("start", "done", release=str(release.get("id")), slot=slot)
+    return passed
+
+
+def _refuse(host: Host, slot: str, release: Mapping[str, Any], instance: slots.Instance, reason: str) -> NoReturn:
+    host.journal("start", "failed", release=str(release.get("id")), slot=slot, unit=instance.unit, reason=reason)
+    evidence = host.logs(instance.unit or "nginx.service")
+    raise Failed(f"{instance.unit or instance.name}: {reason}", evidence=evidence)
+
+
+def check(host: Host, slot: str) -> list[str]:
+    """Ask every web process of `slot` once and return what is wrong, nothing when all is well."""
+    running = slots.running(host)
+    wrong = []
+    for instance in slots.instances(host, slot, slots.record(host, slot)):
+        if instance.kind != "cron" and instance.unit and instance.unit not in running:
+            wrong.append(f"{instance.unit} does not run")
+        elif instance.kind == "web":
+            good, note = answer(host, instance)
+            if not good:
+                wrong.append(f"{instance.unit}: {note}")
+    return wrong
