@@ -21,7 +21,7 @@ options:
       domains: {description: Its host names., type: list, elements: str, required: true}
       mode: {description: Where it comes from., type: str, choices: [acme, provided, selfsigned], default: acme}
       certificate: {description: 'PEM text with its chain, for mode provided.', type: str}
-      key: {description: 'PEM text of its key, for mode provided.', type: str}
+  keys: {description: 'PEM texts of the keys of provided certificates, by name.', type: dict, default: {}}
   directory: {description: Address of the ACME directory., type: str, required: true}
   ca: {description: 'PEM texts that vouch for the ACME directory; empty for the public ones.', type: str, default: ''}
   email: {description: Contact for the authority; may be empty., type: str, default: ''}
@@ -180,9 +180,9 @@ def main() -> None:
                     "domains": {"type": "list", "elements": "str", "required": True},
                     "mode": {"type": "str", "choices": ["acme", "provided", "selfsigned"], "default": "acme"},
                     "certificate": {"type": "str"},
-                    "key": {"type": "str", "no_log": True},
                 },
             },
+            "keys": {"type": "dict", "default": {}, "no_log": True},
             "directory": required,
             "ca": {"type": "str", "default": ""},
             "email": {"type": "str", "default": ""},
@@ -198,6 +198,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     pretend, wanted = module.check_mode, module.params
+    for one in wanted["certificates"]:
+        one["key"] = wanted["keys"].get(one["name"])
     settings = settings_of(wanted)
     records: list[dict[str, Any]] = []
     try:

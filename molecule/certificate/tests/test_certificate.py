@@ -225,11 +225,12 @@ def test_without_agreement_to_the_terms_nothing_is_asked_of_an_authority() -> No
     assert "certificate_terms_agreed must be true" in done.stdout
 
 
-def test_a_key_is_never_printed() -> None:
+def test_a_key_is_never_printed(host: Any) -> None:
     key = (EPHEMERAL / "given.key").read_text().splitlines()[1]
     done = play("-vvv", "--diff")
     assert done.returncode == 0, done.stdout
     assert key not in done.stdout
+    assert key not in host.check_output("journalctl --no-pager -o cat"), "a module's arguments are logged on its host"
 
 
 def test_the_environment_is_built_anew_when_its_python_is_gone(host: Any) -> None:
