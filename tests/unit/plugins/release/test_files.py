@@ -52,7 +52,7 @@ def test_names_that_people_give_are_carried() -> None:
     ]
     entries = {name: entry(name) for name in names}
     entries["link"] = entry("link", "0777", "->over there/a 0 b")
-    entries["a 0 link"] = entry("a 0 link", "0777", "->50%")
+    entries["a 0 link"] = entry("a 0 link", "0777", "->50%41 of it")
     assert files.load(files.dump(entries)) == entries
 
 

@@ -66,6 +66,12 @@ def test_a_release_that_was_left_can_be_named() -> None:
     assert back(lines)[0] == "a"
 
 
+def test_what_is_live_is_not_left_by_a_line_that_says_it_failed() -> None:
+    lines = [*deployed("a", "b"), line("b", "failed")]
+    assert not ledger.story(lines).releases["b"].withdrawn
+    assert back([*lines, *deployed("c")])[0] == "b"
+
+
 def test_a_rollback_that_failed_is_not_tried_again() -> None:
     lines = [*deployed("a", "b", "c"), line("b", "failed", "rollback")]
     assert ledger.story(lines).live == "c"
