@@ -125,6 +125,7 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
     if CODES[word]:
         said.update({key: story.failure.get(key, "") for key in ("reason", "evidence", "hint", "host", "step")})
         said["evidence"] = said["evidence"] or []
+        said["reason"] = said["reason"] or f"Ansible ended before its first step:\n{ended.said}"
         said["overtaken"] = story.overtaken
         said["run"] = arbiter.get("run", "")
     return said

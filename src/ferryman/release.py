@@ -177,7 +177,7 @@ def _told(command: str, environment: Environment, app: str, values: Mapping[str,
 
 def _stop_unless_done(story: outcomes.Story, ended: runs.Ended, *, code: int = 1) -> None:
     if ended.status != "done":
-        reason = story.failure.get("reason") or "the run was lost"
+        reason = story.failure.get("reason") or f"Ansible ended before its first step:\n{ended.said}"
         evidence = story.failure.get("evidence") or []
         raise Stop(
             "\n".join([reason, *(f"  {line}" for line in evidence)]),
@@ -195,7 +195,7 @@ def explain(said: Mapping[str, Any]) -> str:
         "unknown": "It is not known how far it came: `status` asks the hosts.",
     }
     means = means | {"failed": "Another run has the site now."} if said.get("overtaken") else means
-    reason = str(said["reason"] or "the run was lost")
+    reason = str(said["reason"])
     return "\n".join(
         [
             f"{said['command']} to {said['environment']} {said['status']}: {reason}",

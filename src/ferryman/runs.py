@@ -6,6 +6,7 @@ that needs them.
 """
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -18,6 +19,7 @@ from ferryman import paths
 from ferryman.environments import Environment
 
 STALE_S = 24 * 3600  # what a killed run left behind is removed by a later one
+COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 KINDS = {
     "playbook_on_task_start": "task",
     "runner_on_ok": "ok",
@@ -39,10 +41,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: `done`, `failed`, or `unknown` where the runner itself was lost; then only the hosts know."""
+    """How a run ended: `done`, `failed`, or `unknown` where the runner itself was lost; then only the hosts know.
+
+    `said` are Ansible's last words where it did not end well: the only cause where it ended before its first step.
+    """
 
     status: str
     seconds: float
+    said: str = ""
 
 
 def play(
@@ -75,10 +81,16 @@ def play(
             suppress_env_files=True,
             event_handler=lambda event: _tell(event, listen),
         )
+        said = "" if runner.status == "successful" else _last_words(runner.stdout.read())
         status = {"successful": "done", "failed": "failed"}.get(str(runner.status), "unknown")
     finally:
         shutil.rmtree(private, ignore_errors=True)
-    return Ended(status, time.monotonic() - began)
+    return Ended(status, time.monotonic() - began, said)
+
+
+def _last_words(text: str) -> str:
+    lines = [line.rstrip() for line in COLOUR.sub("", text).splitlines() if line.strip()]
+    return "\n".join(lines[-12:])
 
 
 def _variables() -> dict[str, str]:
