@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
+import gzip
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import tarball
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
 LEASE_S = 30.0  # renewed on the arbiter while its steps run
@@ -142,24 +142,24 @@ class ActionModule(ReleaseAction):
         text = (place / "files.txt").read_text(encoding="utf-8")
         base = look.get("base") or {}
         known = self.work_dir / "files" / f"{base.get('digest', '')}.txt"
-        have = files.load(known.read_text(encoding="utf-8")) if base and known.exists() else {}
+        before = known.read_text(encoding="utf-8") if base and known.exists() else ""
+        have = files.load(before)
         edited = {*look.get("edited", []), *extra}
+        entries = files.load(text)
         send = {
-            path
-            for path, entry in files.load(text).items()
-            if not entry.link and (have.get(path) != entry or path in edited)
+            path for path, entry in entries.items() if not entry.link and (have.get(path) != entry or path in edited)
         }
         key = record["environment_key"]
         wheels = (
             sorted((self.work_dir / "wheels" / key).glob("*.whl")) if key and key not in look["environments"] else []
         )
-        body = _packed(place / "app.tar", send, wheels, key)
+        body = _packed([*tarball.pick(place / "app.tar", entries, send), *_wheels(wheels, key)])
         site = Site(self.site)
         launchers = render.launchers(site, plan["description"], environment=self.environment, release=plan["release"])
         return {
             "release": plan["release"],
             "record": record,
-            "files": text,
+            **({"change": files.change(before, text)} if before else {"files": text}),
             "base": base.get("id", ""),
             "sent_bytes": len(body),
             "launchers": launchers,
@@ -167,14 +167,9 @@ class ActionModule(ReleaseAction):
         }, body
 
 
-def _packed(source: Path, paths: set[str], wheels: list[Path], key: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as target:
-        if paths:
-            with tarfile.open(source, "r:") as archive:
-                for member in archive:
-                    if member.name.removeprefix("app/") in paths:
-                        target.addfile(member, archive.extractfile(member))
-        for wheel in wheels:
-            target.add(wheel, f"wheels/{key}/{wheel.name}")
-    return buffer.getvalue()
+def _wheels(paths: Iterable[Path], key: str) -> Iterable[bytes]:
+    return (tarball.member(f"wheels/{key}/{path.name}", 0o644, path.read_bytes()) for path in paths)
+
+
+def _packed(members: Iterable[bytes]) -> bytes:
+    return gzip.compress(b"".join([*members, tarball.END]), compresslevel=1, mtime=0)

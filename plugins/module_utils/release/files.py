@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -74,6 +74,24 @@ def load(text: str) -> dict[str, Entry]:
         if links and not links.isdisjoint("/".join(parts[:depth]) for depth in range(1, len(parts))):
             raise ValueError(f"{path!r} lies below a link")
     return entries
+
+
+def change(before: str, after: str) -> dict[str, list[str]]:
+    """Return how one list of files becomes another: the `lines` that are new, the paths that are `gone`."""
+    old, new = set(before.split("\n")[:-1]), after.split("\n")[:-1]
+    gone = set(map(_path, old)) - set(map(_path, new))
+    return {"lines": [line for line in new if line not in old], "gone": sorted(gone)}
+
+
+def changed(before: str, how: Mapping[str, Sequence[str]]) -> str:
+    """Return the list of files that `before` becomes by a `change`; its digest tells whether it is the right one."""
+    lines = {_path(line): line for line in [*before.split("\n")[:-1], *how["lines"]]}
+    gone = set(how["gone"])
+    return "".join(f"{line}\n" for path, line in sorted(lines.items()) if path not in gone)
+
+
+def _path(line: str) -> str:
+    return line.split(" ", 3)[3]
 
 
 def digest(text: str) -> str:

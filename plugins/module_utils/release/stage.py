@@ -23,8 +23,8 @@ HEADROOM = 64 * 1024 * 1024  # bytes that stay free beside a new release: logs, 
 def stage(host: Host, request: Mapping[str, Any], body: IO[bytes]) -> dict[str, Any]:
     """Make the release directory from what lies in `base` and what `body` (a tar) brings; answer what is `missing`.
 
-    `request`: release, record, files (text of files.txt), base (a release on this host, or empty), sent_bytes,
-    launchers, shared, secrets.
+    `request`: release, record, files (text of files.txt) or change (of that of base), base (a release on this host, or
+    empty), sent_bytes, launchers, shared, secrets.
     """
     name = str(request["release"])
     target = host.site.release(name)
@@ -38,6 +38,7 @@ def stage(host: Host, request: Mapping[str, Any], body: IO[bytes]) -> dict[str, 
     work = host.site.root / "incoming" / name
     shutil.rmtree(work, ignore_errors=True)
     try:
+        request = {**request, "files": _list(host, request)}
         missing = _fill(host, work, request, body)
         if missing:
             return {"missing": missing}
@@ -71,6 +72,14 @@ def _room(host: Host, need: int) -> None:
             hint="free some, or lower release_keep",
             refused=True,
         )
+
+
+def _list(host: Host, request: Mapping[str, Any]) -> str:
+    """Return the list of files: as it came, or made of that of `base`, since a list can outweigh what changed in it."""
+    if "change" not in request:
+        return str(request["files"])
+    before = (host.site.release(str(request["base"])) / "files.txt").read_text(encoding="utf-8")
+    return files.changed(before, request["change"])
 
 
 def _fill(host: Host, work: Path, request: Mapping[str, Any], body: IO[bytes]) -> list[str]:

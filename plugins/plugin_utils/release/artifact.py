@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -20,7 +19,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git, wheels
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git, tarball, wheels
 
 POINTER = b"version https://git-lfs.github.com/spec/v1"
 
@@ -167,8 +166,8 @@ def _built(tree: Path, build: Mapping[str, Any]) -> Path:
 
 
 def _from_directory(root: Path) -> Iterator[tuple[str, int, bytes | str]]:
-    for path in sorted(root.rglob("*")):
-        name = str(path.relative_to(root))
+    for name in sorted(str(path.relative_to(root)) for path in root.rglob("*")):  # git's order, and that of files.txt
+        path = root / name
         if path.is_symlink():
             yield name, 0o777, os.readlink(path)
         elif path.is_file():
@@ -180,7 +179,7 @@ def _pack(
 ) -> dict[str, files.Entry]:
     exclude, shared = list(description["build"]["exclude"]), tuple(description.get("shared") or [])
     entries: dict[str, files.Entry] = {}
-    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+    with target.open("wb") as archive:
         for path, mode, content in members:
             if _left_out(path, exclude) or path.startswith(tuple(f"{name}/" for name in shared)) or path in shared:
                 continue
@@ -197,9 +196,8 @@ def _pack(
                 )
             plain = 0o755 if mode & 0o100 else 0o644
             entries[path] = files.Entry(path, f"{plain:04o}", hashlib.sha256(content).hexdigest(), len(content))
-            member = tarfile.TarInfo(f"app/{path}")
-            member.size, member.mode = len(content), plain
-            archive.addfile(member, io.BytesIO(content))
+            archive.write(tarball.member(f"app/{path}", plain, content))
+        archive.write(tarball.END)
     return entries
 
 
