@@ -111,3 +111,15 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
     (tmp_path / "now-a-link").unlink()
     (tmp_path / "now-a-link").symlink_to("same")
     assert set(files.differing(tmp_path, entries)) == set(entries) - {"same", "link"}
+
+
+@given(st.dictionaries(paths, st.integers(0, 3)), st.dictionaries(paths, st.integers(0, 3)), st.data())
+def test_a_list_becomes_another_by_what_changed(old: dict[str, int], new: dict[str, int], data: st.DataObject) -> None:
+    kept = data.draw(st.lists(st.sampled_from(sorted(old)))) if old else []
+    before, after = (
+        files.dump({path: entry(path, size=size) for path, size in tree.items()})
+        for tree in (old, {**{path: old[path] for path in kept}, **new})
+    )
+    how = files.change(before, after)
+    assert files.changed(before, how) == after
+    assert before != after or how == {"lines": [], "gone": []}

@@ -261,3 +261,12 @@ def test_a_file_that_was_damaged_by_hand_is_said(host: Host, tmp_path: Path) -> 
         with pytest.raises(Failed, match=r"x\.json"):
             read_json(tmp_path / "x.json")
     assert read_json(tmp_path / "none.json") == {}
+
+
+def test_a_list_of_files_can_come_as_what_changed(host: Host) -> None:
+    before, after = listed({"a": b"1", "b": b"2"}), listed({"a": b"1", "c": b"3"})
+    stage.stage(host, request(before), body({"app/a": b"1", "app/b": b"2"}))
+    asked = {**request(after, TWO, ONE, change=files.change(before, after)), "files": ""}
+    assert stage.stage(host, asked, body({"app/c": b"3"})) == {"missing": []}
+    assert read(host, TWO) == {"a": b"1", "c": b"3"}
+    assert (host.site.release(TWO) / "files.txt").read_text() == after
