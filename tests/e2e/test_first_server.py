@@ -1,0 +1,125 @@
+"""The guide to a first server, followed to the letter: from a server that knows root's key alone to a service."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.support import histories
+from tests.support import site as sites
+from tests.support.newcomer import Newcomer, clone
+from tests.support.pages import blocks
+
+from ferryman import paths
+from ferryman.sandbox import __main__ as sandbox
+from ferryman.sandbox import hosts
+from ferryman.sandbox.__main__ import free_port
+from ferryman.sandbox.probing import probe
+
+PAGE = paths.CHECKOUT / "docs" / "guides" / "first-server.md"
+NAME = "e2e-first"
+# As a provider hands a server over: root's key, and nobody else.
+BARE = """
+mkdir -p /root/.ssh && cp /home/ops/.ssh/authorized_keys /root/.ssh/
+sed -i 's/PermitRootLogin no/PermitRootLogin prohibit-password/' /etc/ssh/sshd_config.d/10-sandbox.conf
+systemctl reload ssh && rm /etc/sudoers.d/ops && userdel --remove ops
+"""
+
+
+@dataclass
+class Server:
+    """The reader with the guide's files in a clone, and the server that they mean."""
+
+    reader: Newcomer
+    files: Path
+    https: int
+
+    @property
+    def variables(self) -> Path:
+        """Where the guide's files are."""
+        return self.reader.root / "inventories" / "prod" / "group_vars" / "all"
+
+    def log_in(self, user: str) -> str:
+        """Try to log in, and return what came of it."""
+        argv: list[Any] = ["ssh", "-F", self.files / "ssh_config", "-o", "BatchMode=yes", f"{user}@server", "id -un"]
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+        return done.stdout.strip() or done.stderr.strip()
+
+    def replace(self, name: str, before: str, after: str) -> None:
+        """Edit a file of the inventory, as the guide says."""
+        path = self.reader.root / "inventories" / "prod" / name
+        assert before in path.read_text()
+        path.write_text(path.read_text().replace(before, after))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    place = tmp_path_factory.mktemp("first")
+    name, files, https = f"{NAME}-{os.getpid()}", place / "sandbox", free_port()
+    platforms: list[dict[str, Any]] = [
+        {"name": "server", "domains": ["localhost"], "publish": {https: 443}},
+        {"name": "acme", "image": "acme", "aliases": ["acme.internal"]},
+    ]
+    sites.sweep(NAME)
+    clone(place / "ferryman")
+    histories.tiny(place / "shop", histories.good("the first", secrets=["SESSION_KEY"]), name="shop")
+    try:
+        (reached, _) = sandbox.up(name, files, platforms)
+        probe().run("exec", f"{name}-server", "sh", "-ec", BARE)
+        found = Server(Newcomer(place / "ferryman", name, {}), files, https)
+        copy_files(found, port=reached["port"])
+        yield found
+    finally:
+        hosts.down(name, files)
+
+
+def copy_files(server: Server, *, port: int) -> None:
+    """Write the guide's files, with this server's address, and what only a sandbox needs beside them."""
+    key = next(server.files.glob("*.pub")).read_text().strip()
+    ours = {"192.0.2.10": "127.0.0.1", "ssh-ed25519 AAAA... you@laptop": key, "shop.example.org": "shop.localhost"}
+    for block in blocks(PAGE, "yaml"):
+        text = block.text
+        for theirs, mine in ours.items():
+            text = text.replace(theirs, mine)
+        (server.reader.root / block.file).write_text(text)
+    here = {
+        "ansible_port": port,
+        "ansible_ssh_common_args": f"-F '{server.files}/ssh_config'",
+        "certificate_acme_directory": "https://acme.internal:14000/dir",
+        "certificate_acme_ca_file": f"{server.files}/acme-ca.pem",
+        "nginx_https_public_port": server.https,
+        "host_bans_never": ["10.0.0.0/8"],
+    }
+    (server.variables / "zz-sandbox.yml").write_text(yaml.safe_dump(here))
+
+
+def test_the_guide_leads_from_roots_key_to_a_service(server: Server) -> None:
+    secrets, provision, again, deploy = blocks(PAGE, "sh")
+    assert server.log_in("root") == "root"
+    for line in [*secrets.lines, *provision.lines]:
+        server.reader.type(line)
+    assert (server.log_in("root"), server.log_in("ops")) == ("root", "ops")
+    server.replace("hosts.yml", "ansible_user: root", "ansible_user: ops")
+    server.replace("group_vars/all/host.yml", "host_ssh_root_login: true", "")
+    for line in again.lines:
+        server.reader.type(line)
+    assert "Permission denied (publickey)" in server.log_in("root")
+    for line in deploy.lines:
+        server.reader.type(line)
+    url = f"https://shop.localhost:{server.https}/version"
+    assert '"release"' in server.reader.type(f"curl -sS --cacert {server.files}/ca.pem {url}").out
+
+
+def test_provisioning_again_changes_nothing(server: Server) -> None:
+    assert server.reader.type("./invoke provision --env prod --json").said["changed"] is False
+
+
+def test_the_vault_can_be_committed_and_its_key_cannot(server: Server) -> None:
+    vault = (server.variables / "vault.yml").read_text()
+    assert vault.startswith("vault_shop_session_key: !vault")
+    ignored = server.reader.type("git check-ignore .ferryman/vault/prod.key inventories/prod/group_vars/all/vault.yml")
+    assert ignored.out.split() == [".ferryman/vault/prod.key"]
