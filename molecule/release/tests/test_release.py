@@ -232,3 +232,12 @@ def up(host: Any) -> str:
     except RuntimeError:
         return ""
     return str(told.stdout.strip())
+
+
+def test_a_release_whose_list_of_files_was_edited_is_seen_and_replaced(host: Any, deployed: dict[str, Any]) -> None:
+    del deployed
+    before = host.file("/srv/tiny/current").linked_to
+    host.check_output("echo nonsense >> /srv/tiny/current/files.txt")
+    assert act("deploy")["failed"] == 0
+    assert host.file("/srv/tiny/current").linked_to != before
+    assert act("deploy")["changed"] == 0

@@ -88,18 +88,13 @@ def _app(host: Host, request: Mapping[str, Any], before: Mapping[str, Any]) -> d
         "base": {},
     }
     if live:
-        text = (site.release(live["id"]) / "files.txt").read_text(encoding="utf-8")
-        seen["edited"] = (
-            before["edited"]
-            if before.get("live") == live["id"]
-            else files.differing(site.release(live["id"]) / "app", _own(files.load(text), live))
-        )
+        text = _list(host, live)
+        seen["edited"] = before["edited"] if before.get("live") == live["id"] else _edited(host, live, text)
         seen["ill"] = probe.check(host, shift.state(host)["stable"])
-        seen["base"] = {
-            "id": live["id"],
-            "digest": live["digest"],
-            "migrations": live["manifest"].get("migrations", ""),
-        }
+        seen["base"] = {"migrations": live["manifest"].get("migrations", "")}
+        if not text:
+            return seen  # nothing that a new release could be made from
+        seen["base"].update(id=live["id"], digest=live["digest"])
         if live["digest"] not in request.get("have", []):
             seen["base"]["files"] = base64.b64encode(zlib.compress(text.encode())).decode()
     return seen
@@ -116,6 +111,21 @@ def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
         **{key: record.get(key) for key in ("id", "digest", "configuration", "commit", "environment_key")},
         "checks": checks,
     }
+
+
+def _list(host: Host, record: Mapping[str, Any]) -> str:
+    """Return a release's list of files; nothing where it is not the one that was staged."""
+    try:
+        text = (host.site.release(record["id"]) / "files.txt").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return text if files.digest(text) == record["digest"] else ""
+
+
+def _edited(host: Host, record: Mapping[str, Any], text: str) -> list[str]:
+    if not text:
+        return ["files.txt"]
+    return files.differing(host.site.release(record["id"]) / "app", _own(files.load(text), record))
 
 
 def _own(entries: dict[str, files.Entry], record: Mapping[str, Any]) -> dict[str, files.Entry]:
