@@ -25,6 +25,8 @@ def look(url: str, *, ca: str = "") -> dict[str, Any]:
             socket.create_connection((address, port), timeout=TIMEOUT_S) as raw,
             context.wrap_socket(raw, server_hostname=host) as stream,
         ):
+            # Else the request waits until the end of the handshake is acknowledged: 40 ms.
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = http.client.HTTPConnection(host, port)
             connection.sock = stream
             connection.request("GET", parts.path or "/", headers={"User-Agent": "ferryman", "Connection": "close"})
