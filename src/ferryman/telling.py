@@ -7,6 +7,7 @@ from typing import Any
 from ferryman.errors import NEEDS_PERSON, Stop
 
 Told = Mapping[str, Any]
+NOTICED_S = 1  # what people notice and wonder about
 
 
 def tell(told: Told, words: Callable[[Told], str], ctx: Any) -> None:
@@ -43,8 +44,10 @@ def summary(told: Told) -> str:
     if "error" in told.get("outside", {}):
         lines.append(f"the hosts see it answer, this machine does not: {told['outside']['error']}")
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
+    if told.get("drained_s", 0) >= NOTICED_S:
+        lines.append(f"{told['drained_s']:.0f} s of it left uploads the time to end in the slot that was needed")
     if told["previous"]:
-        lines.append(f"before: {told['previous']}; `rollback --env {env}` goes back")
+        lines.append(f"before: {told['previous']}; `rollback --env {env} --app {told['app']}` goes back")
     if told["ca"]:
         lines.append(f"curl --cacert {told['ca']} {told['url']}")
     return "\n".join(lines)
