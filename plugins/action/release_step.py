@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,7 +44,11 @@ class ActionModule(ReleaseAction):
             return {"skipped_here": True}
         plan = self.recall("plan")
         more, body = self._request(plan, wanted)
-        answer = self._asked(more, body, plan, wanted)
+        try:
+            answer = self._asked(more, body, plan, wanted)
+        except Stopped as stopped:
+            self._note(plan, stopped.told)  # a migration that failed half-way has moved the schema all the same
+            raise
         self._note(plan, answer)
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
         result["ferryman"] = self._report(plan, answer, wanted)
@@ -104,7 +108,7 @@ class ActionModule(ReleaseAction):
             )
         )
 
-    def _note(self, plan: dict[str, Any], answer: dict[str, Any]) -> None:
+    def _note(self, plan: dict[str, Any], answer: Mapping[str, Any]) -> None:
         """Keep what the ledger's line will need."""
         facts: dict[str, Any] = {
             key: answer[key] for key in ("restore_point", "schema_before", "schema_after") if key in answer

@@ -40,6 +40,7 @@ def serve(stream: IO[bytes]) -> dict[str, Any]:
             look.marker(request["environment"])
         _work(host, request, stream, answer)
     except Failed as failed:
+        answer.update(failed.facts)
         answer.update(ok=False, reason=str(failed), evidence=failed.evidence, hint=failed.hint, refused=failed.refused)
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it and go back
         answer.update(

@@ -77,7 +77,10 @@ def migrate(host: Host, release: str) -> dict[str, str]:
         host.journal("migrate", "failed", release=release, schema_after=after)
         known = "left as it was" if after == before else f"now at {after or 'none'}, it was at {before or 'none'}"
         raise Failed(
-            f"the migration failed: {failed}; the schema is {known}", evidence=failed.evidence, hint=failed.hint
+            f"the migration failed: {failed}; the schema is {known}",
+            evidence=failed.evidence,
+            hint=failed.hint,
+            facts={"schema_before": before, "schema_after": after},
         ) from None
     after = revision(host, release) if migrations.get("revision") else ""
     host.journal("migrate", "done", release=release, schema_before=before, schema_after=after)

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,20 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.names import 
 class Failed(Exception):
     """A step that did not work: what happened, `evidence` (log lines) and a `hint`.
 
-    `refused` says that nothing was touched.
+    `refused` says that nothing was touched; `facts` are what the driver must know all the same.
     """
 
-    def __init__(self, reason: str, *, evidence: Sequence[str] = (), hint: str = "", refused: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        evidence: Sequence[str] = (),
+        hint: str = "",
+        refused: bool = False,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(reason)
+        self.facts = dict(facts or {})
         self.evidence = list(evidence)
         self.hint = hint
         self.refused = refused

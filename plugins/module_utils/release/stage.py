@@ -90,7 +90,7 @@ def _fill(host: Host, work: Path, request: Mapping[str, Any], body: IO[bytes]) -
         )
     tree = work / "app"
     tree.mkdir(parents=True)
-    got = _receive(host, tree, entries, body)
+    got = _receive(host, tree, entries, body, request["record"]["manifest"]["runtime"].get("wheels") or {})
     base = host.site.release(str(request["base"])) / "app" if request.get("base") else None
     missing: list[str] = []
     made: set[Path] = set()
@@ -113,8 +113,10 @@ def _fill(host: Host, work: Path, request: Mapping[str, Any], body: IO[bytes]) -
     return missing
 
 
-def _receive(host: Host, tree: Path, entries: Mapping[str, files.Entry], body: IO[bytes]) -> set[str]:
-    """Unpack what was sent, each file checked against its entry; a wheel goes to the site's store."""
+def _receive(
+    host: Host, tree: Path, entries: Mapping[str, files.Entry], body: IO[bytes], wheels: Mapping[str, str]
+) -> set[str]:
+    """Unpack what was sent, each file checked against its entry; a wheel goes to the site's store, checked too."""
     got: set[str] = set()
     with tarfile.open(fileobj=body, mode="r|*") as archive:
         for member in archive:
@@ -123,7 +125,9 @@ def _receive(host: Host, tree: Path, entries: Mapping[str, files.Entry], body: I
                 continue
             kind, _, path = member.name.partition("/")
             if kind == "wheels" and WHEEL.fullmatch(path):
-                _save(host.site.root / "wheels" / path, content, 0o644)
+                if _save(host.site.root / "wheels" / path, content, 0o644) != wheels.get(path.partition("/")[2]):
+                    (host.site.root / "wheels" / path).unlink()
+                    raise Failed(f"{path} arrived damaged", hint="run the command again")
                 continue
             entry = entries.get(path)
             if kind != "app" or entry is None or entry.link:

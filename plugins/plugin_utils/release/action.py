@@ -7,14 +7,17 @@ else: not among a task's arguments, in no result, in no file of the run.
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +29,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.names import 
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 
 ANSWER = "ferryman-answer "
+RUNS_KEPT = 50
 SETTINGS = (
     "health_consecutive",
     "soak_s",
@@ -155,7 +159,16 @@ class ReleaseAction(ActionBase):
         place = self.work_dir / "runs" / run_id()
         if not place.is_dir():
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for old in sorted(place.parent.iterdir())[:-RUNS_KEPT]:  # names begin with their time
+                shutil.rmtree(old, ignore_errors=True)
         return place
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one host's task of this run at a time go on: each has a process of its own."""
+        with (self.memory / "lock").open("w", encoding="ascii") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
 
     def remember(self, name: str, value: Mapping[str, Any]) -> None:
         """Keep something for the tasks that follow."""
@@ -235,6 +248,7 @@ class Stopped(Exception):
 
     def __init__(self, host: str, answer: Mapping[str, Any]) -> None:
         super().__init__(answer.get("reason", ""))
+        self.told = answer
         self.answer = {key: answer.get(key) for key in ("reason", "evidence", "hint", "refused", "step")} | {
             "host": host
         }

@@ -21,6 +21,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git, tarball, wheels
 
+ARTIFACTS_KEPT = 10
 POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
@@ -53,10 +54,24 @@ def build(
     directory = cache / "artifacts" / description["name"] / f"{commit.id[:12]}-{name}"
     if not (directory / "manifest.json").exists():
         _make(commit, description, directory, key=key, tools=tools, version=version)
+        _forget(directory.parent, cache / "wheels")
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     if key:
         wheels.fill(cache / "wheels" / key, lock, requirements, tools)
+        manifest["runtime"]["wheels"] = wheels.sums(cache / "wheels" / key)
     return Artifact(directory, manifest, (directory / "files.txt").read_text(encoding="utf-8"))
+
+
+def _forget(place: Path, wheelhouse: Path) -> None:
+    """Keep an application's newest artifacts, and the wheels that any artifact here was made with."""
+    whole = [each for each in place.iterdir() if (each / "manifest.json").is_file()]
+    for old in sorted(whole, key=lambda each: each.stat().st_mtime)[:-ARTIFACTS_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in place.parent.glob("*/*/manifest.json")]
+    used = {manifest["runtime"]["environment"] for manifest in manifests}
+    for wheels_of in wheelhouse.glob("[0-9a-f]*"):
+        if wheels_of.name not in used:
+            shutil.rmtree(wheels_of, ignore_errors=True)
 
 
 def _make(

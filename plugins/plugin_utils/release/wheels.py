@@ -6,6 +6,7 @@ Hosts install from these wheels alone: a deploy and a rollback need no registry 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
 
 LOCKS = ("uv.lock", "requirements.txt")
+SUMS = "sums.json"
 OLDEST_GLIBC = 5  # manylinux_2_5 is the first there is (PEP 600)
 LEGACY = ("manylinux2014", "manylinux2010", "manylinux1")
 
@@ -70,8 +72,9 @@ def environment_key(requirements: str, tools: Mapping[str, str]) -> str:
 
 def fill(directory: Path, name: str, requirements: str, tools: Mapping[str, str]) -> None:
     """Fill `directory` with a wheel for each line of `requirements` (the lock `name`), for hosts with these `tools`."""
-    if directory.is_dir():
+    if (directory / SUMS).is_file():
         return
+    shutil.rmtree(directory, ignore_errors=True)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".wheels-") as work:
         found = Path(work) / "wheels"
@@ -79,7 +82,14 @@ def fill(directory: Path, name: str, requirements: str, tools: Mapping[str, str]
         if any(line.strip() and not line.lstrip().startswith("#") for line in requirements.splitlines()):
             (Path(work) / "requirements.txt").write_text(requirements, encoding="utf-8")
             _pip(name, [*_how(tools, found), "-r", f"{work}/requirements.txt"], tools)
+        sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(found.iterdir())}
+        (found / SUMS).write_text(json.dumps(sums), encoding="utf-8")
         shutil.move(found, directory)
+
+
+def sums(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of each wheel in a filled directory, by file name."""
+    return dict(json.loads((directory / SUMS).read_text(encoding="utf-8")))
 
 
 def _how(tools: Mapping[str, str], target: Path) -> list[str]:

@@ -65,8 +65,12 @@ def body(members: dict[str, bytes]) -> io.BytesIO:
     return io.BytesIO(buffer.getvalue())
 
 
+WHEELS = {"tiny_pkg-1.0+local-py3-none-any.whl": hashlib.sha256(b"x").hexdigest()}
+
+
 def request(text: str, release: str = ONE, base: str = "", **more: Any) -> dict[str, Any]:
-    record = {"id": release, "digest": files.digest(text), "environment_key": ""}
+    runtime = {"wheels": WHEELS}
+    record = {"id": release, "digest": files.digest(text), "environment_key": "", "manifest": {"runtime": runtime}}
     asked = {"release": release, "record": record, "files": text, "base": base, "sent_bytes": 0}
     return {**asked, "launchers": {"web": "#!/bin/sh\n"}, "shared": [], **more}
 
@@ -181,6 +185,13 @@ def test_a_wheel_is_kept_for_its_environment(host: Host) -> None:
     name = "0123456789abcdef/tiny_pkg-1.0+local-py3-none-any.whl"
     stage.stage(host, request(listed({})), body({f"wheels/{name}": b"x"}))
     assert (host.site.root / "wheels" / name).read_bytes() == b"x"
+
+
+def test_a_wheel_that_is_not_the_one_that_was_locked_is_refused_and_not_kept(host: Host) -> None:
+    name = "0123456789abcdef/tiny_pkg-1.0+local-py3-none-any.whl"
+    with pytest.raises(Failed, match="arrived damaged"):
+        stage.stage(host, request(listed({})), body({f"wheels/{name}": b"y"}))
+    assert not list(host.site.root.rglob("*.whl"))
 
 
 def test_a_body_that_was_cut_off_stages_nothing(host: Host) -> None:
