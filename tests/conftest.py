@@ -9,6 +9,8 @@ from random import Random
 
 import pytest
 
+pytest_plugins = ["tests.support.hosted"]
+
 
 @dataclass
 class Soak:

@@ -1,9 +1,20 @@
 """A release that is no good never harms clients, and says itself what was wrong with it."""
 
 import pytest
-from tests.support.histories import Version, crashes, dies, fails_later, good, migrates, migration_fails, never_ready, slow
+from tests.support.driving import Answer
+from tests.support.histories import (
+    Version,
+    crashes,
+    dies,
+    fails_later,
+    good,
+    migrates,
+    migration_fails,
+    never_ready,
+    slow,
+)
 from tests.support.prober import Prober
-from tests.support.site import Answer, Site
+from tests.support.site import Site
 
 CRASH = "flux capacitor"
 

@@ -1,19 +1,28 @@
-"""Whoever drives a deploy may vanish at any moment, or be there twice: clients and the ledger don't suffer for it (REL-7, REL-9)."""
-
-from __future__ import annotations
+"""Whoever drives a deploy may vanish at any moment, or be there twice: clients don't suffer for it (REL-7, REL-9)."""
 
 import re
 import signal
 import time
+from dataclasses import dataclass
 from random import Random
 
 import pytest
 from tests.conftest import Soak
+from tests.support.driving import Driver
 from tests.support.histories import good
 from tests.support.prober import Prober
-from tests.support.site import Driver, Site
+from tests.support.site import Site
 
 CONFIRM_S = 6.0
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What came of one: whether the release went live all the same, when it was settled, how many requests came."""
+
+    live: bool
+    settled_s: float
+    asked: int
 
 
 def begin(site: Site, commit: str, *, who: str = "") -> Driver:
@@ -35,7 +44,7 @@ def settles(site: Site, within_s: float) -> str:
     return served.pop()
 
 
-def killed_at(site: Site, step: str, chance: Random) -> dict[str, object]:
+def killed_at(site: Site, step: str, chance: Random) -> Kill:
     """Kill a driver soon after `step` began; what must hold then is asserted, and what came of it is returned."""
     before, text = site.served(), f"killed at {step}, {time.time_ns()}"
     commit = site.repository.commit(good(text))
@@ -44,7 +53,9 @@ def killed_at(site: Site, step: str, chance: Random) -> dict[str, object]:
         assert driver.wait_for_step(step), driver.wait()
         delay = chance.uniform(0, 1.2)
         time.sleep(delay)
-        driver.kill()
+        # A machine that dies takes all with it; a killed process group leaves Ansible's own sessions to find out.
+        whole = chance.random() < 0.7
+        driver.kill(whole=whole)
         killed = time.monotonic()
         truth = site.arbiter()
         assert truth["shift"]["release_stable"] in (before, str(truth["slots"].get(truth["shift"]["stable"])))
@@ -61,10 +72,13 @@ def killed_at(site: Site, step: str, chance: Random) -> dict[str, object]:
         again = site.deploy(commit)
         assert again.code == 0, str(again)
         after = site.served()
+        assert after.endswith(commit[:7])
         assert again.said["release"] == after
         assert site.version()["text"] == text
-    prober.served_only(before, served, after)
-    return {"step": step, "delay_s": round(delay, 2), "went_live": live, "settled_s": round(settled_s, 2), "asked": prober.asked}
+    # Until the guard acts clients may be on what the dead driver had begun: whole releases of that commit, no more.
+    begun = [release for release in prober.releases if release.endswith(commit[:7])]
+    prober.served_only(before, *begun)
+    return Kill(live, round(settled_s, 2), prober.asked)
 
 
 def boundaries(site: Site) -> list[str]:
@@ -84,9 +98,14 @@ def test_soak_kills_at_every_step_leave_one_release_and_the_next_deploy_finishes
     for _ in range(soak.times(sample=1, full=10)):
         seen += [killed_at(site, step, chance) for step in steps]
     soak.record(
-        kills=len(seen), steps=steps, went_live=sum(bool(each["went_live"]) for each in seen), requests=sum(int(str(each["asked"])) for each in seen),
-        failed=0, settled_max_s=max(float(str(each["settled_s"])) for each in seen), confirm_s=CONFIRM_S,
-    )  # fmt: skip
+        kills=len(seen),
+        steps=steps,
+        went_live=sum(kill.live for kill in seen),
+        requests=sum(kill.asked for kill in seen),
+        failed=0,
+        settled_max_s=max(kill.settled_s for kill in seen),
+        confirm_s=CONFIRM_S,
+    )
 
 
 def test_a_dead_drivers_lock_is_free_within_its_lease_without_unlock(site: Site, prober: Prober) -> None:
@@ -97,15 +116,18 @@ def test_a_dead_drivers_lock_is_free_within_its_lease_without_unlock(site: Site,
     killed = time.monotonic()
     refused = site.deploy(commit)
     assert refused.code == 1, str(refused)
-    while not (answer := site.deploy(commit)).code == 0:
+    time.sleep(20)
+    while (answer := site.deploy(commit)).code != 0:
         assert answer.code == 1, str(answer)
         assert time.monotonic() - killed < 36, "the lease of a dead driver is still running"
         time.sleep(2)
     prober.served_only(before, answer.said["release"])
-    assert any(line["status"] == "abandoned" for line in site.ledger()[-8:])
+    assert any(line.get("status") == "abandoned" for line in site.ledger()[-8:])
 
 
-def test_of_two_deploys_at_once_one_goes_on_and_the_other_is_told_who_since_when_until_when(site: Site, prober: Prober) -> None:
+def test_of_two_deploys_at_once_one_goes_on_and_the_other_is_told_who_since_when_until_when(
+    site: Site, prober: Prober
+) -> None:
     before = site.served()
     commits = [site.repository.commit(good(text)) for text in ("one of two", "two of two")]
     first = begin(site, commits[0])
@@ -114,7 +136,9 @@ def test_of_two_deploys_at_once_one_goes_on_and_the_other_is_told_who_since_when
     done = first.wait()
     assert done.code == 0, str(done)
     assert (second.code, second.said["status"]) == (1, "refused"), str(second)
-    assert re.search(r"\S+@\S+ holds the lock \(deploy [0-9a-f]{7}\) since \S+Z, at least until \S+Z", second.text), second.text
+    assert re.search(r"\S+@\S+ holds the lock \(deploy [0-9a-f]{7}\) since \S+Z, at least until \S+Z", second.text), (
+        second.text
+    )
     prober.served_only(before, done.said["release"])
 
 
@@ -133,7 +157,7 @@ def test_a_driver_whose_lock_was_broken_is_refused_when_it_wakes_up(site: Site, 
     assert between.code == 0, str(between)
     driver.signal(signal.SIGCONT)
     late = driver.wait()
-    assert late.code in (1, 2), str(late)
+    assert late.code != 0, str(late)
     assert "came in between" in late.text, str(late)
     assert site.served() == between.said["release"]
     prober.served_only(before, between.said["release"])

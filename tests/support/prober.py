@@ -1,24 +1,21 @@
 """A client that never stops asking, so that a test can say: it answered all the time."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from tests.support.site import Site
 
 
 @dataclass
 class Prober:
-    """Asks a site every `pause_s`, in turn on one kept connection and on a new one; counts what was answered by release.
+    """Asks a site every `pause_s`, in turn on one kept connection and on a new one; counts the answers by release.
 
-    `failed` holds what clients would have noticed: an error status, a broken connection, no answer. A kept connection that
-    the entry closed while it was idle is tried again once on a new one, as every client does, and only where `forgiving`:
-    for what reloads or reboots.
+    `failed` holds what clients would have noticed: an error status, a broken connection, no answer. Where `forgiving`,
+    a kept connection that breaks is begun anew without a word, as clients do: for what reloads.
     """
 
     site: Site
@@ -28,7 +25,7 @@ class Prober:
     failed: list[str] = field(default_factory=list)
     asked: int = 0
 
-    def __enter__(self) -> Prober:
+    def __enter__(self) -> Self:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask_on, daemon=True)
         self._thread.start()
@@ -58,7 +55,9 @@ class Prober:
                     continue
                 if not fresh:
                     kept = None
-                self.failed.append(f"{time.monotonic() - began:.2f} s, {'new' if fresh else 'kept'}: {type(error).__name__} {error}")
+                self.failed.append(
+                    f"{time.monotonic() - began:.2f} s, {'new' if fresh else 'kept'}: {type(error).__name__} {error}"
+                )
             self._over.wait(self.pause_s)
 
     def _ask(self, connection: http.client.HTTPConnection, *, close: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""A whole project for tests that deploy: real hosts of its own, and `tiny` on them, driven by the command line as people do.
+"""A whole project for tests that deploy: real hosts of its own, with `tiny` on them, driven by the command line.
 
     site.deploy(site.repository.commit(good("v2")))     # an Answer: exit code, the JSON, what was said meanwhile
     with Prober(site) as prober: ...                    # a client that never stops asking
@@ -6,19 +6,14 @@
 Settings of a test go into the environment's own files: `with site.settings(release_confirm_s=5)`.
 """
 
-from __future__ import annotations
-
 import http.client
 import json
 import os
-import re
 import shlex
-import signal
 import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,126 +22,25 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.support import histories
+from tests.support.driving import Answer, Driver
 
 from ferryman.sandbox import command, hosts, inventory
 from ferryman.sandbox.__main__ import free_port
 from ferryman.sandbox.model import Sandbox
 from ferryman.sandbox.probing import probe
-from tests.support import histories
 
 ENV = "dev"
 HOST = "web1"
 PREFIX = "faults"
-STEP = re.compile(r"\[ *[\d.]+ s\] ([^:]+)$")  # a progress line; what ended badly has a colon and a host behind it
 SHORT = {
-    "release_soak_s": 1,
-    "release_watch_s": 1,
+    "release_soak_s": 0.3,
+    "release_watch_s": 0.3,
     "release_confirm_s": 15,
     "release_drain_s": 0,
     "release_start_timeout_s": 15,
 }
 """Times that keep tests short where they are not about them."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command ended with: exit code, its JSON (empty for none), stdout as it was, progress lines of stderr."""
-
-    code: int
-    said: dict[str, Any]
-    out: str
-    progress: str
-
-    def __str__(self) -> str:
-        return f"exit code {self.code}\n{self.out}\n{self.progress}"
-
-    @property
-    def text(self) -> str:
-        """Everything that was told about a failure, in one string."""
-        return " ".join(str(self.said.get(key, "")) for key in ("reason", "error", "hint"))
-
-    @property
-    def evidence(self) -> str:
-        """The evidence of a failure, in one string."""
-        return "\n".join(map(str, self.said.get("evidence") or []))
-
-
-class Driver:
-    """A command that runs in a process group of its own; its progress can be followed, and it can be killed as a whole."""
-
-    def __init__(self, argv: list[str], cwd: Path, env: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            argv, cwd=cwd, env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True,
-        )  # fmt: skip
-        self.lines: list[str] = []
-        self.out: list[str] = []
-        self.news = threading.Condition()
-        self.readers = [
-            threading.Thread(target=self._read, args=(stream, into), daemon=True)
-            for stream, into in ((self.process.stderr, self.lines), (self.process.stdout, self.out))
-        ]
-        for reader in self.readers:
-            reader.start()
-
-    def _read(self, stream: Any, into: list[str]) -> None:
-        for line in stream:
-            with self.news:
-                into.append(line)
-                self.news.notify_all()
-        with self.news:
-            self.news.notify_all()
-
-    def steps(self) -> list[str]:
-        """The names of the steps that have begun, in order."""
-        return [found[1] for line in self.lines if (found := STEP.match(line))]
-
-    def wait_for_step(self, part: str, timeout_s: float = 60) -> bool:
-        """Wait until a step begins whose name holds `part`; False when the driver ends without it."""
-        with self.news:
-            self.news.wait_for(
-                lambda: any(part in step for step in self.steps()) or self.process.poll() is not None, timeout_s
-            )
-            return any(part in step for step in self.steps())
-
-    def tree(self) -> list[int]:
-        """Its process and all below it; Ansible's workers are in sessions of their own."""
-        children: dict[int, list[int]] = {}
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                children.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
-        found = [self.process.pid]
-        for pid in found:
-            found += children.get(pid, [])
-        return found
-
-    def signal(self, number: int) -> None:
-        """Send a signal to all of it."""
-        for pid in self.tree():
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    def kill(self) -> None:
-        """SIGKILL to all of it at once, as when a machine loses its power: none of it sees another one go."""
-        self.signal(signal.SIGSTOP)
-        self.signal(signal.SIGKILL)
-        self.process.wait(10)
-
-    def wait(self, timeout_s: float = 120) -> Answer:
-        """Wait for its end and return what it said."""
-        try:
-            code = self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            code = -9
-        for reader in self.readers:
-            reader.join(5)
-        out = "".join(self.out)
-        try:
-            said = json.loads(out)
-        except ValueError:
-            said = {}
-        return Answer(code, said if isinstance(said, dict) else {}, out, "".join(self.lines))
 
 
 @dataclass
@@ -216,27 +110,24 @@ class Site:
         """The container that is the host."""
         return f"{self.name}-{HOST}"
 
-    def ssh(self, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
-        """Run a script as root on the host, and return what it printed."""
+    def ssh(self, script: str, *, check: bool = True, timeout_s: float = 60, given: str = "") -> str:
+        """Run a script as root on the host, with `given` on its standard input, and return what it printed."""
         argv = ["ssh", "-F", str(self.root / ".ferryman" / "sandbox" / self.name / "ssh_config"), "-o", "BatchMode=yes"]
         argv += [HOST, f"sudo bash -c {shlex.quote(script)}"]
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=timeout_s, input=given)
         assert not check or done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
 
     def reboot(self, timeout_s: float = 30) -> None:
         """Start the host again as a power cut would: at once, and nothing gets the time to tidy up."""
         engine = probe()
-
-        def started() -> str:
-            return engine.run("inspect", "--format", "{{.State.StartedAt}}", self.container, check=False)
-
-        before, deadline = started(), time.monotonic() + timeout_s
-        # PID 1 of a container can't be killed from inside; a reboot without unmounting or stopping is as sudden.
-        engine.run("exec", self.container, "systemctl", "reboot", "--force", "--force", check=False)
+        engine.run("kill", "--signal", "KILL", self.container)
+        deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
+            # Whether the engine brings a killed host back by itself differs; one that is there is not started twice.
+            engine.run("start", self.container, check=False)
             up = ("exec", self.container, "systemctl", "is-system-running", "--wait")
-            if started() != before and engine.run(*up, check=False).strip() in ("running", "degraded"):
+            if engine.run(*up, check=False).strip() in ("running", "degraded"):
                 return
             time.sleep(0.2)
         raise AssertionError(f"{self.container} did not come back")
@@ -322,7 +213,7 @@ def lay_out(root: Path, name: str, *, app: str = "tiny") -> Site:
     (directory / "hosts.yml").write_text(yaml.safe_dump(_hosts(ports)))
     values: dict[str, dict[str, Any]] = {
         "environment": {"environment_name": ENV},
-        # Not called sandbox.yml: to Ferryman these are servers of one's own, brought up and provisioned by the test alone.
+        # Not called sandbox.yml: to Ferryman these are servers of one's own, provisioned only when the test says so.
         "reach": {
             "sandbox_files": "{{ inventory_dir }}/../../.ferryman/sandbox/" + name,
             "ansible_user": "ops",
@@ -335,7 +226,7 @@ def lay_out(root: Path, name: str, *, app: str = "tiny") -> Site:
             "certificate_terms_agreed": True,
         },
         "apps": {"apps": {app: {"repository": app, "domains": [f"{app}.localhost"]}}},
-        "release": SHORT,
+        "release": {**SHORT, "release_ca": "{{ sandbox_files }}/ca.pem"},
     }
     for file, content in values.items():
         (variables / f"{file}.yml").write_text(yaml.safe_dump(content))
@@ -349,7 +240,10 @@ def found(root: Path, *, app: str = "tiny") -> Site:
     name = str(told["sandbox_files"]).rpartition("/")[2]
     told = yaml.safe_load((root / "inventories" / ENV / "hosts.yml").read_text())["all"]["children"]
     publish = told["entry"]["hosts"][HOST]["sandbox_publish"]
-    ports = {what: next(out for out, inside in publish.items() if inside == port) for what, port in (("http", 80), ("https", 443))}
+    ports = {
+        what: next(out for out, inside in publish.items() if inside == port)
+        for what, port in (("http", 80), ("https", 443))
+    }
     repository = histories.Repository(root / app, "tiny")
     repository.commits += repository.git("rev-list", "--reverse", "HEAD").split()
     return Site(root, name, repository, ports, app)
@@ -369,9 +263,9 @@ def up(site: Site) -> None:
 def is_whole(site: Site) -> bool:
     """Say whether a release is live and well, and nobody is at work."""
     state = f"/var/lib/ferryman/sites/{site.app}"
-    quiet = f"grep -q '\"held\": false' {state}/arbiter/lock.json && test ! -e /var/lib/ferryman/pending/{site.app} && echo quiet"
+    quiet = f"grep -q '\"held\": false' {state}/arbiter/lock.json && test ! -e /var/lib/ferryman/pending/{site.app}"
     with suppress(OSError):
-        return site.ssh(quiet, check=False) == "quiet" and site.get()[0] == 200
+        return site.ssh(f"{quiet} && echo quiet", check=False) == "quiet" and site.get()[0] == 200
     return False
 
 
@@ -386,13 +280,15 @@ def down(site: Site) -> None:
     hosts.down(site.name, site.root / ".ferryman" / "sandbox" / site.name)
 
 
-def sweep() -> None:
+def sweep(prefix: str = PREFIX) -> None:
     """Remove the hosts of test runs that were killed: theirs is the process id in the name, and it is gone."""
     engine = probe()
     ids = engine.run("ps", "--all", "--quiet", "--filter", f"label={command.SANDBOX}").split()
     told = json.loads(engine.run("inspect", *ids, check=False) or "[]") if ids else []
-    every = {(labels[command.SANDBOX], labels[command.DIRECTORY]) for labels in (one["Config"]["Labels"] for one in told)}
-    for name, directory in (each for each in every if each[0].startswith(f"{PREFIX}-")):
+    every = {
+        (labels[command.SANDBOX], labels[command.DIRECTORY]) for labels in (one["Config"]["Labels"] for one in told)
+    }
+    for name, directory in (each for each in every if each[0].startswith(f"{prefix}-")):
         owner = name.rsplit("-", 1)[1]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists():
             hosts.down(name, Path(directory))

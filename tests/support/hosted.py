@@ -1,4 +1,4 @@
-"""One site a worker, shared by all tests here: each begins from a good release and leaves the host whole."""
+"""One site a worker, shared by all tests that deploy: each begins from a good release and leaves the host whole."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield sites.found(Path(kept))
         return
     root = Path(kept) if kept else tmp_path_factory.mktemp("site")
-    site = sites.lay_out(root, f"{sites.PREFIX}-{os.getpid()}" if not kept else root.name)
+    site = sites.lay_out(root, root.name if kept else f"{sites.PREFIX}-{os.getpid()}")
     try:
         sites.up(site)
         yield site
@@ -29,11 +29,11 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(hosted: Site) -> Iterator[Site]:
-    """The site with a good release live and nothing pending; what a test broke is mended for the next one."""
+def site(hosted: Site) -> Site:
+    """The site with a good release live and nobody at work; what an earlier test broke is mended first."""
     if not sites.is_whole(hosted):
         sites.mend(hosted)
-    yield hosted
+    return hosted
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""A secret is in its own files and in the process that needs it, and nowhere else on host or driver (SEC-1)."""
+
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from tests.support.histories import Version, crashes, good
+from tests.support.site import ENV, Site
+
+CODE = """\
+import mmap, os, sys
+wanted = [word.encode() for word in sys.stdin.read().split()]
+skip = ("/proc", "/sys", "/dev", "/run/credentials", "/usr/lib", "/usr/share", "/var/cache/apt")
+for folder, folders, names in os.walk("/"):
+    folders[:] = [name for name in folders if not os.path.join(folder, name).startswith(skip)]
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            if os.path.islink(path) or not os.path.isfile(path) or not os.path.getsize(path):
+                continue
+            with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                if any(text.find(word) >= 0 for word in wanted):
+                    print(path)
+        except (OSError, ValueError):
+            pass
+"""
+"""Says which files of the host hold one of the words that it is given on standard input."""
+
+
+class Watch:
+    """Looks at the arguments of every process of this machine, the hosts' included, for as long as it runs."""
+
+    def __init__(self, *values: str) -> None:
+        self.values = [value.encode() for value in values]
+        self.found: list[str] = []
+        self.looked = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._over.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    text = path.read_bytes()
+                except OSError:
+                    continue
+                if any(value in text for value in self.values):
+                    self.found.append(text.replace(b"\0", b" ").decode(errors="replace")[:300])
+            self.looked += 1
+            self._over.wait(0.02)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(10)
+
+
+def holding(folder: Path, values: list[str], since: float) -> list[str]:
+    """Return the files below a folder, written since then, that hold one of the values."""
+    found = []
+    for path in folder.rglob("*"):
+        try:
+            if path.is_file() and not path.is_symlink() and path.stat().st_mtime >= since - 1:
+                text = path.read_bytes()
+                found += [str(path) for value in values if value.encode() in text]
+        except OSError:
+            continue  # a socket, or gone meanwhile
+    return found
+
+
+@contextmanager
+def planted(site: Site) -> Iterator[dict[str, str]]:
+    """Give the application two secrets: one that it reads from a file, one that it wants in its environment."""
+    values = {"TOKEN": f"planted-{secrets.token_hex(12)}", "DATABASE_URL": f"planted://{secrets.token_hex(12)}"}
+    path = site.root / "inventories" / ENV / "group_vars" / "all" / "apps.yml"
+    before = path.read_text()
+    told = yaml.safe_load(before)
+    told["apps"][site.app]["secrets"] = values
+    path.write_text(yaml.safe_dump(told))
+    try:
+        yield values
+    finally:
+        path.write_text(before)
+
+
+def playbook(site: Site, commit: str) -> str:
+    """Deploy as a stranger does, without the command line and as talkative as Ansible can be."""
+    programs = Path(sys.executable).parent
+    root = Path(__file__).parents[2]
+    environment = os.environ | {
+        "PATH": f"{programs}:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(root / ".ansible/collections"), "ANSIBLE_NOCOLOR": "1",
+    }  # fmt: skip
+    words = ["ansible-playbook", "-vvvv", "--diff", "-i", f"inventories/{ENV}", "ferryman.ops.release_deploy"]
+    words += ["-e", f"release_ref={commit}", "-e", f"release_app={site.app}"]
+    done = subprocess.run(
+        words, cwd=site.root, env=environment, text=True, check=False, capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_secret_is_in_its_file_and_in_its_process_and_nowhere_else(site: Site) -> None:
+    began, wants = time.time(), {"secrets": ["TOKEN"], "secret_env": ["DATABASE_URL"]}
+    try:
+        with planted(site) as values, Watch(*values.values()) as watch:
+            words = list(values.values())
+            first = site.deploy(site.repository.commit(good("with secrets", **wants)))
+            assert first.code == 0, str(first)
+            told = json.loads(site.get("/env")[1])
+            shown = playbook(site, site.repository.commit(good("as talkative as can be")))
+            failed = site.deploy(site.repository.commit(crashes()))
+            assert failed.code == 2, str(failed)
+            status = site.run("status", "--app", site.app)
+        # It arrived: as files for all, in the environment for those that want it there.
+        assert told["secrets"] == {name: hashlib.sha256(value.encode()).hexdigest() for name, value in values.items()}
+        assert "DATABASE_URL" in told["names"]
+        assert "TOKEN" not in told["names"]
+        # Nothing that was printed, and no argument of any process, here or on the host.
+        for text in (str(first), shown, str(failed), str(status)):
+            assert not [word for word in words if word in text]
+        assert watch.looked > 20
+        assert watch.found == []
+        # No file of the driver's but the one that it was written into.
+        here = (
+            holding(site.root, words, began)
+            + holding(Path.home() / ".ansible", words, began)
+            + holding(Path("/tmp/ferryman"), words, began)
+        )
+        assert here == [str(site.root / "inventories" / ENV / "group_vars" / "all" / "apps.yml")] * 2 or here == []
+        # No file of the host's but the two that systemd reads, which are root's alone; nor the journal.
+        # The words go through standard input: sudo writes what it is asked to run into the journal.
+        place = f"/etc/ferryman/sites/{site.app}/secrets"
+        assert sorted(site.ssh(f"python3 -c {shlex.quote(CODE)}", given=" ".join(words)).splitlines()) == [
+            f"{place}/DATABASE_URL",
+            f"{place}/TOKEN",
+        ]
+        assert site.ssh(f"stat -c '%a %U' {place} {place}/*").splitlines() == ["700 root", "600 root", "600 root"]
+        journal = site.ssh("journalctl --no-pager -o export --since=-10min")
+        assert not [word for word in words if word in journal]
+    finally:
+        # The history goes on without them.
+        without: dict[str, Any] = {"secrets": [], "secret_env": []}
+        answer = site.deploy(site.repository.commit(Version("without secrets", description=without)))
+        assert answer.code == 0, str(answer)

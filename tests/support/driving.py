@@ -1,0 +1,120 @@
+"""A command of Ferryman's that runs: followed step by step, stopped, killed, or waited for."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STEP = re.compile(r"\[ *[\d.]+ s\] ([^:]+)$")  # a progress line; what ended badly has a colon and a host behind it
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command ended with: exit code, its JSON (empty for none), stdout as it was, progress lines of stderr."""
+
+    code: int
+    said: dict[str, Any]
+    out: str
+    progress: str
+
+    def __str__(self) -> str:
+        return f"exit code {self.code}\n{self.out}\n{self.progress}"
+
+    @property
+    def text(self) -> str:
+        """Everything that was told about a failure, in one string."""
+        return " ".join(str(self.said.get(key, "")) for key in ("reason", "error", "hint"))
+
+    @property
+    def evidence(self) -> str:
+        """The evidence of a failure, in one string."""
+        return "\n".join(map(str, self.said.get("evidence") or []))
+
+
+class Driver:
+    """A command in a process group of its own; its progress can be followed, and it can be killed as a whole."""
+
+    def __init__(self, argv: list[str], cwd: Path, env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            argv, cwd=cwd, env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        self.lines: list[str] = []
+        self.out: list[str] = []
+        self.news = threading.Condition()
+        self.readers = [
+            threading.Thread(target=self._read, args=(stream, into), daemon=True)
+            for stream, into in ((self.process.stderr, self.lines), (self.process.stdout, self.out))
+        ]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, stream: Any, into: list[str]) -> None:
+        for line in stream:
+            with self.news:
+                into.append(line)
+                self.news.notify_all()
+        with self.news:
+            self.news.notify_all()
+
+    def steps(self) -> list[str]:
+        """The names of the steps that have begun, in order."""
+        return [found[1] for line in self.lines if (found := STEP.match(line))]
+
+    def wait_for_step(self, part: str, timeout_s: float = 60) -> bool:
+        """Wait until a step begins whose name holds `part`; False when the driver ends without it."""
+        with self.news:
+            self.news.wait_for(
+                lambda: any(part in step for step in self.steps()) or self.process.poll() is not None, timeout_s
+            )
+            return any(part in step for step in self.steps())
+
+    def tree(self) -> list[int]:
+        """Its process and all below it; Ansible's workers are in sessions of their own."""
+        children: dict[int, list[int]] = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                children.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(
+                    int(path.parent.name)
+                )
+        found = [self.process.pid]
+        for pid in found:
+            found += children.get(pid, [])
+        return found
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all of it."""
+        for pid in self.tree():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self, *, whole: bool = True) -> None:
+        """SIGKILL to all of it at once, as when a machine loses its power; or to its process group alone."""
+        if whole:
+            self.signal(signal.SIGSTOP)
+            self.signal(signal.SIGKILL)
+        else:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def wait(self, timeout_s: float = 120) -> Answer:
+        """Wait for its end and return what it said."""
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = -9
+        for reader in self.readers:
+            reader.join(5)
+        out = "".join(self.out)
+        try:
+            said = json.loads(out)
+        except ValueError:
+            said = {}
+        return Answer(code, said if isinstance(said, dict) else {}, out, "".join(self.lines))
