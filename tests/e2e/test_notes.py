@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -54,9 +55,9 @@ def person(newcomer: Newcomer) -> Person:
     return Person(newcomer, cookie, int(json.loads(uploaded.text)["id"]))
 
 
-def deploy(newcomer: Newcomer, *, code: int = 0) -> dict[str, Any]:
+def deploy(newcomer: Newcomer, *, ref: str = "", code: int = 0) -> dict[str, Any]:
     """Deploy what is committed and return the JSON."""
-    return newcomer.type("./invoke deploy --json", code=code).said
+    return newcomer.type(f"./invoke deploy --json {ref and f'--ref {ref}'}", code=code).said
 
 
 def eventually(good_at_last: Callable[[], bool], *, within_s: float = 20) -> bool:
@@ -180,6 +181,16 @@ def without_package(directory: Path) -> Path:
     ]
     assert subprocess.run(words, check=True, capture_output=True, text=True).stdout == "None\n"
     return python
+
+
+def test_answers_have_every_key_that_the_guide_to_pipelines_names(newcomer: Newcomer) -> None:
+    text = (paths.CHECKOUT / "docs" / "guides" / "pipeline.md").read_text()
+    rows = [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in text.splitlines() if row.startswith("| `")]
+    *always, failed = [row for row in rows if row != {"restore_point"}]  # that one is told where there was a migration
+    assert set().union(*always) <= set(deploy(newcomer))
+    refused = deploy(newcomer, ref="v0.0.0", code=1)
+    assert failed.union(*always) <= set(refused)
+    assert (refused["status"], refused["code"]) == ("refused", 1)
 
 
 # As a person sees it
