@@ -10,6 +10,7 @@ import zlib
 from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, run_id
 
 TOLD = ("at", "who", "commit", "ref", "reason", "schema_before", "schema_after", "restore_point")
@@ -20,14 +21,15 @@ LEASE_S = 30.0  # from this look to the next step; a build that takes longer tak
 class ActionModule(ReleaseAction):
     """ferryman.ops.release_look"""
 
-    ARGUMENTS: ClassVar = {"purpose": {"type": "str", "default": ""}}
+    ARGUMENTS: ClassVar = {"purpose": {"type": "str", "default": ""}, "source": {"type": "bool", "default": False}}
 
     def work(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
-        purpose, source = str(self.args["purpose"]), self.recall("source")
+        wanted = source.read_once(self) if self.args["source"] else {}
+        purpose = " ".join(word for word in (str(self.args["purpose"]), wanted.get("commit", "")[:7]) if word)
         more: dict[str, Any] = {"have": [path.stem for path in (self.work_dir / "files").glob("*.txt")]}
-        if source:
-            more["wanted"] = {key: source[key] for key in ("commit", "configuration", "dirty")}
+        if wanted:
+            more["wanted"] = {key: wanted[key] for key in ("commit", "configuration", "dirty")}
             more["secrets"] = self.secrets
         if purpose:
             more["lock"] = {"owner": self.who, "purpose": purpose, "lease_s": LEASE_S}

@@ -15,9 +15,14 @@ description:
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
     C(release_hosts), C(release_domains), C(release_secrets), C(release_work_dir), C(release_entry_port),
-    C(release_public_port), C(release_ca), C(release_who), C(release_host_shared).
+    C(release_public_port), C(release_ca), C(release_who), C(release_host_shared); with O(source) those of
+    M(ferryman.ops.release_source) too.
 options:
   purpose: {description: "What the lock is for, as others will read it; empty takes no lock.", type: str, default: ''}
+  source:
+    description: Read first what is to be deployed, once in a run, and say of each host why it is not as wanted.
+    type: bool
+    default: false
 author: The Ferryman authors
 """
 
@@ -25,9 +30,10 @@ EXAMPLES = r"""
 - name: Look at the hosts
   ferryman.ops.release_look:
 
-- name: Look at the hosts and take the lock
+- name: Read the source, look at the hosts and take the lock
   ferryman.ops.release_look:
-    purpose: deploy 1a2b3c4
+    source: true
+    purpose: deploy
 """
 
 RETURN = r"""
@@ -58,7 +64,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 def main() -> None:
     """Say that the action plugin was not found: this file alone does nothing."""
-    module = AnsibleModule(argument_spec={"purpose": {"type": "str", "default": ""}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"purpose": {"type": "str", "default": ""}, "source": {"type": "bool", "default": False}},
+        supports_check_mode=True,
+    )
     module.fail_json(msg="release_look is an action: install the whole collection and call ferryman.ops.release_look")
 
 

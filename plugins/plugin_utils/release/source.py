@@ -1,0 +1,79 @@
+"""What is to be deployed: the commit, and how the application describes itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible.errors import AnsibleError
+from ansible_collections.ferryman.ops.plugins.module_utils.release import render
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, git
+
+if TYPE_CHECKING:
+    from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+
+
+def read_once(action: ReleaseAction) -> dict[str, Any]:
+    """Return what `read` found for the first of the hosts that ask in this run."""
+    with action.alone():
+        return action.recall("source") or read(action)
+
+
+def read(action: ReleaseAction, *, any_state: bool = False) -> dict[str, Any]:
+    """Resolve the commit, check the description against the inventory, and return both; the run remembers them."""
+    ref = str(action.value("ref", "") or "")
+    commit = git.find(
+        str(action.value("repository")),
+        root=Path(str(action.value("root"))).expanduser(),
+        path=str(action.value("path", ".")),
+        ref=ref or "HEAD",
+        cache=action.work_dir,
+        # Provisioning only reads how the application describes itself.
+        allow_dirty=bool(action.value("allow_dirty", False)) or any_state,
+        explicit=bool(ref),
+    )
+    told = _described(action, commit)
+    found = {
+        "repository": str(commit.repository),
+        "path": commit.path,
+        "commit": commit.id,
+        "ref": commit.ref,
+        "subject": commit.subject,
+        "committed_at": commit.committed_at,
+        "dirty": commit.dirty,
+        "description": told,
+        "configuration": render.configuration(Site(action.site), told, environment=action.environment),
+    }
+    action.remember("source", found)
+    return found
+
+
+def _described(action: ReleaseAction, commit: git.Commit) -> dict[str, Any]:
+    text = git.show(commit, description.FILE)
+    place = f"{commit.path}/{description.FILE}" if commit.path != "." else description.FILE
+    if text is None:
+        where = f"commit {commit.id[:12]} of {commit.repository}"
+        raise AnsibleError(f"{place} is not in {where}: an application describes itself there")
+    try:
+        told = description.read(text, source=place)
+        told = description.sized(told, dict(action.value("processes", {}) or {}), source=f"apps.{action.app}.processes")
+    except description.Problems as wrong:
+        raise AnsibleError(str(wrong)) from None
+    env = dict(action.value("env", {}) or {})
+    told["env"] = {**told["env"], **env}
+    problems = (
+        [f"{place}: name is {told['name']!r}, the inventory calls it {action.app!r}"]
+        if told["name"] != action.app
+        else []
+    )
+    problems += [f"apps.{action.app}.env.{name} {what}" for name, what in description.unfit(env).items()]
+    have = set(dict(action.vars.get("release_secrets_names") or {}) or action.secrets)
+    problems += [
+        f"{place}: secret {name} has no value: apps.{action.app}.secrets must name it"
+        for name in render.all_secrets(told)
+        if name not in have
+    ]
+    if problems:
+        raise AnsibleError("\n".join(problems))
+    return told
