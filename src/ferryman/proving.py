@@ -184,7 +184,7 @@ def soak(name: str, *, as_json: bool = False) -> None:
 
 
 def bench(name: str) -> None:
-    """Run tests/bench/<name>.py as a script, with its output as it comes."""
+    """Run the module tests.bench.<name>, with its output as it comes."""
     root = checkout()
     known = sorted(path.stem for path in root.glob("tests/bench/*.py") if not path.stem.startswith("_"))
     if name not in known:
@@ -192,9 +192,7 @@ def bench(name: str) -> None:
             f"there is no benchmark {name!r}" if name else "name a benchmark",
             hint=f"one of: {', '.join(known) or 'none yet'}",
         )
-    done = subprocess.run(
-        [sys.executable, str(root / "tests" / "bench" / f"{name}.py")], cwd=root, env=environment(), check=False
-    )
+    done = subprocess.run([sys.executable, "-m", f"tests.bench.{name}"], cwd=root, env=environment(), check=False)
     if done.returncode:
         raise Stop(f"benchmark {name} failed", code=RETURNED)
 

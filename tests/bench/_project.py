@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.support import histories
 
 from ferryman import paths
 from ferryman.sandbox.__main__ import free_port
-from tests.support import histories
 
 # What waits on purpose is not what is measured: all of it is off, and printed with the result.
 WAITS = {"release_soak_s": 0, "release_watch_s": 0, "release_drain_s": 0, "release_worker_soak_s": 0}
@@ -119,7 +119,8 @@ class Project:
     def cold(self) -> None:
         """Close every connection: what comes next opens its own."""
         for socket in self.sockets.iterdir():
-            subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "any"], check=False, capture_output=True)
+            words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "any"]
+            subprocess.run(words, check=False, capture_output=True)
             socket.unlink(missing_ok=True)
 
     def forget(self) -> None:

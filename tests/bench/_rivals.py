@@ -7,9 +7,12 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from _project import Host, Project
+if TYPE_CHECKING:
+    from tests.bench._project import Host, Project
 
+INSTALL = ">/dev/null 2>&1 apt-get install -y -qq --no-install-recommends"
 NOTHING = """\
 - hosts: app
   gather_facts: false
@@ -32,7 +35,7 @@ class Bare:
         self.checkout = project.root / "rivals" / place
         self.checkout.mkdir(parents=True)
         for host in project.hosts:
-            host.inside("command -v rsync >/dev/null || apt-get install -y -qq --no-install-recommends rsync >/dev/null 2>&1")
+            host.inside(f"command -v rsync >/dev/null || {INSTALL} rsync")
         self.count = 0
 
     def deploy(self, commit: str) -> float:
@@ -91,8 +94,7 @@ class Capistrano:
             subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "capistrano"], check=True,
                            stdout=subprocess.DEVNULL)  # fmt: skip
         host = project.hosts[0]
-        host.inside("apt-get install -y -qq --no-install-recommends git >/dev/null 2>&1 && mkdir -p /srv/cap /srv/source"
-                    " && chown ops: /srv/cap")  # fmt: skip
+        host.inside(f"{INSTALL} git; mkdir -p /srv/cap /srv/source; chown ops: /srv/cap")
         (self.root / "config" / "deploy").mkdir(parents=True)
         ssh = dict(line.split(None, 1) for line in self._settings(host))
         (self.root / "Capfile").write_text(
@@ -105,14 +107,16 @@ class Capistrano:
         )
         (self.root / "config" / "deploy" / "bench.rb").write_text(
             f'server "{ssh["hostname"]}", user: "ops", port: {ssh["port"]}, roles: %w{{app}}, '
-            f'ssh_options: {{keys: ["{project.files}/id_ed25519"], user_known_hosts_file: "{project.files}/known_hosts"}}\n'
+            f'ssh_options: {{keys: ["{project.files}/id_ed25519"], '
+            f'user_known_hosts_file: "{project.files}/known_hosts"}}\n'
         )
 
     def _settings(self, host: Host) -> list[str]:
-        return subprocess.run([*host.ssh[:-1], "-G", host.name], check=True, capture_output=True, text=True).stdout.splitlines()
+        words = [*host.ssh[:-1], "-G", host.name]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
 
     def deploy(self, commit: str) -> float:
-        """Deploy a commit and return the seconds; its repository lies on the host itself, the nearest that one can be."""
+        """Deploy a commit and return the seconds; its repository lies on the host itself: none can be nearer."""
         host = self.project.hosts[0]
         bundle = self.root / "all.bundle"
         self.project.repository.git("bundle", "create", "-q", str(bundle), "main")
@@ -128,4 +132,3 @@ class Capistrano:
         if done.returncode:
             raise SystemExit(f"cap: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return seconds
-

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from _project import Host
+if TYPE_CHECKING:
+    from tests.bench._project import Host
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Meter:
         received, sent = self._bytes()
         log = self.host.inside(f"journalctl -q -o cat --after-cursor '{self.cursor}' _COMM=sshd")
         return Cost(
-            connections=len(re.findall(r"^Accepted ", log, re.MULTILINE)),
+            connections=len(re.findall(r"^Accepted publickey ", log, re.MULTILINE)),
             sessions=len(re.findall(r"^Starting session: ", log, re.MULTILINE)),
             received=received - self.before[0],
             sent=sent - self.before[1],

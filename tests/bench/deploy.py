@@ -1,6 +1,6 @@
 """`./invoke bench deploy`: what a deploy costs, beside the least that could do it, in one interleaved run.
 
-    python tests/bench/deploy.py [--rounds 7] [--hosts 10] [--capistrano] [--record] [--keep]
+    python -m tests.bench.deploy [--rounds 7] [--hosts 10] [--capistrano] [--record]
 
 Every round measures each thing once, one after the other, so that a busy machine is busy for all of them alike; what is
 printed are medians and ratios of medians. Nothing is asserted: a benchmark that fails on a busy day teaches nobody.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -19,16 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+from tests.bench._project import WAITS, Project
+from tests.bench._rivals import Bare, Capistrano, Nothing
+from tests.bench._wire import Cost, Meter
+from tests.support import histories
 
-from _project import WAITS, Project  # noqa: E402  # paths first: this is a script
-from _rivals import Bare, Capistrano, Nothing  # noqa: E402
-from _wire import Cost, Meter  # noqa: E402
+from ferryman import paths, proving
 
-from ferryman import paths, proving  # noqa: E402
-from tests.support import histories  # noqa: E402
-
+ROOT = paths.CHECKOUT
 SEED = 23  # of the application's files: tests/support/histories.py
 
 
@@ -62,7 +59,7 @@ class Table:
 
 
 def clocked(project: Project, *words: str) -> tuple[float, dict[str, Any]]:
-    """Run a command of Ferryman; return its seconds without what the application and waits on purpose took, and its answer."""
+    """Run a command of Ferryman; return its seconds without the application's start and waits, and its answer."""
     began = time.monotonic()
     answer = project.run(*words, "--env", "bench")
     seconds = time.monotonic() - began
@@ -148,7 +145,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--hosts", type=int, default=0, help="also measure so many hosts at once; none by default")
     parser.add_argument("--only-hosts", action="store_true", help="leave out what is measured on one host")
-    parser.add_argument("--capistrano", action="store_true", help="install Capistrano on this machine, and measure it too")
+    parser.add_argument("--capistrano", action="store_true", help="install Capistrano here, and measure it too")
     parser.add_argument("--record", action="store_true", help="write docs/records/bench-*.json")
     parser.add_argument("--name", default="bench", help="of the sandbox")
     words = parser.parse_args()
