@@ -117,9 +117,8 @@ def test_ports_are_given_to_both_slots_below_those_of_outgoing_connections(host:
     assert all(20000 <= port < first_outgoing for port in (*blue, *green))
 
 
-def test_the_guard_watches_and_comes_up_with_the_host_before_the_entry(host: Any) -> None:
-    assert host.service("ferryman-guard.path").is_enabled
-    assert host.service("ferryman-guard.path").is_running
+def test_the_guard_comes_up_with_the_host_before_the_entry(host: Any) -> None:
+    assert host.service("ferryman-guard.service").is_valid
     assert host.service("ferryman-boot.service").is_enabled
     assert "nginx.service" in host.check_output("systemctl show -P Before ferryman-boot.service")
 

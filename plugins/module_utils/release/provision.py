@@ -20,23 +20,18 @@ PYZ = names.LIBRARY / "host.pyz"
 OLD_S = 24 * 3600  # a run of another version may still be on its way
 GUARD = f"/usr/bin/python3 -I {PYZ} guard"
 GUARD_UNITS = {
-    "ferryman-guard.path": """\
-[Unit]
-Description=Ferryman: a shift of traffic awaits its confirmation
-
-[Path]
-DirectoryNotEmpty=/var/lib/ferryman/pending
-
-[Install]
-WantedBy=multi-user.target
-""",
+    # Started by each switch before it moves anybody. It ends when nothing is pending; what came in at that very moment
+    # starts it again.
     "ferryman-guard.service": f"""\
 [Unit]
 Description=Ferryman: sends clients back to the stable release when a shift is not confirmed in time
+ConditionDirectoryNotEmpty=/var/lib/ferryman/pending
+StartLimitIntervalSec=0
 
 [Service]
+Type=exec
 ExecStart={GUARD}
-Restart=on-failure
+Restart=always
 RestartSec=1
 """,
     "ferryman-boot.service": f"""\
@@ -178,8 +173,7 @@ def _guard(host: Host, packed: bytes) -> None:
     changed = [host.write(names.UNITS / name, text) for name, text in GUARD_UNITS.items()]
     if any(changed) and not host.check:
         host.systemctl("daemon-reload")
-        host.systemctl("enable", "--quiet", "ferryman-guard.path", "ferryman-boot.service")
-        host.systemctl("restart", "ferryman-guard.path")
+        host.systemctl("enable", "--quiet", "ferryman-boot.service")
 
 
 def tools() -> dict[str, str]:

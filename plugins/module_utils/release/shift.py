@@ -64,7 +64,10 @@ def set_share(host: Host, percent: int) -> None:
 
 
 def begin(host: Host, *, slot: str, release: str, confirm_s: float) -> None:
-    """Write down that a shift to `slot` begins and until when it must be confirmed; from here on the guard watches."""
+    """Write down that a shift to `slot` begins and until when it must be confirmed; from here on the guard watches.
+
+    Failed where the guard does not start: nobody is moved that nobody would bring back.
+    """
     before = state(host)
     moment = now()
     after = {
@@ -82,6 +85,7 @@ def begin(host: Host, *, slot: str, release: str, confirm_s: float) -> None:
         raise Failed(f"slot {slot} is the stable one already", refused=True)
     host.write_json(host.site.state / "shift.json", after)
     host.write(host.site.pending, "")
+    host.systemctl("start", "ferryman-guard.service")
     host.journal("switch", "started", release=release, slot=slot, confirm_s=confirm_s)
 
 
