@@ -16,7 +16,6 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import
 LEASE_S = 30.0  # renewed on the arbiter while its steps run
 WHERE = {
     "stage": "app",
-    "migrate": "app",
     "start": "app",
     "switch": "entry",
     "workers": "app",
@@ -25,7 +24,8 @@ WHERE = {
     "unlock": "arbiter",
     "maintenance": "entry",
 }
-"""The kind of host that a step concerns; `settle` and `return` concern all."""
+ONE_APP_HOST = ("migrate", "once")
+"""What a step concerns: the first app host alone, the hosts of a kind, or (`settle` and `return`) all."""
 
 
 class ActionModule(ReleaseAction):
@@ -35,6 +35,7 @@ class ActionModule(ReleaseAction):
         "steps": {"type": "list", "elements": "str", "required": True},
         "reason": {"type": "str", "default": ""},
         "maintenance": {"type": "bool", "default": False},
+        "process": {"type": "str", "default": ""},
     }
 
     def work(self) -> dict[str, Any]:
@@ -55,8 +56,8 @@ class ActionModule(ReleaseAction):
         return result
 
     def _concerns(self, step: str) -> bool:
-        """Say whether this host has work in a step; a migration is one host's alone, whatever their number."""
-        if step == "migrate":
+        """Say whether this host has work in a step; some are one host's alone, whatever their number."""
+        if step in ONE_APP_HOST:
             return self.host == self.groups["app"][0]
         return WHERE.get(step, "") in ("", *self.roles)
 
@@ -66,6 +67,7 @@ class ActionModule(ReleaseAction):
         more["database"] = str(dict(self.value("database", {}) or {}).get("name", ""))
         more["reason"] = str(self.args["reason"])[:500]
         more["maintenance"] = bool(self.args["maintenance"])
+        more["process"] = str(self.args["process"])
         if "settle" in wanted and self.host != self.arbiter:
             more["ledger"] = self.look_of(self.arbiter)["ledger"]["lines"] + [{**plan["line"], "status": "live"}]
         if more.get("line"):
@@ -130,6 +132,7 @@ class ActionModule(ReleaseAction):
                 "committed",
                 "restore_point",
                 "maintenance",
+                "output",
             )
             if key in answer
         }

@@ -20,6 +20,7 @@ options:
   steps: {description: "Which steps, in this order.", type: list, elements: str, required: true}
   reason: {description: "Why a return is made; it goes into the ledger.", type: str, default: ''}
   maintenance: {description: "Whether step V(maintenance) shows the page or hides it.", type: bool, default: false}
+  process: {description: "The process of kind once that step V(once) runs.", type: str, default: ''}
 author: The Ferryman authors
 """
 

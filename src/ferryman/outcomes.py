@@ -38,7 +38,7 @@ class Story:
 
     def hear(self, event: Event) -> None:
         """Take in one event."""
-        if event.kind == "task":
+        if event.kind in ("task", "skipped"):
             return
         told = dict(event.result.get("ferryman") or {})
         if event.kind == "ok":

@@ -12,6 +12,11 @@ CHECKOUT = HERE.parents[2]
 COLLECTION = Path("ansible_collections/ferryman/ops")
 
 
+def program() -> str:
+    """Return what people type to get here."""
+    return "./invoke" if in_checkout() else "ferryman"
+
+
 def in_checkout() -> bool:
     """Say whether the package runs from a checkout (its collection is the checkout's root)."""
     return (CHECKOUT / "galaxy.yml").is_file()

@@ -67,6 +67,9 @@ class Lines:
         print(f"[{time.monotonic() - self.began:7.1f} s] {text}", file=sys.stderr, flush=True)
 
     def ended(self, name: str, host: str, result: str) -> None:
+        if result == "skipped":
+            self._drop()
+            return
         if self.waiting and self.waiting.is_alive():
             self._drop()
             self._say(short(name))
@@ -121,6 +124,8 @@ class Live:
             self.now = ""
 
     def ended(self, name: str, host: str, result: str) -> None:
+        if result == "skipped":
+            return
         self.state = result if result != "ok" or self.state == "skipped" else self.state
 
     def close(self) -> None:

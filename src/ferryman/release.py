@@ -3,11 +3,10 @@
 Everything that a deploy does and decides is in the collection; here it is found, started, shown and explained.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ferryman import environments, outcomes, outside, paths, places, runs, secrets
+from ferryman import environments, outcomes, outside, paths, readiness, runs, secrets
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, Stop
 from ferryman.progress import progress
@@ -17,7 +16,7 @@ Told = dict[str, Any]
 
 def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
     """Deploy a commit; return the report. A failure is a Stop that carries it."""
-    environment = ready(env)
+    environment = _ready(env, app)
     if allow_dirty and environment.name == "prod":
         raise Stop("--allow-dirty is not for prod", hint="commit the changes, so that somebody can see what is live")
     return _told("deploy", environment, app, {"release_ref": ref, "release_allow_dirty": allow_dirty})
@@ -25,13 +24,12 @@ def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
 
 def rollback(env: str, *, app: str, to: str, accept_schema: bool) -> Told:
     """Go back to the last good release, or to a named one; return the report."""
-    return _told("rollback", ready(env), app, {"release_to": to, "release_accept_schema": accept_schema})
+    return _told("rollback", _ready(env, app), app, {"release_to": to, "release_accept_schema": accept_schema})
 
 
 def provision(env: str, *, check: bool = False) -> Told:
     """Bring every host of an environment to its state; return what changed."""
-    environment = ready(env, provisioned=False)
-    return _provision(environment, check=check)
+    return _provision(readiness.checked(env), check=check)
 
 
 def look(env: str, *, app: str) -> Told:
@@ -68,77 +66,33 @@ def unlock(env: str, *, app: str) -> Told:
     return {"environment": environment.name, "broken": story.facts.get("broken") or {}}
 
 
-# Before a run
+def once(env: str, *, app: str, process: str) -> Told:
+    """Run a process of kind `once` of the live release, on one host, and return what it wrote."""
+    if not process:
+        raise Stop("no process named", hint=f"{paths.program()} run NAME: a process of kind once in ferryman.yml")
+    environment = _ready(env, app)
+    story, ended = _run("release_once", environment, {"release_app": app, "release_process": process})
+    _stop_unless_done(story, ended, code=1 if story.failure.get("refused") else NEEDS_PERSON)
+    return {"environment": environment.name, "process": process, "output": str(story.facts.get("output", ""))}
 
 
-def ready(env: str, *, provisioned: bool = True) -> Environment:
-    """Return the environment, checked; one of sandbox hosts is brought up (and provisioned) where need be."""
-    environment = environments.resolve(env)
-    fresh = _sandbox_up(environment)
-    secrets.ensure_local(environment)
-    _check(environment)
-    if provisioned and (fresh or _sandbox_wants_provisioning(environment)):
+# The run
+
+
+def _ready(env: str, app: str) -> Environment:
+    """Return the environment, checked; one of sandbox hosts is provisioned where need be."""
+    environment = readiness.checked(env, app=app)
+    if readiness.wants_provisioning(environment):
         _provision(environment)
     return environment
-
-
-def _sandbox_up(environment: Environment) -> bool:
-    """Bring the hosts of a sandbox up; return whether one of them is new. Nothing happens for servers of one's own."""
-    if not (environment.variables / "sandbox.yml").is_file():
-        return False
-    from ferryman.sandbox import hosts, inventory
-
-    sandbox = inventory.read(environment.directory, paths.state_directory())
-    if hosts.answer(sandbox):
-        return False
-    with _shown() as show:
-        return bool(hosts.up(sandbox, show))
-
-
-def _check(environment: Environment) -> None:
-    """Refuse an environment with any mistake in it; what was found good is not read again until a file changes."""
-    digest = _digest(environment)
-    remembered = paths.state_directory() / "checked" / environment.name
-    if remembered.is_file() and remembered.read_text(encoding="ascii") == digest:
-        return
-    from ferryman import variables
-
-    key = secrets.key_file(environment)
-    variables.require_valid(environment, vault_ids=[f"{environment.name}@{key}"] if key else [])
-    remembered.parent.mkdir(exist_ok=True)
-    remembered.write_text(digest, encoding="ascii")
-
-
-def _digest(environment: Environment) -> str:
-    """Return a digest over everything that a check reads: the environment's files, the roles' specs, the playbooks."""
-    root = paths.collection_root()
-    files = [environment.inventory, *places.variable_files(environment.variables)]
-    for pattern in ("roles/*/meta/argument_specs.yml", "playbooks/**/*.yml"):
-        files += sorted(root.glob(pattern))
-    whole = hashlib.sha256()
-    for path in files:
-        whole.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
-    return whole.hexdigest()
-
-
-def _sandbox_wants_provisioning(environment: Environment) -> bool:
-    done = paths.state_directory() / "provisioned" / environment.name
-    if not (environment.variables / "sandbox.yml").is_file():
-        return False  # servers of one's own are provisioned when somebody says so
-    return not done.is_file() or done.read_text(encoding="ascii") != _digest(environment)
 
 
 def _provision(environment: Environment, *, check: bool = False) -> Told:
     story, ended = _run("host_provision", environment, {}, check=check)
     _stop_unless_done(story, ended, code=NEEDS_PERSON if story.changed else 1)
     if not check:
-        done = paths.state_directory() / "provisioned" / environment.name
-        done.parent.mkdir(exist_ok=True)
-        done.write_text(_digest(environment), encoding="ascii")
+        readiness.remember_provisioned(environment)
     return {"environment": environment.name, "changed": story.changed, "duration_s": round(ended.seconds, 3)}
-
-
-# The run
 
 
 def _run(
@@ -209,15 +163,4 @@ def next_command(said: Mapping[str, Any]) -> str:
     """Return what to type next; nothing where the reason itself says what to do."""
     if said["status"] == "refused":
         return ""
-    return f"{'status' if said['status'] == 'unknown' else 'releases'} --env {said['environment']}"
-
-
-class _shown:  # noqa: N801  # used as a context, read as a word
-    """Progress for work that tells of itself in lines."""
-
-    def __enter__(self) -> Callable[[str], None]:
-        self.seen = progress()
-        return self.seen.step
-
-    def __exit__(self, *_: object) -> None:
-        self.seen.close()
+    return f"{paths.program()} {'status' if said['status'] == 'unknown' else 'releases'} --env {said['environment']}"

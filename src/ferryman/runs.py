@@ -25,12 +25,13 @@ KINDS = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
     "runner_on_unreachable": "unreachable",
+    "runner_on_skipped": "skipped",
 }
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: a `task` began, or ended on a `host` as `kind` says (ok, failed, unreachable)."""
+    """Something that happened: a `task` began, or ended on a `host` as `kind` says (see KINDS)."""
 
     kind: str
     task: str

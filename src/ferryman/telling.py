@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ferryman import paths
 from ferryman.errors import NEEDS_PERSON, Stop
 
 Told = Mapping[str, Any]
@@ -22,7 +23,7 @@ def tell_health(told: Told, ctx: Any) -> None:
         env = told["environment"]
         raise Stop(
             "\n  ".join([f"{env} is not well:", *ill]),
-            hint=f"status --env {env}",
+            hint=f"{paths.program()} status --env {env}",
             code=NEEDS_PERSON,
             facts=dict(told),
         )
@@ -47,7 +48,9 @@ def summary(told: Told) -> str:
     if told.get("drained_s", 0) >= NOTICED_S:
         lines.append(f"{told['drained_s']:.0f} s of it left uploads the time to end in the slot that was needed")
     if told["previous"]:
-        lines.append(f"before: {told['previous']}; `rollback --env {env} --app {told['app']}` goes back")
+        lines.append(
+            f"before: {told['previous']}; `{paths.program()} rollback --env {env} --app {told['app']}` goes back"
+        )
     if told["ca"]:
         lines.append(f"curl --cacert {told['ca']} {told['url']}")
     return "\n".join(lines)
@@ -70,6 +73,11 @@ def unlocked(told: Told) -> str:
     if not broken:
         return f"{env}: nobody held the lock"
     return f"{env}: broke the lock of {broken['owner']} ({broken['purpose']}, since {broken['since']})"
+
+
+def output(told: Told) -> str:
+    """Say what a process wrote."""
+    return str(told["output"]).rstrip() or f"{told['process']} ended well and wrote nothing"
 
 
 def arbiter(told: Told) -> Told:

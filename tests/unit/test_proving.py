@@ -33,6 +33,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tests").mkdir()
     (tmp_path / "galaxy.yml").touch()
     (tmp_path / "tests" / "conftest.py").write_text((paths.CHECKOUT / "tests" / "conftest.py").read_text())
+    (tmp_path / "tests" / "support").symlink_to(paths.CHECKOUT / "tests" / "support")
     (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nmarkers = ["soak: long"]\n')
     monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
     return tmp_path

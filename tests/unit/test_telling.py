@@ -9,7 +9,7 @@ LIVE = {
 
 
 def test_the_way_back_names_environment_and_application() -> None:
-    assert "`rollback --env prod --app shop` goes back" in telling.summary(LIVE)
+    assert "`./invoke rollback --env prod --app shop` goes back" in telling.summary(LIVE)
     assert "goes back" not in telling.summary({**LIVE, "previous": ""})
 
 

@@ -52,7 +52,7 @@ def _psql(host: Host, query: str) -> str:
 
 def revision(host: Host, release: str) -> str:
     """Return the schema's revision as the release's own command tells it; empty for none."""
-    lines = _once(host, "revision", release, timeout_s=30).strip().splitlines()
+    lines = once(host, "revision", release, timeout_s=30).strip().splitlines()
     words = lines[-1].split() if lines else []
     return words[0] if words else ""
 
@@ -71,7 +71,7 @@ def migrate(host: Host, release: str) -> dict[str, str]:
     before = revision(host, release) if migrations.get("revision") else ""
     host.journal("migrate", "started", release=release, schema_before=before)
     try:
-        _once(host, "migrate", release, timeout_s=int(migrations.get("timeout_s") or 30))
+        once(host, "migrate", release, timeout_s=int(migrations.get("timeout_s") or 30))
     except Failed as failed:
         after = revision(host, release) if migrations.get("revision") else ""
         host.journal("migrate", "failed", release=release, schema_after=after)
@@ -88,7 +88,7 @@ def migrate(host: Host, release: str) -> dict[str, str]:
     return {"schema_before": before, "schema_after": after}
 
 
-def _once(host: Host, name: str, release: str, *, timeout_s: int) -> str:
+def once(host: Host, name: str, release: str, *, timeout_s: int) -> str:
     """Run a launcher of the release as a transient unit of its own and return what it wrote."""
     record = read_json(host.site.release(release) / "release.json")
     unit = f"{host.site.name}-{name}-{host.run_id.lower()}.service"

@@ -254,6 +254,23 @@ def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:
     )
 
 
+def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Run a process of the live release once; whoever asks may go away, the process goes on."""
+    release = slots.record(host, shift.state(host)["stable"]) or read_json(host.site.root / "current" / "release.json")
+    known = [name for name, process in release.get("processes", {}).items() if process["kind"] == "once"]
+    name = str(request["process"])
+    if name not in known:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise Failed(f"{release.get('id') or 'nothing'} has no process {name!r} of kind once", hint=has, refused=True)
+    if host.check:
+        host.changes.append(f"{name} run")
+        return {}
+    limit = int(release["processes"][name].get("timeout_s") or 3600)
+    output = database.once(host, name, release["id"], timeout_s=limit)
+    host.changes.append(f"{name} run")
+    return {"output": output[-65536:]}
+
+
 def _maintenance(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "entry" not in request["roles"]:
         return {}
@@ -276,8 +293,9 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "return": _return,
     "unlock": _unlock,
     "maintenance": _maintenance,
+    "once": _once,
 }
-UNLOCKED = {"unlock", "maintenance", "snapshot"}
+UNLOCKED = {"unlock", "maintenance", "snapshot", "once"}
 """Steps that need no lease.
 
 Unlocking is for when the lease is somebody else's, and the others change nothing that a deploy does.

@@ -37,6 +37,14 @@ def rollback(ctx: Context, env: str = "", app: str = "", to: str = "", accept_sc
     telling.tell(release.rollback(env, app=app, to=to, accept_schema=accept_schema), telling.summary, ctx)
 
 
+@task(positional=["process"], help=ENV | {"process": "A process of kind once in ferryman.yml."})
+def run(ctx: Context, process: str = "", env: str = "", app: str = "") -> None:
+    """Run a process of the live release once, as a unit of its own, and show what it wrote."""
+    from ferryman import release, telling
+
+    telling.tell(release.once(env, app=app, process=process), telling.output, ctx)
+
+
 @task(help={"env": ENV["env"], "check": "Only say what would change."})
 def provision(ctx: Context, env: str = "", check: bool = False) -> None:
     """Bring every host of an environment to its state."""

@@ -1,0 +1,109 @@
+"""Before a run: the environment is found and checked, and one of sandbox hosts is brought up.
+
+What was found good is not read again until a file changes: a check costs as much as half a deploy.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from ferryman import environments, paths, places, secrets
+from ferryman.environments import Environment
+from ferryman.errors import Stop
+from ferryman.progress import progress
+
+
+def checked(env: str, *, app: str | None = None) -> Environment:
+    """Return the environment that `env` names, without a mistake in it and with its sandbox's hosts up.
+
+    Stop with everything that is wrong. An `app` that is given must be one of its applications, and must be named where
+    there are several.
+    """
+    environment = environments.resolve(env)
+    if _sandbox_up(environment):
+        _provisioned(environment).unlink(missing_ok=True)
+    secrets.ensure_local(environment)
+    apps = _apps_of_a_good(environment)
+    if app is not None:
+        _require_app(environment, app, apps)
+    return environment
+
+
+def wants_provisioning(environment: Environment) -> bool:
+    """Say whether sandbox hosts are new, or were provisioned from other settings; one's own servers wait to be told."""
+    if not _has_sandbox(environment):
+        return False
+    done = _provisioned(environment)
+    return not done.is_file() or done.read_text(encoding="ascii") != _digest(environment)
+
+
+def remember_provisioned(environment: Environment) -> None:
+    """Write down that the hosts are as the settings say."""
+    done = _provisioned(environment)
+    done.parent.mkdir(exist_ok=True)
+    done.write_text(_digest(environment), encoding="ascii")
+
+
+def _provisioned(environment: Environment) -> Any:
+    return paths.state_directory() / "provisioned" / environment.name
+
+
+def _has_sandbox(environment: Environment) -> bool:
+    return (environment.variables / "sandbox.yml").is_file()
+
+
+def _sandbox_up(environment: Environment) -> bool:
+    """Bring the hosts of a sandbox up; return whether one of them is new. Nothing happens for servers of one's own."""
+    if not _has_sandbox(environment):
+        return False
+    from ferryman.sandbox import hosts, inventory
+
+    sandbox = inventory.read(environment.directory, paths.state_directory())
+    if hosts.answer(sandbox):
+        return False
+    seen = progress()
+    try:
+        return bool(hosts.up(sandbox, seen.step))
+    finally:
+        seen.close()
+
+
+def _apps_of_a_good(environment: Environment) -> list[str]:
+    """Return the names of the applications of an environment that a check has found good."""
+    digest = _digest(environment)
+    remembered = paths.state_directory() / "checked" / f"{environment.name}.json"
+    if remembered.is_file():
+        told = json.loads(remembered.read_text(encoding="utf-8"))
+        if told["digest"] == digest:
+            return list(told["apps"])
+    from ferryman import variables
+
+    key = secrets.key_file(environment)
+    loaded = variables.require_valid(environment, vault_ids=[f"{environment.name}@{key}"] if key else [])
+    apps = sorted({str(name) for values in loaded.hosts.values() for name in values.get("apps") or {}})
+    remembered.parent.mkdir(exist_ok=True)
+    remembered.write_text(json.dumps({"digest": digest, "apps": apps}), encoding="utf-8")
+    return apps
+
+
+def _require_app(environment: Environment, app: str, apps: list[str]) -> None:
+    one_of = f"one of: {', '.join(apps)}"
+    if not apps:
+        place = environment.variables / "apps.yml"
+        raise Stop(f"{environment.name} has no application", hint=f"{place} names them under `apps`")
+    if app and app not in apps:
+        raise Stop(f"{environment.name} has no application {app!r}", hint=one_of)
+    if not app and len(apps) > 1:
+        raise Stop(f"{environment.name} has several applications: --app is needed", hint=one_of)
+
+
+def _digest(environment: Environment) -> str:
+    """Return a digest over everything that a check reads: the environment's files, the roles' specs, the playbooks."""
+    root = paths.collection_root()
+    files = [environment.inventory, *places.variable_files(environment.variables)]
+    for pattern in ("roles/*/meta/argument_specs.yml", "playbooks/**/*.yml"):
+        files += sorted(root.glob(pattern))
+    whole = hashlib.sha256()
+    for path in files:
+        whole.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
+    return whole.hexdigest()

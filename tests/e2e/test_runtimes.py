@@ -1,0 +1,129 @@
+"""One small seam, three runtimes: mere files, and a single program, are deployed like a Python application."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.support.site import ENV, Site
+
+PAGE = {
+    "format": 1,
+    "name": "page",
+    "runtime": {"kind": "static"},
+    "build": {
+        "commands": ["mkdir -p public", "sed s/TEXT/$(cat text)/ page.html > public/index.html"],
+        "root": "public",
+    },
+}
+PROGRAM = """\
+#!/usr/bin/python3
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"TEXT")
+    def log_message(self, *words): pass
+HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+"""
+SERVER = {
+    "format": 1,
+    "name": "server",
+    "runtime": {"kind": "binary"},
+    "processes": {"web": {"kind": "web", "command": "./server {host} {port}", "health": {"path": "/"}}},
+}
+
+
+def commit(path: Path, files: dict[str, str]) -> str:
+    """Commit files to the repository at `path` and return the commit's id."""
+    path.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (path / name).write_text(text)
+        (path / name).chmod(0o755 if text.startswith("#!") else 0o644)
+    git = ["git", "-C", str(path), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", "init", "--quiet", str(path)], check=True)
+    subprocess.run([*git, "add", "--all"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "change"], check=True)
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def both(hosted: Site) -> Iterator[Site]:
+    """The host with two more applications on it, beside the one that it serves."""
+    apps = hosted.root / "inventories" / ENV / "group_vars" / "all" / "apps.yml"
+    before = apps.read_text()
+    commit(hosted.root / "page", {"ferryman.yml": yaml.safe_dump(PAGE), "page.html": "<p>TEXT</p>", "text": "one"})
+    commit(hosted.root / "server", {"ferryman.yml": yaml.safe_dump(SERVER), "server": PROGRAM.replace("TEXT", "one")})
+    more = {name: {"repository": name, "domains": [f"{name}.localhost"]} for name in ("page", "server")}
+    apps.write_text(yaml.safe_dump({"apps": {**yaml.safe_load(before)["apps"], **more}}))
+    answer = hosted.run("provision", timeout_s=400)
+    assert answer.code == 0, str(answer)
+    yield hosted
+    apps.write_text(before)
+
+
+def deploy(site: Site, app: str) -> None:
+    answer = site.run("deploy", "--app", app)
+    assert answer.code == 0, str(answer)
+
+
+def shown(site: Site, app: str) -> str:
+    status, text = replace(site, app=app).get("/")
+    assert status == 200, text
+    return text
+
+
+def test_a_site_of_files_alone_is_built_served_changed_and_brought_back(both: Site) -> None:
+    deploy(both, "page")
+    assert shown(both, "page") == "<p>one</p>"
+    commit(both.root / "page", {"text": "two"})
+    deploy(both, "page")
+    assert shown(both, "page") == "<p>two</p>"
+    answer = both.run("rollback", "--app", "page")
+    assert answer.code == 0, str(answer)
+    assert shown(both, "page") == "<p>one</p>"
+
+
+def test_a_build_that_fails_says_why_and_changes_nothing(both: Site) -> None:
+    deploy(both, "page")
+    before = shown(both, "page")
+    broken = {**PAGE, "build": {"commands": ["echo no such tool; exit 3"], "root": "public"}}
+    commit(both.root / "page", {"ferryman.yml": yaml.safe_dump(broken)})
+    answer = both.run("deploy", "--app", "page")
+    assert answer.code in (1, 2), str(answer)
+    assert "no such tool" in answer.text
+    assert shown(both, "page") == before
+
+
+def test_a_program_is_deployed_and_brought_back(both: Site) -> None:
+    deploy(both, "server")
+    assert shown(both, "server") == "one"
+    commit(both.root / "server", {"server": PROGRAM.replace("TEXT", "two")})
+    deploy(both, "server")
+    assert shown(both, "server") == "two"
+    answer = both.run("rollback", "--app", "server")
+    assert answer.code == 0, str(answer)
+    assert shown(both, "server") == "one"
+
+
+def test_several_applications_of_one_host_do_not_touch_each_other(both: Site) -> None:
+    before = both.arbiter()["shift"]["release_stable"]
+    commit(both.root / "server", {"server": PROGRAM.replace("TEXT", "three")})
+    deploy(both, "server")
+    assert both.arbiter()["shift"]["release_stable"] == before
+    assert both.get("/version")[0] == 200
+
+
+def test_a_process_of_kind_once_is_run_when_asked_and_says_what_it_wrote(both: Site) -> None:
+    once = {"kind": "once", "command": "echo counted to three"}
+    told = {**SERVER, "processes": {**SERVER["processes"], "count": once}}
+    commit(both.root / "server", {"ferryman.yml": yaml.safe_dump(told)})
+    deploy(both, "server")
+    answer = both.run("run", "count", "--app", "server")
+    assert answer.code == 0, str(answer)
+    assert answer.said["output"] == "counted to three\n"
+    refused = both.run("run", "web", "--app", "server")
+    assert refused.code == 1, str(refused)
+    assert "it has count" in refused.said["hint"]

@@ -1,0 +1,51 @@
+"""Before a run: an environment's mistakes and the application that is meant are said before any host is asked."""
+
+from pathlib import Path
+
+import pytest
+
+from ferryman import readiness
+from ferryman.errors import Stop
+
+APPS = "apps:\n  one: {domains: [one.test]}\n  two: {domains: [two.test]}\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the directory of values of an environment of one's own servers, with two applications."""
+    where = tmp_path / "inventories" / "prod"
+    (where / "group_vars" / "all").mkdir(parents=True)
+    groups = "".join(f"    {name}: {{hosts: {{a1: {{}}}}}}\n" for name in ("entry", "app", "db"))
+    (where / "hosts.yml").write_text("all:\n  children:\n" + groups)
+    (where / "group_vars" / "all" / "environment.yml").write_text("environment_name: prod\n")
+    (where / "group_vars" / "all" / "apps.yml").write_text(APPS)
+    monkeypatch.chdir(tmp_path)
+    return where / "group_vars" / "all"
+
+
+def test_where_there_are_several_applications_one_must_be_named(project: Path) -> None:
+    del project
+    with pytest.raises(Stop, match="several applications") as stop:
+        readiness.checked("prod", app="")
+    assert stop.value.hint == "one of: one, two"
+
+
+def test_an_application_that_is_not_there_is_told_with_those_that_are(project: Path) -> None:
+    del project
+    with pytest.raises(Stop, match="no application 'three'") as stop:
+        readiness.checked("prod", app="three")
+    assert stop.value.hint == "one of: one, two"
+
+
+def test_what_was_found_good_is_read_again_as_soon_as_a_file_changes(project: Path) -> None:
+    assert readiness.checked("prod", app="one").name == "prod"
+    (project / "apps.yml").write_text(APPS.replace("two", "three"))
+    assert readiness.checked("prod", app="three").name == "prod"
+    (project / "environment.yml").write_text("environment_name: prod\nfirewall_undo_after: 3\n")
+    with pytest.raises(Stop, match=r"environment\.yml:2.*firewall_undo_after_s"):
+        readiness.checked("prod", app="one")
+
+
+def test_ones_own_servers_are_provisioned_only_when_somebody_says_so(project: Path) -> None:
+    del project
+    assert not readiness.wants_provisioning(readiness.checked("prod"))
