@@ -4,12 +4,13 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from tests.support.site import ENV, Site
 
-PAGE = {
+PAGE: dict[str, Any] = {
     "format": 1,
     "name": "page",
     "runtime": {"kind": "static"},
@@ -28,7 +29,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *words): pass
 HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
 """
-SERVER = {
+SERVER: dict[str, Any] = {
     "format": 1,
     "name": "server",
     "runtime": {"kind": "binary"},
