@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git, tarball, wheels
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git, increment, tarball, wheels
 
 ARTIFACTS_KEPT = 10
 POINTER = b"version https://git-lfs.github.com/spec/v1"
@@ -87,7 +87,7 @@ def _make(
     # The work becomes the artifact by a rename: a build that is cut off leaves no half of one in the cache.
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-", ignore_cleanup_errors=True) as name:
         work = Path(name)
-        entries = _pack(_members(commit, description, work), work / "app.tar", description)
+        entries = _entries(commit, description, work, increment.find(commit, description, directory.parent))
         text = files.dump(entries)
         (work / "files.txt").write_text(text, encoding="utf-8")
         migrations = description.get("migrations") or {}
@@ -97,6 +97,7 @@ def _make(
             "format": 1,
             "app": description["name"],
             "commit": commit.id,
+            "path": commit.path,
             "ref": commit.ref,
             "subject": commit.subject,
             "committed_at": commit.committed_at,
@@ -126,8 +127,29 @@ def _make(
             work.rename(directory)
 
 
-def _members(commit: git.Commit, description: Mapping[str, Any], work: Path) -> Iterator[tuple[str, int, bytes | str]]:
-    """Yield (path, mode, content or link target) of every file of the tree, after the build's commands if any."""
+def _entries(
+    commit: git.Commit, description: Mapping[str, Any], work: Path, base: increment.Base | None
+) -> dict[str, files.Entry]:
+    """Write app.tar, from the commit alone or from a `base` and what has changed since; return what is in it."""
+    if base is None:
+        return _pack(_members(commit, description, work), work / "app.tar", description)
+    part = work / "part.tar"
+    new = _pack(_members(commit, description, work, only=base.changed), part, description)
+    entries = dict(sorted({**base.kept(), **new}.items()))
+    tarball.merge(work / "app.tar", entries, {base.tar: base.entries, part: new})
+    part.unlink()
+    return entries
+
+
+def _members(
+    commit: git.Commit, description: Mapping[str, Any], work: Path, *, only: Sequence[str] | None = None
+) -> Iterator[tuple[str, int, bytes | str]]:
+    """Yield (path, mode, content or link target) of every file of the tree, after the build's commands if any.
+
+    `only` these paths, where some are given.
+    """
+    if only is not None and not only:
+        return  # git would take no path for all of them
     build = description["build"]
     listed = git.git(commit.repository, "ls-tree", "-r", commit.tree).splitlines()
     modules = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]
@@ -137,8 +159,9 @@ def _members(commit: git.Commit, description: Mapping[str, Any], work: Path) -> 
             "vendor them into the repository"
         )
     # Equal commits give equal files, whatever line ends the driver's own settings ask for.
+    words = ["git", "-C", str(commit.repository), "-c", "core.autocrlf=false", "--literal-pathspecs"]
     process = subprocess.Popen(
-        ["git", "-C", str(commit.repository), "-c", "core.autocrlf=false", "archive", "--format=tar", commit.tree],
+        [*words, "archive", "--format=tar", commit.tree, "--", *(only or [])],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

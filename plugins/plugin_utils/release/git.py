@@ -112,6 +112,18 @@ def _work_tree(place: Path, path: str) -> str:
         index.unlink(missing_ok=True)
 
 
+def changes(commit: Commit, since: str) -> list[str]:
+    """Return the paths of the application's tree that are not in `commit` as they were in the commit `since`."""
+    before = f"{since}:{commit.path}" if commit.path not in ("", ".") else since
+    said = git(commit.repository, "diff-tree", "-r", "-z", "--no-renames", "--name-only", before, commit.tree)
+    return said.split("\0")[:-1]
+
+
+def names(commit: Commit) -> set[str]:
+    """Return the paths of the application's tree."""
+    return set(git(commit.repository, "ls-tree", "-r", "-z", "--name-only", commit.tree).split("\0")[:-1])
+
+
 def show(commit: Commit, name: str) -> str | None:
     """Return the text of a file of the application's tree, or None."""
     try:
