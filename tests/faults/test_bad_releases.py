@@ -30,7 +30,7 @@ def keeps_evidence(site: Site, answer: Answer) -> None:
     ("version", "said", "evidence"),
     [
         (never_ready(), "not ready", "listening"),
-        (crashes(), "ended", CRASH),
+        (crashes(), "", CRASH),
         (slow(60), "not ready", ""),
         (dies(1.2), "it was ready and", "now dead"),
     ],
