@@ -10,7 +10,8 @@ from tests.support.site import Site
 
 
 @pytest.mark.soak
-def test_soak_load_loses_no_request_in_deploys_and_rollbacks(site: Site, soak: Soak) -> None:
+def test_soak_load(site: Site, soak: Soak) -> None:
+    """Ten deploys and ten rollbacks lose no request of fifty clients."""
     rounds = soak.times(sample=2, full=10)
     deploys, rollbacks = [], []
 
