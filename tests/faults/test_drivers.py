@@ -109,6 +109,22 @@ def test_soak_kills(site: Site, soak: Soak) -> None:
     )
 
 
+@pytest.mark.parametrize("step", ["Start the idle slot", "Send the clients"])
+def test_a_rollback_whose_driver_dies_is_done_or_undone_and_can_be_asked_for_again(site: Site, step: str) -> None:
+    target, before = site.good("to come back to"), site.good("to leave")
+    with site.settings(release_confirm_s=CONFIRM_S), Prober(site) as prober:
+        driver = site.begin("rollback", "--env", "dev", "--app", site.app, "--json")
+        assert driver.wait_for_step(step), driver.wait()
+        driver.kill()
+        assert settles(site, CONFIRM_S + 5) in (before, target)
+        site.run("unlock", "--app", site.app)
+        if site.served() == before:
+            again = site.rollback()
+            assert again.code == 0, str(again)
+        assert site.served() == target
+    prober.served_only(before, target)
+
+
 def test_a_dead_drivers_lock_is_free_within_its_lease_without_unlock(site: Site, prober: Prober) -> None:
     before, commit = site.served(), site.repository.commit(good("after the lease"))
     driver = begin(site, commit)

@@ -78,11 +78,10 @@ class Driver:
     def tree(self) -> list[int]:
         """Its process and all below it; Ansible's workers are in sessions of their own."""
         children: dict[int, list[int]] = {}
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                children.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(
-                    int(path.parent.name)
-                )
+        for path in Path("/proc").iterdir():
+            with suppress(OSError, ValueError):  # it has ended meanwhile, or is no process
+                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(path.name))
         found = [self.process.pid]
         for pid in found:
             found += children.get(pid, [])
