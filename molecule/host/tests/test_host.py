@@ -1,14 +1,19 @@
 """What role host promises, seen on the host, over SSH, and through changes that go wrong."""
 
+import base64
 import contextlib
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import testinfra
+
+sys.path.insert(0, str(Path(__file__).parents[3] / ".ansible" / "collections"))
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 
 testinfra_hosts = ["ansible://host"]
 
@@ -179,15 +184,27 @@ def test_updates_run_in_the_window_alone(host):
     assert "unattended-upgrade" in host.run_test("apt-config dump APT::Periodic").stdout.lower()
 
 
+# Takes the lock as a deploy does: a lock that were written here by hand could not show that the gate knows a real one.
+TAKE = """\
+import json, pathlib, sys
+sys.path.insert(0, "/run/ferryman-test.pyz")
+from ansible_collections.ferryman.ops.plugins.module_utils.release import host, lock
+held = lock.take({}, host.now(), run="r1", owner="ada@desk", purpose="deploy", lease_s=600.0)
+path = pathlib.Path(sys.argv[1])
+path.parent.mkdir(parents=True, exist_ok=True)
+path.write_text(json.dumps(held))
+"""
+
+
 def test_updates_wait_for_a_deploy(host):
     lock = "/var/lib/ferryman/sites/demo/arbiter/lock.json"
-    boot = host.file("/proc/sys/kernel/random/boot_id").content_string.strip()
-    text = json.dumps({"format": 1, "held": True, "boot": boot, "expires": 1e12})
-    host.run_test(f"mkdir -p {Path(lock).parent} && echo '{text}' > {lock}")
+    code = base64.b64encode(pack.packed()).decode()
+    host.run_test(f"echo {code} | base64 -d > /run/ferryman-test.pyz")
+    host.run_test(f"/usr/bin/python3 -B -c '{TAKE}' {lock}")
     refused = host.run(f"{GATE} {ALWAYS}")
     assert refused.rc == 1
     assert lock in refused.stdout
-    host.run_test(f"rm {lock}")
+    host.run_test(f"rm {lock} /run/ferryman-test.pyz")
     assert host.run(f"{GATE} {ALWAYS}").rc == 0
 
 

@@ -39,11 +39,13 @@ def is_open(window: str, days: tuple[str, ...], now: datetime.datetime) -> bool:
 def is_held(text: str, boot: str, boottime: float) -> bool:
     """Return whether the lock in `text` is held: a lease counts on CLOCK_BOOTTIME, and another boot ended it.
 
+    The lock's boot begins with the kernel's boot id; what follows tells boots of a container apart, which need not be
+    known here: there CLOCK_BOOTTIME goes on, so that a lease of half a minute ends by itself.
     A lock that cannot be read counts as held: updates can wait, a deploy must not be disturbed.
     """
     try:
         lock = json.loads(text)
-        return bool(lock["held"]) and lock["boot"] == boot and float(lock["expires"]) > boottime
+        return bool(lock["held"]) and str(lock["boot"]).startswith(boot) and float(lock["expires"]) > boottime
     except (KeyError, TypeError, ValueError):
         return True
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import host, lock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,8 +55,22 @@ def test_window_over_midnight_belongs_to_the_day_on_which_it_opens(hour: int, op
     ],
 )
 def test_lock_counts_while_its_lease_runs_in_this_boot(change: dict[str, object], held: bool) -> None:
-    lock = {"format": 1, "held": True, "boot": "this", "expires": 101.0, **change}
-    assert gate.is_held(json.dumps(lock), "this", 100.0) is held
+    taken = {"format": 1, "held": True, "boot": "this", "expires": 101.0, **change}
+    assert gate.is_held(json.dumps(taken), "this", 100.0) is held
+
+
+def test_lock_that_a_deploy_takes_on_this_host_is_seen_until_it_is_freed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is written by the code that deploys, so that its format and what is read here cannot drift apart."""
+    path = tmp_path / "sites" / "shop" / "arbiter" / "lock.json"
+    path.parent.mkdir(parents=True)
+    monkeypatch.setattr(gate, "STATE", tmp_path)
+    held = lock.take({}, host.now(), run="r1", owner="ada@desk", purpose="deploy", lease_s=30.0)
+    path.write_text(json.dumps(held))
+    assert gate.deploys() == [str(path)]
+    path.write_text(json.dumps(lock.free(held, run="r1")))
+    assert gate.deploys() == []
 
 
 def test_lock_that_cannot_be_read_counts() -> None:
