@@ -17,7 +17,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import IO, Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, guard, look, provision, steps
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
+    guard,
+    look,
+    provision,
+    settling,
+    steps,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
@@ -41,7 +48,8 @@ def serve(stream: IO[bytes]) -> dict[str, Any]:
         _work(host, request, stream, answer)
     except Failed as failed:
         answer.update(failed.facts)
-        answer.update(ok=False, reason=str(failed), evidence=failed.evidence, hint=failed.hint, refused=failed.refused)
+        answer.update(ok=False, reason=str(failed), evidence=failed.evidence, hint=failed.hint)
+        answer["refused"] = failed.refused and not answer["steps"]  # what an earlier step did was done
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it and go back
         answer.update(
             ok=False,
@@ -98,10 +106,12 @@ def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: di
         and request["steps"] != ["return"]
         and not steps.UNLOCKED.issuperset(request["steps"])
     )
-    if not steps.UNLOCKED.issuperset(request["steps"]):
-        host.admit()
-    with _lease(host, float(request["lease_s"])) if held else nullcontext():
+    with _lease(host, float(request["lease_s"])) if held else nullcontext(threading.Event()) as lost:
         for name in request["steps"]:
+            if name not in steps.UNLOCKED:
+                host.admit()
+            if lost.is_set():
+                raise Failed("the lock is no longer this run's", hint="status says whose it is", refused=True)
             began = time.monotonic()
             answer["step"] = name
             answer.update(steps.STEPS[name](host, request, stream))
@@ -111,22 +121,26 @@ def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: di
 
 
 @contextmanager
-def _lease(host: Host, lease_s: float) -> Iterator[None]:
-    """Renew the lock now, and again and again while the steps run.
+def _lease(host: Host, lease_s: float) -> Iterator[threading.Event]:
+    """Renew the lock now, and again and again while the steps run; the event is set once it is lost.
 
     It outlives a driver that died by one lease, not by a step's budget.
     """
     arbiter.renew(host, lease_s=lease_s)
-    over = threading.Event()
+    over, lost = threading.Event(), threading.Event()
 
     def renew() -> None:
         while not over.wait(lease_s / 3):
-            arbiter.renew(host, lease_s=lease_s, while_held=True)
+            try:
+                arbiter.renew(host, lease_s=lease_s)
+            except Failed:  # taken by force or in between, or let go by the last step itself
+                lost.set()
+                return
 
     beat = threading.Thread(target=renew, daemon=True)
     beat.start()
     try:
-        yield
+        yield lost
     finally:
         over.set()
         beat.join()
@@ -135,7 +149,7 @@ def _lease(host: Host, lease_s: float) -> Iterator[None]:
 def main(words: list[str]) -> None:
     """Run on a host.
 
-    Without words for a request on standard input, else `guard [--boot]` or `cool SITE SLOT RELEASE`.
+    Without words for a request on standard input, else `guard [--boot]` or `cool SITE SLOT RELEASE DRAIN_S`.
     """
     os.umask(0o022)  # a hardened host's own would hide a release's directories from its processes
     if words[:1] == ["guard"]:
@@ -144,6 +158,6 @@ def main(words: list[str]) -> None:
         else:
             guard.watch()
     elif words[:1] == ["cool"]:
-        steps.cool(Host(Site(words[1])), words[2], words[3])
+        settling.cool(Host(Site(words[1])), words[2], words[3], drain_s=float(words[4]))
     else:
         print(ANSWER + json.dumps(serve(sys.stdin.buffer)), flush=True)

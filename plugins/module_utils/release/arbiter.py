@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,10 @@ def _alone(host: Host) -> Iterator[None]:
 def _keep(path: Path, value: Mapping[str, Any]) -> None:
     """Write the lock; not through the host's list of changes, since a lease changes nothing that serves."""
     fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(json.dumps(value, sort_keys=True) + "\n", encoding="utf-8")
+    with fresh.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(value, sort_keys=True) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
     fresh.rename(path)
 
 
@@ -65,11 +69,8 @@ def take(host: Host, *, owner: str, purpose: str, lease_s: float) -> int:
     return host.token
 
 
-def renew(host: Host, *, lease_s: float, while_held: bool = False) -> None:
-    """Count this run's lease anew.
-
-    Failed (refused) where somebody came in between; `while_held` then leaves it at that.
-    """
+def renew(host: Host, *, lease_s: float) -> None:
+    """Count this run's lease anew. Failed (refused) where somebody came in between."""
     if host.check:
         return
     path = host.site.arbiter / "lock.json"
@@ -79,8 +80,6 @@ def renew(host: Host, *, lease_s: float, while_held: bool = False) -> None:
                 read_json(path), now(), run=host.run_id, token=host.token, lease_s=lease_s, until=_until(lease_s)
             )
         except lock.Lost as lost:
-            if while_held:
-                return  # freed by the step itself, or taken: every act carries the token and finds out
             raise Failed(str(lost), hint="status says who", refused=True) from None
         _keep(path, mine)
 
@@ -94,19 +93,16 @@ def free(host: Host) -> None:
         _keep(path, lock.free(read_json(path), run=host.run_id))
 
 
-def unlock(host: Host, *, who: str, seen: int = 0) -> dict[str, Any]:
+def unlock(host: Host, *, who: str) -> dict[str, Any]:
     """Free the lock by force and say in the ledger whose it was; return the lock that was broken."""
     path = host.site.arbiter / "lock.json"
-    held = read_json(path)
-    if not held.get("held"):
-        return {}
     if host.check:
-        return held
+        return read_json(path) if read_json(path).get("held") else {}
     with _alone(host):
-        _keep(
-            path,
-            lock.break_(held, now(), seen=max(seen, int(read_json(host.site.state / "token.json").get("token", 0)))),
-        )
+        held = read_json(path)
+        if not held.get("held"):
+            return {}
+        _keep(path, lock.break_(held, now(), seen=int(read_json(host.site.state / "token.json").get("token", 0))))
     record(host, event="unlock", who=who, reason=f"broke the lock of {held.get('owner')} ({held.get('purpose')})")
     return held
 
@@ -135,17 +131,32 @@ def committed(host: Host, run: str) -> bool:
     return any(line.get("run") == run and line.get("status") == "live" for line in lines(host))
 
 
-def close_unfinished(host: Host) -> str:
-    """Write the end of a run whose driver died before the switch; return its release, or nothing."""
+def close(host: Host, run: str, **end: Any) -> None:
+    """Write the end of a run whose driver cannot, with what its journal knows of the database; once."""
+    last: dict[str, Any] = next((line for line in reversed(lines(host)) if line.get("run") == run), {})
+    if last.get("status") != "started":
+        return
+    same = ("event", "release", "previous", "commit", "ref", "digest", "configuration", "slot")
+    record(host, **{key: last.get(key) for key in same}, **_facts(host, run), **end)
+
+
+def _facts(host: Host, run: str) -> dict[str, Any]:
+    """Return what a run did to the database, as this host's journal tells it: the driver took its own notes along."""
+    found: dict[str, Any] = {}
+    for line in chain.read(host.site.state / "journal.jsonl").lines:
+        if line.get("run") != run:
+            continue
+        detail = line.get("detail") or {}
+        if line.get("step") == "migrate":
+            found.update({key: detail[key] for key in ("schema_before", "schema_after") if key in detail})
+        elif line.get("step") == "snapshot" and "path" in detail:
+            found["restore_point"] = detail["path"]
+    return found
+
+
+def close_unfinished(host: Host) -> None:
+    """Write the end of a run whose driver died before the switch."""
     unfinished = ledger.story(lines(host)).unfinished
-    if not unfinished or unfinished.get("run") == host.run_id:
-        return ""
-    name = str(unfinished["release"])
-    record(
-        host,
-        event=unfinished.get("event", "deploy"),
-        release=name,
-        status="abandoned",
-        reason=f"its driver ({unfinished.get('who')}) ended before it did",
-    )
-    return name
+    if unfinished and unfinished.get("run") != host.run_id:
+        reason = f"its driver ({unfinished.get('who')}) ended before it did"
+        close(host, str(unfinished["run"]), status="abandoned", reason=reason)

@@ -6,6 +6,7 @@ whole file, so the head of a ledger is kept by the driver too.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -99,11 +100,19 @@ def append(path: Path, body: Line) -> Line:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # the guard and a driver's session may write at the same time
         chain, ending = read(path), _mend(path, descriptor)
         line = following(chain, body)
-        os.write(descriptor, (ending + json.dumps(line) + "\n").encode())
+        _write_whole(descriptor, (ending + json.dumps(line) + "\n").encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return line
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    """Write a line or nothing of it: a disk that fills takes a part without a word."""
+    before = os.fstat(descriptor).st_size
+    if os.write(descriptor, data) != len(data):
+        os.ftruncate(descriptor, before)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _mend(path: Path, descriptor: int) -> str:

@@ -26,7 +26,7 @@ def snapshot(host: Host, *, database: str) -> str:
     if path.exists():
         return str(path)
     host.directory(place, mode=0o700, owner="postgres")
-    size = int(_psql(host, f"select pg_database_size('{database}')") or 0)
+    size = int(_psql(host, database, "select pg_database_size(current_database())") or 0)
     free = shutil.disk_usage(place).free
     if free < size * 2:
         raise Failed(
@@ -46,8 +46,9 @@ def snapshot(host: Host, *, database: str) -> str:
     return str(path)
 
 
-def _psql(host: Host, query: str) -> str:
-    return host.command("runuser", "-u", "postgres", "--", "psql", "--no-psqlrc", "-AtXc", query).strip()
+def _psql(host: Host, database: str, query: str) -> str:
+    words = ("psql", "--no-psqlrc", f"--dbname={database}", "-AtXc", query)
+    return host.command("runuser", "-u", "postgres", "--", *words).strip()
 
 
 def revision(host: Host, release: str) -> str:
@@ -60,8 +61,7 @@ def revision(host: Host, release: str) -> str:
 def migrate(host: Host, release: str) -> dict[str, str]:
     """Run the release's migrations once, within their time, and return the schema's revision before and after.
 
-    The command is a unit of systemd's: it survives the driver, and a second call waits for the first instead of
-    starting another.
+    The command is a unit of systemd's: it survives the driver, and a second one is refused while it runs.
     """
     if host.check:
         host.changes.append("migrations run")
@@ -91,7 +91,9 @@ def migrate(host: Host, release: str) -> dict[str, str]:
 def once(host: Host, name: str, release: str, *, timeout_s: int) -> str:
     """Run a launcher of the release as a transient unit of its own and return what it wrote."""
     record = read_json(host.site.release(release) / "release.json")
-    unit = f"{host.site.name}-{name}-{host.run_id.lower()}.service"
+    unit = f"{host.site.name}-{name}.service"
+    if host.systemctl("show", "-P", "ActiveState", unit).strip() in ("activating", "active", "deactivating"):
+        raise Failed(f"`{name}` of an earlier run still runs", hint=f"wait for it: journalctl -fu {unit} on the host")
     output = host.site.state / "runs" / f"{host.run_id}-{name}.out"
     output.parent.mkdir(parents=True, exist_ok=True)
     secrets = render.all_secrets(record["manifest"]["description"])

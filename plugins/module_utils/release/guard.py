@@ -5,11 +5,12 @@ It is started by systemd when something is pending, and at every boot before the
 
 from __future__ import annotations
 
+import subprocess
 import time
-from typing import Any
+from collections.abc import Callable
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, names, shift, slots, steps
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, now
+from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, names, settling, shift, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, deciding, now
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 DRAIN_S = 60.0  # nobody is there to ask: long enough for any upload that the entry lets in
@@ -35,18 +36,12 @@ def _resolve(host: Host, *, reason: str) -> str:
     run, candidate, release = str(state.get("run", "")), state.get("candidate"), str(state.get("release_candidate", ""))
     host.run_id, host.token = run, int(state.get("token", 0))
     if candidate and arbiter.committed(host, run):
-        slots.move_workers(host, candidate, alive_s=0)
-        steps.settle(host, slot=candidate, release=release, warm_s=DRAIN_S, drain_s=DRAIN_S)
+        settling.settle(host, slot=candidate, release=release, after_s=DRAIN_S)
+        slots.bring_up(host, candidate)  # after a boot, only what was enabled before it has come up
+        slots.move_workers(host, candidate, alive_s=0, wait=False)
         return "confirmed"
-    steps.go_back(host, reason=reason, drain_s=DRAIN_S)
-    if arbiter.lines(host):
-        ended: dict[str, Any] = next((line for line in reversed(arbiter.lines(host)) if line.get("run") == run), {})
-        if ended.get("status") == "started":
-            same = {
-                key: ended.get(key)
-                for key in ("event", "release", "previous", "commit", "ref", "digest", "configuration", "slot")
-            }
-            arbiter.record(host, **same, status="returned", who="guard", reason=reason)
+    settling.go_back(host, release=release, reason=reason, drain_s=DRAIN_S, wait=False)
+    arbiter.close(host, run, status="returned", who="guard", reason=reason)
     return "returned"
 
 
@@ -54,28 +49,46 @@ def watch() -> None:
     """Look after everything that is pending until nothing is."""
     while True:
         names.PENDING.mkdir(parents=True, exist_ok=True)
-        waiting = [Host(Site(path.name)) for path in sorted(names.PENDING.iterdir()) if not path.name.startswith(".")]
+        waiting = [path.name for path in sorted(names.PENDING.iterdir()) if not path.name.startswith(".")]
         if not waiting:
             return
-        for host in waiting:
-            state = shift.state(host)
-            if state["phase"] != "shifting":
-                host.remove(host.site.pending)
-                continue
-            moment = now()
-            if due(state, boot=moment.boot, boottime=moment.boottime):
-                resolve(host, reason="not confirmed in time: its driver is gone")
+        for name in waiting:
+            _apart(name, _look_after)
         time.sleep(INTERVAL_S)
 
 
+def _look_after(host: Host) -> None:
+    state = shift.state(host)
+    if state["phase"] != "shifting":
+        host.remove(host.site.pending)
+        return
+    moment = now()
+    if due(state, boot=moment.boot, boottime=moment.boottime):
+        resolve(host, reason="not confirmed in time: its driver is gone")
+
+
 def boot() -> None:
-    """Before the entry comes up: no shift outlives a reboot unconfirmed, and clients go to the stable slot."""
+    """Before the entry comes up: no shift outlives a reboot unconfirmed, and clients go to the stable slot.
+
+    What could not be ended now is left to `watch`, which tries again.
+    """
     for path in sorted(names.SITES.iterdir()) if names.SITES.is_dir() else []:
-        host = Host(Site(path.name))
-        try:
-            if shift.state(host)["phase"] == "shifting":
-                resolve(host, reason="the host was started again before the shift was confirmed")
-            elif (path / "share").is_symlink() and shift.share(host) != shift.full(shift.state(host)["stable"]):
-                shift.set_share(host, shift.full(shift.state(host)["stable"]))
-        except Failed as failed:
-            print(f"{path.name}: {failed}")  # one site in trouble keeps no other from being looked after
+        _apart(path.name, _settle_at_boot)
+    if names.PENDING.is_dir() and any(names.PENDING.iterdir()):
+        subprocess.run(["systemctl", "start", "--no-block", "ferryman-guard.service"], check=False)
+
+
+def _settle_at_boot(host: Host) -> None:
+    state = shift.state(host)
+    if state["phase"] == "shifting":
+        resolve(host, reason="the host was started again before the shift was confirmed")
+    elif (host.site.state / "share").is_symlink() and shift.share(host) != shift.full(state["stable"]):
+        shift.set_share(host, shift.full(state["stable"]))
+
+
+def _apart(site: str, work: Callable[[Host], None]) -> None:
+    """Do something for one site; one in trouble keeps no other from being looked after."""
+    try:
+        work(Host(Site(site)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next site must have its turn
+        print(f"{site}: {type(error).__name__}: {error}", flush=True)

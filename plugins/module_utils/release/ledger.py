@@ -67,7 +67,7 @@ def story(lines: Iterable[Line]) -> Story:
             told.schema = line["schema_after"]
         if status == "live":
             _live(told, release, line)
-        elif status in ("failed", "returned") and release.good and told.live != name:
+        elif status in ("failed", "returned") and line.get("who") != "guard" and release.good and told.live != name:
             release.withdrawn = True
     return told
 

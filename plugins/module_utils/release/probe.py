@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, slots
@@ -12,7 +13,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 
 
 def crashes(host: Host, instance: slots.Instance) -> int:
-    """Return how often systemd had to start a unit again since it was started by hand."""
+    """Return how often systemd had to start a unit again, in all its life: only differences tell anything."""
     if not instance.unit:
         return 0
     out = host.systemctl("show", "-P", "NRestarts", instance.unit).strip()
@@ -70,6 +71,8 @@ def pass_gate(
     waiting = [i for i in slots.instances(host, slot, release) if i.kind == "web"]
     seen: dict[int, list[gate.Answer]] = {i.port: [] for i in waiting}
     passed: list[dict[str, Any]] = []
+    # A slot that was kept warm has its past: what counts is what happens from now on.
+    past = {i.port: crashes(host, i) for i in waiting}
     began = now().boottime
     while waiting:
         for instance in list(waiting):
@@ -78,7 +81,7 @@ def pass_gate(
             before = seen[instance.port]
             # systemd is dearer to ask than the process: when that is bad, when it has just become good, now and then.
             afresh = not good or not before or not before[-1].good or len(before) % 5 == 4
-            count = crashes(host, instance) if afresh else before[-1].crashes
+            count = crashes(host, instance) - past[instance.port] if afresh else before[-1].crashes
             before.append(gate.Answer(at, good, count, note))
             verdict = gate.judge(seen[instance.port], consecutive=consecutive, soak_s=soak_s, timeout_s=timeout_s)
             if verdict.result == "failed":
@@ -98,15 +101,28 @@ def _refuse(host: Host, slot: str, release: Mapping[str, Any], instance: slots.I
     raise Failed(f"{instance.unit or instance.name}: {reason}", evidence=evidence)
 
 
-def check(host: Host, slot: str) -> list[str]:
-    """Ask every web process of `slot` once and return what is wrong, nothing when all is well."""
+@dataclass(frozen=True)
+class Ill:
+    """One process that is not well, and what it said."""
+
+    unit: str
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.unit}: {self.said}"
+
+
+def check(host: Host, slot: str, kinds: Sequence[str] = ("web", "worker")) -> list[Ill]:
+    """Ask every process of these `kinds` in `slot` once and return those that are not well."""
     running = slots.running(host)
-    wrong = []
+    ill = []
     for instance in slots.instances(host, slot, slots.record(host, slot)):
-        if instance.kind != "cron" and instance.unit and instance.unit not in running:
-            wrong.append(f"{instance.unit} does not run")
+        if instance.kind not in kinds:
+            continue
+        if instance.unit and instance.unit not in running:
+            ill.append(Ill(instance.unit, "does not run"))
         elif instance.kind == "web":
             good, note = answer(host, instance)
             if not good:
-                wrong.append(f"{instance.unit}: {note}")
-    return wrong
+                ill.append(Ill(instance.unit or instance.name, note))
+    return ill

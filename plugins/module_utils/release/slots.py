@@ -72,6 +72,11 @@ def instances(host: Host, slot: str, release: Mapping[str, Any]) -> list[Instanc
     return found
 
 
+def cooling(host: Host, slot: str) -> str:
+    """Return what the names of the units begin with that stop a slot later."""
+    return f"ferryman-cool:{host.site.name}:{slot}:"
+
+
 def _files(host: Host, slot: str) -> list[Path]:
     pattern = re.compile(rf"{re.escape(host.site.name)}-[a-z0-9]+@{slot}-\d+\.(service|timer)")
     return [path for path in sorted(UNITS.glob(f"{host.site.name}-*@{slot}-*")) if pattern.fullmatch(path.name)]
@@ -93,6 +98,7 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
         host.changes += [f"{instance.unit} started" for instance in wanted]
         return
     host.journal("start", "started", release=name, slot=slot)
+    host.systemctl("stop", f"{cooling(host, slot)}*.timer")
     if (
         holds(host, slot) == name
         and not fresh
@@ -133,7 +139,8 @@ def _place(host: Host, slot: str, wanted: list[Instance], secrets: list[str]) ->
             )
     stale = [path for path in _files(host, slot) if path not in texts]
     changed = [host.write(path, text) for path, text in texts.items()] + [host.remove(path) for path in stale]
-    if any(changed):
+    # Asked of systemd, too: a session may have ended between a write and its reload.
+    if any(changed) or "yes" in host.systemctl("show", "-P", "NeedDaemonReload", *(path.name for path in texts)):
         host.systemctl("daemon-reload")
 
 
@@ -149,8 +156,9 @@ def running(host: Host) -> set[str]:
 
 
 def stop(host: Host, slot: str) -> None:
-    """Stop whatever runs in `slot`."""
-    units = [path.name for path in _files(host, slot)]
+    """Stop whatever runs in `slot`, but for a cron job in the middle of its work."""
+    files = [path.name for path in _files(host, slot)]
+    units = [name for name in files if name.replace(".service", ".timer") not in files or name.endswith(".timer")]
     if units and not host.check:
         host.systemctl("stop", *units, timeout=180)
         with suppress(Failed):  # a unit that systemd has forgotten has nothing to reset
@@ -168,8 +176,18 @@ def _background(host: Host, slot: str) -> Iterator[str]:
             yield host.site.unit(instance.name, slot, kind="timer")
 
 
-def move_workers(host: Host, slot: str, *, alive_s: float) -> None:
-    """Stop workers and timers of the other slot, start those of `slot`, and see that they still run after `alive_s`."""
+def moving_takes(host: Host, slot: str) -> float:
+    """Return how many seconds the workers of the other slot may take to stop; 0 where there is nothing to move."""
+    other = names.other(slot)
+    stopping = [float(i.process.get("stop_timeout_s") or 30) for i in instances(host, other, record(host, other))]
+    return max(stopping, default=0.0) if any([*_background(host, slot), *_background(host, other)]) else 0.0
+
+
+def move_workers(host: Host, slot: str, *, alive_s: float, wait: bool = True) -> None:
+    """Stop workers and timers of the other slot, start those of `slot`, and see that they still run after `alive_s`.
+
+    Without `wait` they are only told to start: at boot, where waiting for what waits for us would stop both.
+    """
     new = list(_background(host, slot))
     present = {path.name for path in _files(host, names.other(slot))}
     old = [unit for unit in _background(host, names.other(slot)) if unit in present]
@@ -177,18 +195,33 @@ def move_workers(host: Host, slot: str, *, alive_s: float) -> None:
     if host.check or not (old or new):
         return
     if old:
-        host.systemctl("stop", *old, timeout=180)
+        host.systemctl("stop", *old, timeout=moving_takes(host, slot) + 30)
     if not new:
         return
-    host.systemctl("start", *new)
+    host.systemctl("start", *([] if wait else ["--no-block"]), *new)
     services = [unit for unit in new if unit.endswith(".service")]
-    if not services:
-        return
+    if services and alive_s:
+        _stay_up(host, services, alive_s)
+
+
+def _stay_up(host: Host, units: list[str], alive_s: float) -> None:
+    before = {unit: _restarts(host, unit) for unit in units}
     time.sleep(alive_s)
     alive = running(host)
-    for unit in services:
-        if unit not in alive or int(host.systemctl("show", "-P", "NRestarts", unit).strip() or 0):
+    for unit in units:
+        if unit not in alive or _restarts(host, unit) != before[unit]:
             raise Failed(f"{unit} did not stay up for {alive_s:g} s", evidence=host.logs(unit))
+
+
+def _restarts(host: Host, unit: str) -> int:
+    return int(host.systemctl("show", "-P", "NRestarts", unit).strip() or 0)
+
+
+def bring_up(host: Host, slot: str) -> None:
+    """Tell the web processes of `slot` to start, without waiting for them."""
+    units = [i.unit for i in instances(host, slot, record(host, slot)) if i.kind == "web" and i.unit]
+    if units:
+        host.systemctl("start", "--no-block", *units)
 
 
 def enable(host: Host, slot: str) -> None:

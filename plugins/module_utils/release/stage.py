@@ -10,6 +10,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import files
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 
 WHEEL = re.compile(r"[0-9a-f]{16}/[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
+MANY = 400  # new files; beyond that, one sync of everything is cheaper than one of each
 HEADROOM = 64 * 1024 * 1024  # bytes that stay free beside a new release: logs, journal, the database's next write
 
 
@@ -44,8 +46,10 @@ def stage(host: Host, request: Mapping[str, Any], body: IO[bytes]) -> dict[str, 
             return {"missing": missing}
         _environment(host, work, request["record"])
         _finish(host, work, request)
+        _durable(work, files.load(str(request["files"])), base=host.site.release(str(request["base"] or "-")))
         target.parent.mkdir(parents=True, exist_ok=True)
         work.rename(target)
+        _fsync(target.parent)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -176,6 +180,7 @@ def _environment(host: Host, work: Path, record: Mapping[str, Any]) -> None:
                 timeout=600,
                 env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PIP_CONFIG_FILE": "/dev/null"},
             )
+        os.sync()  # the mark must not outlive a power cut that the rest did not
         (place / ".complete").touch()
         host.changes.append(f"{place}/")
     (work / "environment").symlink_to(f"../../environments/{key}")
@@ -197,18 +202,36 @@ def _finish(host: Host, work: Path, request: Mapping[str, Any]) -> None:
     (work / "release.json").write_text(json.dumps(request["record"], sort_keys=True) + "\n", encoding="utf-8")
 
 
+def _durable(work: Path, entries: Mapping[str, files.Entry], *, base: Path) -> None:
+    """Bring to the disk what is new in a release, before anything is written that says that it is there."""
+    new = [
+        path
+        for path in (work / "app" / name for name, e in entries.items() if not e.link)
+        if path.lstat().st_nlink == 1
+    ]
+    if not base.is_dir() or len(new) > MANY:
+        os.sync()
+        return
+    with ThreadPoolExecutor(8) as pool:  # the journal of the file system takes them together
+        list(pool.map(_fsync, [*new, *(work / "run").iterdir(), work / "files.txt", work / "release.json", work]))
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def secrets(host: Host, values: Mapping[str, str]) -> list[str]:
-    """Write the site's secrets where systemd alone reads them; return the names of those that changed."""
+    """Write the site's secrets where systemd alone reads them; return the names of those that changed.
+
+    Others stay until no release that stays names them: the one that serves may be started again at any moment.
+    """
     directory = host.site.settings / "secrets"
     host.directory(directory, mode=0o700)
-    changed = [
-        name for name, value in values.items() if host.write(directory / name, str(value), mode=0o600, secret=True)
-    ]
-    if directory.is_dir():
-        for path in directory.iterdir():
-            if path.name not in values and not path.name.startswith("."):
-                host.remove(path)
-    return changed
+    return [name for name, value in values.items() if host.write(directory / name, str(value), mode=0o600, secret=True)]
 
 
 def changed_secrets(host: Host, values: Mapping[str, str]) -> list[str]:

@@ -15,15 +15,15 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
     database,
     ledger,
-    names,
     probe,
+    settling,
     shift,
     slots,
     stage,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
-from ansible_collections.ferryman.ops.plugins.module_utils.release.provision import PYZ
 
+ABANDONED_S = 600.0  # beyond the time in which a switch must be confirmed
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -41,6 +41,8 @@ def _stage(host: Host, request: Request, body: IO[bytes]) -> Answer:
 
 
 def _snapshot(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    if not request["database"]:
+        return {"no_restore_point": "the inventory names no database of this application (apps.<app>.database)"}
     return {"restore_point": database.snapshot(host, database=request["database"])}
 
 
@@ -61,7 +63,8 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     )
     if wait and not host.check:
         time.sleep(wait)
-    slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")))
+    with deciding(host):  # a slot that is just being cooled down is cold before it is started
+        slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")))
     began = time.monotonic()
     passed = probe.pass_gate(
         host,
@@ -70,6 +73,8 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
         soak_s=settings["soak_s"],
         timeout_s=settings["start_timeout_s"],
     )
+    # A driver that vanishes from here on leaves processes that nobody is sent to: they end by themselves.
+    settling.cool_later(host, slot, after_s=settings["confirm_s"] + ABANDONED_S)
     return {"gate": passed, "drained_s": round(wait, 3), "gate_s": round(time.monotonic() - began, 3)}
 
 
@@ -85,18 +90,8 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     until = time.monotonic() + settings["watch_s"]
     while True:
         shift.verify(host, request["entry"], request["description"], slot=slot, release=release)
-        ill = probe.check(host, slot) if "app" in request["roles"] else []
-        ill = [line for line in ill if "does not run" not in line or _is_web(host, slot, line)]
-        if ill:
-            time.sleep(0.3)  # one bad answer decides nothing
-            if set(ill) & set(probe.check(host, slot)) or any("does not run" in line for line in ill):
-                evidence = [
-                    line
-                    for i in slots.instances(host, slot, slots.record(host, slot))
-                    if i.unit
-                    for line in host.logs(i.unit, lines=8)
-                ]
-                raise Failed(f"after the switch: {'; '.join(ill)}", evidence=evidence)
+        if "app" in request["roles"]:
+            _well(host, slot)
         if time.monotonic() >= until:
             break
         time.sleep(0.25)
@@ -105,16 +100,27 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     return {"share": shift.share(host)}
 
 
-def _is_web(host: Host, slot: str, line: str) -> bool:
-    return any(
-        i.kind == "web" and i.unit and line.startswith(i.unit)
-        for i in slots.instances(host, slot, slots.record(host, slot))
-    )
+def _well(host: Host, slot: str) -> None:
+    """See that every web process of `slot` is well; one bad answer decides nothing, two in a row do."""
+    ill = probe.check(host, slot, kinds=("web",))
+    if not ill:
+        return
+    time.sleep(0.3)
+    again = probe.check(host, slot, kinds=("web",))
+    if {line.unit for line in ill} & {line.unit for line in again}:
+        evidence = [log for unit in sorted({line.unit for line in again}) for log in host.logs(unit, lines=8)]
+        raise Failed(f"after the switch: {'; '.join(map(str, again))}", evidence=evidence)
 
 
 def _workers(host: Host, request: Request, _: IO[bytes]) -> Answer:
-    if "app" in request["roles"]:
-        slots.move_workers(host, request["slot"], alive_s=request["settings"]["worker_soak_s"])
+    if "app" not in request["roles"]:
+        return {}
+    settings, slot = request["settings"], request["slot"]
+    takes_s = slots.moving_takes(host, slot)
+    if takes_s:
+        with deciding(host):
+            settling.extend(host, by_s=takes_s + settings["worker_soak_s"] + settings["confirm_s"])
+    slots.move_workers(host, slot, alive_s=settings["worker_soak_s"])
     return {}
 
 
@@ -125,8 +131,7 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
     with deciding(host):
         if arbiter.committed(host, host.run_id):
             return {}
-        now = shift.state(host)
-        if "entry" in request["roles"] and (now["phase"] != "shifting" or now.get("run") != host.run_id):
+        if "entry" in request["roles"] and not settling.still_shifting(host):
             raise Failed(
                 "the shift was not confirmed in time, and the guard has sent the clients back", hint="deploy again"
             )
@@ -136,122 +141,41 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 
 def _settle(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    with deciding(host):
+        return _settled(host, request)
+
+
+def _settled(host: Host, request: Request) -> Answer:
     settings = request["settings"]
-    settle(
-        host, slot=request["slot"], release=request["release"], warm_s=settings["warm_s"], drain_s=settings["drain_s"]
-    )
-    pruned = prune(host, request) if "app" in request["roles"] else []
+    if "arbiter" in request["roles"] and not host.check and not arbiter.committed(host, host.run_id):
+        raise Failed("nothing was committed that could be settled")
+    after_s = max(settings["warm_s"], settings["drain_s"])
+    settling.settle(host, slot=request["slot"], release=request["release"], after_s=after_s)
+    pruned = settling.prune(host, request) if "app" in request["roles"] else []
     if "arbiter" in request["roles"]:
         arbiter.free(host)
     return {"pruned": pruned}
 
 
-def settle(host: Host, *, slot: str, release: str, warm_s: float, drain_s: float) -> None:
-    """Make what was switched to permanent: `current`, what comes up at boot, the stable slot.
-
-    The other slot cools down later.
-    """
-    if host.site.root.exists() and slots.holds(host, slot) == release:
-        host.link(host.site.root / "current", f"releases/{release}")
-        slots.enable(host, slot)
-    if (host.site.state / "shift.json").exists() or (host.site.state / "share").is_symlink():
-        shift.confirm(host, slot=slot, release=release)
-    host.journal("settle", "done", release=release, slot=slot)
-    _cool_later(host, names.other(slot), after_s=max(warm_s, drain_s))
-
-
-def _cool_later(host: Host, slot: str, *, after_s: float) -> None:
-    release = slots.holds(host, slot)
-    if not release or host.check:
-        return
-    unit = f"ferryman-cool-{host.site.name}-{slot}-{host.run_id.lower()}"
-    host.command(
-        *(
-            "systemd-run",
-            "--quiet",
-            "--collect",
-            f"--unit={unit}",
-            f"--on-active={after_s:g}s",
-            "--timer-property=AccuracySec=1s",
-        ),
-        *("/usr/bin/python3", "-I", str(PYZ), "cool", host.site.name, slot, release),
-    )
-
-
-def cool(host: Host, slot: str, release: str) -> None:
-    """Stop a slot that nobody is sent to any more, unless it was given other work meanwhile."""
-    now = shift.state(host)
-    if slots.holds(host, slot) == release and slot not in (now["stable"], now["candidate"]):
-        slots.stop(host, slot)
-        host.journal("stop", "done", release=release, slot=slot)
-
-
-def prune(host: Host, request: Request) -> list[str]:
-    """Remove releases, environments and wheels that nothing needs.
-
-    The driver says what the ledger knows where it is elsewhere.
-    """
-    present = [path.parent.name for path in sorted(host.site.root.glob("releases/*/release.json"))]
-    busy = [release for slot in names.SLOTS if (release := slots.holds(host, slot))] + [str(request["release"])]
-    lines = arbiter.lines(host) if "arbiter" in request["roles"] else request.get("ledger", [])
-    doomed = ledger.prunable(lines, present=present, keep=int(request["settings"]["keep"]), busy=busy)
-    for name in doomed:
-        host.remove(host.site.release(name))
-    used = {
-        read_json(host.site.release(name) / "release.json").get("environment_key")
-        for name in present
-        if name not in doomed
-    }
-    for kind in ("environments", "wheels"):
-        for path in (host.site.root / kind).glob("*"):
-            if path.name not in used:
-                host.remove(path)
-    if doomed:
-        host.journal("prune", "done", removed=doomed)
-    return doomed
-
-
 def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Go back to the stable slot after a failure anywhere; a run that is committed goes on to its end instead."""
-    if "arbiter" in request["roles"] and arbiter.committed(host, host.run_id):
-        return {"committed": True, **_settle(host, request, _)}
-    moved = go_back(host, reason=str(request["reason"]), drain_s=request["settings"]["drain_s"])
+    reason = str(request["reason"])
+    with deciding(host):
+        if "arbiter" in request["roles"] and arbiter.committed(host, host.run_id):
+            return {"committed": True, **_settled(host, request)}
+        release = str(request.get("release", ""))
+        moved = settling.go_back(host, release=release, reason=reason, drain_s=request["settings"]["drain_s"])
     if "arbiter" in request["roles"]:
-        if request.get("line"):  # without one, nothing was decided on yet
-            arbiter.record(
-                host, status="returned" if moved else "failed", reason=str(request["reason"]), **request["line"]
-            )
-        arbiter.free(host)
+        try:
+            if request.get("line"):  # without one, nothing was decided on yet
+                arbiter.record(host, status="returned" if moved else "failed", reason=reason, **request["line"])
+        finally:
+            arbiter.free(host)
     return {"moved": moved}
 
 
-def go_back(host: Host, *, reason: str, drain_s: float) -> bool:
-    """Send clients and workers back to the stable slot and let the other one go.
-
-    Return whether clients had been moved.
-    """
-    before = shift.state(host)
-    candidate = names.other(before["stable"])
-    moved = shift.give_back(host, reason=reason)
-    # A candidate that was never switched to has no business running; one that clients were on is drained first.
-    if not host.site.root.exists():
-        return moved
-    if slots.holds(host, before["stable"]):
-        slots.move_workers(host, before["stable"], alive_s=0)
-    if moved:
-        _cool_later(host, candidate, after_s=drain_s)
-    elif slots.holds(host, candidate) != before.get("release_stable"):
-        slots.stop(host, candidate)
-    host.journal("return", "done", reason=reason, moved=moved)
-    return moved
-
-
 def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:
-    return (
-        {"broken": arbiter.unlock(host, who=request["who"], seen=int(request.get("seen", 0)))}
-        if "arbiter" in request["roles"]
-        else {}
-    )
+    return {"broken": arbiter.unlock(host, who=request["who"])} if "arbiter" in request["roles"] else {}
 
 
 def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:

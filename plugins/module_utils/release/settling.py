@@ -1,0 +1,132 @@
+"""The two ends of a run: what was switched to becomes permanent, or everyone goes back; then what is left is tidied up.
+
+Whoever calls `settle` or `go_back` holds the host's decision (`host.deciding`): a driver and a guard may come at the
+same time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, ledger, names, render, shift, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, deciding, now, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.provision import PYZ
+
+DAY_S = 24 * 3600
+
+
+def settle(host: Host, *, slot: str, release: str, after_s: float) -> None:
+    """Make what was switched to permanent: `current`, what comes up at boot, the stable slot.
+
+    The other slot cools down `after_s` seconds later.
+    """
+    if host.site.root.exists() and slots.holds(host, slot) == release:
+        host.link(host.site.root / "current", f"releases/{release}")
+        slots.enable(host, slot)
+    if (host.site.state / "shift.json").exists() or (host.site.state / "share").is_symlink():
+        shift.confirm(host, slot=slot, release=release)
+    host.journal("settle", "done", release=release, slot=slot)
+    cool_later(host, names.other(slot), after_s=after_s)
+
+
+def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool = True) -> bool:
+    """Send clients and workers back to the stable slot, and let go of `release`, which the run had begun with.
+
+    Return whether clients had been moved. A slot that anybody was sent to is drained first; another release that is
+    kept warm there is none of this run's business. `wait` is for the units that are started.
+    """
+    before = shift.state(host)
+    candidate = names.other(before["stable"])
+    moved = shift.give_back(host, reason=reason)
+    if not host.site.root.exists():
+        return moved
+    if slots.holds(host, before["stable"]):
+        slots.move_workers(host, before["stable"], alive_s=0, wait=wait)
+    draining = shift.drained_in(host, candidate, drain_s=drain_s)
+    if moved or draining:
+        cool_later(host, candidate, after_s=max(draining, drain_s if moved else 0.0))
+    elif release and slots.holds(host, candidate) == release:
+        slots.stop(host, candidate)
+    host.journal("return", "done", release=release, reason=reason, moved=moved)
+    return moved
+
+
+def cool_later(host: Host, slot: str, *, after_s: float) -> None:
+    """Stop `slot` in `after_s` seconds, unless it was given other work by then."""
+    release = slots.holds(host, slot)
+    if not release or host.check:
+        return
+    unit = f"{slots.cooling(host, slot)}{time.monotonic_ns()}"
+    timer = ("--quiet", "--collect", f"--unit={unit}", f"--on-active={after_s:g}s", "--timer-property=AccuracySec=1s")
+    what = ("/usr/bin/python3", "-I", str(PYZ), "cool", host.site.name, slot, release, f"{after_s:g}")
+    host.command("systemd-run", *timer, *what)
+
+
+def cool(host: Host, slot: str, release: str, *, drain_s: float) -> None:
+    """Stop a slot that nobody is sent to any more, unless it was given other work meanwhile or still drains."""
+    with deciding(host):
+        state = shift.state(host)
+        if slots.holds(host, slot) != release or slot in (state["stable"], state["candidate"]):
+            return
+        left = shift.drained_in(host, slot, drain_s=drain_s)
+        if left:
+            cool_later(host, slot, after_s=left)
+            return
+        slots.stop(host, slot)
+        host.journal("stop", "done", release=release, slot=slot)
+
+
+def prune(host: Host, request: Mapping[str, Any]) -> list[str]:
+    """Remove releases, environments, wheels, secrets and dumps that nothing needs.
+
+    The driver says what the ledger knows where it is elsewhere.
+    """
+    present = [path.parent.name for path in sorted(host.site.root.glob("releases/*/release.json"))]
+    busy = [release for slot in names.SLOTS if (release := slots.holds(host, slot))] + [str(request["release"])]
+    lines = arbiter.lines(host) if "arbiter" in request["roles"] else request.get("ledger", [])
+    keep = int(request["settings"]["keep"])
+    doomed = ledger.prunable(lines, present=present, keep=keep, busy=busy)
+    for name in doomed:
+        host.remove(host.site.release(name))
+    stay = [read_json(host.site.release(name) / "release.json") for name in present if name not in doomed]
+    _prune_beside(host, stay, keep=keep)
+    if doomed:
+        host.journal("prune", "done", removed=doomed)
+    return doomed
+
+
+def _prune_beside(host: Host, stay: list[dict[str, Any]], *, keep: int) -> None:
+    """Remove what belongs to no release that stays; of the dumps, the newest stay as well."""
+    environments = {record.get("environment_key") for record in stay}
+    for kind in ("environments", "wheels"):
+        for path in (host.site.root / kind).glob("*"):
+            if path.name not in environments:
+                host.remove(path)
+    secrets = {name for record in stay for name in render.all_secrets(record["manifest"]["description"])}
+    for path in (host.site.settings / "secrets").glob("[!.]*"):
+        if path.name not in secrets:
+            host.remove(path)
+    runs = {record.get("run") for record in stay}
+    dumps = sorted(host.site.dumps.glob("*.dump"))  # names begin with the time of their run
+    for path in dumps[:-keep]:
+        if path.stem not in runs:
+            host.remove(path)
+    for path in [*host.site.dumps.glob(".*.new"), *host.site.state.glob("runs/*.out")]:
+        if time.time() - path.stat().st_mtime > DAY_S:
+            host.remove(path)
+
+
+def still_shifting(host: Host) -> bool:
+    """Return whether the shift that this run began is still pending: the guard may have been faster."""
+    state = shift.state(host)
+    return state["phase"] == "shifting" and state.get("run") == host.run_id
+
+
+def extend(host: Host, *, by_s: float) -> None:
+    """Give a pending shift of this run `by_s` seconds more from now: workers may take long to end their last jobs."""
+    if not host.check and still_shifting(host):
+        state = shift.state(host)
+        deadline = max(float(state["deadline"]), now().boottime + by_s)
+        host.write_json(host.site.state / "shift.json", {**state, "deadline": deadline})

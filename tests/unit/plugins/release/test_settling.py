@@ -1,0 +1,217 @@
+"""The two ends of a run, on directories of the test's own and with a systemctl that writes down what it is told."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
+    guard,
+    names,
+    probe,
+    settling,
+    shift,
+    slots,
+    steps,
+)
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now
+
+OLD, NEW = "20260101T000000Z-aaaaaaa", "20260102T000000Z-bbbbbbb"
+PROCESSES = {"web": {"kind": "web", "command": "x", "instances": 1}, "worker": {"kind": "worker", "command": "x"}}
+
+
+class Systemd(Host):
+    """A host whose commands are written down instead of run; `restarts` and `running` are what systemd would say."""
+
+    told: list[tuple[str, ...]]
+    restarts: dict[str, int]
+    up: set[str]
+
+    def command(self, *words: str, timeout: float = 60, env: dict[str, str] | None = None) -> str:
+        del timeout, env
+        self.told.append(words)
+        if "NRestarts" in words:
+            return str(self.restarts.get(words[-1], 0))
+        if "list-units" in words:
+            return "\n".join(f"{unit} loaded active running" for unit in sorted(self.up))
+        if words[:2] == ("systemctl", "start"):
+            self.up |= {word for word in words[2:] if not word.startswith("-")}
+        if words[:2] == ("systemctl", "stop"):
+            self.up -= set(words[2:])
+        return ""
+
+    def did(self, *part: str) -> bool:
+        """Say whether a command held all these words."""
+        return any(all(any(word in told for told in words) for word in part) for words in self.told)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
+    """A host on which OLD serves from blue, and NEW has been started in green."""
+    for module, name, place in (
+        (names, "SITES", "state"), (names, "PENDING", "pending"), (names, "UNITS", "units"), (slots, "UNITS", "units"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, tmp_path / place)
+
+    class Here(names.Site):
+        root = property(lambda _: tmp_path / "srv")  # type: ignore[assignment]  # a site on the test's own directories
+        settings = property(lambda _: tmp_path / "etc")  # type: ignore[assignment]  # likewise
+        dumps = property(lambda _: tmp_path / "dumps")  # type: ignore[assignment]  # likewise
+
+    host = Systemd(Here("shop"), run="run-2", token=2)
+    host.told, host.restarts, host.up = [], {}, set()
+    for slot, release in (("blue", OLD), ("green", NEW)):
+        described = {"processes": PROCESSES, "secrets": [], "secret_env": []}
+        record = {"id": release, "run": f"run-{slot}", "processes": PROCESSES, "manifest": {"description": described}}
+        host.write_json(host.site.release(release) / "release.json", record)
+        host.link(host.site.slot(slot), f"../releases/{release}")
+        for process in PROCESSES:
+            unit = host.site.unit(process, slot)
+            host.write(tmp_path / "units" / unit, "")
+            host.up.add(unit)
+    ports = {"web": {"blue": [20000], "green": [20010]}}
+    host.write_json(host.site.settings / "ports.json", {"format": 1, "ports": ports})
+    shift.set_share(host, 0)
+    stable = {**shift.state(host), "release_stable": OLD}
+    host.write_json(host.site.state / "shift.json", stable)
+    arbiter.record(host, event="deploy", release=NEW, status="started")
+    return host
+
+
+def move(host: Systemd, *, confirm_s: float = 60) -> None:
+    """Send everybody to NEW in green, to be confirmed."""
+    shift.begin(host, slot="green", release=NEW, confirm_s=confirm_s)
+    shift.set_share(host, 100)
+
+
+def test_a_way_back_does_not_fail_because_a_worker_had_a_crash_weeks_ago(host: Systemd) -> None:
+    host.restarts = {"shop-worker@blue-1.service": 3}
+    move(host)
+    assert settling.go_back(host, release=NEW, reason="ill", drain_s=30)
+    assert shift.share(host) == 0
+
+
+def test_a_worker_that_crashes_while_it_is_watched_is_seen(host: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots.time, "sleep", lambda _: host.restarts.update({"shop-worker@green-1.service": 1}))
+    with pytest.raises(Failed, match="did not stay up"):
+        slots.move_workers(host, "green", alive_s=2)
+
+
+def test_a_slot_that_clients_were_sent_to_is_drained_and_not_stopped(host: Systemd) -> None:
+    move(host)
+    settling.go_back(host, release=NEW, reason="ill", drain_s=30)
+    assert host.did("systemd-run", "--on-active=30s")
+    assert not host.did("systemctl", "stop", "shop-web@green-1.service")
+
+
+def test_a_second_way_back_leaves_a_draining_slot_alone(host: Systemd) -> None:
+    move(host)
+    settling.go_back(host, release=NEW, reason="the guard was faster", drain_s=30)
+    host.told.clear()
+    settling.go_back(host, release=NEW, reason="the driver comes later", drain_s=30)
+    assert not host.did("systemctl", "stop", "shop-web@green-1.service")
+
+
+def test_a_failure_before_the_switch_stops_what_the_run_started(host: Systemd) -> None:
+    assert not settling.go_back(host, release=NEW, reason="ill", drain_s=30)
+    assert host.did("systemctl", "stop", "shop-web@green-1.service")
+
+
+def test_a_failure_before_the_start_leaves_a_warm_release_of_another_run_alone(host: Systemd) -> None:
+    settling.go_back(host, release="20260103T000000Z-ccccccc", reason="the build failed", drain_s=30)
+    assert not host.did("systemctl", "stop", "shop-web@green-1.service")
+
+
+def test_a_slot_is_not_cooled_while_it_serves_drains_or_holds_another_release(host: Systemd) -> None:
+    settling.cool(host, "blue", OLD, drain_s=30)  # stable
+    settling.cool(host, "green", OLD, drain_s=30)  # holds NEW
+    move(host)
+    shift.confirm(host, slot="green", release=NEW)
+    host.told.clear()
+    settling.cool(host, "blue", OLD, drain_s=30)  # left a moment ago
+    assert not host.did("systemctl", "stop")
+    assert host.did("systemd-run"), "and is looked at again when it has drained"
+    settling.cool(host, "blue", OLD, drain_s=0)
+    assert host.did("systemctl", "stop", "shop-web@blue-1.service")
+
+
+def test_the_guard_confirms_what_is_committed_and_starts_what_a_boot_did_not(host: Systemd) -> None:
+    move(host)
+    arbiter.record(host, event="deploy", release=NEW, status="live")
+    host.up.clear()
+    assert guard.resolve(host, reason="boot") == "confirmed"
+    assert (shift.state(host)["stable"], shift.share(host)) == ("green", 100)
+    assert "shop-web@green-1.service" in host.up
+    assert (host.site.root / "current").readlink() == Path("releases") / NEW
+
+
+def test_the_guard_goes_back_and_says_so_where_nothing_is_committed(host: Systemd) -> None:
+    host.journal("migrate", "done", release=NEW, schema_before="1", schema_after="2")
+    move(host)
+    assert guard.resolve(host, reason="its driver is gone") == "returned"
+    last = arbiter.lines(host)[-1]
+    assert (last["status"], last["who"], last["schema_after"]) == ("returned", "guard", "2")
+    assert shift.share(host) == 0
+
+
+def test_one_site_in_trouble_keeps_no_other_from_being_looked_after(capsys: pytest.CaptureFixture[str]) -> None:
+    def trouble(_: Host) -> None:
+        raise ValueError("damaged")
+
+    guard._apart("shop", trouble)
+    assert "shop: ValueError: damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("deadline", "boot", "is_due"), [(10, "a", True), (11, "a", False), (11, "b", True)])
+def test_a_shift_is_due_at_its_deadline_and_after_a_boot(deadline: float, boot: str, is_due: bool) -> None:
+    assert guard.due({"deadline": deadline, "boot": boot}, boot="a", boottime=10) is is_due
+
+
+def test_nothing_is_settled_that_was_not_committed(host: Systemd) -> None:
+    move(host)
+    request: dict[str, Any] = {"roles": ["arbiter", "entry", "app"], "slot": "green", "release": NEW}
+    request["settings"] = {"warm_s": 1, "drain_s": 1, "keep": 3}
+    with pytest.raises(Failed, match="nothing was committed"):
+        steps.STEPS["settle"](host, request, None)  # type: ignore[arg-type]  # a step without files
+    assert shift.state(host)["stable"] == "blue"
+
+
+def test_settling_twice_is_settling_once(host: Systemd) -> None:
+    move(host)
+    arbiter.record(host, event="deploy", release=NEW, status="live")
+    for _ in range(2):
+        settling.settle(host, slot="green", release=NEW, after_s=300)
+    assert shift.state(host)["stable"] == "green"
+    assert not host.site.pending.exists()
+
+
+def test_secrets_and_dumps_stay_as_long_as_a_release_that_stays_needs_them(host: Systemd) -> None:
+    record = host.site.release(OLD) / "release.json"
+    told = json.loads(record.read_text())
+    told["manifest"]["description"]["secrets"] = ["KEY"]
+    record.write_text(json.dumps(told))
+    for name in ("KEY", "GONE"):
+        host.write(host.site.settings / "secrets" / name, "x", secret=True)
+    for run in ("run-blue", "run-w", "run-x", "run-y"):
+        host.write(host.site.dumps / f"{run}.dump", "x")
+    arbiter.record(host, event="deploy", release=OLD, status="live")
+    settling.prune(host, {"roles": ["arbiter"], "release": NEW, "settings": {"keep": 1}})
+    assert [path.name for path in (host.site.settings / "secrets").iterdir()] == ["KEY"]
+    assert sorted(path.stem for path in host.site.dumps.iterdir()) == ["run-blue", "run-y"]
+
+
+def test_workers_that_stop_slowly_get_the_time_before_the_guard_comes(host: Systemd) -> None:
+    move(host, confirm_s=5)
+    before = shift.state(host)["deadline"]
+    settling.extend(host, by_s=90)
+    assert shift.state(host)["deadline"] >= before + 80
+    assert now().boottime < shift.state(host)["deadline"]
+
+
+def test_two_bad_answers_in_a_row_count_whatever_they_say(host: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter(["answered 500 request 1", "answered 500 request 2"])
+    monkeypatch.setattr(probe, "answer", lambda *_: (False, next(said)))
+    with pytest.raises(Failed, match="request 2"):
+        steps._well(host, "green")
