@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact, git
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, run_id
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 
 class ActionModule(ReleaseAction):
@@ -70,7 +70,7 @@ class ActionModule(ReleaseAction):
             "manifest": manifest,
             "processes": source["description"]["processes"],
             "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
-            "run": run_id(),
+            "run": self.run_id,
         }
         live = self.look_of(self.arbiter).get("shift", {}).get("release_stable", "")
         migrations = source["description"].get("migrations") or {}

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import source
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, run_id
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 TOLD = ("at", "who", "commit", "ref", "reason", "schema_before", "schema_after", "restore_point")
 """What people and pipelines are told of a release's line in the ledger."""
@@ -86,7 +86,7 @@ class ActionModule(ReleaseAction):
         return {
             "environment": self.environment,
             "app": self.app,
-            "run": run_id(),
+            "run": self.run_id,
             "url": url,
             "ca": str(self.value("ca", "") or ""),
             **short,

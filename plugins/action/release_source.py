@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import source
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, run_id
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 
 class ActionModule(ReleaseAction):
@@ -19,7 +19,7 @@ class ActionModule(ReleaseAction):
         found = source.read(self, any_state=bool(self.args["any_state"]))
         processes = found["description"]["processes"]
         return {
-            "run": run_id(),
+            "run": self.run_id,
             "commit": found["commit"],
             "subject": found["subject"],
             "processes": [name for name, process in processes.items() if process["kind"] == "web"],

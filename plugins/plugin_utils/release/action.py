@@ -22,7 +22,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ferryman.ops.plugins.module_utils.release import render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
@@ -30,6 +29,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 
 ANSWER = "ferryman-answer "
 RUNS_KEPT = 50
+IN_USE_S = 6 * 3600  # a run that remembered something since then may still go on
 SETTINGS = (
     "health_consecutive",
     "soak_s",
@@ -44,20 +44,52 @@ SETTINGS = (
 
 
 @cache
-def run_id() -> str:
-    """Return the id of this run: the same in every worker of one ansible-playbook, another in every other."""
+def unique_id() -> str:
+    """Return six digits for this run of ansible-playbook: the process above all workers, and its start."""
     parent = os.getppid()
     try:
+        # In ticks since the boot: whoever sets the clock does not move it.
         began = Path(f"/proc/{parent}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
-        ticks = int(began) / os.sysconf("SC_CLK_TCK")
-        at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks
+        began += Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:  # no /proc: a Mac
         began = subprocess.run(
             ["/bin/ps", "-o", "lstart=", "-p", str(parent)], capture_output=True, text=True, check=True
         ).stdout.strip()
-        at = time.mktime(time.strptime(began))
-    unique = hashlib.sha256(f"{socket.gethostname()} {parent} {began}".encode()).hexdigest()[:6]
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at))}-{unique}"
+    return hashlib.sha256(f"{socket.gethostname()} {parent} {began}".encode()).hexdigest()[:6]
+
+
+@cache
+def run_directory(base: Path, unique: str) -> Path:
+    """Return the directory below `base` of the run with this unique id, made by whichever of its workers comes first.
+
+    Its name, the run's id, begins with the time at which it was made. The clock is asked once: if it is set between
+    two tasks, the second must not get another id, without the plan, the token and the lock of the first.
+    """
+    base.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (base / ".lock").open("w", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        for found in base.glob(f"*-{unique}"):
+            return found
+        place = base / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{unique}"
+        place.mkdir(mode=0o700)
+        _prune(base, but=place)
+    return place
+
+
+def _prune(base: Path, *, but: Path) -> None:
+    """Remove the runs beyond the newest; none that somebody may still be in, whatever his clock said when it began."""
+    others = sorted((path for path in base.iterdir() if path.is_dir() and path != but), key=_used)
+    for old in others[: -(RUNS_KEPT - 1)]:
+        if time.time() - _used(old) > IN_USE_S:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _used(path: Path) -> float:
+    """Return when something was last written into a directory; 0 where it is gone meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 class ReleaseAction(ActionBase):
@@ -156,12 +188,12 @@ class ReleaseAction(ActionBase):
     @property
     def memory(self) -> Path:
         """This run's directory on the driver."""
-        place = self.work_dir / "runs" / run_id()
-        if not place.is_dir():
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for old in sorted(place.parent.iterdir())[:-RUNS_KEPT]:  # names begin with their time
-                shutil.rmtree(old, ignore_errors=True)
-        return place
+        return run_directory(self.work_dir / "runs", unique_id())
+
+    @property
+    def run_id(self) -> str:
+        """The id of this run, as journals and ledger have it."""
+        return self.memory.name
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -199,7 +231,7 @@ class ReleaseAction(ActionBase):
             "site": self.site,
             "app": self.app,
             "environment": self.environment,
-            "run": run_id(),
+            "run": self.run_id,
             "token": arbiter.get("token", 0),
             "who": self.who,
             "check": bool(self._task.check_mode),
@@ -211,7 +243,8 @@ class ReleaseAction(ActionBase):
         line = next((line for line in reversed(told["stdout"].splitlines()) if line.startswith(ANSWER)), "")
         if not line:
             said = (told.get("stderr") or told["stdout"]).strip().splitlines()[-5:]
-            raise AnsibleError(f"{self.host} did not answer: " + " / ".join(said or [f"exit code {told.get('rc')}"]))
+            reason = "it did not answer: " + " / ".join(said or [f"exit code {told.get('rc')}"])
+            raise Stopped(self.host, {"reason": reason, "refused": False})
         answer: dict[str, Any] = json.loads(line[len(ANSWER) :])
         if not answer["ok"]:
             raise Stopped(self.host, answer)
@@ -250,7 +283,9 @@ class Stopped(Exception):
         super().__init__(answer.get("reason", ""))
         self.told = answer
         self.answer = {key: answer.get(key) for key in ("reason", "evidence", "hint", "refused", "step")} | {
-            "host": host
+            "host": host,
+            # What the session had done before: a refusal after that is not one with nothing touched.
+            "steps": [{"host": host, **step} for step in answer.get("steps") or []],
         }
 
     def text(self) -> str:

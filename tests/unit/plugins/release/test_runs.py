@@ -1,0 +1,47 @@
+"""What a run remembers on the driver, whatever the clock does meanwhile."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import action
+
+
+@pytest.fixture(autouse=True)
+def _new_process() -> None:
+    """Each task has a process of its own, which has cached nothing."""
+    action.run_directory.cache_clear()
+    action.unique_id.cache_clear()
+
+
+def at(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Set the driver's clock, and begin another task."""
+    monkeypatch.setattr(time, "time", lambda: seconds)
+    monkeypatch.setattr(time, "gmtime", lambda: time.struct_time((1970, 1, 1, 0, 0, int(seconds), 0, 0, 0)))
+    action.run_directory.cache_clear()
+
+
+def test_a_run_keeps_its_id_when_the_clock_is_set_between_two_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, 20)
+    first = action.run_directory(tmp_path, action.unique_id())
+    at(monkeypatch, 10)
+    action.unique_id.cache_clear()
+    assert action.run_directory(tmp_path, action.unique_id()) == first
+    assert first.name.startswith("19700101T000020Z-")
+
+
+def test_old_runs_are_removed_but_none_that_may_go_on_nor_ones_own(tmp_path: Path) -> None:
+    for number in range(60):
+        old = tmp_path / f"20200101T0000{number:02}Z-{number:06}"
+        old.mkdir()
+        os.utime(old, (number, number))
+    long_deploy = tmp_path / "20190101T000000Z-aaaaaa"  # a clock that was set back; it wrote something a moment ago
+    long_deploy.mkdir()
+    mine = action.run_directory(tmp_path, "bbbbbb")
+    left = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert {long_deploy.name, mine.name} <= left
+    assert len(left) == action.RUNS_KEPT
+    assert "20200101T000000Z-000000" not in left
