@@ -35,15 +35,18 @@ class Story:
     """Whether the way back was gone to its end; None where there was no need."""
     overtaken: bool = False
     changed: bool = False
+    touched: bool = False
+    """Whether a host did a step or a part of one, the way back aside; what is refused later is no mere refusal."""
 
     def hear(self, event: Event) -> None:
         """Take in one event."""
         if event.kind in ("task", "skipped"):
             return
         told = dict(event.result.get("ferryman") or {})
+        self._did(event, told)
         if event.kind == "ok":
             self._ok(event, told)
-        elif any(way in event.task for way in WAY_BACK):
+        elif _is_way_back(event):
             # A way back that is refused is somebody else's now: his run owns the site, and nothing of this one serves.
             self.returned = self.overtaken = bool(told.get("refused"))
             self.facts["reason_return"] = str(event.result.get("msg", ""))
@@ -58,9 +61,8 @@ class Story:
         if "stale" in event.result:
             self.looked = True
             self.stale += [reason for reason in [str(event.result["stale"])] if reason]
-        if any(way in event.task for way in WAY_BACK) and self.returned is None:
+        if _is_way_back(event) and self.returned is None:
             self.returned = True
-        self.steps += told.pop("steps", [])
         if "roles" in told:
             self.hosts[event.host] = told
         for key, value in told.items():
@@ -68,6 +70,17 @@ class Story:
                 self.facts[key].update(value)
             else:
                 self.facts[key] = value
+
+    def _did(self, event: Event, told: dict[str, Any]) -> None:
+        """Take in the steps that a host has done, also those of a session whose last one failed."""
+        steps = told.pop("steps", None) or []
+        self.steps += steps
+        broke = event.kind == "failed" and told.get("step") and not told.get("refused")
+        self.touched = self.touched or (bool(steps or broke) and not _is_way_back(event))
+
+
+def _is_way_back(event: Event) -> bool:
+    return any(way in event.task for way in WAY_BACK)
 
 
 def _failure(event: Event) -> dict[str, Any]:
@@ -91,11 +104,19 @@ def status(story: Story, ended: Ended) -> str:
     # A host that was lost on the way may have done any part of its step; Ansible does not even try the way back there.
     if story.failure.get("lost") and story.facts.get("plan"):
         return "unknown"
-    if story.returned is None or story.failure.get("refused"):
+    if story.failure.get("refused") and not story.touched:
         return "refused"
+    if story.returned is None:
+        return "unknown" if story.touched else "refused"
     if story.overtaken:
         return "failed"
     return "returned" if story.facts.get("moved") else "failed"
+
+
+def code_of_act(story: Story, ended: Ended) -> int:
+    """Return the exit code of an act that failed and has no way back: unless it was refused, it may be done in part."""
+    began = not story.failure.get("refused", not story.failure.get("lost"))
+    return NEEDS_PERSON if began or story.touched or ended.status == "unknown" else REFUSED
 
 
 def report(command: str, story: Story, ended: Ended, *, environment: str, app: str) -> dict[str, Any]:
@@ -127,5 +148,6 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
         said["evidence"] = said["evidence"] or []
         said["reason"] = said["reason"] or f"Ansible ended before its first step:\n{ended.said}"
         said["overtaken"] = story.overtaken
+        said["serves"] = "" if word == "unknown" or story.overtaken else live
         said["run"] = arbiter.get("run", "")
     return said

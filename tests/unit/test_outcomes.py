@@ -20,6 +20,18 @@ BACK = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"moved": True}})
 BACK_UNMOVED = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"moved": False}})
 OVERTAKEN = Event("failed", "Deploy | Go back", "a1", {"msg": "token", "ferryman": {"refused": True}})
 PLANNED = Event("ok", "Deploy | Build the artifact", "a1", {"ferryman": {"plan": {"release": "r2"}}})
+STAGED = Event("ok", "Deploy | Stage", "a1", {"ferryman": {"steps": [{"host": "a1", "step": "stage"}]}})
+REFUSED_NOT = Event("failed", "Set the page", "a1", {"msg": "disk full", "ferryman": {"refused": False}})
+LATE = Event("failed", "Deploy | Start", "a1", {"msg": "too few ports", "ferryman": {"refused": True}})
+HALF = Event(
+    "failed",
+    "Deploy | Stage and start",
+    "a1",
+    {"msg": "too few ports", "ferryman": {"refused": True, "steps": [{"host": "a1", "step": "migrate"}]}},
+)
+BACK_DONE = Event(
+    "ok", "Deploy | Go back", "a1", {"ferryman": {"moved": False, "steps": [{"host": "a1", "step": "return"}]}}
+)
 LOST = Event("unreachable", "Deploy | Send the clients to it", "a1", {"msg": "no route"})
 NO_WAY_BACK = Event("unreachable", "Deploy | Go back", "a1", {"msg": "no route"})
 
@@ -38,6 +50,12 @@ def told(*events: Event) -> Story:
         ([LOOK, SETTLED], "done", "live", DONE),
         ([CURRENT], "done", "unchanged", DONE),
         ([REFUSAL], "failed", "refused", REFUSED),
+        ([LOOK, LATE, BACK_DONE], "failed", "refused", REFUSED),
+        ([LOOK, LATE, OVERTAKEN], "failed", "refused", REFUSED),
+        ([LOOK, STAGED, LATE, BACK_DONE], "failed", "failed", RETURNED),
+        ([LOOK, HALF, BACK_DONE], "failed", "failed", RETURNED),
+        ([LOOK, STAGED, LATE, OVERTAKEN], "failed", "failed", RETURNED),
+        ([LOOK, STAGED, LATE], "failed", "unknown", NEEDS_PERSON),
         ([LOOK, FAILED, BACK], "failed", "returned", RETURNED),
         ([LOOK, FAILED, BACK_UNMOVED], "failed", "failed", RETURNED),
         ([LOOK, FAILED, OVERTAKEN], "failed", "failed", RETURNED),
@@ -81,8 +99,29 @@ def test_what_ansible_puts_before_a_reason_is_left_out() -> None:
     assert told(failed).failure["reason"] == "no commit"
 
 
+@pytest.mark.parametrize(
+    ("events", "ended", "code"),
+    [
+        ([REFUSAL], "failed", REFUSED),
+        ([], "failed", REFUSED),
+        ([Event("failed", "Choose the application", "a1", {"msg": "name one of: a, b"})], "failed", REFUSED),
+        ([REFUSED_NOT], "failed", NEEDS_PERSON),
+        ([STAGED, REFUSAL], "failed", NEEDS_PERSON),
+        ([LOST], "failed", NEEDS_PERSON),
+        ([], "unknown", NEEDS_PERSON),
+    ],
+)
+def test_an_act_without_a_way_back_says_refused_only_where_nothing_was_touched(
+    events: list[Event], ended: str, code: int
+) -> None:
+    assert outcomes.code_of_act(told(*events), Ended(ended, 1.0)) == code
+
+
 EVENTS = st.lists(
-    st.sampled_from([LOOK, CURRENT, SETTLED, FAILED, REFUSAL, BACK, BACK_UNMOVED, NO_WAY_BACK]), max_size=8
+    st.sampled_from(
+        [LOOK, CURRENT, SETTLED, FAILED, REFUSAL, BACK, BACK_UNMOVED, NO_WAY_BACK, STAGED, LATE, HALF, BACK_DONE]
+    ),
+    max_size=8,
 )
 
 
@@ -92,3 +131,5 @@ def test_no_run_that_failed_is_ever_called_done(events: list[Event], ended: str)
     assert said["code"] == outcomes.CODES[said["status"]]
     if ended != "done" and said["code"] == DONE:
         assert any(event is SETTLED for event in events)
+    if said["code"] == REFUSED:
+        assert not any(event in (STAGED, HALF, FAILED) for event in events)
