@@ -86,6 +86,7 @@ class Project:
         return {
             "environment": {"environment_name": "bench"},
             "sandbox": {"sandbox_name": self.name, "ansible_user": "ops", "ansible_ssh_common_args": ssh},
+            "host": {"host_bans_enabled": False},  # ten of them are light on a machine with two cores
             "nginx": {"nginx_https_public_port": self.https},
             "certificate": {
                 "certificate_acme_directory": "https://acme.internal:14000/dir",

@@ -30,8 +30,9 @@ class Bare:
     connection for all that it does to a host.
     """
 
-    def __init__(self, project: Project, place: str) -> None:
+    def __init__(self, project: Project, place: str, *, at_once: bool = True) -> None:
         self.project, self.place = project, f"/home/ops/{place}"
+        self.width = len(project.hosts) if at_once else 1
         self.checkout = project.root / "rivals" / place
         self.checkout.mkdir(parents=True)
         for host in project.hosts:
@@ -46,9 +47,9 @@ class Bare:
         tree.mkdir()
         archive = f"git -C {self.project.repository.path} archive {commit} | tar -x -C {tree}"
         subprocess.run(["sh", "-c", archive], check=True)
-        with ThreadPoolExecutor(len(self.project.hosts)) as pool:
+        with ThreadPoolExecutor(self.width) as pool:
             list(pool.map(self._send, self.project.hosts))
-        with ThreadPoolExecutor(len(self.project.hosts)) as pool:
+        with ThreadPoolExecutor(self.width) as pool:
             list(pool.map(self._switch, self.project.hosts))
         seconds = time.monotonic() - began
         shutil.rmtree(tree)
@@ -123,7 +124,7 @@ class Capistrano:
         subprocess.run(["podman", "cp", str(bundle), f"{host.container}:/srv/source/all.bundle"], check=True)
         host.inside(
             "cd /srv/source && { test -d bulk.git || git init -q --bare -b main bulk.git; }"
-            " && git -C bulk.git fetch -q ../all.bundle +main:main && chown -R ops: /srv/source"
+            " && git -c safe.directory='*' -C bulk.git fetch -q ../all.bundle +main:main && chown -R ops: /srv/source"
         )
         words = ["cap", "bench", "deploy", f"REF={commit}"]
         began = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """`connections` and `sessions` of sshd, and bytes that came in (`received`) and went out (`sent`)."""
+    """`connections` and `sessions` of sshd; bytes that came in (`received`), went out (`sent`), and were `files`."""
 
     connections: int
     sessions: int
     received: int
     sent: int
+    files: int
 
 
 class Meter:
@@ -33,6 +35,12 @@ class Meter:
         fields = line.partition(":")[2].split()
         return int(fields[0]), int(fields[8])
 
+    def _files(self) -> int:
+        """Return the packed size of the files that came with the last release, as the host's journal has it."""
+        lines = self.host.inside("cat /var/lib/ferryman/sites/*/journal.jsonl").splitlines()
+        staged = [line for line in map(json.loads, lines) if (line["step"], line["result"]) == ("stage", "done")]
+        return int(staged[-1]["detail"]["sent_bytes"])
+
     def read(self) -> Cost:
         """Return what happened since."""
         received, sent = self._bytes()
@@ -42,4 +50,5 @@ class Meter:
             sessions=len(re.findall(r"^Starting session: ", log, re.MULTILINE)),
             received=received - self.before[0],
             sent=sent - self.before[1],
+            files=self._files(),
         )

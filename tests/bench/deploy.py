@@ -113,8 +113,11 @@ def _update(project: Project, table: Table, name: str, *, fresh: bool) -> None:
     table.seconds[f"{name}: the app's start, not counted"].append(answer["gate_s"])
     table.costs[name] = meter.read()
     changed = project.changed_bytes()
-    table.rows = [row for row in table.rows if row[0] != f"{name}: bytes sent"]
-    table.rows.append((f"{name}: bytes sent", f"{table.costs[name].received:,}", f"at most {changed:,}"))
+    table.rows = [row for row in table.rows if not row[0].startswith(f"{name}: bytes")]
+    table.rows.append((f"{name}: bytes of files sent", f"{table.costs[name].files:,}", f"at most {changed:,}"))
+    table.rows.append(
+        (f"{name}: bytes on the wire, with all that goes with them", f"{table.costs[name].received:,}", "")
+    )
 
 
 def _counts(table: Table) -> None:
@@ -127,16 +130,20 @@ def _counts(table: Table) -> None:
 def many_hosts(project: Project, table: Table, *, rounds: int) -> None:
     """Measure an update of many light hosts against the bare script on as many."""
     count = len(project.hosts)
-    bare = Bare(project, "cold")
+    bare, in_turn = Bare(project, "cold"), Bare(project, "turn", at_once=False)
     project.run("deploy", "--env", "bench")
-    bare.deploy(project.repository.commits[-1])
+    for each in (bare, in_turn):
+        each.deploy(project.repository.commits[-1])
     for number in range(1, rounds + 1):
-        commit = project.repository.commit(histories.changes(f"v{number}"))
+        commit = project.repository.commit(histories.good(f"v{number}"))
         project.cold()
         table.seconds[f"bare, cold, {count} hosts"].append(bare.deploy(commit))
         project.cold()
+        table.seconds[f"bare, cold, {count} hosts in turn"].append(in_turn.deploy(commit))
+        project.cold()
         table.seconds[f"update, {count} hosts"].append(clocked(project, "deploy")[0])
     table.ratio(f"update, {count} hosts", f"bare, cold, {count} hosts", 1.6)
+    table.ratio(f"update, {count} hosts", f"bare, cold, {count} hosts in turn", 1.6)
 
 
 def main() -> None:
