@@ -1,7 +1,8 @@
 """The two ends of a run, on directories of the test's own and with a systemctl that writes down what it is told."""
 
+import io
 import json
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,24 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 
 OLD, NEW = "20260101T000000Z-aaaaaaa", "20260102T000000Z-bbbbbbb"
 PROCESSES = {"web": {"kind": "web", "command": "x", "instances": 1}, "worker": {"kind": "worker", "command": "x"}}
+
+
+class Here(names.Site):
+    """A site below a directory of the test's own; the class remembers where."""
+
+    place = Path()
+
+    @property
+    def root(self) -> Path:
+        return self.place / "srv"
+
+    @property
+    def settings(self) -> Path:
+        return self.place / "etc"
+
+    @property
+    def dumps(self) -> Path:
+        return self.place / "dumps"
 
 
 class Systemd(Host):
@@ -48,18 +67,14 @@ class Systemd(Host):
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
     """A host on which OLD serves from blue, and NEW has been started in green."""
     for module, name, place in (
         (names, "SITES", "state"), (names, "PENDING", "pending"), (names, "UNITS", "units"), (slots, "UNITS", "units"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, tmp_path / place)
 
-    class Here(names.Site):
-        root = property(lambda _: tmp_path / "srv")  # type: ignore[assignment]  # a site on the test's own directories
-        settings = property(lambda _: tmp_path / "etc")  # type: ignore[assignment]  # likewise
-        dumps = property(lambda _: tmp_path / "dumps")  # type: ignore[assignment]  # likewise
-
+    monkeypatch.setattr(Here, "place", tmp_path)
     host = Systemd(Here("shop"), run="run-2", token=2)
     host.told, host.restarts, host.up = [], {}, set()
     for slot, release in (("blue", OLD), ("green", NEW)):
@@ -94,7 +109,7 @@ def test_a_way_back_does_not_fail_because_a_worker_had_a_crash_weeks_ago(host: S
 
 
 def test_a_worker_that_crashes_while_it_is_watched_is_seen(host: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots.time, "sleep", lambda _: host.restarts.update({"shop-worker@green-1.service": 1}))
+    monkeypatch.setattr(time, "sleep", lambda _: host.restarts.update({"shop-worker@green-1.service": 1}))
     with pytest.raises(Failed, match="did not stay up"):
         slots.move_workers(host, "green", alive_s=2)
 
@@ -174,7 +189,7 @@ def test_nothing_is_settled_that_was_not_committed(host: Systemd) -> None:
     request: dict[str, Any] = {"roles": ["arbiter", "entry", "app"], "slot": "green", "release": NEW}
     request["settings"] = {"warm_s": 1, "drain_s": 1, "keep": 3}
     with pytest.raises(Failed, match="nothing was committed"):
-        steps.STEPS["settle"](host, request, None)  # type: ignore[arg-type]  # a step without files
+        steps.STEPS["settle"](host, request, io.BytesIO())
     assert shift.state(host)["stable"] == "blue"
 
 
