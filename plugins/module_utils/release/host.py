@@ -45,9 +45,25 @@ class Failed(Exception):
 
 @contextmanager
 def deciding(host: Host) -> Iterator[None]:
-    """Let a driver that confirms and a guard that goes back decide one after the other on this host."""
-    host.site.state.mkdir(parents=True, exist_ok=True)
-    with (host.site.state / "decision.flock").open("w", encoding="ascii") as stream:
+    """Let a driver that confirms and a guard that goes back decide one after the other on this host.
+
+    Whoever decides may ask again on its way: only the first time waits.
+    """
+    if host.decides:
+        yield
+        return
+    with _alone(host.site.state / "decision.flock"):
+        host.decides = True
+        try:
+            yield
+        finally:
+            host.decides = False
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="ascii") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -73,6 +89,7 @@ class Host:
         self.run_id = run
         self.token = token
         self.check = check
+        self.decides = False
         self.changes: list[str] = []
         self.diffs: list[dict[str, str]] = []
 
@@ -190,29 +207,60 @@ class Host:
         chain.append(self.site.state / "journal.jsonl", body)
 
     def admit(self) -> None:
-        """Refuse a token below the highest that this host has seen: its holder was replaced while it slept."""
-        path = self.site.state / "token.json"
-        seen = int(read_json(path).get("token", 0))
+        """Refuse a token below the highest that this host has seen: its holder was replaced while it slept.
+
+        Two sessions at once compare one after the other, or the lower token could be written last.
+        """
+        if self.check:
+            self._compare()
+            return
+        with _alone(self.site.state / "token.flock"):
+            if self.token > self._compare():
+                self.write_json(self.site.state / "token.json", {"format": 1, "token": self.token})
+
+    def _compare(self) -> int:
+        seen = int(read_json(self.site.state / "token.json").get("token", 0))
         if self.token < seen:
             raise Failed(
                 f"this run's token {self.token} is older than {seen}: another run came in between",
                 hint="status says who",
                 refused=True,
             )
-        if self.token > seen and not self.check:
-            self.write_json(path, {"format": 1, "token": self.token})
+        return seen
+
+
+WAYS_OUT = {
+    "host.json": "once you are sure whose host this is: `rm {path}`, and provision writes it",
+    "lock.json": "once you are sure that no deploy is under way: `rm {path}`, and nobody holds the lock",
+    "token.json": "once you are sure that no deploy is under way: `rm {path}`, and the next run's token is the highest",
+    "shift.json": (
+        "`readlink {path.parent}/share`: where it ends in 0, `rm {path}`; where it ends in 100, write there: "
+        '{{"format": 1, "stable": "green", "candidate": null, "release_stable": "", "release_candidate": "", '
+        '"share": 100, "phase": "stable"}}'
+    ),
+    "release.json": (
+        "the driver that deployed this release has it as `record` in .ferryman/runs/*/plan.json: write that there; "
+        "where no slot leads to it, `rm -r {path.parent}` forgets the release"
+    ),
+    "ports.json": (
+        "nginx's file of the site names the ports, too: write them there; or `rm {path}`, provision and deploy, which "
+        "gives out others, with no service in between"
+    ),
+}
+"""What to type when a file cannot be understood, and what that means. Nothing writes these anew by itself."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in `path`; empty where there is no file. Failed where it cannot be understood."""
+    hint = WAYS_OUT.get(path.name, "bring back a good copy of it").format(path=path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise Failed(
-            f"{path} is not JSON: {error}", hint="it was damaged or edited by hand; provision writes what is missing"
-        ) from None
-    if not isinstance(value, dict) or value.get("format", 1) > 1:
+        raise Failed(f"{path} was damaged, or edited by hand: it is not JSON ({error})", hint=hint) from None
+    if not isinstance(value, dict) or not isinstance(value.get("format", 1), int):
+        raise Failed(f"{path} was damaged, or edited by hand: it holds no object with a format", hint=hint)
+    if value.get("format", 1) > 1:
         raise Failed(f"{path} was written by a newer Ferryman", hint="use the version that wrote it, or a newer one")
     return value
