@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact, git
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
@@ -69,6 +71,7 @@ class ActionModule(ReleaseAction):
             "environment_key": manifest["runtime"]["environment"],
             "manifest": manifest,
             "processes": source["description"]["processes"],
+            "launchers": self._launchers(source["description"], release),
             "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
             "run": self.run_id,
         }
@@ -97,3 +100,8 @@ class ActionModule(ReleaseAction):
             "line": line,
             "began": at,
         }
+
+    def _launchers(self, description: dict[str, Any], release: str) -> dict[str, str]:
+        """Return the SHA-256 of each launcher, by which a host finds out that one was edited."""
+        texts = render.launchers(Site(self.site), description, environment=self.environment, release=release)
+        return {name: files.digest(text) for name, text in texts.items()}

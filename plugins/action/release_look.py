@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import zlib
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import source
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import layout, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
 TOLD = ("at", "who", "commit", "ref", "reason", "schema_before", "schema_after", "restore_point")
 """What people and pipelines are told of a release's line in the ledger."""
@@ -25,9 +26,15 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
+        unfit = layout.refusal(self.groups) if self.args["purpose"] else ""
+        if unfit:
+            raise Stopped(self.host, {"reason": unfit, "hint": layout.LATER, "refused": True})
         wanted = source.read_once(self) if self.args["source"] else {}
         purpose = " ".join(word for word in (str(self.args["purpose"]), wanted.get("commit", "")[:7]) if word)
-        more: dict[str, Any] = {"have": [path.stem for path in (self.work_dir / "files").glob("*.txt")]}
+        more: dict[str, Any] = {
+            "have": [path.stem for path in (self.work_dir / "files").glob("*.txt")],
+            "head": self._known_head(),
+        }
         if wanted:
             more["wanted"] = {key: wanted[key] for key in ("commit", "configuration", "dirty")}
             more["secrets"] = self.secrets
@@ -51,24 +58,26 @@ class ActionModule(ReleaseAction):
             place.write_bytes(zlib.decompress(base64.b64decode(text)))
 
     def _keep_head(self, book: dict[str, Any]) -> None:
-        """Compare the ledger with the head that this driver saw last.
+        """Remember the head of a ledger in which nothing is wrong."""
+        if book["head"] and not book["wrong"]:
+            self._head.parent.mkdir(parents=True, exist_ok=True)
+            self._head.write_text(book["head"], encoding="ascii")
 
-        A chain on one host proves nothing against root there.
-        """
-        place = self.work_dir / "heads" / f"{self.environment}-{self.app}"
-        known = place.read_text(encoding="ascii").strip() if place.exists() else ""
-        if known and known not in {line.get("hash") for line in book["lines"]}:
-            book["wrong"] = book["wrong"] or "it does not hold what this driver saw last"
-        elif book["head"]:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(book["head"], encoding="ascii")
+    def _known_head(self) -> dict[str, str]:
+        """Return the head that this driver saw last and where it keeps it: the host compares before any change."""
+        known = self._head.read_text(encoding="ascii").strip() if self._head.exists() else ""
+        return {"hash": known, "kept": str(self._head)} if known else {}
+
+    @property
+    def _head(self) -> Path:
+        return self.work_dir / "heads" / f"{self.environment}-{self.app}"
 
     def _short(self, seen: dict[str, Any]) -> dict[str, Any]:
         """Return a reading for people and for --json: no lists of files, the ledger as a story."""
         short = {key: value for key, value in seen.items() if key not in ("base", "ledger", "tools")}
         if "ledger" in seen:
             told = ledger.story(seen["ledger"]["lines"])
-            short["ledger"] = {key: seen["ledger"][key] for key in ("head", "wrong", "torn")}
+            short["ledger"] = {key: seen["ledger"][key] for key in ("head", "wrong", "way_out", "torn")}
             short["history"] = [
                 {
                     "release": r.id,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -102,6 +102,20 @@ def digest(text: str) -> str:
 def differing(directory: Path, entries: Mapping[str, Entry]) -> list[str]:
     """Return the paths that are not in `directory` as `entries` say: changed, of another mode, or gone."""
     return [path for path, entry in entries.items() if not same(directory / path, entry)]
+
+
+def added(directory: Path, entries: Mapping[str, Entry], *, but: Collection[str] = ()) -> list[str]:
+    """Return the paths in `directory` that are not in `entries`, sorted; `but` names links put in beside them.
+
+    What Python keeps compiled is left out: it is made where code runs, and stale the moment that its source changes.
+    """
+    found = []
+    for place, directories, names in os.walk(directory):
+        links = [name for name in directories if os.path.islink(os.path.join(place, name))]
+        directories[:] = [name for name in directories if name not in links and name != "__pycache__"]
+        below = os.path.relpath(place, directory)
+        found += [os.path.normpath(os.path.join(below, name)) for name in [*names, *links]]
+    return sorted(path for path in found if path not in entries and path not in but)
 
 
 def same(path: Path, entry: Entry) -> bool:

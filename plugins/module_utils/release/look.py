@@ -6,11 +6,12 @@ import base64
 import shutil
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     chain,
-    files,
+    edits,
     ledger,
     lock,
     names,
@@ -20,7 +21,14 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     slots,
     stage,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now, read_json, utc
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
+    WAYS_OUT,
+    Failed,
+    Host,
+    now,
+    read_json,
+    utc,
+)
 
 
 def marker(environment: str) -> None:
@@ -40,16 +48,17 @@ def marker(environment: str) -> None:
 def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read the site's state on this host; what was read `before` in this session spares hashing a whole release anew.
 
-    `request`: roles, have (digests known to the driver), secrets, wanted, verify.
+    `request`: roles, have (digests known to the driver), head (of the ledger, as the driver saw it last: hash, kept),
+    secrets, wanted, lock. Where a lock is wanted something is to be changed: Failed (refused) where it would be misled.
     """
-    roles = request["roles"]
-    seen: dict[str, Any] = {"time": utc(), "roles": roles}
+    roles, reader = request["roles"], _Reader()
+    seen: dict[str, Any] = {"time": utc(), "roles": roles, "damaged": reader.damaged}
+    state = _shift(host, reader)
     if "app" in roles:
-        seen.update(_app(host, request, before or {}))
+        seen.update(_app(host, request, before or {}, state, reader))
     if "entry" in roles:
-        entry = shift.state(host)
         seen.update(
-            shift=entry,
+            shift=state,
             share=shift.share(host),
             pending=host.site.pending.exists(),
             maintenance=(host.site.state / "maintenance").exists(),
@@ -61,26 +70,96 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
         "torn": bool(journal.torn),
         "wrong": journal.wrong,
     }
-    seen["token"] = int(read_json(host.site.state / "token.json").get("token", 0))
+    seen["token"] = int(reader.read(host.site.state / "token.json").get("token", 0))
     if "arbiter" in roles:
-        seen.update(_arbiter(host))
+        seen.update(_arbiter(host, reader))
+        _compare(seen["ledger"], request.get("head") or {})
+    if request.get("lock"):
+        _refuse(seen, reader)
     return seen
 
 
-def _app(host: Host, request: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+class _Reader:
+    """Reads what may be damaged: a look says so and goes on, since it is how people find out."""
+
+    def __init__(self) -> None:
+        self.damaged: list[str] = []
+        self.serious: list[Failed] = []
+
+    def read(self, path: Path, *, serious: bool = True) -> dict[str, Any]:
+        """Return the object in `path`; empty where it cannot be understood, which stops changes if it is `serious`."""
+        try:
+            return read_json(path)
+        except Failed as failed:
+            self.note(failed, serious=serious)
+            return {}
+
+    def note(self, failed: Failed, *, serious: bool) -> None:
+        """Remember what cannot be understood, once."""
+        said = f"{failed}: {failed.hint}"
+        if said not in self.damaged:
+            self.damaged.append(said)
+        if serious:
+            self.serious.append(failed)
+
+
+def _refuse(seen: Mapping[str, Any], reader: _Reader) -> None:
+    """Refuse to begin a change on what would mislead it; a look alone goes on and tells."""
+    for failed in reader.serious:
+        raise Failed(str(failed), hint=failed.hint, refused=True)
+    book = seen.get("ledger") or {}
+    if book.get("wrong"):
+        raise Failed(f"the ledger cannot be relied on: {book['wrong']}", hint=book["way_out"], refused=True)
+
+
+def _shift(host: Host, reader: _Reader) -> dict[str, Any]:
+    """Return the shift state; where its file is damaged, what the links say."""
+    try:
+        return shift.state(host)
+    except Failed as failed:
+        reader.note(failed, serious=True)
+    stable = "green" if shift.share(host) == shift.full("green") else "blue"
+    return {
+        "format": 1,
+        "stable": stable,
+        "candidate": None,
+        "release_stable": slots.holds(host, stable),
+        "release_candidate": "",
+        "share": shift.share(host),
+        "phase": "unknown",
+    }
+
+
+def _releases(host: Host, reader: _Reader, live: str) -> list[dict[str, Any]]:
+    """Return the records of the releases on this host; one that cannot be read stops a change only if it serves."""
+    found = []
+    for path in sorted(host.site.root.glob("releases/*/release.json")):
+        serves = path.parent.name == live
+        record = reader.read(path, serious=serves)
+        try:
+            if record:
+                _in_short(record)
+                found.append(record)
+        except (KeyError, TypeError, AttributeError):
+            reason = f"{path} was damaged, or edited by hand: it is not whole"
+            reader.note(Failed(reason, hint=WAYS_OUT[path.name].format(path=path)), serious=serves)
+    return found
+
+
+def _app(
+    host: Host, request: Mapping[str, Any], before: Mapping[str, Any], state: Mapping[str, Any], reader: _Reader
+) -> dict[str, Any]:
     site = host.site
-    present = [read_json(path) for path in sorted(site.root.glob("releases/*/release.json"))]
-    live = (
-        slots.record(host, shift.state(host)["stable"])
-        if "entry" in request["roles"]
-        else read_json(site.root / "current" / "release.json")
-    )
+    current = (site.root / "current").resolve().name if (site.root / "current").is_symlink() else ""
+    serves = slots.holds(host, state["stable"]) if "entry" in request["roles"] else current
+    present = _releases(host, reader, serves)
+    live = next((record for record in present if record["id"] == serves), {})
     seen: dict[str, Any] = {
         "tools": provision.tools(),
         "releases": [_in_short(record) for record in present],
         "environments": [path.parent.name for path in site.root.glob("environments/*/.complete")],
         "slots": {slot: slots.holds(host, slot) for slot in names.SLOTS},
-        "current": (site.root / "current").resolve().name if (site.root / "current").is_symlink() else "",
+        "current": current,
         "live": live.get("id", ""),
         "free_bytes": shutil.disk_usage(site.root if site.root.exists() else "/").free,
         "edited": [],
@@ -88,9 +167,9 @@ def _app(host: Host, request: Mapping[str, Any], before: Mapping[str, Any]) -> d
         "base": {},
     }
     if live:
-        text = _list(host, live)
-        seen["edited"] = before["edited"] if before.get("live") == live["id"] else _edited(host, live, text)
-        seen["ill"] = probe.check(host, shift.state(host)["stable"])
+        text = edits.listed(host, live)
+        seen["edited"] = before["edited"] if before.get("live") == live["id"] else edits.found(host, live, text)
+        seen["ill"] = [str(each) for each in probe.check(host, state["stable"])]
         seen["base"] = {"migrations": live["manifest"].get("migrations", "")}
         if not text:
             return seen  # nothing that a new release could be made from
@@ -113,34 +192,32 @@ def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _list(host: Host, record: Mapping[str, Any]) -> str:
-    """Return a release's list of files; nothing where it is not the one that was staged."""
-    try:
-        text = (host.site.release(record["id"]) / "files.txt").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return text if files.digest(text) == record["digest"] else ""
-
-
-def _edited(host: Host, record: Mapping[str, Any], text: str) -> list[str]:
-    if not text:
-        return ["files.txt"]
-    return files.differing(host.site.release(record["id"]) / "app", _own(files.load(text), record))
-
-
-def _own(entries: dict[str, files.Entry], record: Mapping[str, Any]) -> dict[str, files.Entry]:
-    shared = tuple(f"{name}/" for name in record["manifest"]["description"].get("shared", []))
-    return {path: entry for path, entry in entries.items() if not path.startswith(shared)} if shared else entries
-
-
-def _arbiter(host: Host) -> dict[str, Any]:
-    book = chain.read(host.site.arbiter / "ledger.jsonl")
-    held = read_json(host.site.arbiter / "lock.json")
+def _arbiter(host: Host, reader: _Reader) -> dict[str, Any]:
+    path = host.site.arbiter / "ledger.jsonl"
+    book = chain.read(path)
+    way_out = f"bring back a good copy of {path}, or move it aside, which forgets all releases" if book.wrong else ""
+    held = reader.read(host.site.arbiter / "lock.json")
     return {
         "lock": {**held, "alive": lock.alive(held, now())},
-        "ledger": {"head": book.head, "wrong": book.wrong, "torn": bool(book.torn), "lines": book.lines},
+        "ledger": {
+            "head": book.head,
+            "wrong": book.wrong,
+            "way_out": way_out,
+            "torn": bool(book.torn),
+            "lines": book.lines,
+        },
         "unfinished": ledger.story(book.lines).unfinished,
     }
+
+
+def _compare(book: dict[str, Any], head: Mapping[str, str]) -> None:
+    """Say so where the ledger does not hold the `head` (hash, and kept in which file) that the driver saw last.
+
+    A chain on one host proves nothing against root there: who can write it can write a shorter one.
+    """
+    if head and not book["wrong"] and head["hash"] not in {line.get("hash") for line in book["lines"]}:
+        book["wrong"] = f"it does not hold the line {head['hash'][:12]} that this driver saw last"
+        book["way_out"] = f"compare it with a backup; where it was begun anew on purpose, `rm {head['kept']}` here"
 
 
 def is_current(host: Host, request: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
@@ -179,9 +256,8 @@ def health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
             if instance.kind == "web":
                 good, note = probe.answer(host, instance)
                 answers[instance.unit or instance.name] = {"good": good, "said": note}
-        for wrong in probe.check(host, stable):
-            unit, _, said = wrong.partition(" ")
-            answers.setdefault(unit.rstrip(":"), {"good": False, "said": said})
+        for ill in probe.check(host, stable):
+            answers.setdefault(ill.unit, {"good": False, "said": ill.said})
     if "entry" in request["roles"]:
         answers.update(_entry_health(host, request))
     return answers

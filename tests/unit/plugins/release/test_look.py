@@ -1,0 +1,165 @@
+"""A look finds what was edited, goes on past what is damaged, and lets nothing begin on what would mislead it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, edits, files, look, names, probe
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+
+ONE, TWO = "20261122T103000Z-1111111", "20261122T113000Z-2222222"
+ROLES = ["app", "entry", "arbiter"]
+LAUNCHER = "#!/bin/sh\nexec web\n"
+
+
+class Here(Site):
+    """A site below a directory of the test's own; the class remembers where."""
+
+    place = Path()
+
+    @property
+    def root(self) -> Path:
+        return self.place / "srv"
+
+    @property
+    def state(self) -> Path:
+        return self.place / "state"
+
+    @property
+    def settings(self) -> Path:
+        return self.place / "etc"
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A host on which release ONE was deployed to blue and TWO to green, which serves."""
+    monkeypatch.setattr(Here, "place", tmp_path)
+    monkeypatch.setattr(names, "PENDING", tmp_path / "pending")
+    monkeypatch.setattr(probe, "check", lambda *_, **__: [])
+    site = Here("tiny")
+    for release, slot in ((ONE, "blue"), (TWO, "green")):
+        put(site, release)
+        site.slot(slot).parent.mkdir(exist_ok=True)
+        site.slot(slot).symlink_to(f"../releases/{release}")
+        chain.append(site.arbiter / "ledger.jsonl", {"run": release, "release": release, "status": "live"})
+    (site.root / "current").symlink_to(f"releases/{TWO}")
+    (site.state / "share").symlink_to("sets/100")
+    shift = {"format": 1, "stable": "green", "candidate": None, "release_stable": TWO, "phase": "stable", "share": 100}
+    (site.state / "shift.json").write_text(json.dumps(shift))
+    return Host(site, run="run", token=1)
+
+
+def put(site: Site, release: str) -> None:
+    place = site.release(release)
+    (place / "app/pkg").mkdir(parents=True)
+    (place / "run").mkdir()
+    (place / "app/pkg/mod.py").write_bytes(b"1")
+    (place / "app/pkg/mod.py").chmod(0o644)
+    (place / "app/media").symlink_to(site.root / "shared/media")
+    (place / "run/web").write_text(LAUNCHER)
+    entry = files.Entry("pkg/mod.py", "0644", hashlib.sha256(b"1").hexdigest(), 1)
+    text = files.dump({"pkg/mod.py": entry})
+    (place / "files.txt").write_text(text)
+    told: dict[str, Any] = {"processes": {}, "health": {"checks": []}, "shared": ["media"]}
+    record = {
+        "format": 1, "id": release, "digest": files.digest(text), "commit": release, "configuration": "c",
+        "environment_key": "", "processes": {}, "manifest": {"description": told},
+        "launchers": {"web": files.digest(LAUNCHER)},
+    }  # fmt: skip
+    (place / "release.json").write_text(json.dumps(record))
+
+
+def seen(host: Host, **more: Any) -> dict[str, Any]:
+    return look.look(host, {"roles": ROLES, **more})
+
+
+def changing(host: Host, **more: Any) -> dict[str, Any]:
+    return seen(host, lock={"owner": "x@y", "purpose": "deploy", "lease_s": 30}, **more)
+
+
+def test_a_release_as_it_was_staged_is_not_edited(host: Host) -> None:
+    cache = host.site.release(TWO) / "app/pkg/__pycache__"
+    cache.mkdir()
+    (cache / "mod.cpython-311.pyc").touch()
+    found = changing(host)
+    assert (found["live"], found["edited"], found["damaged"]) == (TWO, [], [])
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("app/sitecustomize.py", "sitecustomize.py"),
+        ("app/pkg/other.py", "pkg/other.py"),
+        ("app/pkg/mod.py", "pkg/mod.py"),
+        ("run/web", "run/web"),
+        ("run/more", "run/more"),
+    ],
+)
+def test_what_was_edited_or_added_is_seen(host: Host, path: str, said: str) -> None:
+    (host.site.release(TWO) / path).write_text("planted")
+    assert seen(host)["edited"] == [said]
+
+
+def test_a_link_that_was_added_is_seen_and_not_followed(host: Host) -> None:
+    (host.site.release(TWO) / "app/pkg/more").symlink_to("/usr/lib")
+    assert seen(host)["edited"] == ["pkg/more"]
+
+
+def test_launchers_of_a_release_that_has_none_written_down_are_not_judged(host: Host) -> None:
+    path = host.site.release(TWO) / "release.json"
+    record = json.loads(path.read_text())
+    del record["launchers"]
+    (host.site.release(TWO) / "run/web").write_text("other")
+    assert edits.found(host, record, edits.listed(host, record)) == []
+
+
+@pytest.mark.parametrize("text", ["", "{}x", '{"format": 1}', '{"id": "x"}'])
+def test_a_damaged_record_of_an_old_release_stops_nothing(host: Host, text: str) -> None:
+    path = host.site.release(ONE) / "release.json"
+    path.write_text(text)
+    found = changing(host)
+    assert [each["id"] for each in found["releases"]] == [TWO]
+    assert len(found["damaged"]) == 1
+    assert str(path) in found["damaged"][0]
+
+
+@pytest.mark.parametrize("name", ["lock.json", "token.json", "shift.json", "release.json"])
+def test_a_damaged_file_is_told_and_nothing_begins_on_it(host: Host, name: str) -> None:
+    places = {"lock.json": host.site.arbiter, "release.json": host.site.release(TWO)}
+    path = places.get(name, host.site.state) / name
+    path.write_text("")
+    found = seen(host)
+    assert str(path) in found["damaged"][0]
+    assert found["shift"]["stable"] == "green"  # also where only the links say so
+    assert found["shift"]["release_stable"] == TWO
+    with pytest.raises(Failed, match=str(path)) as failed:
+        changing(host)
+    assert failed.value.refused
+    assert failed.value.hint
+
+
+def test_a_ledger_with_a_changed_line_lets_nothing_begin(host: Host) -> None:
+    path = host.site.arbiter / "ledger.jsonl"
+    path.write_text(path.read_text().replace('"live"', '"good"', 1))
+    assert seen(host)["ledger"]["wrong"]
+    with pytest.raises(Failed, match="cannot be relied on") as failed:
+        changing(host)
+    assert failed.value.refused
+    assert str(path) in failed.value.hint
+
+
+def test_a_ledger_that_was_cut_short_lets_nothing_begin(host: Host) -> None:
+    path = host.site.arbiter / "ledger.jsonl"
+    head = {"hash": chain.read(path).head, "kept": "/here/heads/prod-tiny"}
+    assert not changing(host, head=head)["ledger"]["wrong"]
+    chain.append(path, {"run": "later", "status": "started"})
+    assert not changing(host, head=head)["ledger"]["wrong"]
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    assert "saw last" in seen(host, head=head)["ledger"]["wrong"]
+    with pytest.raises(Failed, match="saw last") as failed:
+        changing(host, head=head)
+    assert failed.value.refused
+    assert "rm /here/heads/prod-tiny" in failed.value.hint
