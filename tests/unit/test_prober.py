@@ -1,0 +1,66 @@
+"""The prober is what nearly every fault test believes; it must not be happy with less than answers."""
+
+import http.client
+import io
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from tests.support import prober
+from tests.support.prober import Prober
+
+if TYPE_CHECKING:
+    from tests.support.site import Site
+
+
+class Answers:
+    """A site that gives the same body to everyone."""
+
+    def __init__(self, body: bytes, status: int = 200) -> None:
+        self.body, self.status = body, status
+
+    def connect(self) -> "Answers":
+        return self
+
+    def request(self, *_: Any, **__: Any) -> None:
+        """Take a request."""
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        reply = cast("Any", io.BytesIO(self.body))
+        said = type("Reply", (), {"status": self.status, "read": reply.read})
+        return cast("http.client.HTTPResponse", said)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def asked(site: Answers, seconds: float = 0.1) -> Prober:
+    """Return a prober that has asked for a while."""
+    with Prober(cast("Site", site), pause_s=0.002) as asking:
+        time.sleep(seconds)
+    return asking
+
+
+def test_a_client_that_got_its_release_each_time_is_content() -> None:
+    asked(Answers(b'{"release": "r1"}')).served_only("r1")
+
+
+@pytest.mark.parametrize("site", [Answers(b"{}"), Answers(b"[]"), Answers(b"oops"), Answers(b"{}", 502)])
+def test_an_answer_that_names_no_release_is_a_failure_and_does_not_end_the_asking(site: Answers) -> None:
+    seen = asked(site)
+    assert len(seen.failed) > 1
+    with pytest.raises(AssertionError):
+        seen.served_only("r1")
+
+
+def test_few_answers_prove_nothing() -> None:
+    seen = asked(Answers(b'{"release": "r1"}'))
+    seen.releases = {"r1": prober.ENOUGH - 1}
+    with pytest.raises(AssertionError):
+        seen.served_only("r1")
+
+
+def test_a_prober_that_ended_before_its_test_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Prober, "_ask_on", lambda _: None)
+    with pytest.raises(AssertionError, match="nobody has asked"):
+        asked(Answers(b'{"release": "r1"}'))
