@@ -40,7 +40,7 @@ class Story:
 
     def hear(self, event: Event) -> None:
         """Take in one event."""
-        if event.kind in ("task", "skipped"):
+        if event.kind in ("task", "begun", "skipped"):
             return
         told = dict(event.result.get("ferryman") or {})
         self._did(event, told)

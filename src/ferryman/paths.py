@@ -17,6 +17,11 @@ def program() -> str:
     return "./invoke" if in_checkout() else "ferryman"
 
 
+def command(what: str, env: str, app: str = "") -> str:
+    """Return a command as people type it, for this environment and application (empty: there is only one)."""
+    return f"{program()} {what}" + (f" --env {env}" if env else "") + (f" --app {app}" if app else "")
+
+
 def in_checkout() -> bool:
     """Say whether the package runs from a checkout (its collection is the checkout's root)."""
     return (CHECKOUT / "galaxy.yml").is_file()

@@ -14,7 +14,7 @@ from invoke.exceptions import ParseError
 from invoke.parser import Argument
 from invoke.program import Program as InvokeProgram
 
-from ferryman import __version__
+from ferryman import __version__, paths
 from ferryman.errors import NEEDS_PERSON, Stop
 
 
@@ -92,7 +92,8 @@ class Program(InvokeProgram):
         except ParseError as error:
             raise Stop(str(error), hint=f"{self.binary} --list") from error
         except KeyboardInterrupt as error:
-            raise Stop("interrupted", hint=f"`{self.binary} status` tells what was done", code=NEEDS_PERSON) from error
+            hint = f"`{paths.command('status', *self._aim())}` tells what was done"
+            raise Stop("interrupted", hint=hint, code=NEEDS_PERSON) from error
         except (Stop, SystemExit):
             raise
         except Exception as error:
@@ -105,6 +106,12 @@ class Program(InvokeProgram):
                 hint="the lines above belong into a report of it",
                 code=NEEDS_PERSON,
             ) from error
+
+    def _aim(self) -> tuple[str, str]:
+        """Return environment and application of the command that runs, as they were typed."""
+        typed = self.tasks[-1].args if self.tasks else {}
+        env, app = (str(typed[name].value or "") if name in typed else "" for name in ("env", "app"))
+        return env, app
 
     @staticmethod
     def fail(stop: Stop, *, as_json: bool) -> NoReturn:

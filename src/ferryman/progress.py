@@ -6,8 +6,10 @@ Always on stderr; stdout is for answers.
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any, Protocol
 
+NAMED = 3  # hosts that are named in a line
 QUIET = ("Validating arguments against arg spec", "Say why")  # Ansible's own steps, which say nothing to people
 
 
@@ -16,6 +18,9 @@ class Progress(Protocol):
 
     def step(self, name: str) -> None:
         """A step begins."""
+
+    def begun(self, host: str) -> None:
+        """The step that was begun last is now done on a host too."""
 
     def ended(self, name: str, host: str, result: str) -> None:
         """A step ended on a host."""
@@ -39,8 +44,15 @@ def short(name: str) -> str:
     return name.rpartition(" : ")[2]
 
 
+def named(hosts: Iterable[str]) -> str:
+    """Return hosts as they stand behind a step: all of few, some of many."""
+    names = list(hosts)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f" ({', '.join(names[:NAMED])}{more})" if names else ""
+
+
 class Lines:
-    """One line for each step, with the seconds since the beginning: for pipelines and logs.
+    """One line for each step, with the seconds since the beginning and the hosts: for pipelines and logs.
 
     A step that every host skips is over in a moment and is not told: each waits a moment, or for its first result.
     """
@@ -50,11 +62,20 @@ class Lines:
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.waiting: threading.Timer | None = None
+        self.now = ""
+        self.hosts: list[str] = []
+        self.told = True
+        self.turn = threading.Lock()
 
     def step(self, name: str) -> None:
         self._drop()
-        if not is_quiet(name):
-            self.waiting = threading.Timer(self.MOMENT_S, self._say, [short(name)])
+        with self.turn:
+            self.now, self.hosts, self.told = short(name), [], is_quiet(name)
+        self._wait()
+
+    def _wait(self) -> None:
+        if not self.told:
+            self.waiting = threading.Timer(self.MOMENT_S, self._begin, [self.now])
             self.waiting.daemon = True
             self.waiting.start()
 
@@ -63,25 +84,40 @@ class Lines:
             self.waiting.cancel()
             self.waiting = None
 
+    def _begin(self, text: str) -> None:
+        with self.turn:  # a timer that was too late to be stopped is of a step before this one
+            if text == self.now and not self.told:
+                self.told = True
+                self._say(text + named(self.hosts))
+
     def _say(self, text: str) -> None:
         print(f"[{time.monotonic() - self.began:7.1f} s] {text}", file=sys.stderr, flush=True)
 
+    def begun(self, host: str) -> None:
+        self.hosts.append(host)
+
     def ended(self, name: str, host: str, result: str) -> None:
         if result == "skipped":
-            self._drop()
+            self._skipped(name, host)
             return
-        if self.waiting and self.waiting.is_alive():
-            self._drop()
-            self._say(short(name))
+        self._drop()
+        self._begin(short(name))
         if result != "ok" and not is_quiet(name):
             self._say(f"{short(name)}: {result} on {host}")
+
+    def _skipped(self, name: str, host: str) -> None:
+        """Leave a host out; where others are at work the step is told all the same."""
+        self._drop()
+        self.hosts = [each for each in self.hosts if each != host]
+        if self.hosts:
+            self._wait()
 
     def close(self) -> None:
         self._drop()
 
 
 class Live:
-    """The steps so far, the one that runs with its time, the hosts that it runs on."""
+    """The steps so far, the one that runs with its time, and the hosts that each runs on."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -92,6 +128,8 @@ class Live:
         self.now = ""
         self.since = self.began
         self.state = "ok"
+        self.hosts: list[str] = []
+        self.ran: list[str] = []
         self.live = RichLive(
             console=Console(stderr=True), get_renderable=self.draw, refresh_per_second=8, transient=False
         )
@@ -107,7 +145,8 @@ class Live:
             mark = "[green]✓[/]" if state == "ok" else "[red]✗[/]"
             table.add_row(mark, name, f"[dim]{seconds:.1f} s[/]")
         if self.now:
-            table.add_row(Spinner("dots"), f"[bold]{self.now}[/]", f"{time.monotonic() - self.since:.1f} s")
+            text = f"[bold]{self.now}[/][dim]{named(self.hosts)}[/]"
+            table.add_row(Spinner("dots"), text, f"{time.monotonic() - self.since:.1f} s")
         return table
 
     def step(self, name: str) -> None:
@@ -115,17 +154,23 @@ class Live:
             return
         self._finish()
         self.now, self.since, self.state = short(name), time.monotonic(), "skipped"
+        self.hosts, self.ran = [], []
 
     def _finish(self) -> None:
         if self.now and self.state == "skipped":
             self.now = ""
         elif self.now:
-            self.done.append((self.now, time.monotonic() - self.since, self.state))
+            self.done.append((self.now + named(self.ran), time.monotonic() - self.since, self.state))
             self.now = ""
 
+    def begun(self, host: str) -> None:
+        self.hosts.append(host)
+
     def ended(self, name: str, host: str, result: str) -> None:
+        self.hosts = [each for each in self.hosts if each != host]
         if result == "skipped":
             return
+        self.ran.append(host)
         self.state = result if result != "ok" or self.state == "skipped" else self.state
 
     def close(self) -> None:

@@ -47,14 +47,14 @@ def health(env: str, *, app: str) -> Told:
     _stop_unless_done(story, ended)
     answers = story.facts.get("health") or {}
     good = bool(answers) and all(each["good"] for host in answers.values() for each in host.values())
-    return {"environment": environment.name, "good": good, "hosts": answers}
+    return {"environment": environment.name, "app": app, "good": good, "hosts": answers}
 
 
 def maintenance(env: str, *, app: str, on: bool) -> Told:
     """Show or hide the maintenance page on every entry."""
     environment = environments.resolve(env)
     story, ended = _run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
-    _stop_unless_done(story, ended)
+    _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
 
 
@@ -62,7 +62,7 @@ def unlock(env: str, *, app: str) -> Told:
     """Free the lock by force; return whose it was."""
     environment = environments.resolve(env)
     story, ended = _run("release_unlock", environment, {"release_app": app})
-    _stop_unless_done(story, ended)
+    _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "broken": story.facts.get("broken") or {}}
 
 
@@ -72,7 +72,7 @@ def once(env: str, *, app: str, process: str) -> Told:
         raise Stop("no process named", hint=f"{paths.program()} run NAME: a process of kind once in ferryman.yml")
     environment = _ready(env, app)
     story, ended = _run("release_once", environment, {"release_app": app, "release_process": process})
-    _stop_unless_done(story, ended, code=1 if story.failure.get("refused") else NEEDS_PERSON)
+    _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "process": process, "output": str(story.facts.get("output", ""))}
 
 
@@ -105,6 +105,8 @@ def _run(
         story.hear(event)
         if event.kind == "task":
             seen.step(event.task)
+        elif event.kind == "begun":
+            seen.begun(event.host)
         else:
             seen.ended(event.task, event.host, event.kind)
 
@@ -142,10 +144,13 @@ def _stop_unless_done(story: outcomes.Story, ended: runs.Ended, *, code: int = 1
 
 def explain(said: Mapping[str, Any]) -> str:
     """Return what people read of a failure: the cause first, then the evidence, then what that means for clients."""
+    still, again = "the release that served before still serves", "the release that served before serves again"
+    if not said.get("serves"):
+        still = again = "nothing serves yet"
     means = {
         "refused": "Nothing was touched.",
-        "failed": "Clients were never sent to it; the release that served before still serves.",
-        "returned": "Clients were sent back; the release that served before serves again.",
+        "failed": f"Clients were never sent to it; {still}.",
+        "returned": f"Clients were sent back; {again}.",
         "unknown": "It is not known how far it came: `status` asks the hosts.",
     }
     means = means | {"failed": "Another run has the site now."} if said.get("overtaken") else means
@@ -163,4 +168,5 @@ def next_command(said: Mapping[str, Any]) -> str:
     """Return what to type next; nothing where the reason itself says what to do."""
     if said["status"] == "refused":
         return ""
-    return f"{paths.program()} {'status' if said['status'] == 'unknown' else 'releases'} --env {said['environment']}"
+    what = "status" if said["status"] == "unknown" else "releases"
+    return paths.command(what, said["environment"], said["app"])

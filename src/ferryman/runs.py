@@ -22,6 +22,7 @@ STALE_S = 24 * 3600  # what a killed run left behind is removed by a later one
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 KINDS = {
     "playbook_on_task_start": "task",
+    "runner_on_start": "begun",
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
     "runner_on_unreachable": "unreachable",
@@ -31,7 +32,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: a `task` began, or ended on a `host` as `kind` says (see KINDS)."""
+    """Something that happened: a `task` began, was `begun` on a `host`, or ended there as `kind` says (see KINDS)."""
 
     kind: str
     task: str

@@ -8,6 +8,7 @@ from ferryman import paths
 from ferryman.errors import NEEDS_PERSON, Stop
 
 Told = Mapping[str, Any]
+ILL = 400  # from here on an HTTP status says that a client did not get what it asked for
 NOTICED_S = 1  # what people notice and wonder about
 
 
@@ -23,7 +24,7 @@ def tell_health(told: Told, ctx: Any) -> None:
         env = told["environment"]
         raise Stop(
             "\n  ".join([f"{env} is not well:", *ill]),
-            hint=f"{paths.program()} status --env {env}",
+            hint=paths.command("status", env, told["app"]),
             code=NEEDS_PERSON,
             facts=dict(told),
         )
@@ -42,18 +43,23 @@ def summary(told: Told) -> str:
     if told["status"] == "unchanged":
         return f"{told['release']} is live already on {env}; nothing was changed {took}\n{told['url']}"
     lines = [f"{told['release']} is live on {env} {took}", told["url"]]
-    if "error" in told.get("outside", {}):
-        lines.append(f"the hosts see it answer, this machine does not: {told['outside']['error']}")
+    lines += _outside(told.get("outside", {}), told["url"])
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
     if told.get("drained_s", 0) >= NOTICED_S:
         lines.append(f"{told['drained_s']:.0f} s of it left uploads the time to end in the slot that was needed")
     if told["previous"]:
-        lines.append(
-            f"before: {told['previous']}; `{paths.program()} rollback --env {env} --app {told['app']}` goes back"
-        )
+        lines.append(f"before: {told['previous']}; `{paths.command('rollback', env, told['app'])}` goes back")
     if told["ca"]:
         lines.append(f"curl --cacert {told['ca']} {told['url']}")
     return "\n".join(lines)
+
+
+def _outside(seen: Told, url: str) -> Iterator[str]:
+    """Say what this machine, as a client, got from the entry where that is not what a client would like."""
+    if "error" in seen:
+        yield f"the hosts see it answer, this machine does not: {seen['error']}"
+    elif seen.get("status", 200) >= ILL:
+        yield f"this machine got {seen['status']} from {url}: the application's own answer, or the name leads elsewhere"
 
 
 def provisioned(told: Told) -> str:

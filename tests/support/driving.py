@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-STEP = re.compile(r"\[ *[\d.]+ s\] ([^:\n]+)$")  # a progress line; what ended badly has a colon and a host behind it
+# A progress line: the step, and its hosts in brackets. What ended badly has a colon and a host behind it.
+STEP = re.compile(r"\[ *[\d.]+ s\] ([^:(\n]+?)(?: \(.*\))?$")
 
 
 @dataclass(frozen=True)

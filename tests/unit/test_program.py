@@ -42,6 +42,15 @@ def test_exit_codes_tell_what_state_things_are_in(word: str, code: int) -> None:
     assert run("act", word) == code
 
 
+def test_an_interrupted_command_is_followed_by_the_one_that_asks_what_it_did(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run("act", "interrupt", "--env", "prod")
+    assert capsys.readouterr().err == "interrupted\n  `./invoke status --env prod` tells what was done\n"
+    run("act", "interrupt")
+    assert "`./invoke status` tells" in capsys.readouterr().err
+
+
 def test_a_refusal_is_one_object_for_a_pipeline(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("act", "refuse", "--json") == 1
     said = capsys.readouterr()

@@ -1,6 +1,9 @@
 """What people read at the end of a command."""
 
-from ferryman import telling
+import pytest
+
+from ferryman import release, telling
+from ferryman.errors import Stop
 
 LIVE = {
     "environment": "prod", "app": "shop", "status": "live", "release": "r2", "previous": "r1", "duration_s": 22.3,
@@ -16,3 +19,49 @@ def test_the_way_back_names_environment_and_application() -> None:
 def test_waiting_for_uploads_is_told_where_somebody_notices_it() -> None:
     assert "17 s of it left uploads the time to end" in telling.summary({**LIVE, "drained_s": 17.2})
     assert "uploads" not in telling.summary({**LIVE, "drained_s": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("outside", "said"),
+    [
+        ({"status": 200, "seconds": 0.1}, ""),
+        ({"status": 302, "seconds": 0.1}, ""),
+        ({"status": 404, "seconds": 0.1}, "this machine got 404 from https://shop.test"),
+        ({"error": "no route"}, "this machine does not: no route"),
+    ],
+)
+def test_what_this_machine_got_is_told_where_it_is_no_good_answer(outside: dict[str, object], said: str) -> None:
+    told = telling.summary({**LIVE, "outside": outside})
+    assert said in told
+    assert ("this machine" in told) == bool(said)
+
+
+def test_what_is_ill_is_followed_by_the_command_that_asks_further() -> None:
+    ill = {"environment": "prod", "app": "shop", "good": False, "hosts": {}}
+    with pytest.raises(Stop) as stopped:
+        telling.tell_health(ill, None)
+    assert stopped.value.hint == "./invoke status --env prod --app shop"
+
+
+FAILED = {
+    "command": "deploy", "environment": "prod", "app": "shop", "reason": "it died", "evidence": [], "serves": "r1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"status": "failed"}, "the release that served before still serves"),
+        ({"status": "failed", "serves": ""}, "nothing serves yet"),
+        ({"status": "failed", "overtaken": True}, "Another run has the site now."),
+        ({"status": "refused", "overtaken": True}, "Nothing was touched."),
+    ],
+)
+def test_a_failure_says_what_it_means_for_clients(more: dict[str, object], said: str) -> None:
+    assert said in release.explain({**FAILED, **more})
+
+
+def test_the_next_command_names_environment_and_application() -> None:
+    assert release.next_command({**FAILED, "status": "failed"}) == "./invoke releases --env prod --app shop"
+    assert release.next_command({**FAILED, "status": "unknown"}) == "./invoke status --env prod --app shop"
+    assert release.next_command({**FAILED, "status": "refused"}) == ""

@@ -1,0 +1,86 @@
+"""What people see while work goes on."""
+
+import time
+
+import pytest
+
+from ferryman import progress
+
+
+@pytest.fixture
+def lines() -> progress.Lines:
+    made = progress.Lines()
+    made.MOMENT_S = 0.02
+    return made
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the lines without their times."""
+    return [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_step_is_told_with_its_hosts_before_it_ends(
+    lines: progress.Lines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines.step("release : Deploy | Stage")
+    lines.begun("web1")
+    lines.begun("web2")
+    time.sleep(0.1)
+    assert said(capsys) == ["Deploy | Stage (web1, web2)"]
+    lines.ended("release : Deploy | Stage", "web1", "ok")
+    lines.ended("release : Deploy | Stage", "web2", "failed")
+    assert said(capsys) == ["Deploy | Stage: failed on web2"]
+
+
+def test_a_step_that_is_over_at_once_is_told_once(lines: progress.Lines, capsys: pytest.CaptureFixture[str]) -> None:
+    lines.step("Build")
+    lines.begun("web1")
+    lines.ended("Build", "web1", "ok")
+    time.sleep(0.05)
+    assert said(capsys) == ["Build (web1)"]
+
+
+def test_a_step_that_all_skip_is_not_told_and_one_that_some_skip_is(
+    lines: progress.Lines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines.step("Dump")
+    lines.begun("web1")
+    lines.ended("Dump", "web1", "skipped")
+    time.sleep(0.05)
+    assert said(capsys) == []
+    lines.step("Stage")
+    lines.begun("web1")
+    lines.begun("web2")
+    lines.ended("Stage", "web1", "skipped")
+    time.sleep(0.05)
+    assert said(capsys) == ["Stage (web2)"]
+    lines.close()
+
+
+def test_of_many_hosts_some_are_named() -> None:
+    assert progress.named(f"h{number}" for number in range(5)) == " (h0, h1, h2 and 2 more)"
+    assert progress.named([]) == ""
+
+
+def test_a_live_list_names_the_hosts_that_still_run_and_afterwards_those_that_ran() -> None:
+    from rich.console import Console
+
+    live = progress.Live()
+    shown = Console(width=100)
+    try:
+        live.step("Stage")
+        live.begun("web1")
+        live.begun("web2")
+        live.begun("web3")
+        live.ended("Stage", "web1", "skipped")
+        live.ended("Stage", "web2", "ok")
+        with shown.capture() as now:
+            shown.print(live.draw())
+        live.ended("Stage", "web3", "ok")
+        live.step("Settle")
+        with shown.capture() as later:
+            shown.print(live.draw())
+    finally:
+        live.close()
+    assert "Stage (web3)" in now.get()
+    assert "✓ Stage (web2, web3)" in later.get()
