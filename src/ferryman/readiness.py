@@ -21,7 +21,7 @@ def checked(env: str, *, app: str | None = None) -> Environment:
     """
     environment = environments.resolve(env)
     if _sandbox_up(environment):
-        _provisioned(environment).unlink(missing_ok=True)
+        forget_hosts(environment)
     secrets.ensure_local(environment)
     apps = _apps_of_a_good(environment)
     if app is not None:
@@ -42,6 +42,13 @@ def remember_provisioned(environment: Environment) -> None:
     done = _provisioned(environment)
     done.parent.mkdir(exist_ok=True)
     done.write_text(_digest(environment), encoding="ascii")
+
+
+def forget_hosts(environment: Environment) -> None:
+    """Forget what was known of a sandbox's hosts that are gone or new: new ones are bare, and begin a ledger anew."""
+    _provisioned(environment).unlink(missing_ok=True)
+    for head in (paths.state_directory() / "heads").glob(f"{environment.name}-*"):
+        head.unlink()
 
 
 def _provisioned(environment: Environment) -> Any:

@@ -49,3 +49,12 @@ def test_what_was_found_good_is_read_again_as_soon_as_a_file_changes(project: Pa
 def test_ones_own_servers_are_provisioned_only_when_somebody_says_so(project: Path) -> None:
     del project
     assert not readiness.wants_provisioning(readiness.checked("prod"))
+
+
+def test_hosts_that_are_gone_are_forgotten_and_those_of_other_environments_are_not(project: Path) -> None:
+    state = project.parents[3] / ".ferryman"
+    for name in ("provisioned/prod", "heads/prod-one", "heads/local-one"):
+        (state / name).parent.mkdir(parents=True, exist_ok=True)
+        (state / name).touch()
+    readiness.forget_hosts(readiness.checked("prod"))
+    assert sorted(path.name for path in state.glob("*/*") if path.parent.name != "checked") == ["local-one"]

@@ -37,9 +37,11 @@ def up(ctx: Context, env: str = "") -> None:
 @task(help=ENV | {"images": "Remove the images too; the next `up` builds them again."})
 def down(ctx: Context, env: str = "", images: bool = False) -> None:
     """Remove the sandbox's hosts, with all that is on them, their network and their files."""
+    from ferryman import environments, readiness
     from ferryman.sandbox import hosts
 
     sandbox = _sandbox(env)
+    readiness.forget_hosts(environments.resolve(env))
     changed = hosts.down(sandbox.name, sandbox.directory, images=images)
     if ctx.ferryman.json:
         print(json.dumps({"sandbox": sandbox.name, "changed": changed}))
