@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -66,8 +67,9 @@ def _exported(commit: git.Commit, text: str) -> str:
 
 
 def environment_key(requirements: str, tools: Mapping[str, str]) -> str:
-    """Return the key of an environment: equal locks on equal Pythons and platforms share it."""
-    return hashlib.sha256("\n".join([requirements, tools["python"], tools["platform"]]).encode()).hexdigest()[:16]
+    """Return the key of an environment: equal locks on equal Pythons, platforms and C libraries share it."""
+    fit = [tools["python"], tools["platform"], tools["libc"]]
+    return hashlib.sha256("\n".join([requirements, *fit]).encode()).hexdigest()[:16]
 
 
 def fill(directory: Path, name: str, requirements: str, tools: Mapping[str, str]) -> None:
@@ -92,13 +94,25 @@ def sums(directory: Path) -> dict[str, str]:
     return dict(json.loads((directory / SUMS).read_text(encoding="utf-8")))
 
 
+def runs_on(here: str, there: str) -> bool:
+    """Say whether what is built with one C library ("glibc-2.36") runs with another: its like, or a newer one."""
+    mine, theirs = _glibc(here), _glibc(there)
+    return mine <= theirs if mine and theirs else here == there
+
+
+def _glibc(libc: str) -> tuple[int, int] | None:
+    name, _, version = libc.partition("-")
+    major, _, minor = version.partition(".")
+    return (int(major), int(minor)) if name == "glibc" and major.isdigit() and minor.isdigit() else None
+
+
 def _how(tools: Mapping[str, str], target: Path) -> list[str]:
-    """Return pip's words: built here where driver and hosts are alike, else ready-made for the hosts' platform."""
+    """Return pip's words: built here where that runs on the hosts, else ready-made for the hosts' platform."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}", f"{sys.platform}-{os.uname().machine}"
-    if here == (tools["python"], tools["platform"]):
+    if here == (tools["python"], tools["platform"]) and runs_on("-".join(platform.libc_ver()), tools["libc"]):
         return ["wheel", "--no-deps", "--wheel-dir", str(target)]
     machine = tools["platform"].partition("-")[2]
-    newest = int(tools.get("libc", "").rpartition(".")[2] or OLDEST_GLIBC)
+    newest = (_glibc(tools["libc"]) or (2, OLDEST_GLIBC))[1]
     tags = [*(f"manylinux_2_{minor}" for minor in range(newest, OLDEST_GLIBC - 1, -1)), *LEGACY]
     platforms = [f"--platform={tag}_{machine}" for tag in tags]
     words = ["--no-deps", "--only-binary=:all:", f"--python-version={tools['python']}", "--dest", str(target)]
@@ -111,5 +125,6 @@ def _pip(name: str, words: list[str], tools: Mapping[str, str]) -> None:
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-12:])
         raise AnsibleError(
-            f"the wheels of {name} could not be had for Python {tools['python']} on {tools['platform']}:\n{last}"
+            f"the wheels of {name} could not be had for Python {tools['python']} on {tools['platform']}"
+            f" with {tools['libc']}:\n{last}"
         )

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact, description, git
 
-TOOLS = {"python": "3.11", "platform": "linux-x86_64"}
+TOOLS = {"python": "3.11", "platform": "linux-x86_64", "libc": "glibc-2.36"}
 TOLD = {"format": 1, "name": "site", "runtime": {"kind": "static"}}
 
 

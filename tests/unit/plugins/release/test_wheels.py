@@ -1,0 +1,44 @@
+"""Wheels that load on the hosts, whatever the driver is."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import wheels
+
+ALIKE = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", "platform": f"linux-{os.uname().machine}"}
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "runs"),
+    [
+        ("glibc-2.36", "glibc-2.36", True),
+        ("glibc-2.36", "glibc-2.41", True),
+        ("glibc-2.41", "glibc-2.36", False),
+        ("glibc-2.9", "glibc-2.36", True),
+        ("-", "glibc-2.36", False),
+        ("-", "-", True),
+    ],
+)
+def test_what_is_built_here_runs_with_an_equal_or_newer_c_library(here: str, there: str, runs: bool) -> None:
+    assert wheels.runs_on(here, there) is runs
+
+
+@pytest.mark.parametrize(("driver", "word"), [("2.36", "wheel"), ("2.41", "download")])
+def test_a_driver_with_a_newer_c_library_takes_ready_made_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str, word: str
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", driver))
+    monkeypatch.setattr(wheels, "_pip", lambda _, words, __: asked.append(words))
+    wheels.fill(tmp_path / "key", "requirements.txt", "shop==1.0", {**ALIKE, "libc": "glibc-2.36"})
+    assert asked[0][0] == word
+    assert not [each for each in asked[0] if "manylinux_2_37" in each or "manylinux_2_41" in each]
+
+
+def test_environments_of_other_c_libraries_are_others() -> None:
+    keys = {wheels.environment_key("", {**ALIKE, "libc": libc}) for libc in ("glibc-2.36", "glibc-2.41")}
+    assert len(keys) == 2
