@@ -112,6 +112,11 @@ class Server:
             time.sleep(0.05)
         return self.pending()
 
+    def has_read(self, paths: Sequence[Path]) -> bool:
+        """Return whether the server has read these files since they were last written."""
+        read = float(self.sql("select extract(epoch from pg_conf_load_time());"))
+        return all(path.stat().st_mtime <= read for path in paths if path.exists())
+
     def pending(self) -> list[str]:
         query = "select coalesce(json_agg(name order by name), '[]') from pg_settings where pending_restart"
         return [str(name) for name in self.answer(query)]

@@ -143,8 +143,11 @@ def schedule(*, changed: bool, pretend: bool) -> bool:
     name = os.path.basename(TIMER)
     active = host.run(["systemctl", "is-active", "--quiet", name]).returncode == 0
     enabled = host.run(["systemctl", "is-enabled", "--quiet", name]).returncode == 0
-    if pretend or (active and enabled and not changed):
-        return not (active and enabled)
+    # What an earlier run wrote and did not live to tell of, no file says: systemd is asked.
+    units = [name, os.path.basename(SERVICE)]
+    known = "NeedDaemonReload=yes" not in host.run(["systemctl", "show", "--property=NeedDaemonReload", *units]).stdout
+    if pretend or (active and enabled and known and not changed):
+        return not (active and enabled and known)
     for words in (
         ["systemctl", "daemon-reload"],
         ["systemctl", "enable", "--quiet", name],
@@ -153,7 +156,7 @@ def schedule(*, changed: bool, pretend: bool) -> bool:
         done = host.run(words)
         if done.returncode:
             raise host.Problem(f"the timer of the renewal could not be started: {done.stdout.strip()}")
-    return not (active and enabled)
+    return not (active and enabled and known)
 
 
 def due(settings: dict[str, Any]) -> list[str]:

@@ -7,7 +7,8 @@ DOCUMENTATION = r"""
 module: host_files
 short_description: Put several small configuration files in place in one step
 description:
-  - Each file is replaced in one rename, with missing directories made; systemd is told when a unit changed.
+  - Each file is replaced in one rename, with missing directories made.
+  - Systemd is told of units that it has not read as they lie there, also of those that an earlier run wrote.
   - One run for all of them, since each task costs a third of a second a host.
 options:
   files:
@@ -42,7 +43,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ferryman.ops.plugins.module_utils.host import trial
+from ansible_collections.ferryman.ops.plugins.module_utils.host import trial, units
 
 FILE = {
     "path": {"type": "path", "required": True},
@@ -73,6 +74,19 @@ def put(module: Any, wanted: dict[str, Any]) -> dict[str, str] | None:
     return {"before_header": path, "after_header": path, "before": text, "after": wanted["content"]}
 
 
+def unread(module: Any, paths: list[str]) -> list[str]:
+    """Return the units of `paths` that systemd has not read as they lie there.
+
+    It is asked, since a run may have ended between writing and telling: that a file is as it should be says nothing.
+    """
+    drop_ins = units.of_files(paths)
+    if not drop_ins:
+        return []
+    words = ["systemctl", "show", "--property=LoadState,NeedDaemonReload,DropInPaths", *drop_ins]
+    _, out, _ = module.run_command(words, check_rc=True)
+    return [name for name, state in units.states([*drop_ins], out).items() if units.is_unread(state, drop_ins[name])]
+
+
 def main() -> None:
     """Put all files, then tell systemd once."""
     module = AnsibleModule(
@@ -84,9 +98,10 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=f"cannot write {error.filename}: {error.strerror}")
     paths = [diff["after_header"] for diff in diffs]
-    if not module.check_mode and any(path.startswith("/etc/systemd/system/") for path in paths):
+    stale = unread(module, [wanted["path"] for wanted in module.params["files"]])
+    if not module.check_mode and (stale or units.of_files(paths)):
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-    module.exit_json(changed=bool(paths), paths=paths, diff=diffs)
+    module.exit_json(changed=bool(paths or stale), paths=paths, diff=diffs)
 
 
 if __name__ == "__main__":

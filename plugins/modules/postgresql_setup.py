@@ -141,6 +141,10 @@ class Setup:
             self.steps.append(f"write {path}")
             self.diffs.append({"before_header": str(path), "after_header": str(path),
                                "before": before[path] or "", "after": after[path]})  # fmt: skip
+        # An earlier run may have ended between writing and reloading: that the files are right says nothing.
+        unread = bool(changed) or not self.server.has_read([self.conf, self.hba])
+        if unread and not changed:
+            self.steps.append("reload the configuration")
         if self.conf in changed:
             self.server.test(after[self.conf])
         if self.check:
@@ -148,7 +152,7 @@ class Setup:
         try:
             for path in changed:
                 write(path, after[path])
-            self.wake(bool(changed))
+            self.wake(unread)
         except Trouble:
             for path in changed:
                 put_back(path, before[path])
@@ -158,12 +162,12 @@ class Setup:
                 self.server.reload()
             raise
 
-    def wake(self, changed: bool) -> None:
-        """Reload, and restart where the server itself says that it is needed."""
-        refused = self.server.refused_rules() if changed else []
+    def wake(self, unread: bool) -> None:
+        """Reload what the server has not read, and restart where the server itself says that it is needed."""
+        refused = self.server.refused_rules() if unread else []
         if refused:
             raise Trouble(f"pg_hba.conf can't be read: {'; '.join(refused)}")
-        self.pending = self.server.reload() if changed else self.server.pending()
+        self.pending = self.server.reload() if unread else self.server.pending()
         ours = [name for name in self.pending if name in self.settings]
         if ours and self.wished["restart"]:
             self.steps.append(f"restart for {', '.join(ours)}")

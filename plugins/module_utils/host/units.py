@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+UNITS = "/etc/systemd/system/"
 PROPERTIES = ("LoadState", "UnitFileState", "ActiveState", "ConditionResult", "ConditionTimestampMonotonic")
 
 
@@ -13,6 +14,26 @@ def states(names: list[str], shown: str) -> dict[str, dict[str, str]]:
     blocks = shown.strip().split("\n\n")
     found = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
     return dict(zip(names, found))
+
+
+def of_files(paths: list[str]) -> dict[str, list[str]]:
+    """Return the units that files below /etc/systemd/system are of, each with those files that are drop-ins of it."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        if path.startswith(UNITS):
+            first, _, drop_in = path[len(UNITS) :].partition("/")
+            found.setdefault(first[: -len(".d")] if drop_in else first, []).extend([path] if drop_in else [])
+    return found
+
+
+def is_unread(state: dict[str, str], drop_ins: list[str]) -> bool:
+    """Return whether systemd has not read a unit as it lies there, or one of its `drop_ins`.
+
+    NeedDaemonReload= is silent on a drop-in that is new (systemd 252): its directories are read at a reload alone.
+    """
+    if state["LoadState"] != "loaded":
+        return False
+    return state["NeedDaemonReload"] == "yes" or not set(drop_ins) <= set(state["DropInPaths"].split())
 
 
 def is_forbidden(state: dict[str, str]) -> bool:

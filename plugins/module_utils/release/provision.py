@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 PYZ = names.LIBRARY / "host.pyz"
 OLD_S = 24 * 3600  # a run of another version may still be on its way
 GUARD = f"/usr/bin/python3 -I {PYZ} guard"
+BOOT_UNIT = "ferryman-boot.service"
 GUARD_UNITS = {
     # Started by each switch before it moves anybody. It ends when nothing is pending; what came in at that very moment
     # starts it again.
@@ -34,7 +36,7 @@ ExecStart={GUARD}
 Restart=always
 RestartSec=1
 """,
-    "ferryman-boot.service": f"""\
+    BOOT_UNIT: f"""\
 [Unit]
 Description=Ferryman: what the host serves after a boot
 Before=nginx.service
@@ -150,30 +152,64 @@ def _code(host: Host, packed: bytes, *, version: str) -> None:
     import zipfile
 
     place = names.CODE / version
-    if not place.is_dir():
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        texts = {name: archive.read(name) for name in archive.namelist()}
+    if not all(_holds(place / name, text) for name, text in texts.items()):
         host.changes.append(f"{place}/")
         if not host.check:
             fresh = place.with_name(f".{version}.{os.getpid()}")
-            with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-                archive.extractall(fresh)
+            for name, text in texts.items():
+                (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+                (fresh / name).write_bytes(text)
             compileall.compile_dir(fresh, quiet=2)
+            os.sync()  # its name says that it is whole, also after a loss of power
+            if place.exists():
+                place.rename(place.with_name(f".{version}.{os.getpid()}.old"))
             fresh.rename(place)
     for old in names.CODE.iterdir() if names.CODE.is_dir() else ():
         if old != place and time.time() - old.stat().st_mtime > OLD_S:
             host.remove(old)
 
 
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
 def _guard(host: Host, packed: bytes) -> None:
-    if not PYZ.exists() or PYZ.read_bytes() != packed:
+    if not _holds(PYZ, packed):
         host.changes.append(str(PYZ))
         if not host.check:
             fresh = PYZ.with_name(".host.pyz.new")
-            fresh.write_bytes(packed)
+            with fresh.open("wb") as stream:  # an empty one would run, too, and guard nothing
+                stream.write(packed)
+                stream.flush()
+                os.fsync(stream.fileno())
             fresh.rename(PYZ)
-    changed = [host.write(names.UNITS / name, text) for name, text in GUARD_UNITS.items()]
-    if any(changed) and not host.check:
-        host.systemctl("daemon-reload")
-        host.systemctl("enable", "--quiet", "ferryman-boot.service")
+    for name, text in GUARD_UNITS.items():
+        host.write(names.UNITS / name, text)
+    _make_known(host)
+
+
+def _make_known(host: Host) -> None:
+    """Have systemd know the guard's units as they lie there.
+
+    It is asked, since what was written is no answer: a run may have ended between that and this.
+    """
+    shown = host.systemctl("show", "--property=NeedDaemonReload", *GUARD_UNITS)
+    if "NeedDaemonReload=yes" in shown:
+        host.changes.append("systemd reads its units")
+        if not host.check:
+            host.systemctl("daemon-reload")
+    enabled = ""
+    with suppress(Failed):  # the exit code says that it is not, as the word does
+        enabled = host.systemctl("is-enabled", BOOT_UNIT).strip()
+    if enabled != "enabled":
+        host.changes.append(f"{BOOT_UNIT} enabled")
+        if not host.check:
+            host.systemctl("enable", "--quiet", BOOT_UNIT)
 
 
 def tools() -> dict[str, str]:

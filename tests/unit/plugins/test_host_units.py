@@ -40,3 +40,27 @@ def test_states_are_told_apart_by_order() -> None:
         "a": {"LoadState": "loaded"},
         "b": {"LoadState": "masked"},
     }
+
+
+def test_a_file_is_its_units_or_a_drop_in_of_it() -> None:
+    paths = [
+        "/etc/systemd/system/ferryman-firewall.service",
+        "/etc/systemd/system/nftables.service.d/ferryman.conf",
+        "/etc/systemd/system/nftables.service.d/more.conf",
+        "/etc/apt/apt.conf.d/52ferryman",
+    ]
+    assert units.of_files(paths) == {"ferryman-firewall.service": [], "nftables.service": paths[1:3]}
+
+
+@pytest.mark.parametrize(
+    ("load", "need", "known", "unread"),
+    [
+        ("loaded", "no", "/d/a.conf /d/b.conf", False),
+        ("loaded", "yes", "/d/a.conf /d/b.conf", True),
+        ("loaded", "no", "/d/b.conf", True),
+        ("not-found", "no", "", False),
+    ],
+)
+def test_systemd_is_told_of_what_it_has_not_read(load: str, need: str, known: str, unread: bool) -> None:
+    shown = {"LoadState": load, "NeedDaemonReload": need, "DropInPaths": known}
+    assert units.is_unread(shown, ["/d/a.conf"]) is unread
