@@ -131,6 +131,7 @@ class ActionModule(ReleaseAction):
                 "broken",
                 "committed",
                 "restore_point",
+                "no_restore_point",
                 "maintenance",
                 "output",
             )

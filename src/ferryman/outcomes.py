@@ -18,6 +18,7 @@ CODES = {
     "unknown": NEEDS_PERSON,
 }
 ANSIBLES_OWN = re.compile(r"^((Task|Action|Module) failed: )+")  # before what really was said
+TOLD = ("gate", "gate_s", "drained_s", "restore_point", "no_restore_point")
 WAY_BACK = ("Go back", "Stay where we were")
 
 
@@ -140,9 +141,7 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
         "found": story.stale,
         "code": CODES[word],
     }
-    said.update(
-        {key: story.facts[key] for key in ("gate", "gate_s", "drained_s", "restore_point") if key in story.facts}
-    )
+    said.update({key: story.facts[key] for key in TOLD if key in story.facts})
     if CODES[word]:
         said.update({key: story.failure.get(key, "") for key in ("reason", "evidence", "hint", "host", "step")})
         said["evidence"] = said["evidence"] or []

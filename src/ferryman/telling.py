@@ -47,6 +47,8 @@ def summary(told: Told) -> str:
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
     if told.get("drained_s", 0) >= NOTICED_S:
         lines.append(f"{told['drained_s']:.0f} s of it left uploads the time to end in the slot that was needed")
+    if told.get("no_restore_point"):
+        lines.append(f"no dump was taken before the migration: {told['no_restore_point']}")
     if told["previous"]:
         lines.append(f"before: {told['previous']}; `{paths.command('rollback', env, told['app'])}` goes back")
     if told["ca"]:

@@ -16,6 +16,12 @@ def test_the_way_back_names_environment_and_application() -> None:
     assert "goes back" not in telling.summary({**LIVE, "previous": ""})
 
 
+def test_a_migration_without_a_dump_is_told() -> None:
+    why = "the inventory names no database"
+    assert f"no dump was taken before the migration: {why}" in telling.summary({**LIVE, "no_restore_point": why})
+    assert "dump" not in telling.summary(LIVE)
+
+
 def test_waiting_for_uploads_is_told_where_somebody_notices_it() -> None:
     assert "17 s of it left uploads the time to end" in telling.summary({**LIVE, "drained_s": 17.2})
     assert "uploads" not in telling.summary({**LIVE, "drained_s": 0.2})
