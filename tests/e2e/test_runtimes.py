@@ -93,7 +93,7 @@ def test_a_build_that_fails_says_why_and_changes_nothing(both: Site) -> None:
     broken = {**PAGE, "build": {"commands": ["echo no such tool; exit 3"], "root": "public"}}
     commit(both.root / "page", {"ferryman.yml": yaml.safe_dump(broken)})
     answer = both.run("deploy", "--app", "page")
-    assert answer.code in (1, 2), str(answer)
+    assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
     assert "no such tool" in answer.text
     assert shown(both, "page") == before
 

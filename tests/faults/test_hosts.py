@@ -150,7 +150,7 @@ def test_a_disk_without_room_refuses_before_it_stages(site: Site, prober: Prober
     before = site.served()
     with small_disk(site, spare_mib=20):
         answer = site.deploy(site.repository.commit(good("no room")))
-        assert answer.code in (1, 2), str(answer)
+        assert (answer.code, answer.said["status"]) == (1, "refused"), str(answer)
         assert "MiB free" in answer.text
         assert site.ssh(f"ls /srv/{site.app}/incoming 2>/dev/null", check=False) == ""
     prober.served_only(before)
