@@ -12,11 +12,10 @@ from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import layout, source
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 TOLD = ("at", "who", "commit", "ref", "reason", "schema_before", "schema_after", "restore_point")
 """What people and pipelines are told of a release's line in the ledger."""
-LEASE_S = 30.0  # from this look to the next step; a build that takes longer takes the lock up again
 
 
 class ActionModule(ReleaseAction):

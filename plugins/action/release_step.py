@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import tarball
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
-LEASE_S = 30.0  # renewed on the arbiter while its steps run
 WHERE = {
     "stage": "app",
     "start": "app",

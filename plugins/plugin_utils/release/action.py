@@ -28,6 +28,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.names import 
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 
 ANSWER = "ferryman-answer "
+LEASE_S = 30.0  # of the lock, renewed on the arbiter while its steps run (docs/decisions/0006-short-lease.md)
 RUNS_KEPT = 50
 IN_USE_S = 6 * 3600  # a run that remembered something since then may still go on
 SETTINGS = (
