@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import layout
 
 import ferryman.tasks
 from ferryman import environments, places, variables
@@ -111,6 +113,13 @@ def test_the_example_environment_is_usable() -> None:
     """Of `prod` alone: `local` has secrets of its own, which are this machine's."""
     loaded = variables.load(environments.resolve("prod", project=ROOT))
     assert not [str(problem) for problem in variables.validate(loaded)]
+
+
+def test_the_examples_are_laid_out_as_a_release_can_be_brought_to() -> None:
+    for name in ENVIRONMENTS:
+        told = yaml.safe_load((ROOT / "inventories" / name / "hosts.yml").read_text())["all"]["children"]
+        groups = {kind: list(told[kind]["hosts"]) for kind in ("entry", "app")}
+        assert layout.refusal({**groups, "arbiter": groups["entry"][:1]}) == "", name
 
 
 def test_ansible_reads_shared_values_and_an_environments_own_win(tmp_path: Path) -> None:
