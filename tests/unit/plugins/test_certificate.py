@@ -170,3 +170,21 @@ def test_the_program_runs_by_itself_with_the_hosts_own_python(tmp_path: Path) ->
     done = subprocess.run(["/usr/bin/python3", program, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "renew" in done.stdout
+
+
+@pytest.mark.parametrize(("unread", "acts"), [("no", []), ("yes", ["daemon-reload", "enable", "restart"])])
+def test_a_timer_that_an_earlier_run_wrote_and_did_not_tell_of_is_told_of(
+    unread: str, acts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+        if words[1] not in ("is-active", "is-enabled", "show"):
+            done.append(words[1])
+        return subprocess.CompletedProcess(words, 0, f"NeedDaemonReload=no\n\nNeedDaemonReload={unread}\n")
+
+    monkeypatch.setattr(host, "run", run)
+    assert ensure.schedule(changed=False, pretend=True) is bool(acts)
+    assert done == []
+    assert ensure.schedule(changed=False, pretend=False) is bool(acts)
+    assert done == acts

@@ -129,3 +129,15 @@ def test_the_limit_of_a_control_group_counts(tmp_path: Path, cgroup: str, files:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert server.memory(tmp_path) == expected * plan.GB
+
+
+def test_a_file_that_was_written_after_the_last_reload_has_not_been_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = server.parse(f"15 main 5432 online postgres {tmp_path} /var/log/x.log")[0]
+    files = [tmp_path / "ferryman.conf", tmp_path / "not-there"]
+    files[0].touch()
+    written = files[0].stat().st_mtime
+    for loaded, read in ((written - 1, False), (written + 1, True)):
+        monkeypatch.setattr(server.Server, "sql", lambda *_, at=loaded: f"{at:.6f}\n")
+        assert server.Server(cluster).has_read(files) is read

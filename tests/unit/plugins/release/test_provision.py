@@ -11,8 +11,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.release import agent, guard, names
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed
+from ansible_collections.ferryman.ops.plugins.module_utils.release import agent, guard, names, provision
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.provision import give_ports
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 from hypothesis import given
@@ -123,3 +123,64 @@ def test_whatever_goes_wrong_is_an_answer() -> None:
     assert not answer["ok"]
     assert answer["reason"]
     assert answer["evidence"]
+
+
+class Systemd(Host):
+    """A host whose systemd has not read its units, and has the guard of boots not enabled."""
+
+    def __init__(self, *, check: bool = False) -> None:
+        super().__init__(names.Site("tiny"), check=check)
+        self.read = self.enabled = False
+
+    def systemctl(self, *words: str, timeout: float = 90) -> str:
+        del timeout
+        if words[0] == "show":
+            return "NeedDaemonReload=no\n\nNeedDaemonReload=" + ("no\n" if self.read else "yes\n")
+        if words[0] == "is-enabled" and not self.enabled:
+            raise Failed("disabled")
+        self.read |= words[0] == "daemon-reload"
+        self.enabled |= words[0] == "enable"
+        return "enabled\n"
+
+
+@pytest.fixture
+def provisioned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory in which everything that the guard needs was written, by a run that ended right after."""
+    monkeypatch.setattr(provision, "PYZ", tmp_path / "host.pyz")
+    monkeypatch.setattr(names, "UNITS", tmp_path)
+    monkeypatch.setattr(names, "CODE", tmp_path / "code")
+    (tmp_path / "host.pyz").write_bytes(b"code")
+    for name, text in provision.GUARD_UNITS.items():
+        Host(names.Site("tiny")).write(tmp_path / name, text)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("provisioned")
+def test_a_guard_that_was_written_and_never_enabled_is_enabled() -> None:
+    host = Systemd()
+    provision._guard(host, b"code")
+    assert (host.read, host.enabled) == (True, True)
+    host.changes.clear()
+    provision._guard(host, b"code")
+    assert host.changes == []
+
+
+@pytest.mark.usefixtures("provisioned")
+def test_check_mode_says_that_the_guard_is_not_enabled_and_leaves_it() -> None:
+    host = Systemd(check=True)
+    provision._guard(host, b"code")
+    assert (host.read, host.enabled) == (False, False)
+    assert "ferryman-boot.service enabled" in host.changes
+
+
+def test_code_that_lost_its_bytes_is_written_anew(provisioned: Path) -> None:
+    host, version = Systemd(), pack.version()
+    provision._code(host, pack.packed(), version=version)
+    agents = provisioned / "code" / version / pack.PACKAGE / "agent.py"
+    whole = agents.read_text()
+    agents.write_text("")
+    host.changes.clear()
+    provision._code(host, pack.packed(), version=version)
+    assert (agents.read_text(), len(host.changes)) == (whole, 1)
+    provision._code(host, pack.packed(), version=version)
+    assert len(host.changes) == 1
