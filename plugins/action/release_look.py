@@ -25,7 +25,8 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
-        unfit = layout.refusal(self.groups) if self.args["purpose"] else ""
+        asked = bool(self.args["purpose"]) and not self.value("fleet", False)
+        unfit = layout.refusal(self.groups) if asked else ""
         if unfit:
             raise Stopped(self.host, {"reason": unfit, "hint": layout.LATER, "refused": True})
         wanted = source.read_once(self) if self.args["source"] else {}

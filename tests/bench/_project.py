@@ -93,7 +93,7 @@ class Project:
                 "certificate_acme_ca_file": f"{files}/acme-ca.pem",
                 "certificate_terms_agreed": True,
             },
-            "release": {"release_ca": f"{files}/ca.pem", **WAITS},
+            "release": {"release_ca": f"{files}/ca.pem", "release_fleet": True, **WAITS},
             "apps": {"apps": {self.kind: {"repository": self.kind, "domains": [f"{self.kind}.localhost"]}}},
         }
 
