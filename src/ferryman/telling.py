@@ -154,6 +154,8 @@ def wrong(seen: Told) -> Iterator[str]:
     for name in ("journal", "ledger"):
         problem = (seen.get(name) or {}).get("wrong")
         if problem:
-            yield f"{name}: {problem}: somebody changed it; compare with a backup before you go on"
+            way_out = seen[name].get("way_out") or "compare it with a backup before you go on"
+            yield f"{name}: {problem}: {way_out}"
+    yield from seen.get("damaged") or []
     if seen.get("maintenance"):
         yield "the maintenance page is shown: `maintenance.off` hides it"

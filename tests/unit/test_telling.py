@@ -71,3 +71,12 @@ def test_the_next_command_names_environment_and_application() -> None:
     assert release.next_command({**FAILED, "status": "failed"}) == "./invoke releases --env prod --app shop"
     assert release.next_command({**FAILED, "status": "unknown"}) == "./invoke status --env prod --app shop"
     assert release.next_command({**FAILED, "status": "refused"}) == ""
+
+
+def test_what_is_damaged_is_told_with_its_way_out() -> None:
+    ledger = {"wrong": "line 3 does not match its own hash", "way_out": "bring back a good copy"}
+    told = list(telling.wrong({"ledger": ledger, "damaged": ["/x/lock.json was damaged: rm it"]}))
+    assert told == [
+        "ledger: line 3 does not match its own hash: bring back a good copy",
+        "/x/lock.json was damaged: rm it",
+    ]
