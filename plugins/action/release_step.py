@@ -51,7 +51,7 @@ class ActionModule(ReleaseAction):
             raise
         self._note(plan, answer)
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
-        result["ferryman"] = self._report(plan, answer, wanted)
+        result["ferryman"] = self._report(plan, answer, wanted, more)
         return result
 
     def _concerns(self, step: str) -> bool:
@@ -117,7 +117,9 @@ class ActionModule(ReleaseAction):
         if facts:
             self.remember("facts", {**self.recall("facts"), **facts})
 
-    def _report(self, plan: dict[str, Any], answer: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
+    def _report(
+        self, plan: dict[str, Any], answer: dict[str, Any], wanted: list[str], more: dict[str, Any]
+    ) -> dict[str, Any]:
         report: dict[str, Any] = {
             key: answer[key]
             for key in (
@@ -136,7 +138,8 @@ class ActionModule(ReleaseAction):
             )
             if key in answer
         }
-        report["steps"] = [{"host": self.host, **step} for step in answer["steps"]]
+        sent = {"stage": {"sent_bytes": more["stage"]["sent_bytes"]}} if "stage" in more else {}
+        report["steps"] = [{"host": self.host, **step, **sent.get(step["step"], {})} for step in answer["steps"]]
         if "settle" in wanted and self.host == self.arbiter:
             report.update(release=plan["release"], previous=plan["previous"], status="live", event=plan["event"])
         return report

@@ -1,16 +1,33 @@
-"""What people see while work goes on: a live list on a terminal, plain lines elsewhere.
+"""What people see while work goes on: a live line under those that are done on a terminal, plain lines elsewhere.
 
 Always on stderr; stdout is for answers.
 """
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 NAMED = 3  # hosts that are named in a line
-QUIET = ("Validating arguments against arg spec", "Say why")  # Ansible's own steps, which say nothing to people
+QUIET = ("Validating arguments against arg spec", "Go through the steps", "Say why")
+"""Steps that only lead to others or repeat what is said at the end."""
+ECHO = 3  # columns kept free at the end of the live line, where a terminal shows that Ctrl-C was pressed
+
+
+class Part(NamedTuple):
+    """A part of a step as a host told it: its name, how long it took, how much was sent, and what else is to say."""
+
+    name: str
+    seconds: float
+    sent_bytes: int = 0
+    note: str = ""
+
+    def __str__(self) -> str:
+        sent = f"{size(self.sent_bytes)} sent" if self.sent_bytes else ""
+        return ", ".join(filter(None, (f"{self.name} {self.seconds:.1f} s", sent, self.note)))
 
 
 class Progress(Protocol):
@@ -22,16 +39,20 @@ class Progress(Protocol):
     def begun(self, host: str) -> None:
         """The step that was begun last is now done on a host too."""
 
-    def ended(self, name: str, host: str, result: str) -> None:
-        """A step ended on a host."""
+    def ended(self, name: str, host: str, result: str, parts: Sequence[Part] = ()) -> None:
+        """A step ended on a host, which told its parts."""
+
+    def note(self, text: str) -> None:
+        """Something that people should read now."""
 
     def close(self) -> None:
         """Nothing more comes."""
 
 
 def progress() -> Progress:
-    """Return a live list where somebody looks on, else plain lines."""
-    return Live() if sys.stderr.isatty() else Lines()
+    """Return a live list where somebody looks on, on a terminal that can move its cursor; else plain lines."""
+    able = sys.stderr.isatty() and (os.environ.get("TERM") or "dumb") not in ("dumb", "unknown")
+    return Live() if able else Lines()
 
 
 def is_quiet(name: str) -> bool:
@@ -40,8 +61,8 @@ def is_quiet(name: str) -> bool:
 
 
 def short(name: str) -> str:
-    """Return a task's name without its role."""
-    return name.rpartition(" : ")[2]
+    """Return a task's name without its role and its file."""
+    return name.rpartition(" : ")[2].rpartition(" | ")[2]
 
 
 def named(hosts: Iterable[str]) -> str:
@@ -49,6 +70,61 @@ def named(hosts: Iterable[str]) -> str:
     names = list(hosts)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f" ({', '.join(names[:NAMED])}{more})" if names else ""
+
+
+def size(count: int) -> str:
+    """Return bytes as people read them."""
+    for unit, of in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= of:
+            return f"{count / of:.1f} {unit}"
+    return f"{count} B"
+
+
+def parts(told: Mapping[str, Any]) -> list[Part]:
+    """Return the parts of a step from a host's answer; those that passed a gate say how."""
+    passed = [str(each["reason"]) for each in told.get("gate") or []]
+    gate = max(passed, key=len) if passed else ""
+    return [
+        Part(step["step"], float(step["seconds"]), int(step.get("sent_bytes", 0)), gate * (step["step"] == "start"))
+        for step in told.get("steps") or []
+    ]
+
+
+def together(answers: Iterable[Sequence[Part]]) -> list[Part]:
+    """Return the parts of a step over all its hosts: each takes as long as on the slowest, and sends what all got."""
+    found: dict[str, Part] = {}
+    for part in (part for answer in answers for part in answer):
+        before = found.get(part.name, Part(part.name, 0.0))
+        slower = max(before, part, key=lambda each: each.seconds)
+        found[part.name] = slower._replace(sent_bytes=before.sent_bytes + part.sent_bytes)
+    return list(found.values())
+
+
+@dataclass
+class Step:
+    """A step: since when, on which hosts it still runs and ran, how it ended there and what they told of it."""
+
+    name: str = ""
+    since: float = 0.0
+    state: str = "skipped"
+    running: list[str] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)
+    answers: list[Sequence[Part]] = field(default_factory=list)
+
+    def ended(self, host: str, result: str, told: Sequence[Part]) -> None:
+        """Take in the end on a host; one that skips it has nothing to do with it."""
+        self.running = [each for each in self.running if each != host]
+        if result != "skipped":
+            self.ran.append(host)
+            self.answers.append(told)
+            self.state = result if result != "ok" or self.state == "skipped" else self.state
+
+    @property
+    def parts(self) -> str:
+        """What the hosts told, in one line; nothing where that is no more than the step itself."""
+        told = together(self.answers)
+        worth = len(told) > 1 or any(part.sent_bytes or part.note for part in told)
+        return "; ".join(map(str, told)) if worth else ""
 
 
 class Lines:
@@ -62,15 +138,14 @@ class Lines:
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.waiting: threading.Timer | None = None
-        self.now = ""
-        self.hosts: list[str] = []
+        self.now = Step()
         self.told = True
         self.turn = threading.Lock()
 
     def step(self, name: str) -> None:
-        self._drop()
+        self._finish()
         with self.turn:
-            self.now, self.hosts, self.told = short(name), [], is_quiet(name)
+            self.now, self.told = Step(short(name)), is_quiet(name)
         self._wait()
 
     def _wait(self) -> None:
@@ -84,96 +159,112 @@ class Lines:
             self.waiting.cancel()
             self.waiting = None
 
-    def _begin(self, text: str) -> None:
+    def _begin(self, step: Step) -> None:
         with self.turn:  # a timer that was too late to be stopped is of a step before this one
-            if text == self.now and not self.told:
+            if step is self.now and not self.told:
                 self.told = True
-                self._say(text + named(self.hosts))
+                self.note(step.name + named([*step.ran, *step.running]))
 
-    def _say(self, text: str) -> None:
+    def _finish(self) -> None:
+        self._drop()
+        if self.now.parts:
+            self.note(f"{self.now.name}: {self.now.parts}")
+
+    def note(self, text: str) -> None:
         print(f"[{time.monotonic() - self.began:7.1f} s] {text}", file=sys.stderr, flush=True)
 
     def begun(self, host: str) -> None:
-        self.hosts.append(host)
+        self.now.running.append(host)
 
-    def ended(self, name: str, host: str, result: str) -> None:
-        if result == "skipped":
-            self._skipped(name, host)
-            return
+    def ended(self, name: str, host: str, result: str, parts: Sequence[Part] = ()) -> None:
         self._drop()
-        self._begin(short(name))
-        if result != "ok" and not is_quiet(name):
-            self._say(f"{short(name)}: {result} on {host}")
-
-    def _skipped(self, name: str, host: str) -> None:
-        """Leave a host out; where others are at work the step is told all the same."""
-        self._drop()
-        self.hosts = [each for each in self.hosts if each != host]
-        if self.hosts:
+        if result != "skipped":
+            self._begin(self.now)
+        self.now.ended(host, result, parts)
+        if result not in ("ok", "skipped") and not is_quiet(name):
+            self.note(f"{short(name)}: {result} on {host}")
+        if self.now.running:  # where others are at work, a step that one host skips is told all the same
             self._wait()
 
     def close(self) -> None:
-        self._drop()
+        self._finish()
+        self.now = Step()
 
 
 class Live:
-    """The steps so far, the one that runs with its time, and the hosts that each runs on."""
+    """A line for each step that is done, in the terminal's own scrolling, and under them the one that runs.
+
+    The live line is never as wide as the terminal: one that a resize wraps could not be taken back.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.live import Live as RichLive
+        from rich.spinner import Spinner
 
         self.began = time.monotonic()
-        self.done: list[tuple[str, float, str]] = []
-        self.now = ""
-        self.since = self.began
-        self.state = "ok"
-        self.hosts: list[str] = []
-        self.ran: list[str] = []
+        self.now = Step()
+        self.console = Console(stderr=True, highlight=False)
+        self.plain = self.console.options.ascii_only
+        self.spinner = Spinner("line" if self.plain else "dots")
         self.live = RichLive(
-            console=Console(stderr=True), get_renderable=self.draw, refresh_per_second=8, transient=False
+            console=self.console, get_renderable=self.draw, refresh_per_second=8, transient=True, redirect_stdout=False
         )
         self.live.start()
 
     def draw(self) -> Any:
-        """Return what is on the screen now."""
-        from rich.spinner import Spinner
-        from rich.table import Table
+        """Return the live line: the step, the hosts that it still waits for, its seconds and those of all."""
+        from rich.text import Text
 
-        table = Table.grid(padding=(0, 1))
-        for name, seconds, state in self.done[-12:]:
-            mark = "[green]✓[/]" if state == "ok" else "[red]✗[/]"
-            table.add_row(mark, name, f"[dim]{seconds:.1f} s[/]")
-        if self.now:
-            text = f"[bold]{self.now}[/][dim]{named(self.hosts)}[/]"
-            table.add_row(Spinner("dots"), text, f"{time.monotonic() - self.since:.1f} s")
-        return table
+        step, moment = self.now, time.monotonic()
+        line = Text(end="", no_wrap=True)
+        if step.name:
+            many = len(step.ran) + len(step.running)
+            done = f" {len(step.ran)} of {many} done" if many > NAMED else ""
+            line.append(f"{self.spinner.render(moment)}{moment - step.since:7.1f} s  ").append(step.name, "bold")
+            whole = f", {moment - self.began:.0f} s in all" if step.since - self.began > 1 else ""
+            line.append(f"{done}{named(step.running)}{whole}", "dim")
+            line.truncate(max(self.console.width - ECHO, 1), overflow="crop" if self.plain else "ellipsis")
+        return line
 
     def step(self, name: str) -> None:
-        if is_quiet(name):
-            return
-        self._finish()
-        self.now, self.since, self.state = short(name), time.monotonic(), "skipped"
-        self.hosts, self.ran = [], []
+        if not is_quiet(name):
+            self._finish()
+            self.now = Step(short(name), time.monotonic())
 
     def _finish(self) -> None:
-        if self.now and self.state == "skipped":
-            self.now = ""
-        elif self.now:
-            self.done.append((self.now + named(self.ran), time.monotonic() - self.since, self.state))
-            self.now = ""
+        from rich.text import Text
+
+        step, self.now = self.now, Step()
+        if not step.name or step.state == "skipped":
+            return
+        good, bad = ("+", "x") if self.plain else ("✓", "✗")
+        mark = Text(good, "green") if step.state == "ok" else Text(bad, "red")
+        self._row(mark, f"{time.monotonic() - step.since:.1f} s", Text.assemble(step.name, (named(step.ran), "dim")))
+        if step.parts:
+            self._row(Text(), "", Text(step.parts, "dim"))
+
+    def _row(self, mark: Any, seconds: str, text: Any) -> None:
+        from rich.table import Table
+
+        row = Table.grid(padding=(0, 2, 0, 0))
+        row.add_column(width=1)
+        row.add_column(width=7, justify="right")
+        row.add_column(overflow="fold")
+        row.add_row(mark, seconds, text)
+        self.console.print(row)
+
+    def note(self, text: str) -> None:
+        from rich.text import Text
+
+        self._row(Text("!", "yellow"), "", Text(text, "yellow"))
 
     def begun(self, host: str) -> None:
-        self.hosts.append(host)
+        self.now.running.append(host)
 
-    def ended(self, name: str, host: str, result: str) -> None:
-        self.hosts = [each for each in self.hosts if each != host]
-        if result == "skipped":
-            return
-        self.ran.append(host)
-        self.state = result if result != "ok" or self.state == "skipped" else self.state
+    def ended(self, name: str, host: str, result: str, parts: Sequence[Part] = ()) -> None:
+        self.now.ended(host, result, parts)
 
     def close(self) -> None:
         self._finish()
-        self.live.refresh()
         self.live.stop()

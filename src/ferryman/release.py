@@ -9,7 +9,7 @@ from typing import Any
 from ferryman import environments, outcomes, outside, paths, readiness, runs, secrets
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, Stop
-from ferryman.progress import progress
+from ferryman.progress import parts, progress
 
 Told = dict[str, Any]
 
@@ -108,7 +108,7 @@ def _run(
         elif event.kind == "begun":
             seen.begun(event.host)
         else:
-            seen.ended(event.task, event.host, event.kind)
+            seen.ended(event.task, event.host, event.kind, parts(event.result.get("ferryman") or {}))
 
     runs.own_processes_only()
     given = {name: value for name, value in values.items() if value not in ("", None)}
