@@ -8,6 +8,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import settings
+
+# A machine that is busy with other things is slow, and no promise is about that.
+settings.register_profile("ferryman", deadline=None)
+settings.load_profile("ferryman")
 
 pytest_plugins = ["tests.support.hosted"]
 
