@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from invoke.collection import Collection
 from invoke.config import Config as InvokeConfig
-from invoke.exceptions import ParseError
+from invoke.exceptions import Exit, ParseError
 from invoke.parser import Argument
 from invoke.program import Program as InvokeProgram
 
@@ -77,6 +77,26 @@ class Program(InvokeProgram):
             super().parse_core(argv)
         except ParseError as error:
             raise Stop(str(error), hint=f"{self.binary} --help") from error
+
+    def parse_core_args(self) -> None:
+        super().parse_core_args()
+        shell = self.args["print-completion-script"].value
+        if shell:
+            from ferryman import completion
+
+            print(completion.script(shell, self.binary), end="")
+            raise Exit
+
+    def parse_cleanup(self) -> None:
+        """Answer a shell's question for an environment's name; the others are Invoke's to answer."""
+        if self.args.complete.value:
+            from ferryman import completion
+
+            found = completion.values(self.core.remainder)
+            if found:
+                print("\n".join(found))
+                raise Exit
+        super().parse_cleanup()
 
     def parse_tasks(self) -> None:
         self.core.unparsed = name_positionals(self.core.unparsed, self.collection)
