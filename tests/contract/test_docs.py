@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description
-from invoke.parser import Parser
+from invoke.parser import Parser, ParserContext
 from tests.support.pages import Block, blocks, commands, pages
 
 from ferryman import paths, specs
@@ -46,6 +46,9 @@ TYPED = sorted({(str(page.relative_to(ROOT)), line) for page in pages() for line
 def test_every_command_that_a_page_names_is_there_with_its_options(page: str, line: str) -> None:
     del page  # in the test's name, to find it
     core = Program(namespace=namespace).core_args()
+    if line.startswith("--"):
+        Parser(initial=ParserContext(args=core)).parse_argv(line.split())
+        return
     words = [word for word in line.split() if word not in [f"--{argument.name}" for argument in core]]
     Parser(contexts=namespace.to_contexts()).parse_argv(name_positionals(words, namespace))
 
@@ -60,6 +63,31 @@ def test_every_link_leads_to_a_file_and_a_heading_of_it(page: Path) -> None:
         if not there.exists() or (anchor and anchor not in headings(there)):
             lost.append(f"{target}#{anchor}")
     assert not lost
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages()])
+def test_no_page_has_a_placeholder_that_a_browser_takes_for_an_element(page: Path) -> None:
+    """`<name>` outside of code is not shown, on a forge neither."""
+    code = r"^```.*?^```$|^ {4}.*?$|`[^`]*`|<!--.*?-->"
+    text = re.sub(code, "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert not re.findall(r"(?<!\\)<[a-z].*", text)
+
+
+TYPING = [
+    source
+    for source in (path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").glob("e2e/*.py")))
+    if re.search(r'blocks\(\w+, "sh"\)', source)
+]
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.name) for page in [ROOT / "README.md", *GUIDES.glob("*.md")]]
+)
+def test_every_block_of_commands_is_typed_by_a_journey(page: Path) -> None:
+    """What no test can type stands in a block of `text`, never in lines that are merely indented."""
+    assert not re.findall(r"^ {4,}\./invoke.*", page.read_text(encoding="utf-8"), re.MULTILINE)
+    if blocks(page, "sh"):
+        assert any(f'"{page.name}"' in source for source in TYPING), f"no journey reads the sh blocks of {page.name}"
 
 
 def headings(page: Path) -> set[str]:

@@ -1,4 +1,6 @@
-"""The README, typed line by line in a fresh clone."""
+"""The README, and guides that look at what it leads to, typed line by line in a fresh clone."""
+
+from pathlib import Path
 
 import pytest
 from tests.support.newcomer import Newcomer
@@ -8,6 +10,7 @@ from ferryman import paths
 
 PAGE = paths.CHECKOUT / "README.md"
 TYPED = [line for block in blocks(PAGE, "sh") for line in block.lines]
+GUIDES = [paths.CHECKOUT / "docs" / "guides" / name for name in ("sandbox.md", "troubleshooting.md")]
 ELSEWHERE = {
     "./invoke test": "this is it",
     "./invoke sandbox.down": "how the newcomer leaves: tests/support/newcomer.py",
@@ -32,6 +35,13 @@ def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> N
 
 def test_what_is_typed_elsewhere_is_in_the_readme() -> None:
     assert set(ELSEWHERE) <= set(TYPED)
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_every_command_of_a_guide_that_looks_works_on_what_is_deployed(newcomer: Newcomer, page: Path) -> None:
+    for line in [line for block in blocks(page, "sh") for line in block.lines]:
+        if line not in ELSEWHERE:
+            newcomer.type(line)
 
 
 @pytest.mark.parametrize("line", [line for block in blocks(PAGE, "text") for line in block.lines])

@@ -7,7 +7,7 @@ from pathlib import Path
 from ferryman import paths
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OURS = re.compile(r"(?:^|(?<=[ (&;]))\./invoke +([a-z-][^|;&#]*)")
+OURS = re.compile(r"(?:^|(?<=[ (&;]))\./invoke +([a-z-][^|;&#)]*)")
 
 
 @dataclass(frozen=True)
