@@ -77,7 +77,7 @@ def steps(part: str, root: Path, junit: str) -> list[Step]:
 def linters(root: Path) -> list[Step]:
     """Return the checkers; each counts as one test."""
     module = [sys.executable, "-m"]
-    python = [name for name in ("src", "plugins", "tests", "molecule", "tasks.py") if (root / name).exists()]
+    python = [name for name in ("src", "plugins", "tests", "molecule", "docs", "tasks.py") if (root / name).exists()]
     return [
         Step("ruff", [*module, "ruff", "check", *python]),
         Step("ruff format", [*module, "ruff", "format", "--check", *python]),

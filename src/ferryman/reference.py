@@ -56,6 +56,7 @@ def defaults(role: specs.Role) -> str:
 def role_page(role: specs.Role) -> str:
     """Return a role's page of the reference."""
     lines = [f"# Role `ferryman.ops.{role.name}`", "", written_from(f"roles/{role.name}/meta/argument_specs.yml")]
+    lines += [f"[What it promises, and an example](../../../roles/{role.name}/README.md)", ""]
     for entry, spec in role.entries.items():
         lines += [f"## Entry `{entry}`", "", sentence(spec.get("short_description"))]
         lines += ["", sentence(spec["description"])] if spec.get("description") else []
@@ -134,6 +135,16 @@ def commands_page(commands: Iterable[Command]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def decisions_page(directory: Path) -> str:
+    """Return the page that lists the decisions, by their own headings."""
+    lines = ["# Decisions", "", written_from("the heading of each")]
+    lines += ["One page for each choice: what was chosen, why, and what was tried and left.", ""]
+    for path in sorted(directory.glob("[0-9]*.md")):
+        title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        lines.append(f"- [{title}]({path.name})")
+    return "\n".join(lines) + "\n"
+
+
 def files(root: Path, commands: Iterable[Command]) -> dict[Path, str]:
     """Return everything that is written from its source, by path."""
     there = specs.roles(root)
@@ -157,6 +168,7 @@ def files(root: Path, commands: Iterable[Command]) -> dict[Path, str]:
         *listed,
     ]
     made[pages / "README.md"] = "\n".join(index).rstrip() + "\n"
+    made[root / "docs" / "decisions" / "README.md"] = decisions_page(root / "docs" / "decisions")
     made[pages / "commands.md"] = commands_page(commands)
     made[pages / "modules.md"] = modules_page(root)
     return made
@@ -211,9 +223,9 @@ def written_from(source: str) -> str:
 
 
 def sentence(value: object) -> str:
-    """Return a description, which may be a list of sentences, as text."""
+    """Return a description, which may be a list of sentences, as text in which a `<name>` stays to be read."""
     said = " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
-    return re.sub(r"\s+", " ", said).strip()
+    return re.sub(r"(`[^`]*`)|<", lambda found: found[1] or r"\<", re.sub(r"\s+", " ", said).strip())
 
 
 def inline(value: object) -> str:

@@ -11,7 +11,7 @@ def commands() -> "list[tuple[str, str, list[tuple[str, str]]]]":
     for name in sorted(namespace.task_names):
         found = namespace[name]
         about = help_texts[name]
-        options = [(f"--{arg.name}", about.get(arg.name.replace("-", "_"), "")) for arg in found.get_arguments(True)]
+        options = [(f"--{arg.names[0]}", about.get(arg.name, "")) for arg in found.get_arguments(True)]
         listed.append((name, (found.__doc__ or "").strip(), options))
     return listed
 
@@ -49,4 +49,14 @@ def locks(_: Context, upgrade: bool = False) -> None:
     written.locks(proving.checkout(), upgrade=upgrade)
 
 
-namespace = Collection(reference, defaults, locks)
+@task
+def site(_: Context) -> None:
+    """Build the documentation as a site in .ferryman/site, and look at every link of it."""
+    from ferryman import paths, proving
+    from ferryman import site as built
+
+    out = paths.state_directory() / "site"
+    print(f"{built.build(proving.checkout(), out)} pages: {out / 'index.html'}")
+
+
+namespace = Collection(reference, defaults, locks, site)
