@@ -11,6 +11,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import files,
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact, git
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 
 
 class ActionModule(ReleaseAction):
@@ -22,7 +23,7 @@ class ActionModule(ReleaseAction):
         """Build, give the release its id, and say what it takes: slot, migration, who and what before."""
         source, apps = self.recall("source"), self.groups["app"]
         looks = {host: self.look_of(host) for host in apps}
-        fit = ("python", "platform", "libc")
+        fit = RUNTIMES[source["description"]["runtime"]["kind"]].FIT
         tools = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
         if len({tuple(sorted(each.items())) for each in tools.values()}) > 1:
             raise AnsibleError(f"the app hosts differ, one artifact does not fit them all: {tools}")

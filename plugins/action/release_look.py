@@ -38,6 +38,7 @@ class ActionModule(ReleaseAction):
         if wanted:
             more["wanted"] = {key: wanted[key] for key in ("commit", "configuration", "dirty")}
             more["secrets"] = self.secrets
+            more["runtime"] = wanted["description"]["runtime"]["kind"]
         if purpose:
             more["lock"] = {"owner": self.who, "purpose": purpose, "lease_s": LEASE_S}
         answer = self.ask("look", **more)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 
 
 class ActionModule(ReleaseAction):
@@ -17,12 +18,13 @@ class ActionModule(ReleaseAction):
     def work(self) -> dict[str, Any]:
         """Resolve the commit and check the description against the inventory."""
         found = source.read(self, any_state=bool(self.args["any_state"]))
-        processes = found["description"]["processes"]
+        processes, kind = found["description"]["processes"], found["description"]["runtime"]["kind"]
         return {
             "run": self.run_id,
             "commit": found["commit"],
             "subject": found["subject"],
             "processes": [name for name, process in processes.items() if process["kind"] == "web"],
             "instances": {name: process["instances"] for name, process in processes.items()},
-            "runtime": found["description"]["runtime"]["kind"],
+            "runtime": kind,
+            "packages": list(RUNTIMES[kind].SYSTEM),
         }

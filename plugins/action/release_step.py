@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import tarball
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
@@ -159,11 +160,8 @@ class ActionModule(ReleaseAction):
         send = {
             path for path, entry in entries.items() if not entry.link and (have.get(path) != entry or path in edited)
         }
-        key = record["environment_key"]
-        wheels = (
-            sorted((self.work_dir / "wheels" / key).glob("*.whl")) if key and key not in look["environments"] else []
-        )
-        body = _packed([*tarball.pick(place / "app.tar", entries, send), *_wheels(wheels, key)])
+        packages = [] if record["environment_key"] in look["environments"] else self._packages(record)
+        body = _packed([*tarball.pick(place / "app.tar", entries, send), *packages])
         site = Site(self.site)
         launchers = render.launchers(site, plan["description"], environment=self.environment, release=plan["release"])
         return {
@@ -176,9 +174,13 @@ class ActionModule(ReleaseAction):
             "shared": plan["description"]["shared"],
         }, body
 
-
-def _wheels(paths: Iterable[Path], key: str) -> Iterable[bytes]:
-    return (tarball.member(f"wheels/{key}/{path.name}", 0o644, path.read_bytes()) for path in paths)
+    def _packages(self, record: Mapping[str, Any]) -> Iterable[bytes]:
+        """What a release's environment is made from, as members of what is sent."""
+        runtime, key = record["manifest"]["runtime"], record["environment_key"]
+        store = RUNTIMES[runtime["kind"]].STORE
+        for name in sorted(runtime[store]) if key else []:
+            content = (self.work_dir / store / key / name).read_bytes()
+            yield tarball.member(f"{store}/{key}/{name}", 0o644, content)
 
 
 def _packed(members: Iterable[bytes]) -> bytes:

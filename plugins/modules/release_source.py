@@ -39,7 +39,8 @@ commit: {description: The full id of the commit., type: str, returned: success}
 subject: {description: The first line of the commit's message., type: str, returned: success}
 processes: {description: Names of the processes of kind web., type: list, elements: str, returned: success}
 instances: {description: How many instances each process has., type: dict, returned: success}
-runtime: {description: "The kind of the runtime: python, static or binary.", type: str, returned: success}
+runtime: {description: "The kind of the runtime, as in ferryman.yml.", type: str, returned: success}
+packages: {description: Packages of the system that hosts need for it., type: list, elements: str, returned: success}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 
 
 def listed(host: Host, record: Mapping[str, Any]) -> str:
@@ -27,9 +28,11 @@ def found(host: Host, record: Mapping[str, Any], text: str) -> list[str]:
     if not text:
         return ["files.txt"]
     place, entries = host.site.release(record["id"]), files.load(text)
-    shared = record["manifest"]["description"].get("shared", [])
+    told = record["manifest"]["description"]
+    shared = told.get("shared", [])
     own = {path: entry for path, entry in entries.items() if not path.startswith(tuple(f"{name}/" for name in shared))}
-    edited = files.differing(place / "app", own) + files.added(place / "app", entries, but=shared)
+    links = [*shared, *RUNTIMES[told["runtime"]["kind"]].LINKS]
+    edited = files.differing(place / "app", own) + files.added(place / "app", entries, but=links)
     launchers = record.get("launchers")  # a release of an older Ferryman has none written down
     return edited if launchers is None else edited + [f"run/{name}" for name in _launchers(place / "run", launchers)]
 

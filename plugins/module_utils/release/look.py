@@ -16,7 +16,6 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     lock,
     names,
     probe,
-    provision,
     shift,
     slots,
     stage,
@@ -29,6 +28,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     read_json,
     utc,
 )
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 
 
 def marker(environment: str) -> None:
@@ -49,7 +49,8 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     """Read the site's state on this host; what was read `before` in this session spares hashing a whole release anew.
 
     `request`: roles, have (digests known to the driver), head (of the ledger, as the driver saw it last: hash, kept),
-    secrets, wanted, lock. Where a lock is wanted something is to be changed: Failed (refused) where it would be misled.
+    secrets, wanted, runtime (whose tools are asked for), lock. Where a lock is wanted something is to be changed:
+    Failed (refused) where it would be misled.
     """
     roles, reader = request["roles"], _Reader()
     seen: dict[str, Any] = {"time": utc(), "roles": roles, "damaged": reader.damaged}
@@ -155,7 +156,7 @@ def _app(
     present = _releases(host, reader, serves)
     live = next((record for record in present if record["id"] == serves), {})
     seen: dict[str, Any] = {
-        "tools": provision.tools(),
+        "tools": RUNTIMES[request["runtime"]].tools() if request.get("runtime") else {},
         "releases": [_in_short(record) for record in present],
         "environments": [path.parent.name for path in site.root.glob("environments/*/.complete")],
         "slots": {slot: slots.holds(host, slot) for slot in names.SLOTS},

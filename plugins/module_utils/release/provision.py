@@ -6,8 +6,6 @@ import base64
 import io
 import os
 import pwd
-import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -210,18 +208,3 @@ def _make_known(host: Host) -> None:
         host.changes.append(f"{BOOT_UNIT} enabled")
         if not host.check:
             host.systemctl("enable", "--quiet", BOOT_UNIT)
-
-
-def tools() -> dict[str, str]:
-    """Return what a build must fit: the Python that services run on, and the platform of wheels."""
-    import platform
-
-    return {
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "platform": f"{sys.platform}-{platform.machine()}",
-        "libc": "-".join(platform.libc_ver()),
-        "venv": str(
-            shutil.which("python3") is not None
-            and Path(f"/usr/lib/python3.{sys.version_info.minor}/ensurepip").is_dir()
-        ),
-    }

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 
 Process = Mapping[str, Any]
 
@@ -64,6 +65,7 @@ def launcher(
     app: str,
     environment: str,
     release: str,
+    runtime: str,
     env: Mapping[str, str],
     secret_env: Sequence[str],
 ) -> str:
@@ -71,8 +73,9 @@ def launcher(
 
     `env` in clear, `secret_env` filled from the unit's credentials.
     """
-    directory = site.release(release)
+    directory, kind = site.release(release), RUNTIMES[runtime]
     clear = {
+        **kind.ENV,
         **env,
         "FERRYMAN_APP": app,
         "FERRYMAN_ENVIRONMENT": environment,
@@ -83,7 +86,7 @@ def launcher(
     }
     lines = ["#!/bin/sh", "set -eu", f"cd {shlex.quote(str(directory / 'app'))}"]
     lines += [f"export {name}={shlex.quote(str(value))}" for name, value in sorted(clear.items())]
-    lines.append(f'export PATH="{directory}/app/bin:{directory}/environment/bin:$PATH"')
+    lines.append(f'export PATH="{directory}/app/bin:{directory}/environment/{kind.BIN}:$PATH"')
     lines.append(f"export PYTHONPATH={shlex.quote(f'{directory}/app:{directory}/app/src')}")
     for name in secret_env:
         lines += [f'{name}=$(cat "$CREDENTIALS_DIRECTORY/{name}")', f"export {name}"]
@@ -254,6 +257,7 @@ def launchers(site: Site, description: Mapping[str, Any], *, environment: str, r
             app=description["name"],
             environment=environment,
             release=release,
+            runtime=description["runtime"]["kind"],
             env=description.get("env", {}),
             secret_env=description.get("secret_env", []),
         )

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, ledger, names, render, shift, slots
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, deciding, now, read_json
 from ansible_collections.ferryman.ops.plugins.module_utils.release.provision import PYZ
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import STORES
 
 DAY_S = 24 * 3600
 
@@ -79,7 +80,7 @@ def cool(host: Host, slot: str, release: str, *, drain_s: float) -> None:
 
 
 def prune(host: Host, request: Mapping[str, Any]) -> list[str]:
-    """Remove releases, environments, wheels, secrets and dumps that nothing needs.
+    """Remove releases, environments, what those were made from, secrets and dumps that nothing needs.
 
     The driver says what the ledger knows where it is elsewhere.
     """
@@ -100,7 +101,7 @@ def prune(host: Host, request: Mapping[str, Any]) -> list[str]:
 def _prune_beside(host: Host, stay: list[dict[str, Any]], *, keep: int) -> None:
     """Remove what belongs to no release that stays; of the dumps, the newest stay as well."""
     environments = {record.get("environment_key") for record in stay}
-    for kind in ("environments", "wheels"):
+    for kind in ("environments", *STORES):
         for path in (host.site.root / kind).glob("*"):
             if path.name not in environments:
                 host.remove(path)

@@ -16,8 +16,9 @@ from typing import IO, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 
-WHEEL = re.compile(r"[0-9a-f]{16}/[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
+KEY = re.compile(r"[0-9a-f]{16}")
 MANY = 400  # new files; beyond that, one sync of everything is cheaper than one of each
 HEADROOM = 64 * 1024 * 1024  # bytes that stay free beside a new release: logs, journal, the database's next write
 
@@ -94,7 +95,7 @@ def _fill(host: Host, work: Path, request: Mapping[str, Any], body: IO[bytes]) -
         )
     tree = work / "app"
     tree.mkdir(parents=True)
-    got = _receive(host, tree, entries, body, request["record"]["manifest"]["runtime"].get("wheels") or {})
+    got = _receive(host, tree, entries, body, request["record"]["manifest"]["runtime"])
     base = host.site.release(str(request["base"])) / "app" if request.get("base") else None
     missing: list[str] = []
     made: set[Path] = set()
@@ -118,9 +119,9 @@ def _fill(host: Host, work: Path, request: Mapping[str, Any], body: IO[bytes]) -
 
 
 def _receive(
-    host: Host, tree: Path, entries: Mapping[str, files.Entry], body: IO[bytes], wheels: Mapping[str, str]
+    host: Host, tree: Path, entries: Mapping[str, files.Entry], body: IO[bytes], runtime: Mapping[str, Any]
 ) -> set[str]:
-    """Unpack what was sent, each file checked against its entry; a wheel goes to the site's store, checked too."""
+    """Unpack what was sent, each file checked against its entry; a package goes to the site's store, checked too."""
     got: set[str] = set()
     with tarfile.open(fileobj=body, mode="r|*") as archive:
         for member in archive:
@@ -128,9 +129,10 @@ def _receive(
             if content is None:
                 continue
             kind, _, path = member.name.partition("/")
-            if kind == "wheels" and WHEEL.fullmatch(path):
-                if _save(host.site.root / "wheels" / path, content, 0o644) != wheels.get(path.partition("/")[2]):
-                    (host.site.root / "wheels" / path).unlink()
+            if _is_package(runtime, kind, path):
+                place = host.site.root / kind / path
+                if _save(place, content, 0o644) != runtime[kind].get(place.name):
+                    place.unlink()
                     raise Failed(f"{path} arrived damaged", hint="run the command again")
                 continue
             entry = entries.get(path)
@@ -140,6 +142,11 @@ def _receive(
                 raise Failed(f"{path} arrived damaged", hint="run the command again")
             got.add(path)
     return got
+
+
+def _is_package(runtime: Mapping[str, Any], store: str, path: str) -> bool:
+    kind, (key, _, name) = RUNTIMES[runtime["kind"]], path.partition("/")
+    return store == kind.STORE and bool(KEY.fullmatch(key)) and bool(kind.PACKAGE.fullmatch(name))
 
 
 def _save(path: Path, content: IO[bytes], mode: int) -> str:
@@ -155,35 +162,22 @@ def _save(path: Path, content: IO[bytes], mode: int) -> str:
 
 
 def _environment(host: Host, work: Path, record: Mapping[str, Any]) -> None:
-    """Make the environment of dependencies that the release names, from wheels alone, unless it is there."""
+    """Make the environment of dependencies that the release names, from what travelled alone, unless it is there."""
     key = str(record.get("environment_key") or "")
     if not key:
         return
+    kind = RUNTIMES[record["manifest"]["runtime"]["kind"]]
     place = host.site.root / "environments" / key
     if not (place / ".complete").exists():
         shutil.rmtree(place, ignore_errors=True)
-        wheels = sorted(str(wheel) for wheel in (host.site.root / "wheels" / key).glob("*.whl"))
-        host.command("/usr/bin/python3", "-m", "venv", *([] if wheels else ["--without-pip"]), str(place), timeout=120)
-        if wheels:
-            host.command(
-                *(
-                    str(place / "bin/python"),
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--no-index",
-                    "--no-deps",
-                    "--no-input",
-                ),
-                *("--disable-pip-version-check", "--no-cache-dir", *wheels),
-                timeout=600,
-                env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PIP_CONFIG_FILE": "/dev/null"},
-            )
+        store = host.site.root / kind.STORE / key
+        kind.install(host, place, sorted(path for path in store.glob("*") if kind.PACKAGE.fullmatch(path.name)))
         os.sync()  # the mark must not outlive a power cut that the rest did not
         (place / ".complete").touch()
         host.changes.append(f"{place}/")
     (work / "environment").symlink_to(f"../../environments/{key}")
+    for name, target in kind.LINKS.items():
+        (work / "app" / name).symlink_to(f"../environment/{target}")
 
 
 def _finish(host: Host, work: Path, request: Mapping[str, Any]) -> None:

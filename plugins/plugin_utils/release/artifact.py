@@ -19,7 +19,11 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git, increment, tarball, wheels
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES as HOSTS
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import STORES
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git, increment, tarball
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes.lock import sums
 
 ARTIFACTS_KEPT = 10
 POINTER = b"version https://git-lfs.github.com/spec/v1"
@@ -42,36 +46,39 @@ class Artifact:
 def build(
     commit: git.Commit, description: Mapping[str, Any], *, tools: Mapping[str, str], cache: Path, version: str
 ) -> Artifact:
-    """Return the artifact of a commit for hosts with these `tools` (python, platform).
+    """Return the artifact of a commit for hosts with these `tools` (what its runtime must fit).
 
     An equal one is built once and kept in `cache`.
     """
-    lock, requirements = wheels.lock(commit, description)
-    key = wheels.environment_key(requirements, tools) if description["runtime"]["kind"] == "python" else ""
+    kind = description["runtime"]["kind"]
+    runtime, store = RUNTIMES[kind], cache / HOSTS[kind].STORE
+    lock = runtime.lock(commit, description)
+    key = lock.key(*(tools[name] for name in runtime.FIT)) if lock else ""
     name = hashlib.sha256(
         json.dumps([commit.id, commit.path, dict(tools), description["build"]], sort_keys=True).encode()
     ).hexdigest()[:12]
     directory = cache / "artifacts" / description["name"] / f"{commit.id[:12]}-{name}"
     if not (directory / "manifest.json").exists():
         _make(commit, description, directory, key=key, tools=tools, version=version)
-        _forget(directory.parent, cache / "wheels")
+        _forget(directory.parent, cache)
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-    if key:
-        wheels.fill(cache / "wheels" / key, lock, requirements, tools)
-        manifest["runtime"]["wheels"] = wheels.sums(cache / "wheels" / key)
+    if lock:
+        if sums(store / key) is None:
+            runtime.fill(store / key, lock, tools, description)
+        manifest["runtime"][store.name] = sums(store / key)
     return Artifact(directory, manifest, (directory / "files.txt").read_text(encoding="utf-8"))
 
 
-def _forget(place: Path, wheelhouse: Path) -> None:
-    """Keep an application's newest artifacts, and the wheels that any artifact here was made with."""
+def _forget(place: Path, cache: Path) -> None:
+    """Keep an application's newest artifacts, and the packages that any artifact here was made with."""
     whole = [each for each in place.iterdir() if (each / "manifest.json").is_file()]
     for old in sorted(whole, key=lambda each: each.stat().st_mtime)[:-ARTIFACTS_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     manifests = [json.loads(path.read_text(encoding="utf-8")) for path in place.parent.glob("*/*/manifest.json")]
     used = {manifest["runtime"]["environment"] for manifest in manifests}
-    for wheels_of in wheelhouse.glob("[0-9a-f]*"):
-        if wheels_of.name not in used:
-            shutil.rmtree(wheels_of, ignore_errors=True)
+    for packages in (path for store in STORES for path in (cache / store).glob("[0-9a-f]*")):
+        if packages.name not in used:
+            shutil.rmtree(packages, ignore_errors=True)
 
 
 def _make(
@@ -105,12 +112,7 @@ def _make(
             "digest": files.digest(text),
             "files": len(entries),
             "bytes": sum(entry.size for entry in entries.values()),
-            "runtime": {
-                "kind": description["runtime"]["kind"],
-                "python": tools.get("python", ""),
-                "platform": tools.get("platform", ""),
-                "environment": key,
-            },
+            "runtime": {"kind": description["runtime"]["kind"], **tools, "environment": key},
             "migrations": hashlib.sha256(inside.encode()).hexdigest() if inside else "",
             "description": description,
             "built": {

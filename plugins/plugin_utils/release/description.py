@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import (
     Path,
     Problems,
@@ -44,7 +45,7 @@ TOP: Spec = {
     "privacy": {"type": "dict", "default": {}},
 }
 RUNTIME: Spec = {
-    "kind": {"type": "str", "required": True, "choices": ["python", "static", "binary"]},
+    "kind": {"type": "str", "required": True, "choices": list(RUNTIMES)},
     "version": {"type": "str", "default": ""},
 }
 BUILD: Spec = {

@@ -45,7 +45,9 @@ def texts() -> dict[str, str]:
     """Return the code by the names of its files."""
     parts = PACKAGE.split("/")
     packages = {f"{'/'.join(parts[:depth])}/__init__.py": "" for depth in range(1, len(parts) + 1)}
-    modules = {f"{PACKAGE}/{path.name}": path.read_text(encoding="utf-8") for path in sorted(HERE.glob("*.py"))}
+    modules = {
+        f"{PACKAGE}/{path.relative_to(HERE)}": path.read_text(encoding="utf-8") for path in sorted(HERE.rglob("*.py"))
+    }
     return {**packages, **modules, "__main__.py": MAIN}
 
 

@@ -64,6 +64,7 @@ def put(site: Site, release: str) -> None:
     text = files.dump({"pkg/mod.py": entry})
     (place / "files.txt").write_text(text)
     told: dict[str, Any] = {"processes": {}, "health": {"checks": []}, "shared": ["media"]}
+    told["runtime"] = {"kind": "static"}
     record = {
         "format": 1, "id": release, "digest": files.digest(text), "commit": release, "configuration": "c",
         "environment_key": "", "processes": {}, "manifest": {"description": told},

@@ -83,7 +83,7 @@ def test_equal_code_is_equal_bytes() -> None:
     assert (pack.packed(), pack.version()) == (first, version)
     with zipfile.ZipFile(io.BytesIO(first)) as archive:
         found = set(archive.namelist())
-    code = {f"{pack.PACKAGE}/{path.name}" for path in pack.HERE.glob("*.py")}
+    code = {f"{pack.PACKAGE}/{path.relative_to(pack.HERE)}" for path in pack.HERE.rglob("*.py")}
     assert code <= found
     assert not [name for name in found - code if not name.endswith("__init__.py") and name != "__main__.py"]
 

@@ -40,7 +40,14 @@ def launched(
 ) -> tuple[list[str], dict[str, str]]:
     """Run a launcher as systemd does, and return the arguments and the environment of the process."""
     text = render.launcher(
-        SITE, {"command": command}, app="notes", environment="prod", release=RELEASE, env=env, secret_env=list(secrets)
+        SITE,
+        {"command": command},
+        app="notes",
+        environment="prod",
+        release=RELEASE,
+        runtime="python",
+        env=env,
+        secret_env=list(secrets),
     )
     (tmp_path / "credentials").mkdir(exist_ok=True)
     for name, value in secrets.items():
@@ -106,7 +113,14 @@ def test_a_secret_is_in_no_text() -> None:
 
 def test_a_missing_credential_stops_the_process(tmp_path: Path) -> None:
     text = render.launcher(
-        SITE, {"command": "echo started"}, app="a", environment="e", release=RELEASE, env={}, secret_env=["GONE"]
+        SITE,
+        {"command": "echo started"},
+        app="a",
+        environment="e",
+        release=RELEASE,
+        runtime="binary",
+        env={},
+        secret_env=["GONE"],
     ).replace(f"cd {SITE.release(RELEASE)}/app", "cd /")
     done = subprocess.run(
         ["/bin/sh"],

@@ -69,7 +69,7 @@ WHEELS = {"tiny_pkg-1.0+local-py3-none-any.whl": hashlib.sha256(b"x").hexdigest(
 
 
 def request(text: str, release: str = ONE, base: str = "", **more: Any) -> dict[str, Any]:
-    runtime = {"wheels": WHEELS}
+    runtime = {"kind": "python", "wheels": WHEELS}
     record = {"id": release, "digest": files.digest(text), "environment_key": "", "manifest": {"runtime": runtime}}
     asked = {"release": release, "record": record, "files": text, "base": base, "sent_bytes": 0}
     return {**asked, "launchers": {"web": "#!/bin/sh\n"}, "shared": [], **more}

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import wheels
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes import lock, python
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes.lock import Lock
 
 ALIKE = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", "platform": f"linux-{os.uname().machine}"}
 
@@ -23,7 +24,7 @@ ALIKE = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", "platfo
     ],
 )
 def test_what_is_built_here_runs_with_an_equal_or_newer_c_library(here: str, there: str, runs: bool) -> None:
-    assert wheels.runs_on(here, there) is runs
+    assert lock.runs_on(here, there) is runs
 
 
 @pytest.mark.parametrize(("driver", "word"), [("2.36", "wheel"), ("2.41", "download")])
@@ -33,12 +34,12 @@ def test_a_driver_with_a_newer_c_library_takes_ready_made_wheels(
     asked: list[list[str]] = []
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", driver))
-    monkeypatch.setattr(wheels, "_pip", lambda _, words, __: asked.append(words))
-    wheels.fill(tmp_path / "key", "requirements.txt", "shop==1.0", {**ALIKE, "libc": "glibc-2.36"})
+    monkeypatch.setattr(python, "_pip", lambda _, words, __: asked.append(words))
+    python.fill(tmp_path / "key", Lock("requirements.txt", "shop==1.0"), {**ALIKE, "libc": "glibc-2.36"}, {})
     assert asked[0][0] == word
     assert not [each for each in asked[0] if "manylinux_2_37" in each or "manylinux_2_41" in each]
 
 
 def test_environments_of_other_c_libraries_are_others() -> None:
-    keys = {wheels.environment_key("", {**ALIKE, "libc": libc}) for libc in ("glibc-2.36", "glibc-2.41")}
+    keys = {Lock("", "").key(*ALIKE.values(), libc) for libc in ("glibc-2.36", "glibc-2.41")}
     assert len(keys) == 2

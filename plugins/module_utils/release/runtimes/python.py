@@ -1,0 +1,39 @@
+"""Python on a host: a virtual environment, made from the wheels that travelled, by the host's own pip."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
+
+STORE = "wheels"
+PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
+BIN = "bin"
+LINKS: Mapping[str, str] = {}
+ENV: Mapping[str, str] = {}
+
+
+def tools() -> dict[str, str]:
+    """Return what a build must fit: the Python that services run on, and the platform of wheels."""
+    return {
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "platform": f"{sys.platform}-{platform.machine()}",
+        "libc": "-".join(platform.libc_ver()),
+    }
+
+
+def install(host: Host, place: Path, packages: Sequence[Path]) -> None:
+    """Make the environment at `place`; none of it comes from anywhere but `packages`."""
+    host.command("/usr/bin/python3", "-m", "venv", *([] if packages else ["--without-pip"]), str(place), timeout=120)
+    if packages:
+        words = ("install", "--quiet", "--no-index", "--no-deps", "--no-input")
+        more = ("--disable-pip-version-check", "--no-cache-dir")
+        host.command(
+            *(str(place / "bin/python"), "-m", "pip", *words, *more, *map(str, packages)),
+            timeout=600,
+            env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PIP_CONFIG_FILE": "/dev/null"},
+        )
