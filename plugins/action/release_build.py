@@ -24,9 +24,9 @@ class ActionModule(ReleaseAction):
         source, apps = self.recall("source"), self.groups["app"]
         looks = {host: self.look_of(host) for host in apps}
         fit = RUNTIMES[source["description"]["runtime"]["kind"]].FIT
-        tools = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
-        if len({tuple(sorted(each.items())) for each in tools.values()}) > 1:
-            raise AnsibleError(f"the app hosts differ, one artifact does not fit them all: {tools}")
+        differ = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
+        if len({tuple(each.values()) for each in differ.values()}) > 1:
+            raise AnsibleError(f"the app hosts differ, one artifact does not fit them all: {differ}")
         commit = git.Commit(
             **{key: source[key] for key in ("path", "ref", "subject", "committed_at", "dirty")},
             repository=Path(source["repository"]),
@@ -35,7 +35,7 @@ class ActionModule(ReleaseAction):
         built = artifact.build(
             commit,
             source["description"],
-            tools=tools[apps[0]],
+            tools=looks[apps[0]]["tools"],
             cache=self.work_dir,
             version=str(self.value("version", "")),
         )

@@ -147,6 +147,16 @@ def _releases(host: Host, reader: _Reader, live: str) -> list[dict[str, Any]]:
     return found
 
 
+def _tools(request: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a build for the `runtime` must fit; refuse a change where this host has not got what it needs."""
+    told = RUNTIMES[request["runtime"]].tools() if request.get("runtime") else {}
+    missing = [name for name, value in told.items() if not value]
+    if missing and request.get("lock"):
+        hint = f"provision --env {request['environment']}"
+        raise Failed(f"this host has no {missing[0]}, which the application runs on", hint=hint, refused=True)
+    return told
+
+
 def _app(
     host: Host, request: Mapping[str, Any], before: Mapping[str, Any], state: Mapping[str, Any], reader: _Reader
 ) -> dict[str, Any]:
@@ -156,7 +166,7 @@ def _app(
     present = _releases(host, reader, serves)
     live = next((record for record in present if record["id"] == serves), {})
     seen: dict[str, Any] = {
-        "tools": RUNTIMES[request["runtime"]].tools() if request.get("runtime") else {},
+        "tools": _tools(request),
         "releases": [_in_short(record) for record in present],
         "environments": [path.parent.name for path in site.root.glob("environments/*/.complete")],
         "slots": {slot: slots.holds(host, slot) for slot in names.SLOTS},

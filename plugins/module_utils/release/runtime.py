@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
-from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import plain, python
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import node, plain, python
 
 
 class Runtime(Protocol):
@@ -32,5 +32,5 @@ class Runtime(Protocol):
         """Make the environment at `place` from `packages` alone."""
 
 
-RUNTIMES: Mapping[str, Runtime] = {"python": python, "static": plain, "binary": plain}
+RUNTIMES: Mapping[str, Runtime] = {"python": python, "node": node, "static": plain, "binary": plain}
 STORES = tuple(sorted({each.STORE for each in RUNTIMES.values() if each.STORE}))

@@ -46,20 +46,24 @@ class Artifact:
 def build(
     commit: git.Commit, description: Mapping[str, Any], *, tools: Mapping[str, str], cache: Path, version: str
 ) -> Artifact:
-    """Return the artifact of a commit for hosts with these `tools` (what its runtime must fit).
+    """Return the artifact of a commit for hosts with these `tools` (what its runtime says of them).
 
     An equal one is built once and kept in `cache`.
     """
     kind = description["runtime"]["kind"]
     runtime, store = RUNTIMES[kind], cache / HOSTS[kind].STORE
     lock = runtime.lock(commit, description)
-    key = lock.key(*(tools[name] for name in runtime.FIT)) if lock else ""
+    wrong = runtime.unfit(lock, tools, description)
+    if wrong:
+        raise AnsibleError("\n".join(wrong))
+    fit = {name: tools[name] for name in runtime.FIT}
+    key = lock.key(*fit.values()) if lock else ""
     name = hashlib.sha256(
-        json.dumps([commit.id, commit.path, dict(tools), description["build"]], sort_keys=True).encode()
+        json.dumps([commit.id, commit.path, fit, description["build"]], sort_keys=True).encode()
     ).hexdigest()[:12]
     directory = cache / "artifacts" / description["name"] / f"{commit.id[:12]}-{name}"
     if not (directory / "manifest.json").exists():
-        _make(commit, description, directory, key=key, tools=tools, version=version)
+        _make(commit, description, directory, key=key, fit=fit, version=version)
         _forget(directory.parent, cache)
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     if lock:
@@ -87,7 +91,7 @@ def _make(
     directory: Path,
     *,
     key: str,
-    tools: Mapping[str, str],
+    fit: Mapping[str, str],
     version: str,
 ) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -98,8 +102,9 @@ def _make(
         text = files.dump(entries)
         (work / "files.txt").write_text(text, encoding="utf-8")
         migrations = description.get("migrations") or {}
-        below = tuple(f"{path.strip('/')}/" for path in migrations.get("paths", []))
-        inside = "".join(f"{e.content} {p}\n" for p, e in sorted(entries.items()) if below and p.startswith(below))
+        paths = [path.strip("/") for path in migrations.get("paths", [])]
+        below = tuple(f"{path}/" for path in paths)
+        inside = "".join(f"{e.content} {p}\n" for p, e in sorted(entries.items()) if p in paths or p.startswith(below))
         manifest = {
             "format": 1,
             "app": description["name"],
@@ -112,7 +117,7 @@ def _make(
             "digest": files.digest(text),
             "files": len(entries),
             "bytes": sum(entry.size for entry in entries.values()),
-            "runtime": {"kind": description["runtime"]["kind"], **tools, "environment": key},
+            "runtime": {"kind": description["runtime"]["kind"], **fit, "environment": key},
             "migrations": hashlib.sha256(inside.encode()).hexdigest() if inside else "",
             "description": description,
             "built": {
@@ -217,11 +222,13 @@ def _from_directory(root: Path) -> Iterator[tuple[str, int, bytes | str]]:
 def _pack(
     members: Iterable[tuple[str, int, bytes | str]], target: Path, description: Mapping[str, Any]
 ) -> dict[str, files.Entry]:
-    exclude, shared = list(description["build"]["exclude"]), tuple(description.get("shared") or [])
+    exclude = list(description["build"]["exclude"])
+    # What a host links into the tree is no part of it, whatever the repository or a build's command left in its place.
+    linked = (*(description.get("shared") or []), *HOSTS[description["runtime"]["kind"]].LINKS)
     entries: dict[str, files.Entry] = {}
     with target.open("wb") as archive:
         for path, mode, content in members:
-            if _left_out(path, exclude) or path.startswith(tuple(f"{name}/" for name in shared)) or path in shared:
+            if _left_out(path, exclude) or path.startswith(tuple(f"{name}/" for name in linked)) or path in linked:
                 continue
             try:
                 files.plain(path)

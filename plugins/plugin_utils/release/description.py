@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
@@ -24,6 +24,8 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PROCESS_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 MEMORY = re.compile(r"[1-9]\d*[KMGT]?|[1-9]\d?%|100%|infinity")
 CPU = re.compile(r"[1-9]\d*%")
+NOT_ON_HOSTS = {"node": ("npm", "npx", "yarn", "pnpm")}
+"""By runtime, programs that fetch and build: they stay on the driver."""
 SIZES = ("instances", "memory_max", "cpu_quota", "stop_timeout_s", "schedule")
 """What an inventory may say of a process."""
 
@@ -53,6 +55,7 @@ BUILD: Spec = {
     "root": {"type": "str", "default": "."},
     "exclude": _STRINGS,
     "lock": {"type": "str", "default": ""},
+    "scripts": _STRINGS,
 }
 PROCESS: Spec = {
     "kind": {"type": "str", "required": True, "choices": list(names.KINDS)},
@@ -102,7 +105,7 @@ def read(text: str, *, source: str = FILE) -> dict[str, Any]:
     if found["migrations"]:
         found["migrations"] = reader.check(found["migrations"], MIGRATIONS, ("migrations",))
         for key in ("command", "revision", "downgrade"):
-            _command(reader, found["migrations"].get(key), ("migrations", key))
+            _command(reader, found["migrations"].get(key), ("migrations", key), absent=_absent(found))
     _checks(reader, found["health"])
     _name(reader, str(found["name"] or ""))
     found["processes"] = _processes(reader, found)
@@ -192,7 +195,7 @@ def _processes(reader: Reader, found: Mapping[str, Any]) -> dict[str, Any]:
             reader.wrong(path, "must be lower-case letters and digits, at most 16, and neither migrate nor revision")
         process = reader.check(value or {}, PROCESS, path)
         if process:
-            clean[str(name)] = _process(reader, process, path, static=static)
+            clean[str(name)] = _process(reader, process, path, static=static, absent=_absent(found))
     if sum(process["kind"] == "web" for process in clean.values()) > 1:
         reader.wrong(
             ("processes",),
@@ -201,19 +204,27 @@ def _processes(reader: Reader, found: Mapping[str, Any]) -> dict[str, Any]:
     return clean
 
 
-def _process(reader: Reader, process: dict[str, Any], path: Path, *, static: bool) -> dict[str, Any]:
+def _absent(found: Mapping[str, Any]) -> Sequence[str]:
+    return NOT_ON_HOSTS.get((found["runtime"] or {}).get("kind", ""), ())
+
+
+def _process(
+    reader: Reader, process: dict[str, Any], path: Path, *, static: bool, absent: Sequence[str]
+) -> dict[str, Any]:
     if process["health"]:
         process["health"] = reader.check(process["health"], HEALTH, (*path, "health"))
         _path(reader, process["health"], (*path, "health"))
     if process["command"] or not (static and process["kind"] == "web"):
-        _command(reader, process["command"], (*path, "command"), required=True)
+        _command(reader, process["command"], (*path, "command"), required=True, absent=absent)
     if process["kind"] == "cron" and not process["schedule"]:
         reader.wrong((*path, "schedule"), "is missing: when to run, as systemd.time(7) writes it (*-*-* 03:15:00)")
     _sizes(reader, process, path)
     return process
 
 
-def _command(reader: Reader, command: str | None, path: Path, *, required: bool = False) -> None:
+def _command(
+    reader: Reader, command: str | None, path: Path, *, required: bool = False, absent: Sequence[str] = ()
+) -> None:
     try:
         words = shlex.split(command or "")
     except ValueError as error:
@@ -221,6 +232,8 @@ def _command(reader: Reader, command: str | None, path: Path, *, required: bool 
         return
     if not words and (required or command):
         reader.wrong(path, "is missing")
+    elif words and words[0] in absent:
+        reader.wrong(path, f"begins with {words[0]}, which is not on hosts: name what it runs, like `node server.js`")
 
 
 def _sizes(reader: Reader, process: Mapping[str, Any], path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes import plain, python
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes import node, plain, python
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes.lock import Lock
 
 
@@ -22,8 +22,11 @@ class Runtime(Protocol):
     def lock(self, commit: git.Commit, description: Mapping[str, Any]) -> Lock | None:
         """Return the lock in a commit; None for an application that gets no environment."""
 
+    def unfit(self, lock: Lock | None, tools: Mapping[str, str], description: Mapping[str, Any]) -> list[str]:
+        """Return why hosts with these `tools` cannot run the application; nothing where they can."""
+
     def fill(self, directory: Path, lock: Lock, tools: Mapping[str, str], description: Mapping[str, Any]) -> None:
         """Fill `directory` with what hosts with these `tools` install from. AnsibleError where it is not to be had."""
 
 
-RUNTIMES: Mapping[str, Runtime] = {"python": python, "static": plain, "binary": plain}
+RUNTIMES: Mapping[str, Runtime] = {"python": python, "node": node, "static": plain, "binary": plain}

@@ -17,5 +17,10 @@ def lock(commit: git.Commit, description: Mapping[str, Any]) -> None:
     """Return None."""
 
 
+def unfit(lock: Lock | None, tools: Mapping[str, str], description: Mapping[str, Any]) -> list[str]:
+    """Return nothing."""
+    return []
+
+
 def fill(directory: Path, lock: Lock, tools: Mapping[str, str], description: Mapping[str, Any]) -> None:
     """Have nothing to fill."""

@@ -67,6 +67,11 @@ def _exported(commit: git.Commit, text: str) -> str:
     return done.stdout
 
 
+def unfit(lock: Lock | None, tools: Mapping[str, str], description: Mapping[str, Any]) -> list[str]:
+    """Return nothing: what does not fit has no wheels, and pip says so."""
+    return []
+
+
 def fill(directory: Path, lock: Lock, tools: Mapping[str, str], description: Mapping[str, Any]) -> None:
     """Fill `directory` with a wheel for each line of the lock, for hosts with these `tools`."""
     with filling(directory) as (work, found):

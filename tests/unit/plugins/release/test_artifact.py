@@ -191,6 +191,36 @@ def test_the_digest_of_migrations_follows_their_files_alone(source: Source, tmp_
     assert first.manifest["migrations"] == other.manifest["migrations"] != third.manifest["migrations"]
 
 
+def test_a_file_can_be_what_migrations_depend_on(source: Source, tmp_path: Path) -> None:
+    told = {"migrations": {"command": "up", "paths": ["uv.lock"]}}
+    first = build(source.commit({"uv.lock": b"1", "uv.lock.old": b"1"}), tmp_path / "cache", **told)
+    other = build(source.commit({"uv.lock.old": b"2"}), tmp_path / "cache", **told)
+    third = build(source.commit({"uv.lock": b"2"}), tmp_path / "cache", **told)
+    assert first.manifest["migrations"] == other.manifest["migrations"] != third.manifest["migrations"]
+
+
+def test_packages_that_were_left_in_the_tree_of_a_node_application_are_no_part_of_it(
+    source: Source, tmp_path: Path
+) -> None:
+    commit = source.commit({"server.js": b"1", "node_modules/a/index.js": b"1", "lib/node_modules/b.js": b"1"})
+    web = {"web": {"kind": "web", "command": "node server.js"}}
+    told = described(runtime={"kind": "node"}, processes=web)
+    tools = {"node": "18", "node_version": "18.20.4", "platform": "linux-x86_64", "libc": "glibc-2.36"}
+    built = artifact.build(commit, told, tools=tools, cache=tmp_path / "cache", version="0.1.0")
+    assert sorted(packed(built)) == ["app/lib/node_modules/b.js", "app/server.js"]
+    assert built.manifest["runtime"]["node"] == "18"
+
+
+def test_hosts_that_cannot_run_it_are_refused_before_anything_is_built(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({"server.js": b"1"})
+    web = {"web": {"kind": "web", "command": "node server.js"}}
+    told = described(runtime={"kind": "node", "version": "20"}, processes=web)
+    tools = {"node": "18", "node_version": "18.20.4", "platform": "linux-x86_64", "libc": "glibc-2.36"}
+    with pytest.raises(AnsibleError, match=r"wants Node 20 \(runtime\.version\), the hosts have 18\.20\.4"):
+        artifact.build(commit, told, tools=tools, cache=tmp_path / "cache", version="0.1.0")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_commit_that_is_gone_is_said(source: Source, tmp_path: Path) -> None:
     commit = source.commit({"a": b"1"})
     gone = git.Commit(commit.repository, ".", "0" * 40, "main", "", "")

@@ -46,7 +46,7 @@ def changed(before: str, after: str) -> str:
 
 def test_a_good_one_is_filled_with_defaults() -> None:
     told = description.read(GOOD)
-    assert told["build"] == {"commands": [], "root": ".", "exclude": [], "lock": ""}
+    assert told["build"] == {"commands": [], "root": ".", "exclude": [], "lock": "", "scripts": []}
     assert told["processes"]["web"]["health"] == {"path": "/health/ready", "status": 200, "timeout_s": 3.0}
     assert told["processes"]["worker"]["instances"] == 1
     assert told["health"]["checks"][0]["status"] == 200

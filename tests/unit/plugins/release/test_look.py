@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, edits, files, look, names, probe
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import node
 
 ONE, TWO = "20261122T103000Z-1111111", "20261122T113000Z-2222222"
 ROLES = ["app", "entry", "arbiter"]
@@ -164,3 +165,24 @@ def test_a_ledger_that_was_cut_short_lets_nothing_begin(host: Host) -> None:
         changing(host, head=head)
     assert failed.value.refused
     assert "rm /here/heads/prod-tiny" in failed.value.hint
+
+
+def test_nothing_begins_where_a_host_has_not_what_the_application_runs_on(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "PATH", str(tmp_path))
+    with pytest.raises(Failed, match="this host has no node, which the application runs on") as failed:
+        changing(host, runtime="node", environment="prod")
+    assert failed.value.refused
+    assert failed.value.hint == "provision --env prod"
+    assert seen(host, runtime="node")["tools"]["node"] == "", "a look alone goes on"
+
+
+def test_what_is_linked_into_a_release_of_node_was_not_added_by_hand(host: Host) -> None:
+    path = host.site.release(TWO) / "release.json"
+    record = json.loads(path.read_text())
+    (host.site.release(TWO) / "app/node_modules").symlink_to("../environment/node_modules")
+    assert seen(host)["edited"] == ["node_modules"]
+    record["manifest"]["description"]["runtime"] = {"kind": "node"}
+    path.write_text(json.dumps(record))
+    assert seen(host)["edited"] == []

@@ -194,6 +194,40 @@ def test_a_wheel_that_is_not_the_one_that_was_locked_is_refused_and_not_kept(hos
     assert not list(host.site.root.rglob("*.whl"))
 
 
+KEY = "0123456789abcdef"
+
+
+def of_node(tree: dict[str, bytes]) -> tuple[dict[str, Any], bytes]:
+    """A request for a release of Node whose packages are `tree`, and the file that they travel in."""
+    packed = body({f"node_modules/{name}": data for name, data in tree.items()}).read()
+    asked = request(listed({"server.js": b"1"}))
+    runtime = {"kind": "node", "modules": {"node_modules.tar.gz": hashlib.sha256(packed).hexdigest()}}
+    asked["record"].update(environment_key=KEY, manifest={"runtime": runtime})
+    return asked, packed
+
+
+def test_a_tree_of_node_lies_beside_the_releases_that_share_it(host: Host) -> None:
+    asked, packed = of_node({"a/package.json": b"{}"})
+    stage.stage(host, asked, body({"app/server.js": b"1", f"modules/{KEY}/node_modules.tar.gz": packed}))
+    place = host.site.root / "environments" / KEY
+    assert (place / "node_modules/a/package.json").read_bytes() == b"{}"
+    assert (host.site.release(ONE) / "app/node_modules").resolve() == place / "node_modules"
+    assert stat.S_IMODE(place.stat().st_mode) == 0o755
+    shutil.rmtree(place / "node_modules")
+    (place / ".complete").unlink()
+    stage.stage(host, {**asked, "release": TWO}, body({"app/server.js": b"1"}))
+    assert (place / "node_modules/a/package.json").exists(), "made again from what the host has kept"
+
+
+def test_a_tree_of_node_that_is_not_what_was_built_is_refused_and_not_kept(host: Host) -> None:
+    asked, packed = of_node({"a/package.json": b"{}"})
+    for name, content in (("node_modules.tar.gz", packed + b"x"), ("other.tar.gz", packed), ("x.whl", packed)):
+        with pytest.raises(Failed, match=r"damaged|not in the artifact"):
+            stage.stage(host, asked, body({"app/server.js": b"1", f"modules/{KEY}/{name}": content}))
+    assert nothing_staged(host)
+    assert not [path for path in host.site.root.rglob("*") if path.is_file()]
+
+
 def test_a_body_that_was_cut_off_stages_nothing(host: Host) -> None:
     data = os.urandom(100_000)  # does not pack, so that every cut is in the middle of it
     text, whole = listed({"a": data}), body({"app/a": data}).getvalue()
