@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -13,10 +14,16 @@ ENOUGH = 10
 """Answers without which nothing is said: half a second of the shortest test, which also deploys."""
 
 
+def release(body: bytes) -> str:
+    """Read what the project's own applications answer to /version."""
+    return str(json.loads(body)["release"])
+
+
 @dataclass
 class Prober:
     """Asks a site every `pause_s`, in turn on one kept connection and on a new one; counts the answers by release.
 
+    `path` is what it asks for, `told` reads from the body which release answered.
     `failed` holds what clients would have noticed: an error status, a broken connection, no answer. Where `forgiving`,
     a kept connection that breaks is begun anew without a word, as clients do: for what reloads.
     """
@@ -24,6 +31,8 @@ class Prober:
     site: Site
     pause_s: float = 0.05
     forgiving: bool = False
+    path: str = "/version"
+    told: Callable[[bytes], str] = release
     releases: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     asked: int = 0
@@ -67,13 +76,13 @@ class Prober:
             self._over.wait(self.pause_s)
 
     def _ask(self, connection: http.client.HTTPConnection, *, close: bool = False) -> None:
-        connection.request("GET", "/version", headers={"Connection": "close"} if close else {})
+        connection.request("GET", self.path, headers={"Connection": "close"} if close else {})
         reply = connection.getresponse()
         body = reply.read()
         if reply.status != 200:
             raise ValueError(f"{reply.status} {body[:100]!r}")
-        release = str(json.loads(body)["release"])
-        self.releases[release] = self.releases.get(release, 0) + 1
+        name = self.told(body)
+        self.releases[name] = self.releases.get(name, 0) + 1
 
     def served_only(self, *releases: str) -> None:
         """Fail unless every request was answered, and by no release but these."""
