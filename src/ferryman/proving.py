@@ -6,14 +6,16 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferryman import paths
 from ferryman.errors import RETURNED, Stop
+from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 2  # more gain little on two cores, where hosts boot beside the tests
@@ -22,11 +24,13 @@ OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
 @dataclass(frozen=True)
 class Step:
-    """One run of a tool: a name for people, its command, and whether it is counted as one or by its own tests."""
+    """One run of a tool: a name for people, its command, whether it is counted as one or by its own tests, and what
+    its environment holds beside that of every test run."""
 
     name: str
     command: list[str]
     counted: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     out = sys.stderr if as_json else sys.stdout
     say: Callable[[str], None] = lambda text: print(text, file=out, flush=True)  # noqa: E731  # shorter than a class
     results: list[Result] = []
-    for part in [what] if what else PARTS:
-        workers = WORKERS if part == "roles" else 1
-        with ThreadPoolExecutor(workers) as pool:
-            results += pool.map(lambda step: run(step, root, say), steps(part, root, junit))
+    # What needs no hosts comes first: it fails soonest. What needs them waits a lot, and goes side by side.
+    for parts in [[what]] if what else [["unit"], ["e2e", "roles"]]:
+        with ThreadPoolExecutor(1 if parts == ["unit"] else WORKERS) as pool:
+            wanted = [step for part in parts for step in steps(part, root, junit)]
+            results += pool.map(lambda step: run(step, root, say), wanted)
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
     say("")
     for result in results:
@@ -69,9 +74,31 @@ def steps(part: str, root: Path, junit: str) -> list[Step]:
     if part == "unit":
         return [*linters(root), *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit)]
     if part == "roles":
-        scenarios = sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
-        return [Step(f"role {name}", [sys.executable, "-m", "molecule", "test", "-s", name]) for name in scenarios]
-    return pytest("e2e and faults", ["tests/e2e", "tests/faults"], root, junit)
+        return scenarios(root)
+    return [*pytest("e2e", ["tests/e2e"], root, junit), *pytest("faults", ["tests/faults"], root, junit)]
+
+
+def scenarios(root: Path) -> list[Step]:
+    """Return every role's Molecule scenario, once for each Debian that the role's own meta names."""
+    found = []
+    for name in sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml")):
+        for debian in debians(root / "roles" / name / "meta" / "main.yml"):
+            on = f" on Debian {debian}" if debian != DEFAULT_DEBIAN else ""
+            # Two of one scenario may run at once: each keeps its hosts and files apart.
+            place = Path(tempfile.gettempdir()) / f"ferryman-molecule-{os.getpid()}" / f"{name}-{debian}"
+            variables = {"FERRYMAN_SANDBOX_DEBIAN": str(debian), "MOLECULE_EPHEMERAL_DIRECTORY": str(place)}
+            command = [sys.executable, "-m", "molecule", "test", "-s", name]
+            found.append(Step(f"role {name}{on}", command, variables=variables if on else {}))
+    return found
+
+
+def debians(meta: Path) -> list[int]:
+    """Return the Debians that a role's meta/main.yml says it knows."""
+    import yaml
+
+    platforms = yaml.safe_load(meta.read_text(encoding="utf-8"))["galaxy_info"]["platforms"]
+    names = {version for platform in platforms if platform["name"] == "Debian" for version in platform["versions"]}
+    return [number for number, name in DEBIANS.items() if name in names]
 
 
 def linters(root: Path) -> list[Step]:
@@ -99,7 +126,7 @@ def run(step: Step, root: Path, say: Callable[[str], None]) -> Result:
     began = time.monotonic()
     say(f"  ...   {step.name}")
     done = subprocess.run(
-        step.command, cwd=root, env=environment(), text=True, errors="replace",
+        step.command, cwd=root, env=environment(**step.variables), text=True, errors="replace",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     seconds = time.monotonic() - began

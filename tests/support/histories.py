@@ -120,10 +120,10 @@ def history(path: Path, *versions: Version) -> Repository:
     return _begin(Repository(path, "notes"), versions)
 
 
-def tiny(path: Path, *versions: Version, name: str = "tiny") -> Repository:
+def tiny(path: Path, *versions: Version, name: str = "tiny", python: str = "3.11") -> Repository:
     """Make a repository of the small application; several with different names fit on one host."""
     shutil.copytree(SUPPORT / "tiny", path, ignore=NOISE)
-    _merge_description(path, {"name": name})
+    _merge_description(path, {"name": name, "runtime": {"kind": "python", "version": python}})
     return _begin(Repository(path, "tiny"), versions)
 
 

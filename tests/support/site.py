@@ -27,12 +27,14 @@ from tests.support.driving import Answer, Driver
 
 from ferryman.sandbox import command, hosts, inventory
 from ferryman.sandbox.__main__ import free_port
-from ferryman.sandbox.model import Sandbox
+from ferryman.sandbox.model import DEFAULT_DEBIAN, Sandbox
 from ferryman.sandbox.probing import probe
 
 ENV = "dev"
 HOST = "web1"
 PREFIX = "faults"
+PYTHONS = {12: "3.11", 13: "3.13"}
+"""What each Debian brings."""
 SHORT = {
     "release_soak_s": 0.3,
     "release_watch_s": 0.3,
@@ -53,12 +55,14 @@ class Site:
     ports: dict[str, int]
     app: str = "tiny"
     extra: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
+    """What the command line runs on."""
 
     # The command line
 
     def begin(self, *words: str, wrap: tuple[str, ...] = (), **environment: str) -> Driver:
         """Start a command in the project's directory; `wrap` goes before it."""
-        argv = [*wrap, sys.executable, "-m", "ferryman", *words]
+        argv = [*wrap, self.python, "-m", "ferryman", *words]
         return Driver(argv, self.root, {**os.environ, "NO_COLOR": "1", **self.extra, **environment})
 
     def run(self, *words: str, timeout_s: float = 120, wrap: tuple[str, ...] = (), **environment: str) -> Answer:
@@ -185,11 +189,12 @@ class Site:
 # Making and removing
 
 
-def _hosts(ports: dict[str, int]) -> dict[str, Any]:
+def _hosts(ports: dict[str, int], debian: int) -> dict[str, Any]:
     web = {
         "ansible_host": "127.0.0.1",
         "ansible_port": ports["ssh"],
         "sandbox_image": "base",
+        "sandbox_debian": debian,
         "sandbox_publish": {ports["ssh"]: ports["ssh"], ports["http"]: 80, ports["https"]: 443},
         "sandbox_domains": ["localhost"],
     }
@@ -204,13 +209,13 @@ def _hosts(ports: dict[str, int]) -> dict[str, Any]:
     return {"all": {"children": {group: {"hosts": members} for group, members in groups.items()}}}
 
 
-def lay_out(root: Path, name: str, *, app: str = "tiny") -> Site:
+def lay_out(root: Path, name: str, *, app: str = "tiny", debian: int = DEFAULT_DEBIAN) -> Site:
     """Write a project to `root`: inventory, settings, and a repository with one good commit."""
     ports = {what: free_port() for what in ("ssh", "http", "https", "acme")}
     directory = root / "inventories" / ENV
     variables = directory / "group_vars" / "all"
     variables.mkdir(parents=True)
-    (directory / "hosts.yml").write_text(yaml.safe_dump(_hosts(ports)))
+    (directory / "hosts.yml").write_text(yaml.safe_dump(_hosts(ports, debian)))
     values: dict[str, dict[str, Any]] = {
         "environment": {"environment_name": ENV},
         # Not called sandbox.yml: to Ferryman these are servers of one's own, provisioned only when the test says so.
@@ -230,7 +235,7 @@ def lay_out(root: Path, name: str, *, app: str = "tiny") -> Site:
     }
     for file, content in values.items():
         (variables / f"{file}.yml").write_text(yaml.safe_dump(content))
-    repository = histories.tiny(root / app, histories.good("v1"), name=app)
+    repository = histories.tiny(root / app, histories.good("v1"), name=app, python=PYTHONS[debian])
     return Site(root, name, repository, ports, app)
 
 

@@ -4,10 +4,12 @@
     down --name NAME --directory DIR
 
 `up` prints where the hosts are, as JSON. A platform that publishes no SSH gets a free port for it.
+FERRYMAN_SANDBOX_DEBIAN names the Debian of bare hosts that name none, so that one scenario proves a role on each.
 """
 
 import argparse
 import json
+import os
 import random
 import socket
 import sys
@@ -22,6 +24,7 @@ from ferryman.sandbox.model import Host, Sandbox, checked, host
 FREE_PORTS = range(30000, 32000)
 # Molecule's own words about a platform, which are none of ours.
 MOLECULE = {"groups", "children", "hostname"}
+DEBIAN = "FERRYMAN_SANDBOX_DEBIAN"
 
 
 def free_port() -> int:
@@ -39,6 +42,8 @@ def free_port() -> int:
 def platform(options: dict[str, Any], ports: dict[str, int]) -> Host:
     """Return the host of a platform; its SSH server listens on the very port that is published for it."""
     ours = {key: value for key, value in options.items() if key not in MOLECULE}
+    if ours.get("image", "base") == "base" and DEBIAN in os.environ:
+        ours.setdefault("debian", int(os.environ[DEBIAN]))
     port = ports[options["name"]]
     return host(ours["name"], ours | {"ssh_port": port, "publish": {**ours.get("publish", {}), port: port}})
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ferryman.sandbox.model import Host, Sandbox
+from ferryman.sandbox.model import DEFAULT_DEBIAN, Host, Sandbox
 from ferryman.sandbox.probing import Engine
 
 # One label names the sandbox, so that whatever an interrupted run left is found again.
@@ -21,6 +21,7 @@ def options_hash(host: Host) -> str:
     """Return a short hash of all that is fixed when a host is made."""
     told = {
         "image": host.image,
+        **({} if host.debian == DEFAULT_DEBIAN else {"debian": host.debian}),  # older hosts keep their hash
         "publish": sorted(host.publish.items()),
         "aliases": host.aliases,
         "sudo": host.sudo,

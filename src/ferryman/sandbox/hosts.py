@@ -53,7 +53,7 @@ def up(sandbox: Sandbox, say: Say) -> bool:
         access.ensure_key(sandbox.key)
         _ensure_network(engine, sandbox)
         images = {
-            host.image: image.ensure(engine, host.image, say)
+            (host.image, host.debian): image.ensure(engine, host.image, host.debian, say)
             for host in sandbox.hosts
             if not _started(there.get(host.name))
         }
@@ -157,7 +157,7 @@ def _host_up(
     sandbox: Sandbox,
     host: Host,
     there: dict[str, dict[str, Any]],
-    images: dict[str, str],
+    images: dict[tuple[str, int], str],
     say: Say,
 ) -> tuple[str, str]:
     container = sandbox.container(host)
@@ -166,7 +166,7 @@ def _host_up(
         if known:
             engine.run("rm", "--force", container)
         say(f"{host.name}: starting")
-        _run(engine, sandbox, host, images[host.image])
+        _run(engine, sandbox, host, images[host.image, host.debian])
     elif not known or not known["State"]["Running"]:
         say(f"{host.name}: starting again")
         engine.run("start", container)
@@ -242,6 +242,7 @@ def rows(sandbox: Sandbox) -> list[dict[str, Any]]:
                 "container": sandbox.container(host),
                 "state": one["State"]["Status"] if one else "absent",
                 "image": host.image,
+                "debian": host.debian,
                 "ports": {f"127.0.0.1:{outside}": inside for outside, inside in sorted(host.publish.items())},
                 "addresses": addresses(one, sandbox.network) if one else [],
             }

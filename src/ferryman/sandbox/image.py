@@ -12,12 +12,12 @@ from pathlib import Path
 from ferryman.errors import Stop
 from ferryman.sandbox import command, machine
 from ferryman.sandbox.lock import locked
+from ferryman.sandbox.model import DEBIANS
 from ferryman.sandbox.probing import Engine, last_lines
 
 Say = Callable[[str], None]
 
 RECIPES = Path(__file__).parent / "data"
-REGISTRY_BASE = "debian:12"
 EXECUTABLE = {"init.sh"}
 
 
@@ -34,13 +34,13 @@ def digest(files: Mapping[str, bytes], *more: str) -> str:
     return whole.hexdigest()[:12]
 
 
-def tags(machine_files: Mapping[str, bytes]) -> dict[str, str]:
-    """Return the name of each kind of image on a machine that hands over `machine_files`."""
-    base = digest(recipe("base"), digest(machine_files))
+def tags(machine_files: Mapping[str, bytes], debian: int) -> dict[str, str]:
+    """Return the name of each kind of image of a Debian on a machine that hands over `machine_files`."""
+    base = digest(recipe("base"), digest(machine_files), DEBIANS[debian])
     acme = digest(recipe("acme"), base)
     origin = {name: machine_files[name] for name in (machine.SOURCES, machine.APT_CONF) if name in machine_files}
     return {
-        "raw": f"localhost/ferryman/sandbox-raw:{digest(origin, machine.CODENAME)}",
+        "raw": f"localhost/ferryman/sandbox-raw:{digest(origin, DEBIANS[debian])}",
         "base": f"localhost/ferryman/sandbox-base:{base}",
         "acme": f"localhost/ferryman/sandbox-acme:{acme}",
     }
@@ -63,16 +63,16 @@ def exists(engine: Engine, tag: str) -> bool:
     return bool(engine.run("images", "--quiet", "--filter", f"reference={tag}").strip())
 
 
-def ensure(engine: Engine, kind: str, say: Say) -> str:
+def ensure(engine: Engine, kind: str, debian: int, say: Say) -> str:
     """Return the name of an image of this kind, building it (and what it stands on) where it is missing."""
-    handed = machine.image_files()
-    names = tags(handed)
+    handed = machine.image_files(debian)
+    names = tags(handed, debian)
     if exists(engine, names[kind]):
         return names[kind]
     with locked("image"):  # two that build at once: the second finds it done
         for one in ["base", "acme"] if kind == "acme" else ["base"]:
             if not exists(engine, names[one]):
-                base = _base(engine, names, handed, say) if one == "base" else names["base"]
+                base = _base(engine, names, handed, debian, say) if one == "base" else names["base"]
                 _build(engine, one, names[one], base, handed if one == "base" else {}, say)
     return names[kind]
 
@@ -96,35 +96,38 @@ def _build(engine: Engine, kind: str, tag: str, base: str, handed: Mapping[str, 
         engine.run(*command.build(engine, tag, base, context), timeout=1800)
 
 
-def _base(engine: Engine, names: Mapping[str, str], handed: Mapping[str, bytes], say: Say) -> str:
+def _base(engine: Engine, names: Mapping[str, str], handed: Mapping[str, bytes], debian: int, say: Say) -> str:
     """Return what the base image is built on: Debian's own image, or one made from package sources."""
+    official = f"debian:{debian}"
     if exists(engine, names["raw"]):
         return names["raw"]
-    if engine.run("images", "--quiet", REGISTRY_BASE).strip():
-        return REGISTRY_BASE
-    say(f"fetching {REGISTRY_BASE}")
+    if engine.run("images", "--quiet", official).strip():
+        return official
+    say(f"fetching {official}")
     try:
-        engine.run("pull", "--quiet", REGISTRY_BASE, timeout=300)
+        engine.run("pull", "--quiet", official, timeout=300)
     except Stop as stop:
         if not shutil.which("mmdebstrap"):
             raise Stop(
-                f"{REGISTRY_BASE} can't be fetched: {stop.message}",
+                f"{official} can't be fetched: {stop.message}",
                 hint="install mmdebstrap, and the image is made from this machine's package sources",
             ) from stop
-        say("no registry in reach: making a Debian from this machine's package sources (once, up to a minute)")
-        _bootstrap(engine, names["raw"], handed)
+        say(
+            f"no registry in reach: making a Debian {debian} from this machine's package sources (once, up to a minute)"
+        )
+        _bootstrap(engine, names["raw"], handed, DEBIANS[debian])
         return names["raw"]
-    return REGISTRY_BASE
+    return official
 
 
-def bootstrap_argv(sources: str, target: Path, proxies: list[str]) -> list[str]:
+def bootstrap_argv(sources: str, target: Path, proxies: list[str], codename: str) -> list[str]:
     """Return mmdebstrap's command line; without sources of this machine it takes its own."""
     mirrors = machine.one_line_sources(sources) if sources else []
     options = [f"--aptopt={line}" for line in proxies]
-    return ["mmdebstrap", "--quiet", "--variant=minbase", *options, machine.CODENAME, str(target), *mirrors]
+    return ["mmdebstrap", "--quiet", "--variant=minbase", *options, codename, str(target), *mirrors]
 
 
-def _bootstrap(engine: Engine, tag: str, handed: Mapping[str, bytes]) -> None:
+def _bootstrap(engine: Engine, tag: str, handed: Mapping[str, bytes], codename: str) -> None:
     sources = handed.get(machine.SOURCES, b"").decode()
     proxies = [line for line in handed[machine.APT_CONF].decode().splitlines() if "proxy" in line.lower()]
     # Some 200 MB that live for seconds: in memory where there is room for them.
@@ -132,7 +135,7 @@ def _bootstrap(engine: Engine, tag: str, handed: Mapping[str, bytes]) -> None:
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
     with _scratch(memory if roomy else Path(tempfile.gettempdir())) as scratch:
         target = scratch / "debian.tar"
-        argv = bootstrap_argv(sources, target, proxies)
+        argv = bootstrap_argv(sources, target, proxies, codename)
         environment = os.environ | {"TMPDIR": str(scratch)}
         done = subprocess.run(argv, check=False, capture_output=True, text=True, env=environment)
         if done.returncode:

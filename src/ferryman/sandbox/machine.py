@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-CODENAME = "bookworm"
+from ferryman.sandbox.model import DEBIANS
+
 # Files of a sandbox host.
 CA_BUNDLE = "etc/ssl/sandbox-ca.pem"
 SOURCES = "etc/apt/sources.list.d/debian.sources"
@@ -22,25 +23,33 @@ PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "proxy", "cert")
 INDEX_FORMAT = "$(CREATED_BY) $(ORIGIN) $(CODENAME) $(RELEASE) $(COMPONENT) $(REPO_URI)"
 
 
-def debian_sources(targets: str) -> str:
-    """Return deb822 sources for the hosts from what `apt-get indextargets` says, or "" if it knows no such Debian."""
+def debian_sources(targets: str, codename: str) -> str:
+    """Return deb822 sources of a Debian for the hosts from what `apt-get indextargets` says of this machine's own.
+
+    A machine of another Debian names the same archives; "" if it knows no Debian.
+    """
+    known = [codename, *(name for name in DEBIANS.values() if name != codename)]
+    found = next(filter(None, (_archives(targets, name) for name in known)), {})
+    return "\n".join(
+        f"Types: deb\nURIs: {uri}\nSuites: {codename}{of}\nComponents: {' '.join(components)}\n"
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+        for (uri, of), components in sorted(found.items())
+    )
+
+
+def _archives(targets: str, codename: str) -> dict[tuple[str, str], list[str]]:
+    """Return the components of each archive of a Debian, by its address and what follows the codename in its suite."""
     found: dict[tuple[str, str], list[str]] = {}
     for line in targets.splitlines():
         words = line.split()
         if len(words) != 6:  # a source without an Origin leaves a gap
             continue
-        created_by, origin, codename, suite, component, uri = words
-        if (created_by, origin) == ("Packages", "Debian") and codename.split("-")[0] == CODENAME:
-            components = found.setdefault((uri, suite), [])
+        created_by, origin, of, suite, component, uri = words
+        if (created_by, origin) == ("Packages", "Debian") and of.split("-")[0] == codename == suite.split("-")[0]:
+            components = found.setdefault((uri, suite.removeprefix(codename)), [])
             if component not in components:
                 components.append(component)
-    if not any(suite == CODENAME for _, suite in found):
-        return ""
-    return "\n".join(
-        f"Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: {' '.join(components)}\n"
-        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-        for (uri, suite), components in sorted(found.items())
-    )
+    return found if any(not of for _, of in found) else {}
 
 
 def one_line_sources(deb822: str) -> list[str]:
@@ -130,10 +139,10 @@ def ca_bundle(settings: Mapping[str, str], environment: Mapping[str, str]) -> Pa
     return None
 
 
-def image_files() -> dict[str, bytes]:
-    """Return what an image must hold to reach packages from here: path without the leading slash -> content."""
+def image_files(debian: int) -> dict[str, bytes]:
+    """Return what an image of a Debian must hold to reach packages: path without the leading slash -> content."""
     files: dict[str, bytes] = {}
-    sources = debian_sources(_said("apt-get", "indextargets", "--format", INDEX_FORMAT))
+    sources = debian_sources(_said("apt-get", "indextargets", "--format", INDEX_FORMAT), DEBIANS[debian])
     if sources:
         files[SOURCES] = sources.encode()
     files[APT_CONF] = apt_settings(_said("apt-config", "dump"), https="https://" in sources).encode()

@@ -4,13 +4,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ferryman.errors import Stop
 
 IMAGES = ("base", "acme")
+DEBIANS = {12: "bookworm", 13: "trixie"}
+DEFAULT_DEBIAN = 12
 SUDO = ("nopasswd", "password")
 SSH_PORT = 2222
+Choice = TypeVar("Choice", str, int)
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -24,6 +27,7 @@ class Host:
 
     name: str
     image: str = "base"
+    debian: int = DEFAULT_DEBIAN
     publish: Mapping[int, int] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
@@ -90,22 +94,27 @@ def _words(value: object, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _choice(value: object, choices: Sequence[str], where: str) -> str:
-    if value not in choices:
-        raise Stop(f"{where} is {value!r}", hint=f"one of: {', '.join(choices)}")
-    return str(value)
+def _choice(value: object, choices: Sequence[Choice], where: str) -> Choice:
+    for choice in choices:
+        if value == choice and not isinstance(value, bool):
+            return choice
+    raise Stop(f"{where} is {value!r}", hint=f"one of: {', '.join(map(str, choices))}")
 
 
 def host(name: str, options: Mapping[str, Any]) -> Host:
-    """Return the host that `options` (image, publish, aliases, domains, sudo, ssh_port) describe; Stop on a bad one."""
+    """Return the host that `options` describe (image, debian, publish, aliases, domains, sudo, ssh_port).
+
+    Stop on a bad one.
+    """
     if not is_name(name):
         raise Stop(f"{name!r} can't be a sandbox host's name", hint="lower case letters, digits and hyphens")
-    unknown = set(options) - {"name", "image", "publish", "aliases", "domains", "sudo", "ssh_port"}
+    unknown = set(options) - {"name", "image", "debian", "publish", "aliases", "domains", "sudo", "ssh_port"}
     if unknown:
         raise Stop(f"host {name}: no such sandbox option: {', '.join(sorted(unknown))}")
     return Host(
         name=name,
         image=_choice(options.get("image", "base"), IMAGES, f"host {name}: image"),
+        debian=_choice(options.get("debian", DEFAULT_DEBIAN), list(DEBIANS), f"host {name}: debian"),
         publish=_ports(options.get("publish", {}), f"host {name}: publish"),
         aliases=_words(options.get("aliases", ()), f"host {name}: aliases"),
         domains=_words(options.get("domains", ()), f"host {name}: domains"),

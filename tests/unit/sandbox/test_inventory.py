@@ -54,6 +54,8 @@ def test_vaulted_values_are_skipped_and_not_opened(tmp_path: Path) -> None:
     ("options", "said"),
     [
         ({"sandbox_image": "bas"}, "image is 'bas'"),
+        ({"sandbox_image": "base", "sandbox_debian": "13"}, "debian is '13'"),
+        ({"sandbox_image": "base", "sandbox_debian": 11}, "debian is 11"),
         ({"sandbox_image": "base", "sandbox_publish": {80: 80}}, "port 80 of this machine"),
         ({"sandbox_image": "base", "sandbox_publish": {8080: "http"}}, "'http', which is no number"),
         ({"sandbox_image": "base", "sandbox_publish": [8080]}, "not a map"),

@@ -16,7 +16,7 @@ Packages  bookworm main http://nameless.example/
 
 
 def test_only_the_hosts_debian_is_taken_from_the_machines_sources() -> None:
-    sources = machine.debian_sources(TARGETS)
+    sources = machine.debian_sources(TARGETS, "bookworm")
     assert machine.one_line_sources(sources) == [
         "deb http://mirror.example/debian/ bookworm main",
         "deb http://mirror.example/security/ bookworm-security main",
@@ -25,8 +25,20 @@ def test_only_the_hosts_debian_is_taken_from_the_machines_sources() -> None:
 
 
 def test_a_machine_without_that_debian_hands_over_no_sources() -> None:
-    assert machine.debian_sources("Packages Ubuntu noble noble main http://mirror.example/ubuntu/\n") == ""
-    assert machine.debian_sources("Packages Debian bookworm-updates bookworm-updates main http://m.example/\n") == ""
+    assert machine.debian_sources("Packages Ubuntu noble noble main http://mirror.example/ubuntu/\n", "trixie") == ""
+    updates = "Packages Debian bookworm-updates bookworm-updates main http://m.example/\n"
+    assert machine.debian_sources(updates, "bookworm") == ""
+
+
+def test_a_machine_of_another_debian_names_the_archives_of_this_one() -> None:
+    older = "".join(line for line in TARGETS.splitlines(keepends=True) if "trixie" not in line)
+    assert machine.one_line_sources(machine.debian_sources(older, "trixie")) == [
+        "deb http://mirror.example/debian/ trixie main",
+        "deb http://mirror.example/security/ trixie-security main",
+    ]
+    assert machine.one_line_sources(machine.debian_sources(TARGETS, "trixie")) == [
+        "deb http://mirror.example/debian/ trixie main",
+    ]
 
 
 def test_proxies_reach_hosts_unless_they_are_this_machines_own_loopback() -> None:
@@ -64,13 +76,13 @@ def test_broken_pip_settings_are_pips_matter(tmp_path: Path) -> None:
 
 
 def test_a_changed_recipe_is_another_image() -> None:
-    one, other = image.tags({machine.SOURCES: b"1"}), image.tags({machine.SOURCES: b"2"})
-    assert one == image.tags({machine.SOURCES: b"1"})
+    one, other = image.tags({machine.SOURCES: b"1"}, 12), image.tags({machine.SOURCES: b"2"}, 12)
+    assert one == image.tags({machine.SOURCES: b"1"}, 12)
     assert all(one[kind] != other[kind] for kind in one)
 
 
 def test_a_new_certificate_needs_no_new_bootstrap() -> None:
-    one, other = image.tags({machine.CA_BUNDLE: b"1"}), image.tags({machine.CA_BUNDLE: b"2"})
+    one, other = image.tags({machine.CA_BUNDLE: b"1"}, 12), image.tags({machine.CA_BUNDLE: b"2"}, 12)
     assert one["raw"] == other["raw"]
     assert one["base"] != other["base"]
 
@@ -81,4 +93,9 @@ def test_files_that_change_places_are_another_recipe() -> None:
 
 
 def test_mmdebstrap_takes_its_own_mirror_where_the_machine_has_none() -> None:
-    assert image.bootstrap_argv("", Path("/x.tar"), [])[-2:] == [machine.CODENAME, "/x.tar"]
+    assert image.bootstrap_argv("", Path("/x.tar"), [], "trixie")[-2:] == ["trixie", "/x.tar"]
+
+
+def test_each_debian_has_images_of_its_own() -> None:
+    one, other = image.tags({}, 12), image.tags({}, 13)
+    assert all(one[kind] != other[kind] for kind in one)
