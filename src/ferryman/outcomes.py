@@ -30,6 +30,8 @@ class Story:
     steps: list[dict[str, Any]] = field(default_factory=list)
     hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure: dict[str, Any] = field(default_factory=dict)
+    """What failed first; `failures` has the first of each host."""
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
     stale: list[str] = field(default_factory=list)
     looked: bool = False
     returned: bool | None = None
@@ -45,6 +47,8 @@ class Story:
             return
         told = dict(event.result.get("ferryman") or {})
         self._did(event, told)
+        if event.kind != "ok":
+            self.failures.setdefault(event.host, _failure(event))
         if event.kind == "ok":
             self._ok(event, told)
         elif _is_way_back(event):

@@ -1,13 +1,25 @@
 """Where something stands in an environment's files, read as plain YAML: what Ansible's own reader does not tell."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from ferryman.environments import Environment
+
+# libyaml's parser where PyYAML was built with it: ten times as fast, with the same lines.
+READER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+GROUP = ("hosts", "children", "vars")
+"""What a group of an inventory may hold."""
+SAID = re.compile(r"\b(alias|anchor|handle) (['\"]).*?\2")
+TAGS = ("!vault", "!vault-encrypted", "!unsafe")
+NUMBERS = tuple(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp"))
+Keys = tuple[Any, ...]
 
 
 @dataclass(frozen=True, order=True)
@@ -34,43 +46,106 @@ class Problem:
         return f"{self.place}: {self.key} {self.wrong}" + (f"; {self.right}" if self.right else "")
 
 
+def files(environment: Environment) -> list[Path]:
+    """Return the files of an environment: its hosts, then its variables."""
+    named = (environment.directory / name for name in ("group_vars", "host_vars"))
+    return [environment.inventory, *(path for directory in named for path in variable_files(directory))]
+
+
 def malformed(environment: Environment) -> Iterator[Problem]:
-    """Return what no YAML reader takes, and keys given twice (the first is lost in silence)."""
-    for path in [
-        environment.inventory,
-        *variable_files(environment.directory / "group_vars"),
-        *variable_files(environment.directory / "host_vars"),
-    ]:
+    """Return what no YAML reader takes, keys given twice (the first is lost in silence), and what is no group."""
+    for path in files(environment):
         shown = relative(Place(path), environment).file
-        text = path.read_text()
-        if text.startswith("$ANSIBLE_VAULT"):
-            continue
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            text = path.read_text(encoding="utf-8")
+            node = None if text.startswith("$ANSIBLE_VAULT") else yaml.compose(text, Loader=READER)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
+            yield Problem(Place(shown, mark.line + 1 if mark else 0), "the file", f"is not YAML: {_problem(error)}")
+            continue
+        except (UnicodeDecodeError, yaml.YAMLError, OSError, RecursionError) as error:
             yield Problem(
-                Place(shown, mark.line + 1 if mark else 0), "the file", f"is not YAML: {error.problem or error.context}"
+                Place(shown), "the file", f"cannot be read: {type(error).__name__}", "wanted: a text in UTF-8"
             )
             continue
-        yield from twice(node, shown)
+        yield from oddities(node, shown)
+        if node is not None and not isinstance(node, yaml.MappingNode):
+            yield Problem(
+                Place(shown, node.start_mark.line + 1), "the file", "is no map", "wanted: `name: value` lines"
+            )
+        elif path == environment.inventory:
+            yield from _groups(node, shown)
 
 
-def twice(node: yaml.Node | None, file: Path) -> Iterator[Problem]:
-    """Return the keys that a map has more than once, at any depth."""
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """Return what the reader says, without words of the file: a password that begins with `*` is an alias to it."""
+    said = str(error.problem or error.context)
+    return SAID.sub(r"\1 ... (a value that begins with one of YAML's signs is put in quotes)", said)
+
+
+def _groups(node: yaml.Node | None, file: Path) -> Iterator[Problem]:
+    """Return what stands where groups and hosts should: Ansible warns of it and goes on without."""
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        if isinstance(value, yaml.MappingNode):
+            yield from _group(value, file)
+        elif not _empty(value):
+            yield _no_map(key, file, f"a group, with {', '.join(GROUP)}")
+
+
+def _group(node: yaml.MappingNode, file: Path) -> Iterator[Problem]:
+    for key, value in node.value:
+        if key.value not in GROUP:
+            near = get_close_matches(key.value, GROUP, n=1)
+            right = f"did you mean {near[0]}?" if near else f"one of: {', '.join(GROUP)}"
+            yield Problem(Place(file, key.start_mark.line + 1), key.value, "is nothing that a group has", right)
+        elif key.value == "children":
+            yield from _groups(value, file)
+        if key.value in GROUP and not isinstance(value, yaml.MappingNode) and not _empty(value):
+            yield _no_map(key, file, "names and what belongs to them")
+        elif key.value == "hosts" and isinstance(value, yaml.MappingNode):
+            for host, given in value.value:
+                if not isinstance(given, yaml.MappingNode) and not _empty(given):
+                    yield _no_map(host, file, "a host's variables, or nothing")
+
+
+def _no_map(key: yaml.Node, file: Path, wanted: str) -> Problem:
+    return Problem(Place(file, key.start_mark.line + 1), str(key.value), "is no map", f"wanted: {wanted}")
+
+
+def _empty(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def oddities(node: yaml.Node | None, file: Path, above: frozenset[int] = frozenset()) -> Iterator[Problem]:
+    """Return what YAML takes and Ansible does not, or takes for something else, at any depth."""
+    if node is None or id(node) in above:  # an anchor that holds itself
+        return
+    inside, here = above | {id(node)}, Place(file, node.start_mark.line + 1)
+    if node.tag.startswith("!") and node.tag not in TAGS:
+        yield Problem(here, "the value", "begins with `!`, which is a tag of YAML's", "put it in quotes")
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from twice(item, file)
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                yield Problem(
-                    Place(file, line), str(key.value), f"is given twice (first on line {seen[key.value]})", "keep one"
-                )
-            seen[key.value] = line
-            yield from twice(value, file)
+            yield from oddities(item, file, inside)
+    elif isinstance(node, yaml.MappingNode):
+        yield from _in_map(node, file, inside)
+    elif isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS:
+        try:
+            yaml.constructor.SafeConstructor().construct_object(node)
+        except (ValueError, OverflowError):
+            yield Problem(here, "the value", "looks like a date or a number and is none", "put it in quotes")
+
+
+def _in_map(node: yaml.MappingNode, file: Path, above: frozenset[int]) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            yield Problem(Place(file, line), "the value", "begins with `{` or `[`", "put a template in quotes")
+            continue
+        if key.value in seen and key.value != "<<":
+            yield Problem(Place(file, line), key.value, f"is given twice (first on line {seen[key.value]})", "keep one")
+        seen.setdefault(key.value, line)
+        yield from oddities(value, file, above)
 
 
 def variable_files(directory: Path) -> list[Path]:
@@ -84,15 +159,75 @@ def variable_files(directory: Path) -> list[Path]:
     return found
 
 
-def find_key(path: Path, key: str) -> Place | None:
-    """Return the line where a file has `key:`; of several the last, which wins."""
-    if not path.is_file():
-        return None
-    pattern = re.compile(rf"(?:^|[\s{{,]){re.escape(key)}\s*:")
-    lines = [
-        number for number, line in enumerate(path.read_text().splitlines(), 1) if pattern.search(line.split(" #")[0])
-    ]
-    return Place(path, lines[-1]) if lines else None
+def plain(path: Path) -> Any:
+    """Return what a YAML file of Ferryman's own holds; read once in a process, so nobody may change it."""
+    return _plain(path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1024)
+def _plain(text: str) -> Any:
+    return yaml.load(text, READER)  # noqa: S506  # a SafeLoader, of libyaml's or of PyYAML's
+
+
+def outline(path: Path) -> Mapping[Keys, int]:
+    """Return the line of each key of a YAML file, by the keys (and numbers, in lists) that lead to it.
+
+    Of a key that is given twice it is the last, which wins. A file that cannot be read has no lines.
+    """
+    try:
+        return _outline(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return {}
+
+
+@lru_cache(maxsize=4096)
+def _outline(text: str) -> Mapping[Keys, int]:
+    found: dict[Keys, int] = {}
+
+    def note(node: yaml.Node, above: Keys) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                found[(*above, key.value)] = key.start_mark.line + 1
+                note(value, (*above, key.value))
+        elif isinstance(node, yaml.SequenceNode):
+            for number, value in enumerate(node.value):
+                found[(*above, number)] = value.start_mark.line + 1
+                note(value, (*above, number))
+
+    try:
+        node = yaml.compose(text, Loader=READER)
+        if node is not None:
+            note(node, ())
+    except (yaml.YAMLError, RecursionError):
+        return {}
+    return found
+
+
+def find_key(path: Path, name: str, within: Keys = (), *, host: str = "") -> Place | None:
+    """Return the line where a file gives a variable, or the part of it that `within` leads to.
+
+    In a file of variables it is a key at the top; in one of hosts it is a host's, else a group's. Where a part has no
+    line of its own (a template gives it), the line of what holds it is returned.
+    """
+    lines = outline(path)
+    for above in _holders(lines, name, host):
+        where = (*above, name)
+        for key in within:
+            if (*where, key) not in lines and (*where, str(key)) not in lines:
+                break
+            where = (*where, key) if (*where, key) in lines else (*where, str(key))
+        return Place(path, lines[where])
+    return None
+
+
+def _holders(lines: Mapping[Keys, int], name: str, host: str) -> list[Keys]:
+    """Return where a variable may stand, the strongest first: the top, the host, groups from the innermost outwards."""
+    holders = [keys[:-1] for keys in lines if keys and keys[-1] == name]
+    own = [keys for keys in holders if keys[-2:] == ("hosts", host)]
+    groups = sorted((keys for keys in holders if keys[-1:] == ("vars",)), key=len, reverse=True)
+    return [*([()] if () in holders else []), *own, *groups]
 
 
 def relative(place: Place, environment: Environment) -> Place:

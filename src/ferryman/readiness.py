@@ -25,7 +25,7 @@ def checked(env: str, *, app: str | None = None) -> Environment:
     secrets.ensure_local(environment)
     apps = _apps_of_a_good(environment)
     if app is not None:
-        _require_app(environment, app, apps)
+        require_app(environment, app, apps)
     return environment
 
 
@@ -77,23 +77,25 @@ def _sandbox_up(environment: Environment) -> bool:
 
 def _apps_of_a_good(environment: Environment) -> list[str]:
     """Return the names of the applications of an environment that a check has found good."""
-    digest = _digest(environment)
+    project = environment.directory.parent.parent  # one environment is judged beside the others
+    others = (environments.resolve(name, project=project) for name in environments.names(project))
+    digest = _digest(environment, *others)
     remembered = paths.state_directory() / "checked" / f"{environment.name}.json"
     if remembered.is_file():
         told = json.loads(remembered.read_text(encoding="utf-8"))
         if told["digest"] == digest:
             return list(told["apps"])
-    from ferryman import variables
+    from ferryman import agreement
 
-    key = secrets.key_file(environment)
-    loaded = variables.require_valid(environment, vault_ids=[f"{environment.name}@{key}"] if key else [])
+    loaded = agreement.require(environment)
     apps = sorted({str(name) for values in loaded.hosts.values() for name in values.get("apps") or {}})
     remembered.parent.mkdir(exist_ok=True)
     remembered.write_text(json.dumps({"digest": digest, "apps": apps}), encoding="utf-8")
     return apps
 
 
-def _require_app(environment: Environment, app: str, apps: list[str]) -> None:
+def require_app(environment: Environment, app: str, apps: list[str]) -> None:
+    """Refuse an application that is not there; an empty name means the only one."""
     one_of = f"one of: {', '.join(apps)}"
     if not apps:
         place = environment.variables / "apps.yml"
@@ -104,10 +106,10 @@ def _require_app(environment: Environment, app: str, apps: list[str]) -> None:
         raise Stop(f"{environment.name} has several applications: --app is needed", hint=one_of)
 
 
-def _digest(environment: Environment) -> str:
-    """Return a digest over everything that a check reads: the environment's files, the roles' specs, the playbooks."""
+def _digest(*judged: Environment) -> str:
+    """Return a digest over environments' files and what they are judged by: the roles' specs and the playbooks."""
     root = paths.collection_root()
-    files = [environment.inventory, *places.variable_files(environment.variables)]
+    files = [path for environment in judged for path in places.files(environment)]
     for pattern in ("roles/*/meta/argument_specs.yml", "playbooks/**/*.yml"):
         files += sorted(root.glob(pattern))
     whole = hashlib.sha256()

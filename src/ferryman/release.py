@@ -35,7 +35,7 @@ def provision(env: str, *, check: bool = False) -> Told:
 def look(env: str, *, app: str) -> Told:
     """Return what every host serves; changes nothing."""
     environment = environments.resolve(env)
-    story, ended = _run("release_look", environment, {"release_app": app})
+    story, ended = run("release_look", environment, {"release_app": app})
     _stop_unless_done(story, ended)
     return {"environment": environment.name, "hosts": story.hosts}
 
@@ -43,7 +43,7 @@ def look(env: str, *, app: str) -> Told:
 def health(env: str, *, app: str) -> Told:
     """Ask everything that is served; return the answers by host."""
     environment = environments.resolve(env)
-    story, ended = _run("release_health", environment, {"release_app": app})
+    story, ended = run("release_health", environment, {"release_app": app})
     _stop_unless_done(story, ended)
     answers = story.facts.get("health") or {}
     good = bool(answers) and all(each["good"] for host in answers.values() for each in host.values())
@@ -53,7 +53,7 @@ def health(env: str, *, app: str) -> Told:
 def maintenance(env: str, *, app: str, on: bool) -> Told:
     """Show or hide the maintenance page on every entry."""
     environment = environments.resolve(env)
-    story, ended = _run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
+    story, ended = run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
     _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
 
@@ -61,7 +61,7 @@ def maintenance(env: str, *, app: str, on: bool) -> Told:
 def unlock(env: str, *, app: str) -> Told:
     """Free the lock by force; return whose it was."""
     environment = environments.resolve(env)
-    story, ended = _run("release_unlock", environment, {"release_app": app})
+    story, ended = run("release_unlock", environment, {"release_app": app})
     _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "broken": story.facts.get("broken") or {}}
 
@@ -71,7 +71,7 @@ def once(env: str, *, app: str, process: str) -> Told:
     if not process:
         raise Stop("no process named", hint=f"{paths.program()} run NAME: a process of kind once in ferryman.yml")
     environment = _ready(env, app)
-    story, ended = _run("release_once", environment, {"release_app": app, "release_process": process})
+    story, ended = run("release_once", environment, {"release_app": app, "release_process": process})
     _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "process": process, "output": str(story.facts.get("output", ""))}
 
@@ -88,17 +88,27 @@ def _ready(env: str, app: str) -> Environment:
 
 
 def _provision(environment: Environment, *, check: bool = False) -> Told:
-    story, ended = _run("host_provision", environment, {}, check=check)
+    story, ended = run("host_provision", environment, {}, check=check)
     _stop_unless_done(story, ended, code=NEEDS_PERSON if story.changed else 1)
     if not check:
         readiness.remember_provisioned(environment)
     return {"environment": environment.name, "changed": story.changed, "duration_s": round(ended.seconds, 3)}
 
 
-def _run(
-    playbook: str, environment: Environment, values: Mapping[str, Any], *, check: bool = False
+def run(
+    playbook: str,
+    environment: Environment,
+    values: Mapping[str, Any],
+    *,
+    check: bool = False,
+    without_secrets: bool = False,
 ) -> tuple[outcomes.Story, runs.Ended]:
-    secrets.require(environment)
+    """Run a playbook and show its steps; return what happened, and how it ended.
+
+    It is refused where a secret is missing, unless it runs `without_secrets`.
+    """
+    if not without_secrets:
+        secrets.require(environment)
     story, seen = outcomes.Story(), progress()
 
     def listen(event: runs.Event) -> None:
@@ -122,7 +132,7 @@ def _run(
 
 
 def _told(command: str, environment: Environment, app: str, values: Mapping[str, Any]) -> Told:
-    story, ended = _run(f"release_{command}", environment, {"release_app": app, **values})
+    story, ended = run(f"release_{command}", environment, {"release_app": app, **values})
     said = outcomes.report(command, story, ended, environment=environment.name, app=app)
     if said["url"] and said["code"] == 0:
         said["outside"] = outside.look(said["url"], ca=said["ca"])

@@ -84,6 +84,14 @@ def require(environment: Environment) -> None:
         )
 
 
+def used(path: Path) -> list[tuple[str, int]]:
+    """Return the secrets that a file uses, each with its line; a comment uses none."""
+    if path.name == "vault.yml":
+        return []
+    lines = enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+    return [(name, number) for number, line in lines for name in NAME.findall(re.sub(r"(^|\s)#.*", "", line))]
+
+
 def _wanted(environment: Environment) -> set[str]:
     """Return the names of all secrets that the environment's files use."""
     files = [path for path in sorted(environment.variables.rglob("*.yml")) if path.name != "vault.yml"]

@@ -5,9 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ferryman import paths
+from ferryman import paths, places
 
 Option = dict[str, Any]
 
@@ -42,7 +40,7 @@ class Role:
 
 def read(directory: Path) -> Role:
     """Return the role in `directory`, whose meta/argument_specs.yml must be there."""
-    document = yaml.safe_load((directory / "meta" / "argument_specs.yml").read_text()) or {}
+    document = places.plain(directory / "meta" / "argument_specs.yml") or {}
     return Role(directory.name, directory, document.get("argument_specs") or {})
 
 

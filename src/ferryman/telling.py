@@ -70,6 +70,14 @@ def provisioned(told: Told) -> str:
     return f"{told['environment']} is provisioned, {what} ({told['duration_s']:.1f} s)"
 
 
+def checked(told: Told) -> str:
+    """Say what was found good, and what should be known."""
+    env, apps = told["environment"], told["applications"]
+    lines = [f"{env}: its files are right" + (f" ({', '.join(apps)})" if apps else "")]
+    lines += [f"note  {note}" for note in told["notes"]]
+    return "\n".join(lines)
+
+
 def page(told: Told) -> str:
     """Say what clients see now."""
     return f"{told['environment']}: the maintenance page is {'shown' if told['maintenance'] else 'hidden'}"

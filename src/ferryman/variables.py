@@ -5,16 +5,18 @@ would, and its validator judges the values. Everything wrong is found before any
 its place.
 """
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ferryman import paths, specs, wiring
+from ferryman import fitting, paths, specs, wiring
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.places import Place, Problem, find_key, malformed, relative, variable_files
@@ -22,7 +24,14 @@ from ferryman.places import Place, Problem, find_key, malformed, relative, varia
 # Known to inventories, and no role's: what an environment is, its applications, and the sandbox's containers.
 COMMON = {"environment_name", "apps", "host_shared", "lock_host"}
 FREE = re.compile(r"^(ansible|vault|sandbox|molecule)_")
-NESTED = re.compile(r"found in '?([\w.-]+(?: -> [\w.-]+)*)")
+
+
+class Unfilled(Exception):  # noqa: N818  # a value that is not filled in, and says why
+    """A template that could not be filled in; `undefined` where a name in it is nobody's."""
+
+    def __init__(self, said: str, *, undefined: bool):
+        super().__init__(said)
+        self.undefined = undefined
 
 
 @dataclass
@@ -34,6 +43,33 @@ class Loaded:
     hosts: dict[str, dict[str, Any]]
     loader: Any = field(repr=False)
     inventory: Any = field(repr=False)
+    partial: bool = False
+    """Whether files are left out: what is missing may stand in one of them, and is not told."""
+    judged: set[tuple[Any, ...]] = field(default_factory=set, repr=False)
+    """What was found good: hosts share the values of their groups, and each is judged once."""
+    templars: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """Every text that must not be shown: of vaults, of options marked so, of applications."""
+        options = {name: option for role in specs.roles().values() for name, option in role.options.items()}
+        hidden = {name: option for name, option in options.items() if fitting.is_secret(option)}
+        return frozenset(text for host in self.hosts for text in self._secrets(host, hidden))
+
+    def _secrets(self, host: str, hidden: Mapping[str, specs.Option]) -> Iterator[str]:
+        whole: specs.Option = {"no_log": True}
+        app: specs.Option = {"options": {"secrets": whole, "database": {"options": {"password": whole}}}}
+        for name, value in self.hosts[host].items():
+            if name == "apps" and isinstance(value, dict):
+                found = [text for told in value.values() for text in fitting.secret_texts(app, told)]
+            elif name in hidden or name.startswith("vault_"):
+                found = [*fitting.secret_texts(hidden.get(name, whole), value)]
+            else:
+                continue
+            for text in found:
+                # One that cannot be filled in names what it lacks, and that is no secret.
+                with contextlib.suppress(Unfilled):
+                    yield str(self.fill(host, text))
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
@@ -45,18 +81,26 @@ class Loaded:
 
     def value(self, host: str, name: str) -> Any:
         """Return a variable of a host with its templates filled in; KeyError if not set, Stop if it can't be filled."""
-        from ansible.errors import AnsibleError
-
         try:
             return self.fill(host, self.hosts[host][name])
-        except AnsibleError as error:
-            raise Stop(f"{self.place(host, name)}: {name} cannot be filled in: {first_line(error)}") from error
+        except Unfilled as error:
+            raise Stop(f"{self.place(host, name)}: {name} cannot be filled in: {error}") from error
 
     def fill(self, host: str, value: Any) -> Any:
-        """Return `value` with its templates filled in from the host's variables; Ansible's error if that fails."""
+        """Return `value` with its templates filled in from the host's variables; Unfilled if that fails."""
+        from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+
+        try:
+            return self._templar(host).template(value)
+        except AnsibleError as error:
+            raise Unfilled(first_line(error), undefined=isinstance(error, AnsibleUndefinedVariable)) from error
+
+    def _templar(self, host: str) -> Any:
         from ansible.template import Templar
 
-        return Templar(self.loader, variables=self.defaults | self.hosts[host]).template(value)
+        if host not in self.templars:
+            self.templars[host] = Templar(self.loader, variables=self.defaults | self.hosts[host])
+        return self.templars[host]
 
     def members(self, pattern: str) -> list[str]:
         """Return the hosts that a play's `hosts:` means here; a group that the environment has not is empty."""
@@ -72,19 +116,12 @@ class Loaded:
         name = part.strip().lstrip("!&").split("[")[0]
         return name in self.groups or name in self.hosts or "*" in name
 
-    def place(self, host: str, name: str, within: Iterable[str] = ()) -> Place:
+    def place(self, host: str, name: str, within: Iterable[Any] = ()) -> Place:
         """Return where a host's value was given, or where a part of it was; the file of hosts if nobody knows."""
-        value = self.hosts[host].get(name)
-        origin = origin_of(value)
-        for key in within:
-            value = value.get(key) if isinstance(value, dict) else None
-            origin = origin_of(value) or origin
-        if origin is None:
-            origin = next((found for path in self.files(host) if (found := find_key(path, name))), None)
-        # The value of a map begins on its first key's line, and people look for the map's name.
-        if origin and not within and (named := find_key(origin.file, name)) and named.line <= origin.line:
-            origin = named
-        return relative(origin or Place(self.environment.inventory), self.environment)
+        keys, origin = tuple(within), origin_of(self.hosts[host].get(name))
+        files = [origin.file] if origin else self.files(host)
+        named = next((found for path in files if (found := find_key(path, name, keys, host=host))), None)
+        return relative(named or origin or Place(self.environment.inventory), self.environment)
 
     def files(self, host: str) -> list[Path]:
         """Return the files that may set a host's variables, the strongest first."""
@@ -105,6 +142,11 @@ def load(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
     broken = list(malformed(environment))
     if broken:
         raise refusal(environment, broken)
+    return read(environment, vault_ids=vault_ids)
+
+
+def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Collection[Path] = ()) -> Loaded:
+    """Return an environment as Ansible reads it, `without` the files that are broken; Stop where that fails, too."""
     os.environ.setdefault("ANSIBLE_CONFIG", str(paths.ansible_config()))
     os.environ.setdefault("ANSIBLE_COLLECTIONS_PATH", str(paths.collections_path()))
     from ansible.errors import AnsibleError
@@ -114,9 +156,13 @@ def load(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
     from ansible.utils.collection_loader import AnsibleCollectionConfig
     from ansible.vars.manager import VariableManager
 
+    class Loader(DataLoader):  # type: ignore[misc]  # ansible has no types
+        def load_from_file(self, file_name: str, *args: Any, **kwargs: Any) -> Any:
+            return {} if Path(file_name) in without else super().load_from_file(file_name, *args, **kwargs)
+
     if AnsibleCollectionConfig.collection_finder is None:
         init_plugin_loader()
-    loader = DataLoader()
+    loader = Loader()
     try:
         if vault_ids:
             _open_vaults(loader, list(vault_ids))
@@ -126,7 +172,7 @@ def load(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
     except AnsibleError as error:
         raise Stop(f"environment {environment.name} cannot be read: {first_line(error)}") from error
     groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}
-    return Loaded(environment, groups, hosts, loader, inventory)
+    return Loaded(environment, groups, hosts, loader, inventory, partial=bool(without))
 
 
 def _open_vaults(loader: Any, vault_ids: list[str]) -> None:
@@ -179,24 +225,31 @@ def refusal(environment: Environment, problems: list[Problem]) -> Stop:
 
 def validate(loaded: Loaded) -> list[Problem]:
     """Return everything that is wrong with an environment's variables, sorted by place, each once."""
-    roles = specs.roles()
+    roles, words = specs.roles(), playbook_words()
     uses = [use for use in wiring.uses(paths.collection_root()) if use.role in roles]
+    meets = {use.hosts: set(loaded.members(use.hosts)) for use in uses}
     found = {*wrong_name(loaded)}
     for host in loaded.hosts:
-        found |= {*unknown_names(loaded, host, roles)}
-        here = [use for use in uses if host in loaded.members(use.hosts)]
-        for role in {use.role for use in here}:
+        found |= {*unknown_names(loaded, host, roles, words)}
+        for role in {use.role for use in uses if host in meets[use.hosts]}:
             found |= {*wrong_values(loaded, host, roles[role])}
-    for use in uses:
+    for use in uses if not loaded.partial else ():
         found |= {*missing(loaded, roles[use.role], use)}
-    return sorted(found)
+    return hushed(loaded, found)
+
+
+def hushed(loaded: Loaded, problems: Collection[Problem]) -> list[Problem]:
+    """Return problems sorted, each once, with no secret in them."""
+    hide = loaded.secrets if problems else ()
+    said = {replace(p, wrong=fitting.hushed(p.wrong, hide), right=fitting.hushed(p.right, hide)) for p in problems}
+    return sorted(said)
 
 
 def wrong_name(loaded: Loaded) -> Iterator[Problem]:
     """An environment says its own name, so that hosts can tell it from another (ENV-2)."""
     name = loaded.environment.name
     for host, variables in loaded.hosts.items():
-        if variables.get("environment_name") != name:
+        if variables.get("environment_name") != name and (not loaded.partial or "environment_name" in variables):
             said = repr(variables.get("environment_name")) if "environment_name" in variables else "not set"
             right = f"its inventory lies in inventories/{name}, so it must be {name!r}"
             yield Problem(loaded.place(host, "environment_name"), "environment_name", f"is {said}", right)
@@ -211,53 +264,86 @@ def missing(loaded: Loaded, role: specs.Role, use: wiring.Use) -> Iterator[Probl
         ]
         if without:
             wrong = f"is missing, and role {role.name} needs it on {', '.join(without)}"
-            yield Problem(place, name, wrong, wanted(role.options[name]))
+            yield Problem(place, name, wrong, fitting.wanted(role.options[name]))
 
 
 def wrong_values(loaded: Loaded, host: str, role: specs.Role) -> Iterator[Problem]:
     """Return the values of a role's options that its spec refuses; each is judged alone, so that all are found."""
-    from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+    for name, option in role.options.items():
+        if name in loaded.hosts[host]:
+            yield from judged(loaded, host, (name,), option)
+
+
+def judged(loaded: Loaded, host: str, keys: tuple[Any, ...], option: specs.Option) -> Iterator[Problem]:
+    """Return what does not fit in the value that `keys` lead to: a variable of the host, or a part of one."""
+    raw: Any = loaded.hosts[host]
+    for key in keys:
+        raw = raw[key]
+    named = ".".join(str(key) for key in keys)
+    plain = not is_template(raw)
+    if plain and (keys, id(raw)) in loaded.judged:  # hosts share what their groups give
+        return
+    value = raw
+    if not plain:
+        try:
+            value = loaded.fill(host, raw)
+        except Unfilled as error:
+            if not error.undefined or not _known_elsewhere(loaded, f"{error}{raw}"):
+                yield Problem(loaded.place(host, keys[0], keys[1:]), named, f"cannot be filled in: {error}")
+            return
+    found = list(fitting.misfits(str(keys[-1]), option, value, fits))
+    for within, wrong, right in found:
+        inner = ".".join(str(key) for key in (*keys, *within))
+        yield Problem(loaded.place(host, keys[0], (*keys[1:], *within)), inner, wrong, right)
+    if plain and not found:
+        loaded.judged.add((keys, id(raw)))
+
+
+def _known_elsewhere(loaded: Loaded, text: str) -> bool:
+    """Say whether an undefined name is no mistake here: facts are known on hosts, secrets are told by their names."""
+    return loaded.partial or "ansible_" in text or "vault_" in text
+
+
+def fits(name: str, option: fitting.Option, value: Any) -> list[str]:
+    """Return what Ansible's validator says of a value of an option."""
     from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-    for name, option in role.options.items():
-        if name not in loaded.hosts[host]:
-            continue
-        try:
-            value = loaded.fill(host, loaded.hosts[host][name])
-        except AnsibleUndefinedVariable as error:
-            # Facts are known on hosts only; such a value is judged there.
-            if "ansible_" not in f"{error}{loaded.hosts[host][name]}":
-                yield Problem(loaded.place(host, name), name, f"cannot be filled in: {first_line(error)}")
-            continue
-        except AnsibleError as error:
-            yield Problem(loaded.place(host, name), name, f"cannot be filled in: {first_line(error)}")
-            continue
-        for message in ArgumentSpecValidator({name: option}).validate({name: value}).error_messages:
-            within = NESTED.search(message)
-            place = loaded.place(host, name, within.group(1).split(" -> ")[1:] if within else ())
-            # The validator prints values, and a secret must not be shown.
-            told = (
-                "has a value that does not fit (not shown: it is a secret)" if is_secret(option) else told_by(message)
-            )
-            yield Problem(place, name, told, wanted(option))
+    return list(ArgumentSpecValidator({name: dict(option)}).validate({name: value}).error_messages)
 
 
-def unknown_names(loaded: Loaded, host: str, roles: dict[str, specs.Role]) -> Iterator[Problem]:
-    """Return names that look like an option of a role and are none: misspelt, or gone."""
-    playbooks = playbook_words()
+def is_template(value: Any) -> bool:
+    """Say whether anything in a value is filled in later, or is encrypted."""
+    if isinstance(value, dict):
+        return any(is_template(each) for pair in value.items() for each in pair)
+    if isinstance(value, (list, tuple)):
+        return any(is_template(each) for each in value)
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    return value is not None and not isinstance(value, (bool, int, float, date))
 
-    for name in loaded.hosts[host]:
-        if name in COMMON or name in playbooks or FREE.match(name):
+
+def unknown_names(loaded: Loaded, host: str, roles: dict[str, specs.Role], words: set[str]) -> Iterator[Problem]:
+    """Return names that look like an option of a role, or like one that all know, and are none: misspelt, or gone.
+
+    `words` are those of the playbooks: what wiring itself reads is no mistake.
+    """
+    for name, value in loaded.hosts[host].items():
+        if name in COMMON or name in words or FREE.match(name) or (name, id(value)) in loaded.judged:
             continue
-        place = loaded.place(host, name)
+        loaded.judged.add((name, id(value)))
         owner = max((role for role in roles if name.startswith(f"{role}_")), key=len, default="")
+        place = loaded.place(host, name)
         # A file is named after its role: what lies in it is meant for that role.
         role = roles.get(owner) or roles.get(place.file.stem)
-        if role is None or name in role.options:
-            continue
-        near = get_close_matches(name, role.options, n=1, cutoff=0.6)
-        right = f"did you mean {near[0]}?" if near else f"roles/{role.name}/meta/argument_specs.yml lists its options"
-        yield Problem(place, name, f"is not an option of role {role.name}", right)
+        if role is None:
+            if near := get_close_matches(name, COMMON, n=1, cutoff=0.8):
+                yield Problem(place, name, "is known to nobody", f"did you mean {near[0]}?")
+        elif name not in role.options:
+            near = get_close_matches(name, role.options, n=1, cutoff=0.6)
+            right = (
+                f"did you mean {near[0]}?" if near else f"roles/{role.name}/meta/argument_specs.yml lists its options"
+            )
+            yield Problem(place, name, f"is not an option of role {role.name}", right)
 
 
 def playbook_words() -> set[str]:
@@ -274,27 +360,6 @@ def origin_of(value: Any) -> Place | None:
         return None
     origin = Origin.get_tag(value)
     return Place(Path(origin.path), origin.line_num or 0) if origin and origin.path else None
-
-
-def is_secret(option: specs.Option) -> bool:
-    """Say whether an option or any part of it is marked `no_log`."""
-    parts = (option.get("options") or {}).values()
-    return bool(option.get("no_log")) or any(is_secret(part) for part in parts)
-
-
-def wanted(option: specs.Option) -> str:
-    """Say what would be right."""
-    kind = option.get("type", "str")
-    of = f" of {option['elements']}" if "elements" in option else ""
-    choices = f", one of {', '.join(map(str, option['choices']))}" if option.get("choices") else ""
-    description = option.get("description") or ""
-    first = description if isinstance(description, str) else " ".join(description)
-    return f"wanted: {kind}{of}{choices} ({first.strip().rstrip('.')})"
-
-
-def told_by(message: str) -> str:
-    """Return the validator's sentence without what stands around it anyway."""
-    return "does not fit: " + " ".join(message.split())
 
 
 def first_line(error: Exception) -> str:

@@ -1,15 +1,20 @@
 """What the playbooks say about roles: which role meets which hosts, through which entry, with which values given."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ferryman import places
 
 Map = dict[str, Any]
 BLOCKS = ("block", "rescue", "always")
 TASKS = ("pre_tasks", "tasks", "post_tasks", "handlers")
+
+
+READS = re.compile(r"apps\[release_app\]\.(\w+)(\s*\|\s*default)?")
+NEEDS = re.compile(r"\bgroups\.(\w+)(?!\w|\s*\|\s*default)")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ def uses(collection: Path) -> list[Use]:
 
 def read(path: Path) -> list[Use]:
     """Return every use of a role in one playbook."""
-    plays = yaml.safe_load(path.read_text()) or []
+    plays = places.plain(path) or []
     return [use for play in plays if "hosts" in play for use in in_play(play, path)]
 
 
@@ -47,10 +52,14 @@ def in_play(play: Map, path: Path) -> Iterator[Use]:
         name = role.get("role") or role.get("name") or ""
         yield Use(playbook, hosts, short(name), entry_name(role), given | frozenset(role.get("vars") or {}))
     for key in TASKS:
-        for task, above in walk(play.get(key) or [], given):
-            call = next((task[word] for word in task if word.split(".")[-1] in ("import_role", "include_role")), None)
+        for task, above in walk(play.get(key) or [], given, path.parent):
+            call = _call(task, "import_role", "include_role")
             if isinstance(call, dict):
                 yield Use(playbook, hosts, short(call["name"]), entry_name(call), above)
+
+
+def _call(task: Map, *words: str) -> Any:
+    return next((task[word] for word in task if word.split(".")[-1] in words), None)
 
 
 def from_files(names: list[Any], directory: Path) -> frozenset[str]:
@@ -59,17 +68,22 @@ def from_files(names: list[Any], directory: Path) -> frozenset[str]:
     for name in names:
         path = directory / str(name)
         if path.is_file():
-            given |= set(yaml.safe_load(path.read_text()) or {})
+            given |= set(places.plain(path) or {})
     return frozenset(given)
 
 
-def walk(tasks: list[Map], given: frozenset[str]) -> Iterator[tuple[Map, frozenset[str]]]:
-    """Return every task, in blocks too, with the names of the variables that are set for it."""
+def walk(tasks: list[Map], given: frozenset[str], directory: Path) -> Iterator[tuple[Map, frozenset[str]]]:
+    """Return every task, in blocks and files of tasks too, with the names of the variables that are set for it."""
     for task in tasks:
         own = given | frozenset(task.get("vars") or {})
         for key in BLOCKS:
-            yield from walk(task.get(key) or [], own)
-        if not any(key in task for key in BLOCKS):
+            yield from walk(task.get(key) or [], own, directory)
+        file = _call(task, "import_tasks", "include_tasks")
+        path = directory / str(file.get("file") if isinstance(file, dict) else file)
+        if file and path.is_file():
+            loop = (task.get("loop_control") or {}).get("loop_var", "item")
+            yield from walk(places.plain(path) or [], own | {loop}, directory)
+        elif not any(key in task for key in BLOCKS):
             yield task, own
 
 
@@ -81,3 +95,24 @@ def short(name: str) -> str:
 def entry_name(call: Map) -> str:
     """Return the entry point that a role is called by."""
     return str(call.get("tasks_from") or "main").removesuffix(".yml")
+
+
+def of_apps(collection: Path) -> dict[str, tuple[str, bool]]:
+    """Return what the playbooks read of an application of the inventory, by key.
+
+    With it goes the variable that takes it and whether one must be given.
+    """
+    found: dict[str, tuple[str, bool]] = {}
+    for path in sorted((collection / "playbooks" / "vars").glob("*.yml")):
+        for name, value in (places.plain(path) or {}).items():
+            for key, default in READS.findall(str(value)):
+                found[key] = (name, not default)
+    return found
+
+
+def groups(collection: Path) -> tuple[set[str], set[str]]:
+    """Return the groups that the playbooks know, and those of them that they cannot do without."""
+    texts = [path.read_text() for path in sorted((collection / "playbooks").rglob("*.yml"))]
+    needed = {name for text in texts for name in NEEDS.findall(text)}
+    plays = {part.strip() for use in uses(collection) for part in re.split(r"[:,]", use.hosts)}
+    return needed | {name for name in plays if name.isidentifier()}, needed

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "ferryman"
 # The ground that everything else stands on, and that stands on nothing else.
-BASE = {"errors", "paths", "environments", "specs", "wiring", "places"}
+BASE = {"errors", "paths", "environments", "specs", "wiring", "places", "fitting"}
 # One door each to what is large and slow, so that it can be left shut.
 DOORS = {"invoke": {"tasks", "program"}, "ansible": {"variables"}, "ansible_runner": {"runs"}}
 

@@ -19,6 +19,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (where / "hosts.yml").write_text("all:\n  children:\n" + groups)
     (where / "group_vars" / "all" / "environment.yml").write_text("environment_name: prod\n")
     (where / "group_vars" / "all" / "apps.yml").write_text(APPS)
+    (where / "group_vars" / "all" / "certificate.yml").write_text("certificate_terms_agreed: true\n")
     monkeypatch.chdir(tmp_path)
     return where / "group_vars" / "all"
 

@@ -121,7 +121,7 @@ def test_a_secret_in_a_template_error_is_not_shown(project: Project) -> None:
 
 def test_a_nested_value_is_named_by_its_own_line(project: Project) -> None:
     project.values("backup_path: /srv\nbackup_targets:\n  first:\n    port: none\n")
-    assert project.problems()[0].startswith("inventories/prod/group_vars/all/backup.yml:4: backup_targets ")
+    assert project.problems()[0].startswith("inventories/prod/group_vars/all/backup.yml:4: backup_targets.first.port ")
 
 
 def test_booleans_have_lines_too(project: Project) -> None:

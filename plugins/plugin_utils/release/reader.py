@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -14,12 +15,32 @@ Spec = Mapping[str, Mapping[str, Any]]
 Path = tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong: the keys that lead to it, what is wrong, and its line; without one, it stands in an inventory.
+
+    `source` is the file, or the inventory's key below which the keys lie.
+    """
+
+    source: str
+    keys: Path
+    wrong: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        named = ".".join(str(key) for key in self.keys)
+        if not self.line:
+            return f"{self.source}.{named} {self.wrong}" if named else f"{self.source}: {self.wrong}"
+        return f"{self.source}:{self.line}: {named + ' ' if named else ''}{self.wrong}"
+
+
 class Problems(Exception):
     """Everything that is wrong, each as `place: what and the way out`."""
 
-    def __init__(self, found: list[str]) -> None:
-        super().__init__("\n".join(found))
-        self.found = found
+    def __init__(self, findings: list[Finding]) -> None:
+        self.findings = findings
+        self.found = [str(each) for each in findings]
+        super().__init__("\n".join(self.found))
 
 
 class Reader:
@@ -29,7 +50,7 @@ class Reader:
         self.source = source
         self.data: Any = None
         self._lines: dict[Path, int] | None = None
-        self._found: list[tuple[int, str]] = []
+        self._found: list[Finding] = []
         if text is not None:
             self._lines = {}
             self._parse(text)
@@ -40,10 +61,10 @@ class Reader:
             self.data = yaml.safe_load(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            place = f"{self.source}:{mark.line + 1}" if mark else self.source
-            raise Problems([f"{place}: this is not YAML: {getattr(error, 'problem', None) or error}"]) from None
+            told = f"this is not YAML: {getattr(error, 'problem', None) or error}"
+            raise Problems([Finding(self.source, (), told, mark.line + 1 if mark else 0)]) from None
         except (ValueError, OverflowError, RecursionError) as error:  # a date that is none, a number beyond all bounds
-            raise Problems([f"{self.source}: this cannot be read: {error}"]) from None
+            raise Problems([Finding(self.source, (), f"this cannot be read: {error}")]) from None
         if node is not None:
             self._note(node, (), set())
 
@@ -67,20 +88,21 @@ class Reader:
 
     def wrong(self, path: Path, what: str) -> None:
         """Remember that something at `path` is wrong."""
-        named = ".".join(str(part) for part in path)
         if self._lines is None:
-            self._found.append((0, f"{self.source}.{named} {what}"))
+            self._found.append(Finding(self.source, path, what))
             return
-        place = path
-        while place and place not in self._lines:
-            place = place[:-1]
-        line = self._lines.get(place, 1)
-        self._found.append((line, f"{self.source}:{line}: {named + ' ' if named else ''}{what}"))
+        self._found.append(Finding(self.source, path, what, self.line(path) or 1))
+
+    def line(self, path: Path) -> int:
+        """Return the line of what `path` leads to, or of what holds it; 0 where there is no text."""
+        while path and path not in (self._lines or {}):
+            path = path[:-1]
+        return (self._lines or {}).get(path, 0)
 
     def finish(self) -> None:
         """Raise Problems if anything was wrong, in the order of the lines."""
         if self._found:
-            raise Problems([text for _, text in sorted(self._found, key=lambda each: each[0])])
+            raise Problems(sorted(self._found, key=lambda each: each.line))
 
     def check(self, value: Any, spec: Spec, path: Path) -> dict[str, Any]:
         """Return `value` with defaults and right types; what is wrong is remembered and replaced by its default.

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, fit, git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Reader
+
+FILE = description.FILE
 
 if TYPE_CHECKING:
     from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
@@ -50,30 +53,37 @@ def read(action: ReleaseAction, *, any_state: bool = False) -> dict[str, Any]:
 
 
 def _described(action: ReleaseAction, commit: git.Commit) -> dict[str, Any]:
-    text = git.show(commit, description.FILE)
-    place = f"{commit.path}/{description.FILE}" if commit.path != "." else description.FILE
+    told, found = judged(action, commit)
+    if found:
+        raise AnsibleError("\n".join(str(each) for each in found))
+    return told
+
+
+def judged(action: ReleaseAction, commit: git.Commit) -> tuple[dict[str, Any], list[Finding]]:
+    """Return the description with the inventory's sizes and settings, and all that is wrong between the two.
+
+    A description that cannot be read is empty.
+    """
+    text = git.show(commit, FILE)
+    place = place_of(commit)
     if text is None:
         where = f"commit {commit.id[:12]} of {commit.repository}"
-        raise AnsibleError(f"{place} is not in {where}: an application describes itself there")
+        return {}, [Finding(place, (), f"is not in {where}: an application describes itself there")]
     try:
         told = description.read(text, source=place)
+    except description.Problems as wrong:
+        return {}, wrong.findings
+    env = dict(action.value("env", {}) or {})
+    have = dict(action.vars.get("release_secrets_names") or {}) or action.secrets
+    found = fit.unfit(told, Reader(place, text), action.app, env=env, secrets=set(have))
+    try:
         told = description.sized(told, dict(action.value("processes", {}) or {}), source=f"apps.{action.app}.processes")
     except description.Problems as wrong:
-        raise AnsibleError(str(wrong)) from None
-    env = dict(action.value("env", {}) or {})
+        found = [*wrong.findings, *found]
     told["env"] = {**told["env"], **env}
-    problems = (
-        [f"{place}: name is {told['name']!r}, the inventory calls it {action.app!r}"]
-        if told["name"] != action.app
-        else []
-    )
-    problems += [f"apps.{action.app}.env.{name} {what}" for name, what in description.unfit(env).items()]
-    have = set(dict(action.vars.get("release_secrets_names") or {}) or action.secrets)
-    problems += [
-        f"{place}: secret {name} has no value: apps.{action.app}.secrets must name it"
-        for name in render.all_secrets(told)
-        if name not in have
-    ]
-    if problems:
-        raise AnsibleError("\n".join(problems))
-    return told
+    return told, found
+
+
+def place_of(commit: git.Commit) -> str:
+    """Return the description's place in its repository."""
+    return f"{commit.path}/{FILE}" if commit.path != "." else FILE

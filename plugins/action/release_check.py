@@ -1,0 +1,75 @@
+"""Judge how an application describes itself against the inventory. Runs on the driver, and refuses nothing."""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import fit, git, layout, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Reader
+
+
+class ActionModule(ReleaseAction):
+    """ferryman.ops.release_check"""
+
+    _requires_connection = False
+
+    def work(self) -> dict[str, Any]:
+        """Return the findings of this application as fields, its notes, and what it needs of a host."""
+        try:
+            told = self._judged()
+        except AnsibleError as error:
+            wrong = {"keys": ["apps", self.app, "repository"], "file": "", "line": 0, "wrong": str(error)}
+            told = {"problems": [wrong], "notes": [], "needs": {}}
+        unfit = layout.refusal(self.groups)
+        if unfit:
+            told["notes"].append(f"a deploy is refused: {unfit}; {layout.LATER}")
+        return {"ferryman": {"described": {self.app: told}}}
+
+    def _judged(self) -> dict[str, Any]:
+        ref = str(self.value("ref", "") or "")
+        commit = git.find(
+            str(self.value("repository")),
+            root=Path(str(self.value("root"))).expanduser(),
+            path=str(self.value("path", ".")),
+            ref=ref or "HEAD",
+            cache=self.work_dir,
+            allow_dirty=True,  # it is only read
+            explicit=bool(ref),
+        )
+        told, found = source.judged(self, commit)
+        if not told:
+            return {"problems": [self._fields(each) for each in found], "notes": [], "needs": {}}
+        place = source.place_of(commit)
+        text = Reader(place, git.show(commit, source.FILE))
+        names, database = sorted(git.names(commit)), bool(self.value("database", {}))
+        given = list(dict(self.vars.get("release_secrets_names") or {}) or self.secrets)
+        found += fit.doubtful(told, text, self.app, secrets=given, database=database, files=names)
+        return {
+            "problems": [self._fields(each) for each in found],
+            "notes": list(fit.notes(told, place, self.app, database=database, files=names)),
+            "needs": fit.needs(told),
+            "commit": commit.id,
+        }
+
+    def _fields(self, finding: Finding) -> dict[str, Any]:
+        """Return a finding as JSON: the inventory's with all its keys, the description's with file and line."""
+        inventory = finding.source == f"apps.{self.app}" or finding.source.startswith(f"apps.{self.app}.")
+        keys = [str(key) for key in finding.keys]
+        return {
+            "keys": [*finding.source.split("."), *keys] if inventory else keys,
+            "file": "" if inventory else self._shown(finding.source),
+            "line": finding.line,
+            "wrong": finding.wrong,
+        }
+
+    def _shown(self, place: str) -> str:
+        """Return a file of the application as people find it: from the project's root, if its repository is here."""
+        repository = str(self.value("repository"))
+        root = Path(str(self.value("root"))).expanduser()
+        if not (root / Path(repository).expanduser()).exists():
+            return f"{repository}: {place}"
+        return posixpath.normpath(posixpath.join(repository, str(self.value("path", ".")), posixpath.basename(place)))

@@ -1,0 +1,94 @@
+"""How an application's description and an inventory fit: pure, so that it is the same before a deploy and in one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import render
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Path, Reader, nearest
+
+SLOTS = 2  # both are up during a deploy
+UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def unfit(
+    told: Mapping[str, Any], text: Reader, app: str, *, env: Mapping[str, Any], secrets: Collection[str]
+) -> list[Finding]:
+    """Return why nothing of this description can be deployed with what an inventory gives the application `app`.
+
+    `text` is what the description was read from.
+    """
+    found = []
+    if told["name"] != app:
+        found.append(_at(text, ("name",), f"is {told['name']!r}, the inventory calls it {app!r}"))
+    found += [Finding(f"apps.{app}.env", (name,), what) for name, what in description.unfit(env).items()]
+    found += [
+        _at(text, (kind, number), f"{name} has no value: apps.{app}.secrets must name it")
+        for kind in ("secrets", "secret_env")
+        for number, name in enumerate(told[kind])
+        if name not in secrets
+    ]
+    return found
+
+
+def doubtful(
+    told: Mapping[str, Any], text: Reader, app: str, *, secrets: Collection[str], database: bool, files: Collection[str]
+) -> Iterator[Finding]:
+    """Return what a deploy would do, and nobody can have meant: values that nothing reads, paths that cannot be.
+
+    `files` are the paths of the application's tree.
+    """
+    known = list(render.all_secrets(told))
+    for name in secrets:
+        if name not in known:
+            wrong = f"is a secret that {text.source} does not name; {_nearest(name, known)}"
+            yield Finding(f"apps.{app}.secrets", (name,), wrong)
+    for number, name in enumerate(told["shared"]):
+        above = ["/".join(name.split("/")[:length]) for length in range(1, name.count("/") + 1)]
+        if told["build"]["root"] == "." and not set(above).isdisjoint(files):
+            yield _at(text, ("shared", number), f"{name!r} cannot be: a part of it is a file of the commit")
+    if told["migrations"] and not database:
+        wrong = f"has no database, and {text.source} has migrations: no dump is taken before them"
+        yield Finding(f"apps.{app}", (), f"{wrong}; name it under `database`")
+
+
+def _at(text: Reader, keys: Path, wrong: str) -> Finding:
+    return Finding(text.source, keys, wrong, text.line(keys))
+
+
+def notes(told: Mapping[str, Any], place: str, app: str, *, database: bool, files: Sequence[str]) -> Iterator[str]:
+    """Return what may be meant, and should be known."""
+    if database and not told["migrations"]:
+        yield f"{place}: {app} has a database and no migrations: nothing changes its schema in a deploy"
+    for name in told["shared"]:
+        inside = [path for path in files if path == name or path.startswith(f"{name}/")]
+        if inside:
+            yield f"{place}: {inside[0]} is committed and below the shared path {name!r}: it is left out of releases"
+
+
+def needs(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what both slots may take of a host: bytes of memory, processes, and whose size is not limited."""
+    memory, count, unlimited = 0, 0, []
+    for name, process in told["processes"].items():
+        if process["kind"] not in ("web", "worker"):
+            continue
+        copies = process["instances"] * (SLOTS if process["kind"] == "web" or process["overlap"] else 1)
+        count += copies
+        size = size_of(process["memory_max"])
+        if size is None:
+            unlimited.append(name)
+        memory += copies * (size or 0)
+    return {"memory_bytes": memory, "processes": count, "unlimited": unlimited}
+
+
+def size_of(said: str) -> int | None:
+    """Return the bytes of a size as systemd takes it; None for a share of the host, or no limit."""
+    if not said or said == "infinity" or said.endswith("%"):
+        return None
+    return int(said[:-1]) * UNITS[said[-1]] if said[-1] in UNITS else int(said)
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    return nearest(name, known) if known else "it names none"

@@ -1,0 +1,193 @@
+"""What an environment's files say of one another, each contradiction with its line, and all of them at once."""
+
+from pathlib import Path
+
+import pytest
+from tests.support.configured import FILES, Configured
+
+from ferryman import agreement
+from ferryman.errors import Stop
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Configured:
+    return Configured(tmp_path)
+
+
+def one(project: Configured) -> str:
+    """Return the one problem that there is."""
+    (told,) = project.problems()
+    return told
+
+
+def test_a_right_environment_has_no_problems(project: Configured) -> None:
+    assert project.problems() == []
+    assert agreement.require(project.environment).groups["entry"] == ["web1"]
+
+
+def test_two_applications_with_one_domain_are_told(project: Configured) -> None:
+    project.change("apps.yml", "[api.test]", "[api.test, shop.test]")
+    assert one(project).startswith("apps.yml:14: apps.api.domains shop.test is also that of shop")
+
+
+def test_a_domain_given_twice_or_no_name_at_all_is_told_by_its_own_line(project: Configured) -> None:
+    domains = "domains:\n      - shop.test\n      - https://shop.test\n      - '*.shop.test'\n      - shop.test"
+    project.change("apps.yml", "domains: [shop.test, www.shop.test]", domains)
+    told = project.problems()
+    assert [line.split(": ")[0] for line in told] == ["apps.yml:6", "apps.yml:7", "apps.yml:8"]
+    assert "'https://shop.test' is no host name" in told[0]
+    assert "'*.shop.test' can't be proven over HTTP" in told[1]
+    assert "shop.test is also that of itself" in told[2]
+
+
+@pytest.mark.parametrize("text", ["certificate_terms_agreed: false\n", "certificate_email: ops@example.org\n"])
+def test_domains_that_nothing_certifies_are_told(project: Configured, text: str) -> None:
+    project.write("certificate.yml", text)
+    line = ":1" if "false" in text else ""
+    assert one(project).startswith(f"certificate.yml{line}: certificate_terms_agreed is not true, so nothing certifies")
+
+
+def test_a_group_without_hosts_is_told_by_its_line(project: Configured) -> None:
+    project.change("hosts.yml", "    db:\n      hosts:\n        web1:\n", "    db:\n      hosts: {}\n")
+    assert one(project).startswith("hosts.yml:11: db has no host, and an application has a database")
+
+
+def test_a_misspelt_group_is_told_with_the_one_that_was_meant(project: Configured) -> None:
+    project.change("hosts.yml", "    entry:\n", "    entyr:\n")
+    assert one(project) == "hosts.yml:5: entyr is a group that no playbook knows; did you mean entry?"
+
+
+def test_a_misspelt_word_of_the_inventory_is_told_and_loses_no_host_in_silence(project: Configured) -> None:
+    project.change("hosts.yml", "    app:\n      hosts:\n", "    app:\n      host:\n")
+    told = project.problems()
+    assert told[0].startswith("hosts.yml:8: app has no host, and every application needs one")
+    assert told[1] == "hosts.yml:9: host is nothing that a group has; did you mean hosts?"
+
+
+def test_a_lock_host_that_is_no_host_is_told(project: Configured) -> None:
+    project.change("environment.yml", "lock_host: web1", "lock_host: web2")
+    assert one(project) == "environment.yml:2: lock_host is no host of this environment; one of: web1"
+
+
+def test_a_secret_that_nothing_defines_is_told_at_each_place_that_uses_it(project: Configured) -> None:
+    project.write("hidden.yml", "vault_ada: battery-staple\n")
+    told = project.problems()
+    assert [line.split(" is used")[0] for line in told] == ["apps.yml:10: vault_shop", "apps.yml:7: vault_shop"][::-1]
+    assert "encrypt_string --stdin-name vault_shop" in told[0]
+
+
+def test_a_secret_in_a_comment_is_no_use_of_it(project: Configured) -> None:
+    project.change("host.yml", "host_timezone", "# vault_gone\nhost_timezone")
+    assert project.problems() == []
+
+
+def test_an_applications_misspelt_keys_and_wrong_types_are_told_with_what_was_meant(project: Configured) -> None:
+    project.change("apps.yml", "    max_body: 5m\n", "    max_bdoy: 5m\n")
+    project.change("apps.yml", "owner: shop", "onwer: shop")
+    project.change("apps.yml", "env: {TITLE: Shop}", "env: TITLE")
+    told = project.problems()
+    assert told[0].startswith("apps.yml:5: apps.shop.env does not fit")
+    assert told[1].startswith("apps.yml:10: apps.shop.database lacks owner")
+    assert told[2] == "apps.yml:10: apps.shop.database.onwer is not an option here; did you mean owner?"
+    assert told[3] == "apps.yml:11: apps.shop.max_bdoy is nothing of an application; did you mean max_body?"
+
+
+def test_a_repository_that_is_not_there_is_told_and_one_elsewhere_is_not_looked_for(project: Configured) -> None:
+    project.change("apps.yml", "repository: shop", "repository: shpo")
+    project.change("apps.yml", "repository: api", "repository: git@example.org:team/api.git")
+    assert one(project).startswith("apps.yml:3: apps.shop.repository 'shpo' is not there")
+
+
+def test_a_secret_that_is_no_text_is_told_and_not_shown(project: Configured) -> None:
+    project.change("apps.yml", '"postgresql://shop:{{ vault_shop }}@127.0.0.1/shop"', "[swordfish]")
+    assert one(project).startswith("apps.yml:7: apps.shop.secrets.DATABASE_URL is no text")
+    assert "swordfish" not in one(project)
+
+
+def test_one_host_under_two_names_is_told(project: Configured) -> None:
+    project.change(
+        "hosts.yml",
+        "    app:\n      hosts:\n        web1:\n",
+        "    app:\n      hosts:\n        web1:\n        web2: {ansible_host: 192.0.2.11}\n",
+    )
+    assert one(project).startswith("hosts.yml:11: web2 is web1 again: both are 192.0.2.11 port 22")
+
+
+@pytest.mark.parametrize(("here", "there"), [(False, False), (True, False), (False, True)])
+def test_two_environments_on_one_host_are_told_unless_both_share_it(
+    project: Configured, here: bool, there: bool
+) -> None:
+    for name, shared in (("prod", here), ("staging", there)):
+        where = project.root / "inventories" / name / "group_vars" / "all"
+        where.mkdir(parents=True, exist_ok=True)
+        (where.parents[1] / "hosts.yml").write_text(FILES["hosts.yml"])
+        (where / "shared.yml").write_text(f"host_shared: {str(shared).lower()}\n")
+    told = one(project)
+    assert told.startswith("hosts.yml:7: web1 is web1 of environment staging, too (192.0.2.11 port 22)")
+    assert ("only one says" in told) == (here or there)
+    for name in ("prod", "staging"):
+        (project.root / "inventories" / name / "group_vars" / "all" / "shared.yml").write_text("host_shared: true\n")
+    assert project.problems() == []
+
+
+def test_a_port_that_two_want_is_told(project: Configured) -> None:
+    project.change(
+        "hosts.yml", "web1: {ansible_host: 192.0.2.11}", "web1: {ansible_host: 192.0.2.11, ansible_port: 443}"
+    )
+    assert one(project).startswith("hosts.yml:7: ansible_port port 443 is that of SSH (ansible_port) and of nginx")
+
+
+def test_a_port_that_two_sandbox_hosts_publish_is_told(project: Configured) -> None:
+    first = "{ansible_host: 127.0.0.1, ansible_port: 2222, sandbox_publish: {2222: 2222, 8443: 443}}"
+    second = "{ansible_host: 127.0.0.1, ansible_port: 2223, sandbox_publish: {8443: 443}}"
+    project.write(
+        "hosts.yml", FILES["hosts.yml"].replace("{ansible_host: 192.0.2.11}", first) + f"        two: {second}\n"
+    )
+    told = project.problems()
+    assert told[1].startswith("hosts.yml:14: sandbox_publish port 8443 of this machine is also published for web1")
+    assert told[0].startswith("nginx.yml:1: nginx_https_public_port is 443, and 443 of web1 is published as 8443")
+
+
+def test_variables_of_a_group_that_there_is_not_are_told(project: Configured) -> None:
+    project.write("group_vars/entri.yml", "nginx_https_public_port: 444\n")
+    assert one(project).startswith(
+        "group_vars/entri.yml: the name is read by nobody: no group here has this name; did you mean entry?"
+    )
+
+
+def test_a_link_that_leads_nowhere_is_told(project: Configured) -> None:
+    project.path("00-shared").symlink_to("../../../../group_vars/all")
+    assert one(project).startswith("00-shared: the link leads to ../../../../group_vars/all, which is not there")
+
+
+def test_a_broken_file_hides_no_mistake_in_the_others(project: Configured) -> None:
+    project.write("release.yml", "release_keep: [\n")
+    project.change("host.yml", "host_timezone", "host_timezoen")
+    told = project.problems()
+    assert [line.split(": ")[0] for line in told] == ["host.yml:1", "release.yml:2"]
+
+
+def test_without_the_vaults_key_the_rest_is_told(project: Configured) -> None:
+    project.write("vault.yml", "$ANSIBLE_VAULT;1.1;AES256\n3031\n")
+    project.change("host.yml", "host_timezone", "host_timezoen")
+    told = project.problems()
+    assert [line.split(" ")[0] for line in told] == ["host.yml:1:", "vault.yml:"]
+    assert "FERRYMAN_VAULT_PROD" in told[1]
+
+
+def test_the_refusal_has_every_problem_as_fields(project: Configured) -> None:
+    project.change("environment.yml", "lock_host: web1", "lock_host: web2")
+    project.change("apps.yml", "[api.test]", "[shop.test]")
+    with pytest.raises(Stop) as stop:
+        agreement.require(project.environment)
+    assert stop.value.code == 1
+    problems = stop.value.facts["problems"]
+    assert isinstance(problems, list)
+    assert [(each["line"], each["key"]) for each in problems] == [(14, "apps.api.domains"), (2, "lock_host")]
+
+
+def test_a_password_that_yaml_takes_for_an_alias_is_not_shown(project: Configured) -> None:
+    project.write("hidden.yml", "vault_ada: a\nvault_shop: *swordfish\n")
+    told = one(project)
+    assert told.startswith("hidden.yml:2: the file is not YAML")
+    assert "swordfish" not in told

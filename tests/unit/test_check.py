@@ -1,0 +1,99 @@
+"""`check`: what files say of one another and of the applications' own descriptions, and no host is asked."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.support import histories
+from tests.support.configured import Configured
+
+ASKED = "a host was asked"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Configured:
+    """Return a project whose applications have sources, and whose SSH leaves a mark if it is ever called."""
+    configured = Configured(tmp_path)
+    for app in ("shop", "api"):
+        (tmp_path / app).rmdir()
+        histories.tiny(tmp_path / app, histories.good("v1"), name=app)
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\ntouch '{tmp_path / ASKED}'\nexit 255\n")
+    ssh.chmod(0o755)
+    configured.change("hosts.yml", "ansible_user: ops", f"ansible_user: ops\n    ansible_ssh_executable: {ssh}")
+    return configured
+
+
+def described(project: Configured, app: str, **values: Any) -> None:
+    """Change an application's description, and commit it."""
+    file = project.root / app / "ferryman.yml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **values}, sort_keys=False))
+    git = ["git", "-C", str(project.root / app), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "commit", "-qam", "Change it"], check=True)
+
+
+def check(project: Configured, *words: str) -> tuple[int, dict[str, Any]]:
+    """Run the command as a pipeline does; return exit code and answer."""
+    argv = [sys.executable, "-m", "ferryman", "check", "--env", "prod", "--json", *words]
+    done = subprocess.run(argv, cwd=project.root, capture_output=True, text=True, check=False, timeout=120)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert not (project.root / ASKED).exists()
+    return done.returncode, json.loads(done.stdout)
+
+
+def line(project: Configured, app: str, text: str) -> int:
+    """Return the number of the last line of an application's description that begins so."""
+    lines = (project.root / app / "ferryman.yml").read_text().splitlines()
+    return max(number for number, each in enumerate(lines, 1) if each.startswith(text))
+
+
+def test_descriptions_and_inventory_are_held_against_each_other_all_at_once(project: Configured) -> None:
+    described(project, "shop", secret_env=["DATABASE_URI"], migrations={"command": "true", "revision": "true"})
+    described(project, "shop", shared=["tiny.py/media"])
+    described(project, "api", memory_max="128M")
+    project.change("apps.yml", "web: {instances", "wbe: {instances")
+    project.change("host.yml", "host_timezone", "host_timezoen")
+    code, said = check(project)
+    assert code == 1
+    found = {
+        (each["file"].removeprefix("inventories/prod/group_vars/all/"), each["line"], each["key"]): each
+        for each in said["problems"]
+    }
+    assert sorted(found) == [
+        ("api/ferryman.yml", line(project, "api", "memory_max"), "memory_max"),
+        ("apps.yml", 7, "apps.shop.secrets.DATABASE_URL"),
+        ("apps.yml", 9, "apps.shop.processes.wbe"),
+        ("host.yml", 1, "host_timezoen"),
+        ("shop/ferryman.yml", line(project, "shop", "- tiny.py/media"), "shared.0"),
+        ("shop/ferryman.yml", line(project, "shop", "- DATABASE_URI"), "secret_env.0"),
+    ]
+    assert "did you mean DATABASE_URI?" in found["apps.yml", 7, "apps.shop.secrets.DATABASE_URL"]["right"]
+    assert "did you mean web?" in found["apps.yml", 9, "apps.shop.processes.wbe"]["right"]
+    assert "correct-horse" not in json.dumps(said)
+
+
+def test_a_right_project_is_told_with_what_should_be_known(project: Configured) -> None:
+    described(project, "shop", secret_env=["DATABASE_URL"])
+    code, said = check(project)
+    assert code == 0, said
+    assert said["problems"] == []
+    assert said["applications"] == ["api", "shop"]
+    assert said["notes"] == [
+        "ferryman.yml: shop has a database and no migrations: nothing changes its schema in a deploy"
+    ]
+
+
+def test_a_missing_secret_hides_no_mistake_in_a_description(project: Configured) -> None:
+    project.write("hidden.yml", "vault_ada: battery-staple\n")
+    described(project, "api", shared=["../elsewhere"])
+    code, said = check(project, "--app", "api")
+    assert code == 1
+    assert [(each["line"], each["key"]) for each in said["problems"]] == [
+        (line(project, "api", "- ../elsewhere"), "shared.0"),
+        (7, "vault_shop"),
+        (10, "vault_shop"),
+    ]
