@@ -130,7 +130,7 @@ def empty_groups(loaded: Loaded) -> Iterator[Problem]:
 def lost_arbiter(loaded: Loaded) -> Iterator[Problem]:
     """`lock_host` is a host of the environment: it keeps lock and ledger."""
     for host, values in loaded.hosts.items():
-        if (named := values.get("lock_host")) is not None and _filled(loaded, host, named) not in loaded.hosts:
+        if (named := values.get("lock_host")) is not None and _filled(loaded, host, named) not in list(loaded.hosts):
             place = loaded.place(host, "lock_host")
             yield Problem(place, "lock_host", "is no host of this environment", f"one of: {', '.join(loaded.hosts)}")
 

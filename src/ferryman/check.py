@@ -4,11 +4,11 @@ Where the files are wrong no host is asked. What hosts carry is judged in the co
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ferryman import agreement, environments, readiness, release, secrets, variables
+from ferryman import agreement, environments, outcomes, readiness, release, secrets, telling, variables
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.places import Place, Problem
@@ -37,23 +37,30 @@ def check(env: str, *, app: str, hosts: bool) -> Told:
     if app:
         readiness.require_app(environment, app, apps)
     described: dict[str, Told] = {}
-    if loaded and apps and _can_be_read(loaded, problems):
+    if loaded and apps and can_be_read(loaded, problems):
         # A secret that is missing hides nothing else: what is read here needs its name alone.
         lacking = {problem.key: "missing" for problem in problems if problem.key.startswith("vault_")}
         described = _described(environment, {"check_app": app, **lacking})
-        problems = variables.hushed(loaded, [*problems, *_problems(loaded, described)])
+        problems = with_descriptions(loaded, problems, described)
     if problems:
         raise variables.refusal(environment, problems)
+    found = _hosts(environment, loaded, described) if hosts and loaded else []
     told: Told = {
         "environment": environment.name,
         "applications": [app] if app else apps,
         "problems": [],
         "notes": sorted({note for each in described.values() for note in each["notes"]}),
     }
-    return told | (_hosts(environment, app, told) if hosts else {})
+    if not hosts:
+        return told
+    told["hosts"] = {each.host: [asdict(one) for one in found if one.host == each.host] for each in found}
+    if any(each.state == "wrong" for each in found):
+        wrong = f"hosts of {environment.name} are not fit, and nothing was changed:\n{telling.fitness(told)}"
+        raise Stop(wrong, hint="mend what is wrong and look again", facts=told)
+    return told
 
 
-def _can_be_read(loaded: Loaded, problems: list[Problem]) -> bool:
+def can_be_read(loaded: Loaded, problems: list[Problem]) -> bool:
     """Say whether the playbook that reads descriptions can run: what it fills in has to be there."""
     there = not loaded.partial and all(loaded.groups.get(group) for group in ("app", "entry"))
     broken = ("cannot be filled in", "is no map", "lacks ", "must be", "does not fit", "is empty")
@@ -69,7 +76,12 @@ def _described(environment: Environment, values: Mapping[str, str]) -> dict[str,
     return dict(story.facts.get("described") or {})
 
 
-def _problems(loaded: Loaded, described: Mapping[str, Told]) -> Iterator[Problem]:
+def with_descriptions(loaded: Loaded, problems: list[Problem], described: Mapping[str, Told]) -> list[Problem]:
+    """Return all problems: with those that the collection found between descriptions and inventory."""
+    return variables.hushed(loaded, [*problems, *_disagreements(loaded, described)])
+
+
+def _disagreements(loaded: Loaded, described: Mapping[str, Told]) -> Iterator[Problem]:
     """Return what descriptions and inventory disagree on, with the places that the inventory's keys have."""
     for app, told in described.items():
         host = next(host for host, apps in agreement.applications(loaded) if app in apps)
@@ -80,6 +92,37 @@ def _problems(loaded: Loaded, described: Mapping[str, Told]) -> Iterator[Problem
             yield Problem(place, ".".join(keys) or "the file", wrong, right)
 
 
-def _hosts(environment: Environment, app: str, told: Told) -> Told:
-    del environment, app, told
-    return {}
+def needs(described: Mapping[str, Told]) -> dict[str, int]:
+    """Return what the applications' both slots may take together: MiB of memory, and processes that connect."""
+    every = [each["needs"] for each in described.values() if each["needs"]]
+    unlimited = any(each["unlimited"] for each in every)
+    memory = 0 if unlimited else sum(each["memory_bytes"] for each in every) // 2**20
+    return {"check_memory_mb": memory, "check_connections": sum(each["processes"] for each in every)}
+
+
+def _hosts(environment: Environment, loaded: Loaded, described: Mapping[str, Told]) -> list[Found]:
+    """Return what was found of every host: of those that could not be asked, too, with the reason."""
+    readiness.bring_up(environment)
+    story, ended = release.run("check_hosts", environment, needs(described))
+    if not story.facts.get("checked") and not story.failures:
+        raise Stop(f"Ansible ended before its first step:\n{ended.said}")
+    names = dict.fromkeys(host for group in ("entry", "app", "db") for host in loaded.groups.get(group, []))
+    return [found for host in names for found in found_of(host, story)]
+
+
+def found_of(host: str, story: outcomes.Story) -> Iterator[Found]:
+    """Return what a run found of a host."""
+    judged = (story.facts.get("checked") or {}).get(host)
+    if judged is not None:
+        yield Found(host, "reach", "good", "it is reached, and sudo works")
+        yield from (Found(host, each["key"], each["state"], each["said"], each["right"]) for each in judged)
+    elif failure := story.failures.get(host):
+        lost = failure["lost"]
+        right = (
+            f"`ssh {host}` with the same user, port and jump host"
+            if lost
+            else "ansible_become_password, or sudo without one"
+        )
+        yield Found(host, "reach" if lost else "sudo", "wrong", failure["reason"], right)
+    else:
+        yield Found(host, "reach", "wrong", "nobody could look: the run ended before", "run it again")

@@ -77,10 +77,16 @@ def _no_scalar(option: Option, value: Any) -> str:
     """Return what YAML made of a text or a number: `yes` is true, 3.10 is 3.1; Ansible would take them."""
     kind = option.get("type", "str")
     if kind in TEXT and (isinstance(value, (bool, float, list, dict)) or not isinstance(value, (str, int))):
-        return f"must be text, YAML reads {type(value).__name__} here: put it in quotes"
+        return f"must be text, YAML reads {_name(value)} here: put it in quotes"
     if kind in ("int", "float") and isinstance(value, bool):
         return "must be a number, YAML reads bool here"
     return ""
+
+
+def _name(value: Any) -> str:
+    """Return the type's name as YAML's readers know it; Ansible's own types carry where a value stood."""
+    names = {bool: "bool", int: "int", float: "float", list: "list", dict: "dict"}
+    return next((name for kind, name in names.items() if isinstance(value, kind)), "something else")
 
 
 def is_secret(option: Option) -> bool:

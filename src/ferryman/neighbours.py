@@ -10,7 +10,7 @@ from ferryman.environments import Environment
 from ferryman.places import Place, Problem
 from ferryman.variables import Loaded, Unfilled
 
-SSH, HTTP, HTTPS = 22, 80, 443
+SSH, HTTP, HTTPS, POSTGRESQL = 22, 80, 443, 5432
 Address = tuple[str, int]
 
 
@@ -50,17 +50,17 @@ def ports(loaded: Loaded) -> Iterator[Problem]:
 
 def _listeners(loaded: Loaded, host: str, values: Mapping[str, Any], publish: Mapping[Any, Any]) -> Iterator[Problem]:
     """Return what two programs of a host would listen on."""
-    ssh = _value(loaded, host, "ansible_port", SSH)
-    taken: dict[Any, str] = {publish.get(ssh, ssh): "SSH (ansible_port)"}
+    ssh = _number(_value(loaded, host, "ansible_port", SSH), SSH)
+    taken = {_number(publish.get(ssh, ssh), ssh): "SSH (ansible_port)"}
     entry = host in loaded.groups.get("entry", [])
     wanted = [("ansible_port", HTTP, "nginx"), ("ansible_port", HTTPS, "nginx")] if entry else []
     if host in loaded.groups.get("db", []):
-        wanted.append(("postgresql_port", _value(loaded, host, "postgresql_port", 5432), "postgresql_port"))
+        port = _number(_value(loaded, host, "postgresql_port", POSTGRESQL), POSTGRESQL)
+        wanted.append(("postgresql_port", port, "postgresql_port"))
     for key, port, what in wanted:
         if port in taken:
-            yield Problem(
-                loaded.place(host, key), key, f"port {port} is that of {taken[port]} and of {what}", "give one another"
-            )
+            wrong = f"port {port} is that of {taken[port]} and of {what}"
+            yield Problem(loaded.place(host, key), key, wrong, "give one another")
         taken.setdefault(port, what)
 
 
@@ -83,7 +83,7 @@ def hosts_of(other: Environment) -> dict[Address, tuple[str, bool]]:
     for group in _plain(other.inventory).values():
         for name, values in _hosts(group, given):
             address = values.get("ansible_host", name), values.get("ansible_port", SSH)
-            found[str(address[0]), _number(address[1])] = (name, values.get("host_shared") is True)
+            found[str(address[0]), _number(address[1], SSH)] = (name, values.get("host_shared") is True)
     return found
 
 
@@ -129,11 +129,12 @@ def _plain(path: Any) -> dict[Any, Any]:
 
 
 def _address(loaded: Loaded, host: str) -> Address:
-    return str(_value(loaded, host, "ansible_host", host)), _number(_value(loaded, host, "ansible_port", SSH))
+    return str(_value(loaded, host, "ansible_host", host)), _number(_value(loaded, host, "ansible_port", SSH), SSH)
 
 
-def _number(port: Any) -> int:
-    return int(port) if str(port).isdecimal() else SSH
+def _number(port: Any, default: int) -> int:
+    """Return a port; the default for what is none, which the roles' specs or Ansible tell."""
+    return int(port) if str(port).isdecimal() else default
 
 
 def _value(loaded: Loaded, host: str, name: str, default: Any) -> Any:

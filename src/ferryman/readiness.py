@@ -20,13 +20,18 @@ def checked(env: str, *, app: str | None = None) -> Environment:
     there are several.
     """
     environment = environments.resolve(env)
-    if _sandbox_up(environment):
-        forget_hosts(environment)
+    bring_up(environment)
     secrets.ensure_local(environment)
     apps = _apps_of_a_good(environment)
     if app is not None:
         require_app(environment, app, apps)
     return environment
+
+
+def bring_up(environment: Environment) -> None:
+    """Bring the hosts of a sandbox up; one's own servers are left as they are."""
+    if _sandbox_up(environment):
+        forget_hosts(environment)
 
 
 def wants_provisioning(environment: Environment) -> bool:

@@ -75,6 +75,18 @@ def checked(told: Told) -> str:
     env, apps = told["environment"], told["applications"]
     lines = [f"{env}: its files are right" + (f" ({', '.join(apps)})" if apps else "")]
     lines += [f"note  {note}" for note in told["notes"]]
+    return "\n".join([*lines, *([fitness(told)] if "hosts" in told else [])])
+
+
+def fitness(told: Told) -> str:
+    """Say what was found of each host: what is wrong first, with the way out."""
+    lines = []
+    for host, found in told["hosts"].items():
+        lines.append(f"  {host}")
+        for state in ("wrong", "unknown", "good"):
+            for each in (each for each in found if each["state"] == state):
+                right = f" -> {each['right']}" if each["right"] and state != "good" else ""
+                lines.append(f"    {state:7} {each['key']}: {each['said']}{right}")
     return "\n".join(lines)
 
 

@@ -252,7 +252,10 @@ def wrong_name(loaded: Loaded) -> Iterator[Problem]:
         if variables.get("environment_name") != name and (not loaded.partial or "environment_name" in variables):
             said = repr(variables.get("environment_name")) if "environment_name" in variables else "not set"
             right = f"its inventory lies in inventories/{name}, so it must be {name!r}"
-            yield Problem(loaded.place(host, "environment_name"), "environment_name", f"is {said}", right)
+            place = relative(Place(loaded.environment.variables / "environment.yml"), loaded.environment)
+            if "environment_name" in variables:
+                place = loaded.place(host, "environment_name")
+            yield Problem(place, "environment_name", f"is {said}", right)
 
 
 def missing(loaded: Loaded, role: specs.Role, use: wiring.Use) -> Iterator[Problem]:
