@@ -91,12 +91,13 @@ def pass_gate(
                 waiting.remove(instance)
         if waiting:
             time.sleep(interval_s)
-    host.journal("start", "done", release=str(release.get("id")), slot=slot)
+    host.journal("start", "done", release=str(release.get("id")), slot=slot, since=slots.since(host, slot))
     return passed
 
 
 def _refuse(host: Host, slot: str, release: Mapping[str, Any], instance: slots.Instance, reason: str) -> NoReturn:
-    host.journal("start", "failed", release=str(release.get("id")), slot=slot, unit=instance.unit, reason=reason)
+    told = {"slot": slot, "since": slots.since(host, slot), "unit": instance.unit, "reason": reason}
+    host.journal("start", "failed", release=str(release.get("id")), **told)
     evidence = host.logs(instance.unit or "nginx.service")
     raise Failed(f"{instance.unit or instance.name}: {reason}", evidence=evidence)
 

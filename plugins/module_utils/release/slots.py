@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names, render
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json, utc
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import UNITS
 
 
@@ -45,6 +45,14 @@ def holds(host: Host, slot: str) -> str:
     """Return the id of the release that a slot holds, or nothing."""
     with suppress(OSError):
         return Path(os.readlink(host.site.slot(slot))).name
+    return ""
+
+
+def since(host: Host, slot: str) -> str:
+    """Return when a slot got what it holds, as RFC 3339 with microseconds: whose lines are whose in the logs."""
+    with suppress(OSError):
+        at = os.lstat(host.site.slot(slot)).st_mtime_ns // 1000
+        return f"{utc(at // 1_000_000)[:-1]}.{at % 1_000_000:06d}Z"
     return ""
 
 
