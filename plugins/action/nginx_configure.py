@@ -89,9 +89,9 @@ class ActionModule(ActionBase):
 
     def _companions(self, templates: Path, given: dict[str, Any]) -> list[dict[str, str]]:
         program = Path(nginx_host.__file__).read_text(encoding="utf-8")
-        rotation = (
-            (templates / "logrotate.conf.j2").read_text(encoding="utf-8").replace("{{ log_path }}", given["log_path"])
-        )
+        rotation = (templates / "logrotate.conf.j2").read_text(encoding="utf-8")
+        for name in ("log_path", "log_keep_days"):
+            rotation = rotation.replace(f"{{{{ {name} }}}}", str(given[name]))
         return [
             {"path": HOOK, "text": program, "mode": "0755"},
             {"path": "/etc/logrotate.d/ferryman-nginx", "text": rotation, "mode": "0644"},

@@ -362,3 +362,4 @@ def test_logs_are_rotated_by_rename_and_reopen(host: Any) -> None:
     curl(host, options="-H 'X-Request-Id: after-rotation'")
     assert log_line(host, "after-rotation")["status"] == 200
     assert host.run(f"grep -q before-rotation {LOG}.1").rc == 0
+    assert "    maxage 14" in host.file("/etc/logrotate.d/ferryman-nginx").content_string.splitlines()
