@@ -61,15 +61,21 @@ def play(
     listen: Callable[[Event], None],
     key: Path | None = None,
     check: bool = False,
+    printed: Callable[[str], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Ended:
     """Run a playbook of the collection over an environment, and tell each event to `listen`.
 
     `values` win over the inventory's; nothing secret may be among them. `key` is the file with the vault's password.
+    A task that never ends can tell something by lines that it prints: each is given to `printed`, until `stop` says so.
     """
     from ansible_runner import interface  # a fifth of a second that `--list` should not pay
 
     began = time.monotonic()
     private = _private_directory()
+    if stop:  # the runner asks it that often; its own habit is every five seconds
+        (private / "env").mkdir()
+        (private / "env" / "settings").write_text('{"pexpect_timeout": 0.2}', encoding="ascii")
     words = ["--vault-id", f"{environment.name}@{key}"] if key else []
     try:
         runner = interface.run(
@@ -81,7 +87,8 @@ def play(
             cmdline=" ".join([*words, *(["--check", "--diff"] if check else [])]),
             quiet=True,
             suppress_env_files=True,
-            event_handler=lambda event: _tell(event, listen),
+            event_handler=lambda event: _tell(event, listen, printed),
+            **({"cancel_callback": stop} if stop else {}),
         )
         said = "" if runner.status == "successful" else _last_words(runner.stdout.read())
         status = {"successful": "done", "failed": "failed"}.get(str(runner.status), "unknown")
@@ -113,8 +120,13 @@ def _private_directory() -> Path:
     return Path(tempfile.mkdtemp(dir=base))
 
 
-def _tell(event: Mapping[str, Any], listen: Callable[[Event], None]) -> bool:
+def _tell(
+    event: Mapping[str, Any], listen: Callable[[Event], None], printed: Callable[[str], None] | None = None
+) -> bool:
     """Hand an event on; answer whether the runner should keep its file, which is never."""
+    if printed and event.get("event") == "verbose":
+        for line in str(event.get("stdout") or "").splitlines():
+            printed(line)
     kind, data = KINDS.get(str(event.get("event"))), event.get("event_data") or {}
     if kind:
         task, host = str(data.get("task") or ""), str(data.get("host") or "")

@@ -67,19 +67,23 @@ class Newcomer:
         for theirs, ours in self.ports.items():
             line = re.sub(rf"(?<=[: ]){theirs}\b", str(ours), line)
         line = line.replace("sandbox/ferryman/", f"sandbox/{self.name}/")
-        hidden = ("ANSIBLE_", "PYTHON", "FERRYMAN_", "VIRTUAL_ENV", "PYTEST")
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
-        environment.update(IDENTITY, NO_COLOR="1")
-        if (self.root / ".venv").is_symlink():
-            environment["PYTHONPATH"] = str(self.root / "src")  # the shared environment would lead to the checkout's
         done = subprocess.run(
-            ["bash", "-c", line], cwd=self.root, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+            ["bash", "-c", line], cwd=self.root, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True,
             text=True, check=False, timeout=timeout_s,
         )  # fmt: skip
         answer = Answer(done.returncode, done.stdout, done.stderr)
         self.heard += [done.stdout, done.stderr]
         assert done.returncode == code, f"{line}\n{answer}"
         return answer
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of what is typed: nothing of that of the tests."""
+        hidden = ("ANSIBLE_", "PYTHON", "FERRYMAN_", "VIRTUAL_ENV", "PYTEST")
+        found = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
+        found.update(IDENTITY, NO_COLOR="1")
+        if (self.root / ".venv").is_symlink():
+            found["PYTHONPATH"] = str(self.root / "src")  # the shared environment would lead to the checkout's
+        return found
 
     # The application
 

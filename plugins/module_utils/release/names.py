@@ -86,3 +86,14 @@ class Site:
     def unit(self, process: str, slot: str, number: int = 1, kind: str = "service") -> str:
         """Return the name of a unit of a process in a slot; `number` counts from 1."""
         return f"{self.name}-{process}@{slot}-{number}.{kind}"
+
+
+UNIT = re.compile(
+    r"(?P<site>[a-z0-9-]+)-(?P<process>[a-z][a-z0-9]*)(?:@(?P<slot>blue|green)-(?P<number>\d+))?\.(?:service|timer)"
+)
+
+
+def unit_parts(unit: str) -> dict[str, str]:
+    """Return site, process, slot and number of a unit's name; slot and number are empty for one that runs once."""
+    found = UNIT.fullmatch(unit)
+    return {key: value or "" for key, value in found.groupdict().items()} if found else {}

@@ -1,0 +1,1 @@
+"""What a host wrote down: read from journald and files, brought to one form, filtered where it lies."""

@@ -1,0 +1,149 @@
+"""One reading of a host: every source, filtered, in the order of time, within bounds, without secrets."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import select
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any, NamedTuple, Optional
+
+from ansible_collections.ferryman.ops.plugins.module_utils.logs import entries, files
+from ansible_collections.ferryman.ops.plugins.module_utils.logs.entries import Entry, Wanted
+from ansible_collections.ferryman.ops.plugins.module_utils.logs.journal import Journal
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+
+BYTES_MAX = 400_000  # of one answer: from 700,000 on, ansible-runner empties results
+LATE_US = 5_000_000  # workers of nginx write beside each other: so far from its place a line may stand
+LOOK_S = 0.4  # how often a waiting reader looks
+Cursor = dict[str, Any]
+
+
+class Log(NamedTuple):
+    """A log file: whose it is, and how its lines are read; `is_first` where an entry may have several."""
+
+    app: str
+    process: str
+    parse: Callable[[str, str], Optional[Entry]]
+    is_first: Optional[Callable[[str], object]] = None
+
+    def entries(self, lines: Iterable[str], *, backwards: bool = False) -> Iterator[Entry]:
+        """Return the entries that lines make; a line that was cut off makes none."""
+        texts = files.joined(lines, self.is_first, backwards=backwards) if self.is_first else lines
+        return (entry for text in texts if (entry := self.parse(text, self.app)))
+
+
+class Host:
+    """What can be read here about `sites` (the name of each on the host: its application)."""
+
+    def __init__(self, sites: Mapping[str, str], entry_path: str, database_path: str) -> None:
+        self.journal = Journal(sites)
+        self.logs: dict[str, Log] = {}
+        for site, app in sites.items():
+            self.logs[f"{entry_path}/{site}.access.json"] = Log(app, "entry", entries.of_access_log)
+            self.logs[f"{entry_path}/{site}.error.log"] = Log(app, "entry", entries.of_error_log)
+        for path in sorted(glob.glob(f"{glob.escape(database_path)}/*.log")):
+            self.logs[path] = Log("", "database", entries.of_database, entries.DATABASE.match)
+        self.secrets = entries.hidden(_secrets())
+
+    # What was
+
+    def newest(self, wanted: Wanted, lines: int) -> dict[str, Any]:
+        """Return the newest `lines` in their order, whether there was more, and the cursor from which to follow."""
+        cursor: Cursor = {"files": {path: files.mark(path) for path in self.logs}, "journal": ""}
+        found: list[Entry] = []
+        for source in (self._journal(wanted, cursor), *(self._file(path, wanted) for path in self.logs)):
+            found += islice(source, lines + 1)
+        return {**self._answer(found, lines), "cursor": cursor}
+
+    def _journal(self, wanted: Wanted, cursor: Cursor) -> Iterator[Entry]:
+        for place, entry in self.journal.newest(wanted):
+            cursor["journal"] = cursor["journal"] or place
+            if entry and wanted.takes(entry):
+                yield entry
+
+    def _file(self, path: str, wanted: Wanted) -> Iterator[Entry]:
+        log = self.logs[path]
+        if not _may_hold(log, wanted):
+            return
+        for entry in log.entries(files.backwards(path, before=wanted.since), backwards=True):
+            if wanted.since is not None and entry["at"] + LATE_US < wanted.since * 1e6:
+                return
+            if wanted.takes(entry):
+                yield entry
+
+    # What comes
+
+    def after(self, cursor: Cursor, wanted: Wanted, *, wait_s: float, began: float) -> dict[str, Any]:
+        """Return what came since a cursor, and the cursor from which to go on; wait for something for so long.
+
+        `began` is when the first reading was done, for a host whose journal had nothing yet.
+        """
+        until = time.monotonic() + wait_s
+        while True:
+            found, cursor = self._since(cursor, wanted, began)
+            left = until - time.monotonic()
+            if found or left <= 0 or _nobody_listens(min(LOOK_S, left)):
+                return {**self._answer(found, len(found)), "cursor": cursor}
+
+    def _since(self, cursor: Cursor, wanted: Wanted, began: float) -> tuple[list[Entry], Cursor]:
+        found: list[Entry] = []
+        now: Cursor = {"files": {}, "journal": cursor["journal"]}
+        fresh = wanted if cursor["journal"] else replace(wanted, since=began)
+        for place, entry in self.journal.after(cursor["journal"], fresh):
+            now["journal"] = place
+            found += [entry] if entry and wanted.takes(entry) else []
+        for path, log in self.logs.items():
+            lines, now["files"][path] = files.forwards(path, cursor["files"].get(path) or {})
+            found += [entry for entry in log.entries(lines) if wanted.takes(entry)]
+        return found, now
+
+    def _answer(self, found: list[Entry], lines: int) -> dict[str, Any]:
+        """Return the newest of what was found, as many as are wanted and fit, in their order, without secrets."""
+        ordered = sorted(found, key=lambda entry: int(entry["at"]))
+        kept, size = [], 0
+        for entry in reversed(ordered[-lines:] if lines else []):
+            clean = entries.without(entry, self.secrets)
+            size += len(json.dumps(clean))
+            if size > BYTES_MAX:
+                break
+            kept.append(clean)
+        return {"lines": kept[::-1], "cut": len(kept) < len(found)}
+
+
+def _may_hold(log: Log, wanted: Wanted) -> bool:
+    """Say whether a log can hold what is wanted."""
+    return wanted.app in ("", log.app) and wanted.process in ("", log.process)
+
+
+def _secrets() -> dict[str, str]:
+    """Return what must be in no answer: the secrets that lie on this host, of other environments' sites too."""
+    found: dict[str, str] = {}
+    for path in glob.glob(str(Site("*").settings / "secrets" / "*")):
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            found[f"{os.path.basename(path)} of {path.split('/')[-3]}"] = stream.read()
+    return found
+
+
+def _nobody_listens(timeout_s: float) -> bool:
+    """Wait for a while; return True at once when whoever asked is gone, so that no reader outlives its session."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(timeout_s * 1000))
+
+
+def checked(wanted: Wanted) -> Optional[str]:
+    """Return what is wrong with the wishes; nothing where they can be met."""
+    if wanted.level and wanted.level not in entries.LEVELS:
+        return f"level {wanted.level!r} is none of {', '.join(entries.LEVELS)}"
+    try:
+        re.compile(wanted.grep)
+    except re.error as error:
+        return f"grep: {wanted.grep!r} is no regular expression: {error}"
+    return None
