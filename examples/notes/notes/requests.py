@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from notes import log, settings
 
-GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+GIVEN = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 QUIET = ("/health", "/health/ready")
 
 

@@ -112,10 +112,10 @@ def test_pages_and_version_and_health_answer(client: Client) -> None:
 
 
 def test_a_request_keeps_its_id_into_the_log(server: Server, client: Client) -> None:
-    answer = client("GET", "/api/me?token=x", X_Request_Id="abc-123")
-    assert answer.head["X-Request-Id"] == "abc-123"
+    answer = client("GET", "/api/me?token=x", X_Request_Id="abc-1234")
+    assert answer.head["X-Request-Id"] == "abc-1234"
     assert answer.head["X-Release"] == "20260101T000000Z-1a2b3c4"
-    line = next(line for line in server.lines() if line.get("request_id") == "abc-123")
+    line = next(line for line in server.lines() if line.get("request_id") == "abc-1234")
     assert {"time", "level", "release", "duration_ms"} <= set(line)
     assert (line["path"], line["status"]) == ("/api/me", 401)
     assert "token=x" not in server.log.read_text()
