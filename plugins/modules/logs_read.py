@@ -92,7 +92,7 @@ def main() -> None:
     )
     given = module.params
     wanted = entries.Wanted(**{name: given[name] for name in (*FILTERS, "since", "until")})
-    wrong = reader.checked(wanted)
+    wrong = reader.checked(wanted, given["sites"])
     if wrong:
         module.fail_json(msg=wrong)
     began = time.time()

@@ -16,7 +16,7 @@ from typing import Any
 
 from ferryman import environments, moments, paths, runs, secrets
 from ferryman.environments import Environment
-from ferryman.errors import NEEDS_PERSON, Stop
+from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.logs_telling import print_lines
 
 Entry = dict[str, Any]
@@ -38,7 +38,8 @@ def show(env: str, words: Mapping[str, str], *, lines: int, follow: bool, ctx: A
     if lost:
         if not ctx.ferryman.json:
             print_lines(told["lines"], sys.stdout)
-        raise Stop("\n".join(lost), hint="the lines of the other hosts are complete", code=NEEDS_PERSON, facts=told)
+        hint = "the lines of the other hosts are complete" if told["hosts"] else paths.command("logs --help", "")
+        raise Stop("\n".join(lost), hint=hint, code=NEEDS_PERSON if told["hosts"] else REFUSED, facts=told)
     if ctx.ferryman.json:
         print(json.dumps(told, ensure_ascii=False))
         return

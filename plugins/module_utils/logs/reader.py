@@ -138,8 +138,10 @@ def _nobody_listens(timeout_s: float) -> bool:
     return bool(poll.poll(timeout_s * 1000))
 
 
-def checked(wanted: Wanted) -> Optional[str]:
+def checked(wanted: Wanted, sites: Mapping[str, str]) -> Optional[str]:
     """Return what is wrong with the wishes; nothing where they can be met."""
+    if wanted.app and wanted.app not in sites.values():
+        return f"no application {wanted.app!r} here, only {', '.join(sorted(sites.values()))}"
     if wanted.level and wanted.level not in entries.LEVELS:
         return f"level {wanted.level!r} is none of {', '.join(entries.LEVELS)}"
     try:
