@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import verification
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import (
     Path,
     Problems,
@@ -107,6 +108,7 @@ def read(text: str, *, source: str = FILE) -> dict[str, Any]:
         for key in ("command", "revision", "downgrade"):
             _command(reader, found["migrations"].get(key), ("migrations", key), absent=_absent(found))
     _checks(reader, found["health"])
+    found["verify"] = verification.read(reader, found["verify"])
     _name(reader, str(found["name"] or ""))
     found["processes"] = _processes(reader, found)
     _shared(reader, found["shared"])
@@ -126,21 +128,19 @@ def _name(reader: Reader, name: str) -> None:
 def _checks(reader: Reader, health: dict[str, Any]) -> None:
     if health.get("version"):
         health["version"] = reader.check(health["version"], VERSION, ("health", "version"))
-        _path(reader, health["version"], ("health", "version"))
+        _asked(reader, health["version"], ("health", "version"))
     checks = []
     for number, check in enumerate(health.get("checks") or []):
         place = ("health", "checks", number)
         checks.append(reader.check(check, CHECK, place))
-        _path(reader, checks[-1], place)
+        _asked(reader, checks[-1], place)
     health["checks"] = checks
 
 
-def _path(reader: Reader, check: Mapping[str, Any], place: Path) -> None:
-    asked = str(check.get("path") or "/")
-    if not asked.startswith("/") or not asked.isprintable() or " " in asked or not asked.isascii():
-        reader.wrong((*place, "path"), f"{asked!r} must begin with / and be as a URL writes it")
-    if "timeout_s" in check and not 0 < float(check["timeout_s"]) <= 60:
-        reader.wrong((*place, "timeout_s"), "must be more than 0 and at most 60 seconds")
+def _asked(reader: Reader, check: Mapping[str, Any], place: Path) -> None:
+    verification.path(reader, str(check.get("path") or "/"), (*place, "path"))
+    if "timeout_s" in check:
+        verification.seconds(reader, float(check["timeout_s"]), (*place, "timeout_s"))
 
 
 def _shared(reader: Reader, shared: list[str]) -> None:
@@ -213,7 +213,7 @@ def _process(
 ) -> dict[str, Any]:
     if process["health"]:
         process["health"] = reader.check(process["health"], HEALTH, (*path, "health"))
-        _path(reader, process["health"], (*path, "health"))
+        _asked(reader, process["health"], (*path, "health"))
     if process["command"] or not (static and process["kind"] == "web"):
         _command(reader, process["command"], (*path, "command"), required=True, absent=absent)
     if process["kind"] == "cron" and not process["schedule"]:

@@ -30,6 +30,10 @@ shared: [media]
 env: {NOTES_TITLE: Notes}
 secrets: [SESSION_KEY]
 secret_env: [DATABASE_URL]
+verify:
+  - {name: front page, path: /, expect: {status: [200], contains: [Notes], headers: {content-type: html}}}
+  - {name: write, method: POST, path: /n, json: {a: "{unique}"}, writes: true, save: {id: {json: id}}}
+  - {name: read, path: "/n/{id}", needs: [write], expect: {json: {a: "{unique}"}, matches: ["^{"], within_s: 2}}
 """
 
 
