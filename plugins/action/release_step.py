@@ -80,6 +80,9 @@ class ActionModule(ReleaseAction):
             more["stage"], body = self._stage(plan)
         if "start" in wanted:
             more["fresh"] = plan.get("event") == "deploy"
+        steps = more.get("description", {}).get("verify")
+        if steps and self.value("verify", True) and not {"start", "switch"}.isdisjoint(wanted):
+            more["verify"] = self.verification(steps)
         return more, body
 
     def _asked(self, more: dict[str, Any], body: bytes, plan: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
@@ -136,6 +139,7 @@ class ActionModule(ReleaseAction):
                 "no_restore_point",
                 "maintenance",
                 "output",
+                "verified",
             )
             if key in answer
         }

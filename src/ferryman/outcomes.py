@@ -18,7 +18,7 @@ CODES = {
     "unknown": NEEDS_PERSON,
 }
 ANSIBLES_OWN = re.compile(r"^((Task|Action|Module) failed: )+")  # before what really was said
-TOLD = ("gate", "gate_s", "drained_s", "restore_point", "no_restore_point")
+TOLD = ("gate", "gate_s", "drained_s", "restore_point", "no_restore_point", "verified")
 WAY_BACK = ("Go back", "Stay where we were")
 
 

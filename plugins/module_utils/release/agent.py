@@ -24,6 +24,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     provision,
     settling,
     steps,
+    verifying,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
@@ -68,6 +69,8 @@ def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dic
         answer["seen"] = _look(host, request, answer)
     elif act == "health":
         answer["health"] = look.health(host, request)
+    elif act == "verify":
+        answer["verify"] = verifying.live(host, request)
     elif act == "provision":
         answer.update(provision.provision(host, request))
     else:

@@ -149,6 +149,19 @@ def drained_in(host: Host, slot: str, *, drain_s: float) -> float:
 # Read back from outside
 
 
+def looking() -> ssl.SSLContext:
+    """Return what a host asks its own entry with.
+
+    The name on the certificate is checked when `certificate.info` says what is served; here it is the way that is
+    looked at.
+    """
+    # Not the default context, which would load the system's authorities each time.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def get(
     entry: Mapping[str, Any],
     path: str,
@@ -158,15 +171,7 @@ def get(
     address: str = "127.0.0.1",
     method: str = "GET",
 ) -> tuple[int, dict[str, str], str]:
-    """Ask this entry for `path` as a client would, and return status, headers and the first 64 kB.
-
-    The name on the certificate is checked when `certificate.info` says what is served; here it is the way that is
-    looked at.
-    """
-    # Not the default context, which would load the system's authorities each time.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    """Ask this entry for `path` as a client would, and return status, headers and the first 64 kB."""
     headers = {
         "Host": str(entry["domain"]),
         "Connection": "close",
@@ -175,7 +180,7 @@ def get(
     }
     with (
         socket.create_connection((address, int(entry.get("port", 443))), timeout=timeout_s) as raw,
-        context.wrap_socket(raw, server_hostname=str(entry["domain"])) as stream,
+        looking().wrap_socket(raw, server_hostname=str(entry["domain"])) as stream,
     ):
         # Else the request waits until the end of the handshake is acknowledged: 40 ms each time.
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -223,7 +228,7 @@ def verify(host: Host, entry: Mapping[str, Any], description: Mapping[str, Any],
             f"https://{entry['domain']} does not answer: {error}", evidence=host.logs("nginx.service")
         ) from None
     if status >= 400:
-        raise Failed(f"https://{entry['domain']}{path} answers {status}: {text[:200]}", evidence=_app_logs(host, slot))
+        raise Failed(f"https://{entry['domain']}{path} answers {status}: {text[:200]}", evidence=app_logs(host, slot))
     if version.get("path"):
         _right_version(host, entry, slot=slot, version=version, text=text, release=release)
 
@@ -232,7 +237,7 @@ def _good(host: Host, entry: Mapping[str, Any], check: Mapping[str, Any], slot: 
     status, _, text = get(entry, str(check["path"]), timeout_s=float(check["timeout_s"]))
     if status != int(check["status"]):
         where = f"https://{entry['domain']}{check['path']}"
-        raise Failed(f"{where} ({check['name']}) answers {status}: {text[:200]}", evidence=_app_logs(host, slot))
+        raise Failed(f"{where} ({check['name']}) answers {status}: {text[:200]}", evidence=app_logs(host, slot))
 
 
 def _right_version(
@@ -243,16 +248,17 @@ def _right_version(
     except (ValueError, AttributeError):
         raise Failed(
             f"https://{entry['domain']}{version['path']} does not answer with a JSON object: {text[:120]}",
-            evidence=_app_logs(host, slot),
+            evidence=app_logs(host, slot),
         ) from None
     if seen != release:
         # A slot that died shows like this too: the entry then serves the other one.
         raise Failed(
             f"https://{entry['domain']}{version['path']} says {version['key']} = {seen!r}, not {release!r}",
-            evidence=_app_logs(host, slot),
+            evidence=app_logs(host, slot),
         )
 
 
-def _app_logs(host: Host, slot: str) -> list[str]:
+def app_logs(host: Host, slot: str) -> list[str]:
+    """Return the last log lines of what serves requests in a slot."""
     units = [i.unit for i in slots.instances(host, slot, slots.record(host, slot)) if i.kind == "web"]
     return [line for unit in units for line in host.logs(unit, lines=8)]

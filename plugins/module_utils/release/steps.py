@@ -20,6 +20,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     slots,
     stage,
+    verifying,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
 
@@ -75,7 +76,8 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     )
     # A driver that vanishes from here on leaves processes that nobody is sent to: they end by themselves.
     settling.cool_later(host, slot, after_s=settings["confirm_s"] + ABANDONED_S)
-    return {"gate": passed, "drained_s": round(wait, 3), "gate_s": round(time.monotonic() - began, 3)}
+    told = {"gate": passed, "drained_s": round(wait, 3), "gate_s": round(time.monotonic() - began, 3)}
+    return {**told, **verifying.at_slot(host, request, slot)}
 
 
 def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -87,17 +89,20 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
         return {}
     shift.begin(host, slot=slot, release=release, confirm_s=settings["confirm_s"])
     shift.set_share(host, shift.full(slot))
-    until = time.monotonic() + settings["watch_s"]
+    verified, until = None, 0.0
     while True:
         shift.verify(host, request["entry"], request["description"], slot=slot, release=release)
         if "app" in request["roles"]:
             _well(host, slot)
+        if verified is None:
+            verified = verifying.through_entry(host, request, slot)
+            until = time.monotonic() + settings["watch_s"]
         if time.monotonic() >= until:
             break
         time.sleep(0.25)
     host.journal("switch", "done", release=release, slot=slot, share=shift.share(host))
     host.changes.append(f"clients go to {slot}")
-    return {"share": shift.share(host)}
+    return {"share": shift.share(host), **verified}
 
 
 def _well(host: Host, slot: str) -> None:

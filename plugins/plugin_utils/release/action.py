@@ -16,14 +16,14 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.ferryman.ops.plugins.module_utils.release import render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 
@@ -171,8 +171,20 @@ class ReleaseAction(ActionBase):
     def secrets(self) -> dict[str, str]:
         """The secrets that the application names. The caller puts them into a request and nowhere else."""
         told = self.recall("source").get("description")
+        return self._given(None if told is None else render.all_secrets(told))
+
+    def _given(self, names: Iterable[str] | None) -> dict[str, str]:
+        """Return those of the inventory's secrets that are called so; all of them for None."""
         given = dict(self.value("secrets", {}) or {})
-        return {name: str(value) for name, value in given.items() if told is None or name in render.all_secrets(told)}
+        return {name: str(value) for name, value in given.items() if names is None or name in names}
+
+    def verification(self, steps: Sequence[expect.Step]) -> dict[str, Any]:
+        """What a host is told of `steps` under verify. As with `secrets`, it goes into a request and nowhere else."""
+        return {
+            "secrets": self._given(expect.secrets(steps)),
+            "writes": [] if self._task.check_mode else list(self.value("verify_writes", []) or []),
+            "timeout_s": float(self.value("verify_timeout_s", 60)),
+        }
 
     @property
     def settings(self) -> dict[str, Any]:

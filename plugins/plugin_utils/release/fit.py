@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, render
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Path, Reader, nearest
 
@@ -30,6 +30,12 @@ def unfit(
         for number, name in enumerate(told[kind])
         if name not in secrets
     ]
+    found += [
+        _at(text, ("verify", number), f"needs secret {name}, which has no value: apps.{app}.secrets must name it")
+        for number, step in enumerate(told["verify"])
+        for name in expect.secrets([step])
+        if name not in secrets
+    ]
     return found
 
 
@@ -40,7 +46,7 @@ def doubtful(
 
     `files` are the paths of the application's tree.
     """
-    known = list(render.all_secrets(told))
+    known = [*render.all_secrets(told), *expect.secrets(told["verify"])]
     for name in secrets:
         if name not in known:
             wrong = f"is a secret that {text.source} does not name; {_nearest(name, known)}"

@@ -1,0 +1,109 @@
+"""The application's own steps of `verify`, asked from a host: in a deploy and a rollback, and of what is live.
+
+A request's `verify` holds secrets (by name), writes (the vantages where steps that write are run) and timeout_s; it is
+missing where there is nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, settling, shift, slots, verify
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+def at_slot(host: Host, request: Request, slot: str) -> Answer:
+    """Ask the first web process of `slot` itself, before anybody is sent there; Failed says which step was not well."""
+    return _gate(host, request, slot, _at_slot(host, request, slot))
+
+
+def through_entry(host: Host, request: Request, slot: str) -> Answer:
+    """Ask through the entry of this host, after clients were sent to `slot`; not behind a maintenance page.
+
+    The guard waits for as long as the steps may take: what they find is this run's to answer.
+    """
+    if request.get("verify") and not host.check:
+        budget = min(request["verify"]["timeout_s"], sum(s["expect"]["within_s"] for s in _steps(request)))
+        with deciding(host):
+            settling.extend(host, by_s=budget + request["settings"]["confirm_s"])
+    hidden = (host.site.state / "maintenance").exists()
+    return _gate(host, request, slot, None if hidden else _through_entry(request))
+
+
+def _gate(host: Host, request: Request, slot: str, place: verify.Place | None) -> Answer:
+    """Let a release go on that satisfies its steps, and stop one that does not, with its own last log lines."""
+    if not request.get("verify") or place is None or host.check:
+        return {}
+    results = _results(request, place, _steps(request), release=str(request["release"]))
+    bad = verify.failed(results)
+    passed = sum(result["result"] == verify.PASSED for result in results)
+    detail = {"vantage": place.vantage, "passed": passed, "left_out": len(results) - passed - bool(bad)}
+    if bad:
+        host.journal("verify", "failed", release=str(request["release"]), at=bad["name"], **detail)
+        private = list(request["verify"]["secrets"].values())
+        evidence = [expect.redacted(line, private) for line in shift.app_logs(host, slot)]
+        raise Failed(verify.sentence(bad), evidence=evidence)
+    host.journal("verify", "done", release=str(request["release"]), **detail)
+    seconds = round(sum(result["seconds"] for result in results), 3)
+    return {"verified": {place.vantage: {**detail, "seconds": seconds}}}
+
+
+def live(host: Host, request: Request) -> Answer:
+    """Ask what is live, from each vantage of this host, and return the results with its steps and its release.
+
+    Where it needs secrets that the request does not hold, nothing is asked, and `wants` names them.
+    """
+    slot = str(shift.state(host)["stable"])
+    record = slots.record(host, slot)
+    steps = record.get("manifest", {}).get("description", {}).get("verify") or []
+    answer: Answer = {"release": str(record.get("id", "")), "steps": steps, "results": [], "wants": []}
+    answer["wants"] = [name for name in expect.secrets(steps) if name not in request["verify"]["secrets"]]
+    if answer["wants"] or not request["hosts"]:
+        return answer
+    for place in _places(host, request, slot):
+        answer["results"] += _results(request, place, steps, release=answer["release"])
+    return answer
+
+
+def _places(host: Host, request: Request, slot: str) -> list[verify.Place]:
+    here = [_at_slot(host, request, slot)] if "app" in request["roles"] else []
+    here += [_through_entry(request)] if "entry" in request["roles"] else []
+    return [place for place in here if place]
+
+
+def _results(
+    request: Request, place: verify.Place, steps: list[dict[str, Any]], *, release: str
+) -> list[dict[str, Any]]:
+    wanted = request["verify"]
+    return verify.run(
+        steps,
+        place,
+        release=release,
+        given=wanted["secrets"],
+        writes=place.vantage in wanted["writes"],
+        timeout_s=wanted["timeout_s"],
+    )
+
+
+def _steps(request: Request) -> list[dict[str, Any]]:
+    return list(request["description"].get("verify") or [])
+
+
+def _at_slot(host: Host, request: Request, slot: str) -> verify.Place | None:
+    web = next((i for i in slots.instances(host, slot, slots.record(host, slot)) if i.port), None)
+    if web is None:
+        return None
+    name = str(request["entry"]["domain"])
+    # What the entry says of a request, so that an application takes this one for a client's.
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": name}
+    return verify.Place("slot", web.address, web.port, name, headers=headers)
+
+
+def _through_entry(request: Request) -> verify.Place:
+    entry = request["entry"]
+    name = str(entry["domain"])
+    return verify.Place("entry", "127.0.0.1", int(entry.get("port", 443)), name, name=name, tls=shift.looking())
