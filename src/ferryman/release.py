@@ -4,6 +4,7 @@ Everything that a deploy does and decides is in the collection; here it is found
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ferryman import environments, outcomes, outside, paths, readiness, runs, secrets
@@ -12,6 +13,8 @@ from ferryman.errors import NEEDS_PERSON, Stop
 from ferryman.progress import parts, progress
 
 Told = dict[str, Any]
+VANTAGES = ("driver", "hosts", "both")
+"""From where a verification may ask."""
 
 
 def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
@@ -48,6 +51,28 @@ def health(env: str, *, app: str) -> Told:
     answers = story.facts.get("health") or {}
     good = bool(answers) and all(each["good"] for host in answers.values() for each in host.values())
     return {"environment": environment.name, "app": app, "good": good, "hosts": answers}
+
+
+def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
+    """Go through the live release's steps under verify; return every result by host, `driver` for those from here."""
+    if vantage not in VANTAGES:
+        raise Stop(f"no vantage {vantage!r}", hint=f"--from takes one of: {', '.join(VANTAGES)}")
+    environment = environments.resolve(env)
+    report = str(Path(junit).resolve()) if junit else ""
+    values = {"release_app": app, "release_verify_from": vantage, "release_verify_junit": report}
+    story, ended = _run("release_verify", environment, values)
+    results = story.facts.get("verify") or {}
+    good = not any(each["result"] == "failed" for listed in results.values() for each in listed)
+    if good:  # then what failed, if something did, is not the application
+        _stop_unless_done(story, ended)
+    return {
+        "environment": environment.name,
+        "app": app,
+        "release": story.facts.get("release", ""),
+        "good": good,
+        "results": results,
+        "junit": report,
+    }
 
 
 def maintenance(env: str, *, app: str, on: bool) -> Told:

@@ -37,6 +37,26 @@ def _answers(told: Told) -> Iterator[tuple[bool, str]]:
             yield answer["good"], f"{host} {name}: {answer['said']}"
 
 
+def tell_verified(told: Told, ctx: Any) -> None:
+    """Print the results; a step that failed is a failure of the command."""
+    lines = [_step(where, each) for where, listed in told["results"].items() for each in listed]
+    if not told["good"]:
+        env, what = told["environment"], told["release"]
+        raise Stop(
+            "\n  ".join([f"{env} is not as {what} says that it should be:", *lines]),
+            hint=paths.command("status", env, told["app"]),
+            code=NEEDS_PERSON,
+            facts=dict(told),
+        )
+    tell(told, lambda _: "\n".join(lines), ctx)
+
+
+def _step(where: str, result: Told) -> str:
+    place = result["vantage"] if where == result["vantage"] else f"{where} {result['vantage']}"
+    why = f": {result['reason']}" if result["reason"] else ""
+    return f"{result['result']:<8}  {place}: {result['name']}{why}"
+
+
 def summary(told: Told) -> str:
     """Say how a deploy or a rollback went."""
     env, took = told["environment"], f"({told['duration_s']:.1f} s)"
@@ -49,6 +69,9 @@ def summary(told: Told) -> str:
         lines.append(f"{told['drained_s']:.0f} s of it left uploads the time to end in the slot that was needed")
     if told.get("no_restore_point"):
         lines.append(f"no dump was taken before the migration: {told['no_restore_point']}")
+    if told.get("verified"):
+        asked = (f"{seen['passed']} steps at {place}" for place, seen in told["verified"].items())
+        lines.append(f"verified: {', '.join(asked)}")
     if told["previous"]:
         lines.append(f"before: {told['previous']}; `{paths.command('rollback', env, told['app'])}` goes back")
     if told["ca"]:

@@ -77,6 +77,20 @@ def health(ctx: Context, env: str = "", app: str = "") -> None:
     telling.tell_health(release.health(env, app=app), ctx)
 
 
+@task(
+    help=ENV
+    | {
+        "from": "driver, hosts or both (both if not said).",
+        "junit": "File for the results, as JUnit.",
+    }
+)
+def verify(ctx: Context, env: str = "", app: str = "", from_: str = "both", junit: str = "") -> None:
+    """Go through the live release's steps under verify in ferryman.yml."""
+    from ferryman import release, telling
+
+    telling.tell_verified(release.verify(env, app=app, vantage=from_, junit=junit), ctx)
+
+
 @task(help=ENV)
 def unlock(ctx: Context, env: str = "", app: str = "") -> None:
     """Free the deploy lock by force; the ledger says whose it was."""
