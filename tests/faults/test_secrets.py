@@ -5,18 +5,13 @@ import json
 import os
 import secrets
 import shlex
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from tests.support.histories import Version, crashes, good
-from tests.support.site import ENV, Site
+from tests.support.site import Site
 
 CODE = """\
 import mmap, os, sys
@@ -87,47 +82,18 @@ def holding(folder: Path, values: list[str], since: float) -> list[str]:
     return found
 
 
-@contextmanager
-def planted(site: Site) -> Iterator[dict[str, str]]:
-    """Give the application two secrets: one that it reads from a file, one that it wants in its environment."""
-    values = {"TOKEN": f"planted-{secrets.token_hex(12)}", "DATABASE_URL": f"planted://{secrets.token_hex(12)}"}
-    path = site.root / "inventories" / ENV / "group_vars" / "all" / "apps.yml"
-    before = path.read_text()
-    told = yaml.safe_load(before)
-    told["apps"][site.app]["secrets"] = values
-    path.write_text(yaml.safe_dump(told))
-    try:
-        yield values
-    finally:
-        path.write_text(before)
-
-
-def playbook(site: Site, commit: str) -> str:
-    """Deploy as a stranger does, without the command line and as talkative as Ansible can be."""
-    programs = Path(sys.executable).parent
-    root = Path(__file__).parents[2]
-    environment = os.environ | {
-        "PATH": f"{programs}:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(root / ".ansible/collections"), "ANSIBLE_NOCOLOR": "1",
-    }  # fmt: skip
-    words = ["ansible-playbook", "-vvvv", "--diff", "-i", f"inventories/{ENV}", "ferryman.ops.release_deploy"]
-    words += ["-e", f"release_ref={commit}", "-e", f"release_app={site.app}"]
-    done = subprocess.run(
-        words, cwd=site.root, env=environment, text=True, check=False, capture_output=True, timeout=120
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    return done.stdout + done.stderr
-
-
 def test_a_secret_is_in_its_file_and_in_its_process_and_nowhere_else(site: Site) -> None:
     began, wants = time.time(), {"secrets": ["TOKEN"], "secret_env": ["DATABASE_URL"]}
     try:
-        with planted(site) as values, Watch(site.root / ".ferryman" / "runner", *values.values()) as watch:
+        values = {"TOKEN": f"planted-{secrets.token_hex(12)}", "DATABASE_URL": f"planted://{secrets.token_hex(12)}"}
+        with site.inventory(secrets=values), Watch(site.root / ".ferryman" / "runner", *values.values()) as watch:
             words = list(values.values())
             first = site.deploy(site.repository.commit(good("with secrets", **wants)))
             assert first.code == 0, str(first)
             told = json.loads(site.get("/env")[1])
-            shown = playbook(site, site.repository.commit(good("as talkative as can be")))
+            talkative = site.repository.commit(good("as talkative as can be"))
+            shown = site.playbook("release_deploy", "-e", f"release_ref={talkative}")
+            assert shown.code == 0, str(shown)
             failed = site.deploy(site.repository.commit(crashes()))
             assert failed.code == 2, str(failed)
             status = site.run("status", "--app", site.app)
@@ -136,7 +102,7 @@ def test_a_secret_is_in_its_file_and_in_its_process_and_nowhere_else(site: Site)
         assert "DATABASE_URL" in told["names"]
         assert "TOKEN" not in told["names"]
         # Nothing that was printed, and no argument of any process, here or on the host.
-        for text in (str(first), shown, str(failed), str(status)):
+        for text in (str(first), str(shown), str(failed), str(status)):
             assert not [word for word in words if word in text]
         assert watch.looked > 20
         assert watch.found == []

@@ -84,6 +84,16 @@ def fails_later(seconds: float = 10, text: str = "answers 500 after a while") ->
     return Version(text, {"errors_s": seconds})
 
 
+def login_fails(text: str = "nobody can log in") -> Version:
+    """Return a version (of tiny) that is healthy and whose login answers 500 and tells what it was sent."""
+    return Version(text, {"login_fails": True})
+
+
+def login_fails_behind_entry(text: str = "nobody can log in through the entry") -> Version:
+    """Return a version (of tiny) whose login works on its own port and fails behind an entry."""
+    return Version(text, {"login_fails_behind_entry": True})
+
+
 @dataclass
 class Repository:
     """A git repository that grows by `commit`; `kind` is notes, tiny or bulk."""

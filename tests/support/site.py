@@ -25,6 +25,7 @@ import yaml
 from tests.support import histories
 from tests.support.driving import Answer, Driver
 
+from ferryman.paths import CHECKOUT
 from ferryman.sandbox import command, hosts, inventory
 from ferryman.sandbox.__main__ import free_port
 from ferryman.sandbox.model import DEFAULT_DEBIAN, Sandbox
@@ -77,6 +78,17 @@ class Site:
         """Go back."""
         return self.run("rollback", "--app", self.app, *words, **more)
 
+    def playbook(self, name: str, *words: str) -> Answer:
+        """Run a playbook of the collection as a stranger does: no command line, and as talkative as Ansible can be."""
+        programs = Path(sys.executable).parent
+        more = {
+            "PATH": f"{programs}:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".ansible/collections"), "ANSIBLE_NOCOLOR": "1",
+        }  # fmt: skip
+        argv = ["ansible-playbook", "-vvvv", "--diff", "-i", f"inventories/{ENV}", f"ferryman.ops.{name}"]
+        argv += ["-e", f"release_app={self.app}", *words]
+        return Driver(argv, self.root, {**os.environ, **self.extra, **more}).wait()
+
     def status(self) -> dict[str, Any]:
         """Return what `status` says."""
         answer = self.run("status", "--app", self.app)
@@ -102,6 +114,19 @@ class Site:
         path = self.root / "inventories" / ENV / "group_vars" / "all" / "zz-test.yml"
         before = path.read_text() if path.exists() else "{}"
         path.write_text(yaml.safe_dump({**yaml.safe_load(before), **values}))
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
+    @contextmanager
+    def inventory(self, **values: Any) -> Iterator[None]:
+        """Say more of the application in the inventory for a while."""
+        path = self.root / "inventories" / ENV / "group_vars" / "all" / "apps.yml"
+        before = path.read_text()
+        told = yaml.safe_load(before)
+        told["apps"][self.app].update(values)
+        path.write_text(yaml.safe_dump(told))
         try:
             yield
         finally:

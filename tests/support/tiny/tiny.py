@@ -85,9 +85,13 @@ class Handler(BaseHTTPRequestHandler):
             server.busy += step
             server.change.notify_all()
 
-    def answer(self, status: int, body: bytes | dict[str, Any], kind: str = "application/json") -> None:
+    def answer(
+        self, status: int, body: bytes | dict[str, Any], kind: str = "application/json", *, cookie: str = ""
+    ) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
+        if cookie:
+            self.send_header("Set-Cookie", f"session={cookie}; Path=/; HttpOnly; Secure; SameSite=Strict")
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.send_header("X-Release", RELEASE)
@@ -108,7 +112,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         try:
-            self.upload()
+            if self.path == "/login":
+                self.log_in()
+            else:
+                self.upload()
         finally:
             self.count(-1)
 
@@ -126,6 +133,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200 if ready else 503, {"status": "ready" if ready else "not ready"})
         elif url.path == "/version":
             self.answer(200, {"release": RELEASE, "text": BEHAVIOUR["text"], "slot": os.environ.get("FERRYMAN_SLOT")})
+        elif url.path == "/me":
+            name = person(self.headers.get("Cookie", ""))
+            self.answer(200, {"name": name}) if name else self.answer(401, {"error": "please log in"})
         elif url.path == "/env":
             self.answer(200, environment())
         elif url.path == "/slow":
@@ -148,6 +158,21 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.answer(200, path.read_bytes(), "application/octet-stream")
 
+    def log_in(self) -> None:
+        """Welcome everybody who says a name and a password; a version whose login is broken tells what it was sent."""
+        text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        told = {name: values[0] for name, values in parse_qs(text).items()}
+        broken = BEHAVIOUR.get("login_fails") or (
+            BEHAVIOUR.get("login_fails_behind_entry") and "X-Real-IP" in self.headers
+        )
+        if broken:
+            say(level="error", event="login failed", told=told)
+            self.answer(500, {"error": "no such table: sessions", "told": told})
+        elif not told.get("name") or not told.get("password"):
+            self.answer(400, {"error": "a name and a password are wanted"})
+        else:
+            self.answer(200, {"name": told["name"]}, cookie=session(told["name"]))
+
     def upload(self) -> None:
         """`/upload` answers the digest of what came; `/media/<name>` keeps it as well."""
         if "Content-Length" not in self.headers:
@@ -168,6 +193,20 @@ class Handler(BaseHTTPRequestHandler):
         if keep:
             store(self.path.rsplit("/", 1)[1], bytes(kept))
         self.answer(201, {"sha256": digest.hexdigest(), "size": size, "release": RELEASE})
+
+
+def session(name: str) -> str:
+    return f"{name}.{hashlib.sha256(f'tiny {name}'.encode()).hexdigest()}"
+
+
+def person(cookies: str) -> str:
+    """Return whose session is among the cookies, or nothing."""
+    for cookie in cookies.split("; "):
+        kind, _, value = cookie.partition("=")
+        name = value.partition(".")[0]
+        if kind == "session" and name and value == session(name):
+            return name
+    return ""
 
 
 def store(name: str, data: bytes) -> None:
