@@ -99,6 +99,17 @@ def test_what_people_wrote_survives_a_deploy_and_a_rollback(newcomer: Newcomer, 
     person.finds_everything()
 
 
+def test_what_must_work_is_asked_in_a_deploy_and_alone(newcomer: Newcomer) -> None:
+    newcomer.repository.commit(good("Verified"))
+    seen = deploy(newcomer)["verified"]
+    assert {vantage: (each["passed"], each["left_out"]) for vantage, each in seen.items()} == {
+        "slot": (3, 5), "entry": (8, 0),
+    }  # fmt: skip
+    told = newcomer.type("./invoke verify --json").said
+    results = {(where, each["vantage"]): each["result"] for where, listed in told["results"].items() for each in listed}
+    assert results == {("local1", "slot"): "left out", ("local1", "entry"): "passed", ("driver", "driver"): "passed"}
+
+
 def test_the_nightly_job_waits_in_the_slot_that_serves_and_in_no_other(newcomer: Newcomer) -> None:
     slot = json.loads(newcomer.ask("GET", "/.well-known/ferryman/slot").text)["slot"]
     timers = "systemctl list-units --plain --no-legend --state=active 'notes-cleanup@*.timer'"
@@ -187,9 +198,9 @@ def test_answers_have_every_key_that_the_guide_to_pipelines_names(newcomer: Newc
     text = (paths.CHECKOUT / "docs" / "guides" / "pipeline.md").read_text()
     rows = re.findall(r"^\| (`.+?) \| (.+) \|$", text, re.MULTILINE)
     named = {kind: {name for names, meaning in rows if kind in meaning for name in re.findall(r"`(\w+)`", names)}
-             for kind in ("", "of a failure", "before a migration")}  # fmt: skip
-    always = named[""] - named["of a failure"] - named["before a migration"]
-    assert all([always, named["of a failure"], named["before a migration"]])
+             for kind in ("", "of a failure", "before a migration", "with steps")}  # fmt: skip
+    always = named[""] - named["of a failure"] - named["before a migration"] - named["with steps"]
+    assert all([always, named["of a failure"], named["before a migration"], named["with steps"]])
     assert always <= set(deploy(newcomer))
     refused = deploy(newcomer, ref="v0.0.0", code=1)
     assert always | named["of a failure"] <= set(refused)
