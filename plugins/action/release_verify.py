@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, verify
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import junit
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
-LATER = "docs/guides/own-app.md shows steps under verify in ferryman.yml"
+LATER = "docs/guides/verify.md shows steps under verify in ferryman.yml"
 
 
 class ActionModule(ReleaseAction):
@@ -24,12 +24,12 @@ class ActionModule(ReleaseAction):
         if self.value("verify_from") != "hosts" and self.host == self.groups["app"][0]:
             results["driver"] = self._from_here(told, wanted)
         every = [result for each in results.values() for result in each]
-        if told["steps"] and not any(result["result"] != verify.LEFT_OUT for result in every):
+        if every and all(result["result"] == verify.LEFT_OUT for result in every):
             reason = f"every step of {told['release']} writes, and none of them is wanted here"
             self._refuse(reason, hint=f"apps.{self.app}.verify_writes says where: {', '.join(expect.VANTAGES)}")
         self._report(results, told["release"])
-        bad = [f"{where}: {verify.sentence(result)}" for where, each in results.items()
-               if (result := verify.failed(each))]  # fmt: skip
+        bad = [f"{where}: {verify.sentence(result)}" for where, each in results.items() for result in each
+               if result["result"] == verify.FAILED]  # fmt: skip
         short = {"release": told["release"], "verify": results}
         return {"good": not bad, "bad": bad, **short, "ferryman": short}
 
@@ -51,7 +51,7 @@ class ActionModule(ReleaseAction):
             told = self.ask("verify", verify=wanted, hosts=hosts)["verify"]
         return told, wanted
 
-    def _refuse(self, reason: str, *, hint: str) -> None:
+    def _refuse(self, reason: str, *, hint: str) -> NoReturn:
         raise Stopped(self.host, {"reason": reason, "hint": hint, "refused": True, "evidence": []})
 
     def _from_here(self, told: dict[str, Any], wanted: dict[str, Any]) -> list[dict[str, Any]]:
@@ -62,7 +62,11 @@ class ActionModule(ReleaseAction):
         name, port = self.entry["domain"], int(self.value("public_port", 443))
         address = "127.0.0.1" if name == "localhost" or name.endswith(".localhost") else name
         host = name if port == 443 else f"{name}:{port}"
-        trusted = ssl.create_default_context(cafile=str(self.value("ca", "") or "") or None)
+        authorities = str(self.value("ca", "") or "")
+        try:
+            trusted = ssl.create_default_context(cafile=authorities or None)
+        except OSError as error:
+            self._refuse(f"cannot read {authorities}: {error.strerror or error}", hint="release_ca names it")
         place = verify.Place("driver", address, port, host, name=name, tls=trusted)
         return verify.run(
             told["steps"],
