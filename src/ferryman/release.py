@@ -60,7 +60,7 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
     environment = environments.resolve(env)
     report = str(Path(junit).resolve()) if junit else ""
     values = {"release_app": app, "release_verify_from": vantage, "release_verify_junit": report}
-    story, ended = _run("release_verify", environment, values)
+    story, ended = run("release_verify", environment, values)
     results = story.facts.get("verify") or {}
     good = not any(each["result"] == "failed" for listed in results.values() for each in listed)
     if good:  # then what failed, if something did, is not the application

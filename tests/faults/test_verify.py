@@ -157,5 +157,5 @@ def test_steps_are_refused_before_a_host_is_asked(site: Site) -> None:
     unknown = described(good("mistaken"), {"name": "log in", "path": "/{secret:NOBODY}"})
     answer = site.deploy(site.repository.commit(unknown))
     assert answer.code == 1, str(answer)
-    assert "verify needs secret NOBODY, which has no value" in answer.text
+    assert "verify.0 needs secret NOBODY, which has no value" in answer.text
     site.repository.commit(described(good("mended")))
