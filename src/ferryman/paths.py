@@ -14,7 +14,9 @@ COLLECTION = Path("ansible_collections/ferryman/ops")
 
 def program() -> str:
     """Return what people type to get here."""
-    return "./invoke" if in_checkout() else "ferryman"
+    if not in_checkout():
+        return "ferryman"
+    return "./invoke" if Path.cwd().is_relative_to(CHECKOUT) else str(CHECKOUT / "invoke")
 
 
 def command(what: str, env: str, app: str = "") -> str:
@@ -30,14 +32,20 @@ def in_checkout() -> bool:
 def project_root(start: Path | None = None) -> Path:
     """Return the nearest directory from `start` (or here) upwards with `inventories/`; if none, the checkout."""
     begin = (start or Path.cwd()).resolve()
-    for directory in (begin, *begin.parents):
-        if (directory / "inventories").is_dir():
-            return directory
+    found = project_above(begin)
+    if found:
+        return found
     if in_checkout():
         return CHECKOUT
     raise Stop(
-        f"no project here: neither {begin} nor a directory above it has inventories/", hint="change into your project"
+        f"no project here: neither {begin} nor a directory above it has inventories/",
+        hint=f"change into your project, or lay one out here: {program()} init",
     )
+
+
+def project_above(begin: Path) -> Path | None:
+    """Return the nearest directory from `begin` upwards with `inventories/`, or None."""
+    return next((place for place in (begin, *begin.parents) if (place / "inventories").is_dir()), None)
 
 
 def collection_root() -> Path:

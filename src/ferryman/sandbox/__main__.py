@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import random
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from ferryman.errors import Stop
 from ferryman.sandbox import access, hosts
 from ferryman.sandbox.model import Host, Sandbox, checked, host
+from ferryman.sandbox.ports import is_free
 
 # Above the ports of applications, below those that the kernel gives to outgoing connections.
 FREE_PORTS = range(30000, 32000)
@@ -30,11 +30,7 @@ DEBIAN = "FERRYMAN_SANDBOX_DEBIAN"
 def free_port() -> int:
     """Return a port of the loopback that nobody uses now."""
     for port in random.sample(FREE_PORTS, len(FREE_PORTS)):  # nothing secret hangs on it
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if is_free(port):
             return port
     raise Stop("no port from 30000 to 31999 is free on this machine")
 
