@@ -23,6 +23,8 @@ from ferryman.places import Place, Problem, find_key, malformed, relative, varia
 
 # Known to inventories, and no role's: what an environment is, its applications, and the sandbox's containers.
 COMMON = {"environment_name", "apps", "host_shared", "lock_host"}
+# Old names of settings and their new ones, for two releases: "backup_keep_days": "backup_keep".
+RENAMED: dict[str, str] = {}
 FREE = re.compile(r"^(ansible|vault|sandbox|molecule)_")
 
 
@@ -223,14 +225,18 @@ def refusal(environment: Environment, problems: list[Problem]) -> Stop:
     )
 
 
-def validate(loaded: Loaded) -> list[Problem]:
-    """Return everything that is wrong with an environment's variables, sorted by place, each once."""
+def validate(loaded: Loaded, *, renamed: Mapping[str, str] = RENAMED) -> list[Problem]:
+    """Return everything that is wrong with an environment's variables, sorted by place, each once.
+
+    `renamed` maps settings' old names to new ones: they are refused by both.
+    """
     roles, words = specs.roles(), playbook_words()
     uses = [use for use in wiring.uses(paths.collection_root()) if use.role in roles]
     meets = {use.hosts: set(loaded.members(use.hosts)) for use in uses}
     found = {*wrong_name(loaded)}
     for host in loaded.hosts:
-        found |= {*unknown_names(loaded, host, roles, words)}
+        found |= {*old_names(loaded, host, renamed)}
+        found |= {*unknown_names(loaded, host, roles, words | renamed.keys())}
         for role in {use.role for use in uses if host in meets[use.hosts]}:
             found |= {*wrong_values(loaded, host, roles[role])}
     for use in uses if not loaded.partial else ():
@@ -347,6 +353,13 @@ def unknown_names(loaded: Loaded, host: str, roles: dict[str, specs.Role], words
                 f"did you mean {near[0]}?" if near else f"roles/{role.name}/meta/argument_specs.yml lists its options"
             )
             yield Problem(place, name, f"is not an option of role {role.name}", right)
+
+
+def old_names(loaded: Loaded, host: str, renamed: Mapping[str, str]) -> Iterator[Problem]:
+    """Return settings that have another name by now: nothing would read them under the old one."""
+    for name in loaded.hosts[host]:
+        if name in renamed:
+            yield Problem(loaded.place(host, name), name, f"is now called {renamed[name]}", "rename it there")
 
 
 def playbook_words() -> set[str]:

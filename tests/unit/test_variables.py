@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from ferryman import paths, variables
+from ferryman import paths, specs, variables
 from ferryman.environments import Environment, resolve
 from ferryman.errors import Stop
 
@@ -207,3 +207,20 @@ def test_a_hosts_own_value_is_found_in_the_inventory(project: Project) -> None:
     )
     project.values("backup_path: /srv\nbackup_keep: 3\n")
     assert project.problems()[0].startswith("inventories/prod/hosts.yml:5: backup_keep ")
+
+
+def test_a_setting_that_was_renamed_is_refused_by_its_old_and_its_new_name(project: Project) -> None:
+    project.values("backup_path: /srv\nbackup_keeping: 3\nold_word: 1\n")
+    renamed = {"backup_keeping": "backup_keep", "old_word": "backup_kind"}
+    told = [str(problem) for problem in variables.validate(variables.load(project.environment), renamed=renamed)]
+    where = "inventories/prod/group_vars/all/backup.yml"
+    assert told == [
+        f"{where}:2: backup_keeping is now called backup_keep; rename it there",
+        f"{where}:3: old_word is now called backup_kind; rename it there",
+    ]
+
+
+def test_a_new_name_is_an_option_and_an_old_one_is_none() -> None:
+    options = {name for role in specs.roles(paths.CHECKOUT).values() for name in role.options}
+    assert set(variables.RENAMED.values()) <= options
+    assert not set(variables.RENAMED) & options

@@ -89,15 +89,17 @@ CHECKS: Spec = {
     "checks": {"type": "list", "elements": "dict", "default": []},
 }
 VERSION: Spec = {"path": {"type": "str", "required": True}, "key": {"type": "str", "default": "release"}}
+RENAMED: dict[str, str] = {}
+"""Old keys and their new names, for two releases: `"processes.*.memory": "processes.*.memory_max"`."""
 CHECK: Spec = {"name": {"type": "str", "required": True}, **HEALTH}
 
 
-def read(text: str, *, source: str = FILE) -> dict[str, Any]:
+def read(text: str, *, source: str = FILE, renamed: Mapping[str, str] = RENAMED) -> dict[str, Any]:
     """Return the description in `text`, complete with defaults.
 
-    Raises Problems with every error, each naming `source` and its line.
+    Raises Problems with every error, each naming `source` and its line, and for a key that was `renamed` the new name.
     """
-    reader = Reader(source, text)
+    reader = Reader(source, text, renamed=renamed)
     found = reader.check(reader.data, TOP, ())
     if not found:
         reader.finish()

@@ -44,10 +44,14 @@ class Problems(Exception):
 
 
 class Reader:
-    """Checks values against specs and remembers what is wrong; `text` gives the lines, without it places are names."""
+    """Checks values against specs and remembers what is wrong; `text` gives the lines, without it places are names.
 
-    def __init__(self, source: str, text: str | None = None) -> None:
+    `renamed` maps old keys to new ones, both dotted: they are refused by both names.
+    """
+
+    def __init__(self, source: str, text: str | None = None, *, renamed: Mapping[str, str] | None = None) -> None:
         self.source = source
+        self.renamed = renamed or {}
         self.data: Any = None
         self._lines: dict[Path, int] | None = None
         self._found: list[Finding] = []
@@ -114,8 +118,19 @@ class Reader:
             return {}
         for key in value:
             if key not in spec and not str(key).startswith("x-"):
-                self.wrong((*path, key), f"is not an option; {nearest(str(key), spec)}")
+                new = self._new_name((*path, key))
+                self.wrong(
+                    (*path, key), f"is now called {new}" if new else f"is not an option; {nearest(str(key), spec)}"
+                )
         return {name: self._option(value.get(name), option, (*path, name)) for name, option in spec.items()}
+
+    def _new_name(self, path: Path) -> str:
+        """Return the new name of a key that was renamed; `*` in the map stands for a process and for a list's item."""
+        named = [
+            "*" if isinstance(part, int) or before == "processes" else str(part)
+            for before, part in zip(("", *path), path, strict=False)
+        ]
+        return self.renamed.get(".".join(named), "")
 
     def _option(self, value: Any, option: Mapping[str, Any], path: Path) -> Any:
         default = copy.deepcopy(option.get("default"))

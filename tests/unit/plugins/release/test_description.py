@@ -287,3 +287,16 @@ def test_soak_description(soak: Any) -> None:
         assert all(each.startswith("ferryman.yml") for each in found)
         refused += bool(found)
     soak.record(descriptions=count, refused=refused, tracebacks=0)
+
+
+def test_a_key_that_was_renamed_is_refused_by_its_old_and_its_new_name() -> None:
+    renamed = {"lockfile": "build.lock", "processes.*.memory": "processes.*.memory_max", "health.checks.*.url": "path"}
+    text = GOOD.replace("{name: database, path", "{name: database, url: x, path") + "lockfile: uv.lock\n"
+    text = text.replace("    instances: 2\n", "    memory: 1G\n")
+    with pytest.raises(description.Problems) as wrong:
+        description.read(text, renamed=renamed)
+    assert wrong.value.found == [
+        "ferryman.yml:8: processes.web.memory is now called processes.*.memory_max",
+        "ferryman.yml:15: health.checks.0.url is now called path",
+        "ferryman.yml:20: lockfile is now called build.lock",
+    ]
