@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ferryman import fitting, neighbours, paths, places, secrets, specs, variables, wiring
+from ferryman import fitting, neighbours, paths, placeholders, places, secrets, specs, variables, wiring
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.places import Place, Problem
@@ -27,7 +27,7 @@ def survey(environment: Environment) -> tuple[list[Problem], Loaded | None]:
 
     Files that are broken are left out, so that they hide no mistake in the others.
     """
-    broken = [*places.malformed(environment), *dangling(environment)]
+    broken = [*places.malformed(environment), *dangling(environment), *placeholders.standing(environment)]
     root = environment.directory.parent.parent
     lost = {root / p.place.file for p in broken if p.key in ("the file", "the value")}
     if environment.inventory in lost:

@@ -20,7 +20,7 @@ all:
   children:
     entry:
       hosts:
-        web1: {ansible_host: 192.0.2.11}
+        web1: {ansible_host: 10.1.0.11}
     app:
       hosts:
         web1:

@@ -108,9 +108,9 @@ def test_one_host_under_two_names_is_told(project: Configured) -> None:
     project.change(
         "hosts.yml",
         "    app:\n      hosts:\n        web1:\n",
-        "    app:\n      hosts:\n        web1:\n        web2: {ansible_host: 192.0.2.11}\n",
+        "    app:\n      hosts:\n        web1:\n        web2: {ansible_host: 10.1.0.11}\n",
     )
-    assert one(project).startswith("hosts.yml:11: web2 is web1 again: both are 192.0.2.11 port 22")
+    assert one(project).startswith("hosts.yml:11: web2 is web1 again: both are 10.1.0.11 port 22")
 
 
 @pytest.mark.parametrize(("here", "there"), [(False, False), (True, False), (False, True)])
@@ -123,7 +123,7 @@ def test_two_environments_on_one_host_are_told_unless_both_share_it(
         (where.parents[1] / "hosts.yml").write_text(FILES["hosts.yml"])
         (where / "shared.yml").write_text(f"host_shared: {str(shared).lower()}\n")
     told = one(project)
-    assert told.startswith("hosts.yml:7: web1 is web1 of environment staging, too (192.0.2.11 port 22)")
+    assert told.startswith("hosts.yml:7: web1 is web1 of environment staging, too (10.1.0.11 port 22)")
     assert ("only one says" in told) == (here or there)
     for name in ("prod", "staging"):
         (project.root / "inventories" / name / "group_vars" / "all" / "shared.yml").write_text("host_shared: true\n")
@@ -131,9 +131,7 @@ def test_two_environments_on_one_host_are_told_unless_both_share_it(
 
 
 def test_a_port_that_two_want_is_told(project: Configured) -> None:
-    project.change(
-        "hosts.yml", "web1: {ansible_host: 192.0.2.11}", "web1: {ansible_host: 192.0.2.11, ansible_port: 443}"
-    )
+    project.change("hosts.yml", "web1: {ansible_host: 10.1.0.11}", "web1: {ansible_host: 10.1.0.11, ansible_port: 443}")
     assert one(project).startswith("hosts.yml:7: ansible_port port 443 is that of SSH (ansible_port) and of nginx")
 
 
@@ -141,7 +139,7 @@ def test_a_port_that_two_sandbox_hosts_publish_is_told(project: Configured) -> N
     first = "{ansible_host: 127.0.0.1, ansible_port: 2222, sandbox_publish: {2222: 2222, 8443: 443}}"
     second = "{ansible_host: 127.0.0.1, ansible_port: 2223, sandbox_publish: {8443: 443}}"
     project.write(
-        "hosts.yml", FILES["hosts.yml"].replace("{ansible_host: 192.0.2.11}", first) + f"        two: {second}\n"
+        "hosts.yml", FILES["hosts.yml"].replace("{ansible_host: 10.1.0.11}", first) + f"        two: {second}\n"
     )
     told = project.problems()
     assert told[1].startswith("hosts.yml:14: sandbox_publish port 8443 of this machine is also published for web1")

@@ -47,6 +47,12 @@ def test_what_was_found_good_is_read_again_as_soon_as_a_file_changes(project: Pa
         readiness.checked("prod", app="one")
 
 
+def test_what_is_still_to_be_filled_in_is_refused_by_name(project: Path) -> None:
+    (project / "apps.yml").write_text(APPS.replace("two.test", "two.example"))
+    with pytest.raises(Stop, match=r"apps\.yml:3: two\.example is a name kept for documentation"):
+        readiness.checked("prod", app="one")
+
+
 def test_ones_own_servers_are_provisioned_only_when_somebody_says_so(project: Path) -> None:
     del project
     assert not readiness.wants_provisioning(readiness.checked("prod"))

@@ -56,7 +56,7 @@ def _form(text: str) -> str:
 
 def adapted(line: str, *, ports: list[str] | None = None) -> str:
     """Return a command that listens where Ferryman says; one that needs a shell is given to one."""
-    line = PORT.sub("{port}", line.removeprefix("exec ")).replace("0.0.0.0", "{host}")  # noqa: S104  # replaced, not bound to
+    line = PORT.sub("{port}", line.removeprefix("exec ")).replace("0.0.0.0", "{host}")  # noqa: S104  # nobody binds to it here
     for port in ports or []:
         line = re.sub(rf"(?<![\w.]){port}(?!\w)", "{port}", line)
     if SHELL.search(QUOTED.sub("", line)):

@@ -1,0 +1,179 @@
+"""`env.new`: another environment's inventory, with placeholders where only people know what belongs there."""
+
+import ipaddress
+import os
+import re
+import secrets as randomness
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ferryman import environments, paths, placeholders, places, secrets
+from ferryman.environments import LOCAL, Environment
+from ferryman.errors import Stop
+from ferryman.init import describe
+from ferryman.init.files import VARIABLES, Layout, template, templates
+
+Told = dict[str, Any]
+Files = dict[str, str]
+
+# docs/decisions/0001-formats.md: the rule for an environment's name.
+NAME = re.compile(r"(?=.{1,20}$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
+ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{1,4}:[0-9a-fA-F:]*:[0-9a-fA-F:]*)(?![\w.:])")
+VAULT = "vault.yml"
+APPS = f"{VARIABLES}/apps.yml"
+FIRST = 10  # of the addresses 192.0.2.x that are given out
+
+
+def new(env: str, *, source: str) -> Told:
+    """Make the inventory of a new environment, from templates or from the environment `source`.
+
+    Returns what was made and what is to be filled in. Stop where there is one already; nothing is overwritten.
+    """
+    root = paths.project_root()
+    if not NAME.fullmatch(env):
+        wrong = (
+            f"{env!r} can be no environment's name" if env else "--env is needed: what the new environment is called"
+        )
+        raise Stop(wrong, hint="lower-case letters, digits and single dashes, at most 20, like staging or prod-eu")
+    if (root / "inventories" / env).exists():
+        raise Stop(f"{root / 'inventories' / env} is there already, and is left as it is", hint="choose another name")
+    if source == LOCAL:
+        raise Stop(
+            "local is a sandbox, and no server is like it", hint="leave --from out: its applications are taken over"
+        )
+    like = environments.resolve(source, default_local=False) if source else None
+    files = copied(read(like), env=env) if like else blank(env, _local_apps(root))
+    layout = Layout(root)
+    layout.environment(env, files)
+    key = _key(root, env)
+    made = environments.resolve(env, project=root)
+    return {
+        "environment": env,
+        "made": layout.made,
+        "placeholders": [str(problem) for problem in placeholders.standing(made)],
+        "secrets": sorted({name for text in files.values() for name in secrets.NAME.findall(text)}),
+        "vault_key": str(key.relative_to(root)),
+        "vault": str((made.variables / VAULT).relative_to(root)),
+    }
+
+
+def read(environment: Environment) -> Files:
+    """Return an environment's own files, but for its secrets: path in it -> text."""
+    found = {"hosts.yml": environment.inventory.read_text(encoding="utf-8")}
+    for path in places.variable_files(environment.directory / "group_vars"):
+        name = path.relative_to(environment.directory).as_posix()
+        if path.name != VAULT and "/00-shared/" not in name:
+            found[name] = path.read_text(encoding="utf-8")
+    return {name: text for name, text in found.items() if "$ANSIBLE_VAULT" not in text}
+
+
+def blank(env: str, apps: Mapping[str, Any]) -> Files:
+    """Return the files of a new environment with one host, for these applications."""
+    told = {}
+    for name, app in apps.items():
+        domains = [f"{name}-{env}.example"]
+        told[name] = {**app, "domains": domains} if isinstance(app, dict) else {"domains": domains}
+    files = {name: template(f"env/{name}", {"env": env}) for name in templates("env")}
+    return {**files, APPS: "---\n" + describe.dump({"apps": told})}
+
+
+def copied(files: Mapping[str, str], *, env: str) -> Files:
+    """Return another environment's files for this one: its hosts, domains and addresses become placeholders.
+
+    The text is changed and not written anew: comments and sizes stay.
+    """
+    words: dict[str, str] = {}
+    for number, (host, address) in enumerate(_hosts(_yaml(files["hosts.yml"])).items(), 1):
+        # A host without an address is reached by its name.
+        words[host] = f"{env}{number}" if address else f"{env}{number}.example"
+        if address:
+            words[address] = f"192.0.2.{FIRST + number - 1}"
+    for app, told in (_yaml(files.get(APPS, "")).get("apps") or {}).items():
+        for number, domain in enumerate(told.get("domains") or [] if isinstance(told, dict) else [], 1):
+            words[str(domain)] = f"{app}-{env}{'' if number == 1 else f'-{number}'}.example"
+    for address in _public(files.values()):
+        words.setdefault(address, f"192.0.2.{FIRST + len(words)}")
+    return {
+        name: re.sub(r"(?m)^environment_name:.*$", f"environment_name: {env}", _replaced(text, words))
+        for name, text in files.items()
+    }
+
+
+def _yaml(text: str) -> dict[str, Any]:
+    """Return a file's values; what is encrypted or unsafe in Ansible's sense is left out."""
+
+    class Loader(yaml.SafeLoader):
+        """Plain YAML."""
+
+    Loader.add_multi_constructor("!", lambda *_: None)
+    try:
+        found = yaml.load(text, Loader)  # noqa: S506  # a SafeLoader that skips tags
+    except yaml.YAMLError as error:
+        raise Stop(f"the environment to begin with cannot be read: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _hosts(tree: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hosts of an inventory in YAML, each with its `ansible_host` (empty where its name leads to it)."""
+    found: dict[str, str] = {}
+    for group in tree.values():
+        if not isinstance(group, dict):
+            continue
+        for host, values in (group.get("hosts") or {}).items():
+            found[str(host)] = str((values or {}).get("ansible_host") or found.get(str(host), ""))
+        for host, address in _hosts(group.get("children") or {}).items():
+            found[host] = address or found.get(host, "")
+    return found
+
+
+def _replaced(text: str, words: Mapping[str, str]) -> str:
+    """Return `text` with whole words replaced, the longest first, each place once."""
+    if not words:
+        return text
+    every = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.-])(?:{every})(?![\w-]|\.\w)", lambda match: words[match[0]], text)
+
+
+def _public(texts: Iterable[str]) -> Iterator[str]:
+    """Return the addresses in these texts that lead somewhere on the internet."""
+    for found in (found for text in texts for found in ADDRESS.findall(text)):
+        with suppress(ValueError):  # what looks like an address, and is none
+            if ipaddress.ip_address(found).is_global:
+                yield found
+
+
+def _local_apps(root: Path) -> dict[str, Any]:
+    """Return the applications of `local`, for a new environment to have them too."""
+    path = root / "inventories" / LOCAL / APPS
+    return dict(_yaml(path.read_text(encoding="utf-8")).get("apps") or {}) if path.is_file() else {}
+
+
+def _key(root: Path, env: str) -> Path:
+    """Make the key of the environment's vault, where there is none; return where it lies."""
+    path = paths.state_directory(root) / "vault" / f"{env}.key"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if not path.is_file():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
+            stream.write(randomness.token_urlsafe(secrets.LENGTH) + "\n")
+    return path
+
+
+def words(told: Mapping[str, Any]) -> str:
+    """Say what was made, and what is to be done before the first deploy."""
+    env, key, vault = told["environment"], told["vault_key"], told["vault"]
+    encrypt = f"ansible-vault encrypt_string --vault-id {env}@{key} --stdin-name"
+    lines = [f"{env}: {len(told['made'])} files made", *(f"  made  {name}" for name in told["made"])]
+    lines += [
+        f"The key of its vault is {key}, in no repository: keep a copy where your team keeps passwords.",
+        "",
+        "next:",
+    ]
+    lines += [f"  {problem}" for problem in told["placeholders"]]
+    lines += [f"  openssl rand -hex 32 | tr -d '\\n' | {encrypt} {name} >> {vault}" for name in told["secrets"]]
+    if told["secrets"]:
+        lines.append("      # or, for a secret that others gave you: printf %s 'VALUE' | ansible-vault ...")
+    return "\n".join([*lines, f"  {paths.command('provision', env)}", f"  {paths.command('deploy', env)}"])

@@ -1,0 +1,17 @@
+"""`env.*`: environments of a project."""
+
+from invoke import Context, task
+
+
+@task(
+    help={
+        "env": "Name of the new environment.",
+        "from_": "Environment whose values it begins with, without its addresses and secrets.",
+    }
+)
+def new(ctx: Context, env: str = "", from_: str = "") -> None:
+    """Make the inventory of a new environment; overwrite nothing, and say what is to be filled in."""
+    from ferryman import env as environment
+    from ferryman import telling
+
+    telling.tell(environment.new(env, source=from_), environment.words, ctx)

@@ -1,0 +1,141 @@
+"""A new environment's inventory: nothing of another's servers and secrets is in it, and what is missing is named."""
+
+import re
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferryman import env, environments, paths, placeholders, variables
+from ferryman.errors import Stop
+
+PROD = {
+    "hosts.yml": """\
+        # The big one.
+        all:
+          vars: {ansible_user: ops, ansible_ssh_common_args: -o ProxyJump=jump.shop.com}
+          children:
+            entry:
+              hosts:
+                web1: {ansible_host: 81.2.69.142}
+            app: {hosts: {web1: }}
+            db: {hosts: {db.shop.com: }}
+        """,
+    "group_vars/all/environment.yml": "environment_name: prod\nlock_host: web1\n",
+    "group_vars/all/nginx.yml": "nginx_trusted_proxies: [81.2.69.160, 10.0.0.1]  # the balancer\n",
+    "group_vars/all/apps.yml": """\
+        apps:
+          shop:
+            ref: main
+            domains: [shop.com, www.shop.com]
+            secrets: {KEY: "{{ vault_shop_key }}"}
+            processes: {web: {instances: 5}}   # measured in May
+        """,
+    "group_vars/all/vault.yml": "vault_shop_key: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3132\n",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in PROD.items():
+        path = tmp_path / "inventories" / "prod" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+    (tmp_path / "group_vars" / "all").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def own(root: Path, name: str) -> str:
+    directory = root / "inventories" / name
+    return "\n".join(path.read_text() for path in sorted(directory.rglob("*.yml")))
+
+
+@pytest.mark.parametrize("source", ["", "prod"])
+def test_a_new_environment_is_refused_by_each_placeholder_and_by_nothing_else(project: Path, source: str) -> None:
+    local = project / "inventories" / "local" / "group_vars" / "all" / "apps.yml"
+    local.parent.mkdir(parents=True)
+    local.write_text("apps: {shop: {domains: [shop.localhost], secrets: {KEY: '{{ vault_shop_key }}'}}}\n")
+    told = env.new("staging", source=source)
+    environment = environments.resolve("staging", project=project)
+    assert [str(problem) for problem in placeholders.standing(environment)] == told["placeholders"] != []
+    assert told["secrets"] == ["vault_shop_key"]
+    loaded = variables.load(environment)
+    assert [str(problem) for problem in variables.validate(loaded) if "vault_" not in str(problem)] == []
+    assert loaded.groups["entry"] == ["staging1"]
+    assert set(loaded.hosts["staging1"]["apps"]) == {"shop"}
+
+
+def test_one_that_begins_with_another_keeps_sizes_and_comments_and_no_address(project: Path) -> None:
+    env.new("staging", source="prod")
+    text = own(project, "staging")
+    assert not re.search(r"shop\.com\b(?<!jump\.shop\.com)|81\.2\.|web1|environment_name: prod|\$ANSIBLE", text)
+    assert "processes: {web: {instances: 5}}   # measured in May" in text
+    assert "[192.0.2.15, 10.0.0.1]  # the balancer" in text
+    assert "lock_host: staging1" in text
+    assert "domains: [shop-staging.example, shop-staging-2.example]" in text
+    hosts = yaml.safe_load((project / "inventories/staging/hosts.yml").read_text())["all"]["children"]
+    assert hosts["entry"]["hosts"] == {"staging1": {"ansible_host": "192.0.2.10"}}
+    assert hosts["db"]["hosts"] == {"staging2.example": None}
+
+
+def test_its_vault_has_a_key_of_its_own_that_only_its_owner_reads(project: Path) -> None:
+    key = project / env.new("staging", source="")["vault_key"]
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert len(key.read_text().strip()) > 40
+    kept = key.read_text()
+    (project / "inventories/staging").rename(project / "elsewhere")
+    env.new("staging", source="")
+    assert key.read_text() == kept
+
+
+def test_nothing_that_is_there_is_overwritten(project: Path) -> None:
+    before = own(project, "prod")
+    with pytest.raises(Stop, match="is there already"):
+        env.new("prod", source="")
+    assert own(project, "prod") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "told"),
+    [
+        ("", "", "--env is needed"),
+        ("Staging", "", "can be no environment's name"),
+        ("../x", "", "can be no environment's name"),
+        ("staging", "production", "no environment 'production'"),
+        ("staging", "local", "local is a sandbox"),
+    ],
+)
+def test_a_name_that_means_nothing_is_refused(project: Path, name: str, source: str, told: str) -> None:
+    with pytest.raises(Stop, match=re.escape(told)):
+        env.new(name, source=source)
+    assert [path.name for path in (project / "inventories").iterdir()] == ["prod"]
+
+
+def test_the_example_environment_is_one_to_be_filled_in() -> None:
+    example = environments.resolve("prod", project=paths.CHECKOUT)
+    told = [str(problem) for problem in placeholders.standing(example)]
+    assert any("hosts.yml" in line and "192.0.2.11 is an address kept for documentation" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("a: 192.0.2.7", "192.0.2.7"), ("a: [203.0.113.255]", "203.0.113.255"), ('a: "2001:db8::1"', "2001:db8::1"),
+        ("a: you@company.example", "you@company.example"), ("a: {b: web.example}", "web.example"),
+        ("a: x  # 192.0.2.7", ""), ("# 192.0.2.7", ""), ("a: 1192.0.2.7", ""), ("a: shop.example.org", ""),
+        ("a: 2001:db9::1", ""),
+        ('a: ["ssh-ed25519 AAAA... you@laptop"]', "ssh-ed25519 AAAA..."),
+    ],
+)  # fmt: skip
+def test_what_is_kept_for_documentation_is_known_and_comments_may_name_it(line: str, found: str) -> None:
+    assert [text for _, text, _ in placeholders.within(f"x: 1\n{line}\n")] == ([found] if found else [])
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_looked_through(text: str) -> None:
+    for number, found, _ in placeholders.within(text):
+        assert found in text.splitlines()[number - 1]
