@@ -98,4 +98,5 @@ class Terminal:
 
 
 def _own() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job, and what it starts, ignores it
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
