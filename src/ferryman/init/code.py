@@ -1,7 +1,7 @@
 """What an application's Python says about it: the object that serves, pages of health, variables that it reads."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Files = Mapping[str, str]
@@ -18,10 +18,11 @@ ROOT = re.compile(r"""["']/["']""")
 READS = re.compile(
     r"""(?:environ(?:\.get)?\s*[\[(]|getenv\(|\benv(?:\.\w+)?\(|\bconfig\()\s*["']([A-Z][A-Z0-9_]*)["']"""
 )
+READS_IN_JAVASCRIPT = re.compile(r"""process\.env(?:\.|\[["'])([A-Z][A-Z0-9_]*)""")
 # What a random text serves as well as any: keys that sign sessions and the like.
 SIGNING = re.compile(r"(SECRET|SESSION|COOKIE|CSRF|JWT|SIGNING)\w*KEY|SECRET|SESSION_SECRET|JWT_SECRET")
 GIVEN = re.compile(
-    r"HOST|PORT|DEBUG|PATH|HOME|DATABASE_URL|FLASK_\w+|DJANGO_SETTINGS_MODULE|FERRYMAN_\w+|PYTHON\w*|CREDENTIALS_DIRECTORY"
+    r"HOST|PORT|DEBUG|PATH|HOME|DATABASE_URL|FLASK_\w+|NODE_ENV|DJANGO_SETTINGS_MODULE|FERRYMAN_\w+|PYTHON\w*|CREDENTIALS_DIRECTORY"
 )
 FIRST = ("wsgi", "asgi", "app", "main", "server", "__init__")
 
@@ -78,6 +79,24 @@ def health(files: Files) -> str:
 
 def reads(files: Files) -> tuple[list[str], list[str]]:
     """Return the variables that the code reads: keys that may be any random text, and others."""
-    found = sorted({name for _, text in modules(files) for name in READS.findall(text) if not GIVEN.fullmatch(name)})
+    return _sorted(name for _, text in modules(files) for name in READS.findall(text))
+
+
+def health_in_javascript(files: Files) -> str:
+    """Return the path of a page that tells health, or nothing."""
+    return next((match[1] for text in _javascript(files) if (match := HEALTH.search(text))), "")
+
+
+def reads_in_javascript(files: Files) -> tuple[list[str], list[str]]:
+    """Return the variables that the code reads, as `reads` does."""
+    return _sorted(name for text in _javascript(files) for name in READS_IN_JAVASCRIPT.findall(text))
+
+
+def _javascript(files: Files) -> list[str]:
+    return [text for path, text in files.items() if path.endswith((".js", ".mjs", ".cjs", ".ts"))]
+
+
+def _sorted(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    found = sorted({name for name in names if not GIVEN.fullmatch(name)})
     keys = [name for name in found if SIGNING.search(name)]
     return keys, [name for name in found if name not in keys]

@@ -3,7 +3,7 @@
 import re
 import shlex
 
-from ferryman.init import code, dependencies
+from ferryman.init import code, dependencies, wants
 from ferryman.init.dependencies import Dependencies, Missing
 from ferryman.init.model import Files, Guess, begin, word
 from ferryman.init.starts import started
@@ -32,7 +32,8 @@ def describe(files: Files, directory: str) -> Guess:
     _own_front_end(files, found)
     _processes(files, about, found)
     _migrations(files, found)
-    _secrets(files, about, found)
+    keys, others = code.reads(files)
+    wants.give(found, scheme=_scheme(about), keys=keys, others=others)
     return found
 
 
@@ -125,33 +126,13 @@ def _migrations(files: Files, found: Guess) -> None:
     found.say("migrations", "Run once before the new version starts; it must leave the version before it working.")
 
 
-def _secrets(files: Files, about: Dependencies, found: Guess) -> None:
-    """Give what the code reads: a database's address, keys that are made by themselves, and say what else it wants."""
-    keys, others = code.reads(files)
-    own = word(found.name)
-    if about.names & DRIVERS:
-        found.database = True
-        found.secrets["DATABASE_URL"] = (
-            f"{_scheme(about)}://{own}:{{{{ vault_{own}_database_password }}}}@127.0.0.1/{own}"
-        )
-        found.say(
-            "secret_env",
-            "A PostgreSQL driver is among the dependencies: the environment lays out a database, and tells where.",
-        )
-    for name in keys:
-        found.secrets[name] = f"{{{{ vault_{own}_{name.lower()} }}}}"
-    if found.secrets:
-        found.description["secret_env"] = list(found.secrets)
-    if others:
-        found.say(
-            "env",
-            f"The code also reads {', '.join(others)}: values in clear go here, secrets into secret_env and apps.yml.",
-        )
-        found.description["env"] = {}
-
-
 def _scheme(about: Dependencies) -> str:
-    """Return how SQLAlchemy wants to be told which driver to take; other libraries know one name alone."""
+    """Return how the address of a database begins, or "" without a driver for one.
+
+    SQLAlchemy wants to be told there which driver to take; other libraries know one name alone.
+    """
+    if not about.names & DRIVERS:
+        return ""
     if "sqlalchemy" not in about.names and "flask-sqlalchemy" not in about.names:
         return "postgresql"
     driver = next((name for name in ("psycopg", "asyncpg", "pg8000") if name in about.names), "")

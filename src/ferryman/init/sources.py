@@ -6,9 +6,11 @@ from pathlib import Path
 LARGEST = 300_000  # bytes; what is larger is data, except a lock
 DEEPEST = 4
 MOST = 400
+CODE = (".py", ".js", ".mjs", ".cjs", ".ts")
 NAMED = {
     "pyproject.toml", "setup.py", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock", "manage.py", "alembic.ini",
-    "Procfile", "Dockerfile", "Containerfile", "package.json", "package-lock.json", "index.html", "requirements.lock",
+    "Procfile", "Dockerfile", "Containerfile", "package.json", "package-lock.json", "npm-shrinkwrap.json",
+    "index.html", "requirements.lock",
 }  # fmt: skip
 NOT_THE_APPLICATION = {
     "node_modules", "venv", "env", "tests", "test", "__pycache__", "inventories", "group_vars", "build", "dist",
@@ -36,7 +38,9 @@ def _inside(name: str) -> bool:
 def _says_something(name: str, *, top: bool) -> bool:
     if name in NAMED:
         return top or name in ("index.html", "Procfile")
-    return name.endswith(".py") or (name.startswith("requirements") and name.endswith((".txt", ".in")))
+    return name.endswith((".py", ".js", ".mjs", ".cjs", ".ts")) or (
+        name.startswith("requirements") and name.endswith((".txt", ".in"))
+    )
 
 
 def _text(path: Path) -> str | None:

@@ -179,6 +179,54 @@ def test_keys_that_sign_are_made_and_other_variables_are_named() -> None:
     assert "STRIPE_API_KEY" in describe.text(told)
 
 
+# Node
+
+
+def node(scripts: dict[str, str], needs: dict[str, str] | None = None, **files: str) -> Guess:
+    package = json.dumps({"name": "shop", "scripts": scripts, "dependencies": needs or {}})
+    code = {name.replace("_", "."): text for name, text in files.items()}
+    return found({"package.json": package, "package-lock.json": "{}", **code})
+
+
+@pytest.mark.parametrize(
+    ("start", "command"),
+    [
+        ("node server.js", "node server.js"),
+        ("NODE_ENV=production node --enable-source-maps dist/main.js", "node --enable-source-maps dist/main.js"),
+        ("npm run build && node dist/main.js", "node dist/main.js"),
+        ("next start", "next start -H {host} -p {port}"),
+        ("node server.js --port ${PORT:-3000}", "node server.js --port {port}"),
+        ("MODE=x node a.js", "sh -c 'MODE=x node a.js'"),
+    ],
+)
+def test_a_program_for_node_is_started_without_npm(start: str, command: str) -> None:
+    told = node({"start": start})
+    assert told.description["runtime"] == {"kind": "node"}
+    assert told.description["processes"]["web"]["command"] == command
+    assert not told.missing
+
+
+@pytest.mark.parametrize("start", ["npm run serve", "nodemon app.js", "x 'y"])
+def test_what_does_not_belong_on_a_host_is_not_started_there(start: str) -> None:
+    assert [each.command for each in node({"start": start}).missing] == ["edit ferryman.yml"]
+
+
+def test_node_code_tells_health_keys_and_its_database() -> None:
+    code = "app.get('/healthz', f); process.env.SESSION_SECRET; process.env['MAIL_URL']; process.env.PORT\n"
+    told = node({"start": "node app.js", "build": "tsc"}, {"pg": "8"}, app_js=code)
+    assert told.description["processes"]["web"]["health"] == {"path": "/healthz"}
+    assert list(told.secrets) == ["DATABASE_URL", "SESSION_SECRET"]
+    assert told.database
+    assert any("MAIL_URL" in remark.text for remark in told.remarks)
+    assert told.description["build"]["commands"] == ["npm ci", "npm run build"]
+
+
+def test_a_start_that_only_shows_a_front_end_is_none() -> None:
+    told = node({"start": "vite", "build": "vite build"}, {"vite": "6"})
+    assert told.description["runtime"] == {"kind": "static"}
+    assert node({"start": "serve ."}, index_html="x").description["runtime"] == {"kind": "static"}
+
+
 # What is said outright
 
 
@@ -261,7 +309,8 @@ PARTS = st.sampled_from(
         "[project]\nname = 3\ndependencies = 'x'\n",
         "[tool]\npoetry = 1\n", LOCKED, "flask\n", "web: gunicorn a:b $PORT\n", "web: 'open\n", "release: x && y\n",
         "migrate: a\n1x: b\nweb2: c\nWEB: d\n", 'CMD ["a", 1]\n', "CMD a \\\n b\n", "ENTRYPOINT /x\nEXPOSE 80 443\n",
-        '{"scripts": {"build": 1}, "name": ["x"]}', '{"scripts": {"build": "x", "start": "y"}}', "[1]", FLASK,
+        '{"scripts": {"build": 1}, "name": ["x"]}',
+        '{"scripts": {"start": "a && node b"}}', '{"scripts": {"build": "x", "start": "y"}, "main": 1}', "[1]", FLASK,
         "def create_app(a, b=1):\n", "application = x()\n", "os.environ['A_SECRET_KEY'] env('B')\n",
         "script_location = a b\n",
         "'DJANGO_SETTINGS_MODULE', 'a.b'", "'/healthz' '/'",
