@@ -75,7 +75,8 @@ def _refuse_project_around(root: Path) -> None:
     if around and not (root / "inventories").is_dir():
         raise Stop(
             f"{around} is a project already (it has inventories/), and {root} lies in it",
-            hint=f"a project holds several applications: cd {around} && {paths.program()} init {inside}",
+            hint=f"a project holds several applications: cd {around} && {paths.program()} init {inside}\n"
+            "  (`mkdir inventories` here first makes this a project of its own)",
         )
 
 

@@ -25,9 +25,9 @@ def read(directory: Path) -> dict[str, str]:
         depth = len(here.relative_to(directory).parts)
         below[:] = sorted(name for name in below if _inside(name)) if depth < DEEPEST else []
         for name in sorted(names):
-            path = here / name
-            if len(found) < MOST and _says_something(name, top=depth == 0) and (text := _text(path)) is not None:
-                found[path.relative_to(directory).as_posix()] = text
+            path = (here / name).relative_to(directory).as_posix()
+            if len(found) < MOST and _says_something(path) and (text := _text(here / name)) is not None:
+                found[path] = text
     return found
 
 
@@ -35,12 +35,11 @@ def _inside(name: str) -> bool:
     return not name.startswith(".") and name not in NOT_THE_APPLICATION
 
 
-def _says_something(name: str, *, top: bool) -> bool:
+def _says_something(path: str) -> bool:
+    name = path.rpartition("/")[2]
     if name in NAMED:
-        return top or name in ("index.html", "Procfile")
-    return name.endswith((".py", ".js", ".mjs", ".cjs", ".ts")) or (
-        name.startswith("requirements") and name.endswith((".txt", ".in"))
-    )
+        return path == name or name == "index.html"
+    return name.endswith(CODE) or (path.startswith("requirements") and name.endswith((".txt", ".in")))
 
 
 def _text(path: Path) -> str | None:

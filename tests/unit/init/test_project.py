@@ -136,8 +136,10 @@ def test_a_project_within_a_project_is_refused(shop: Path, tmp_path: Path) -> No
     (tmp_path / "inventories").mkdir()
     with pytest.raises(Stop, match="is a project already") as refused:
         project.lay_out(shop, ".")
-    assert refused.value.hint.endswith(f"cd {tmp_path} && {paths.program()} init shop")
+    assert f"cd {tmp_path} && {paths.program()} init shop\n" in refused.value.hint
     assert not (shop / "ferryman.yml").exists()
+    (shop / "inventories").mkdir()
+    assert "inventories/local/hosts.yml" in project.lay_out(shop, ".")["made"]
 
 
 @pytest.mark.parametrize("text", ["a: [", "- a", "name: 3\n", "{}"])
