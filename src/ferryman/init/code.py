@@ -12,8 +12,21 @@ OBJECT = re.compile(
     r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)*(?:Flask|Dash|Bottle|FastAPI|Starlette|Quart|Litestar)\(", re.MULTILINE
 )
 FACTORY = re.compile(r"^def (create_app|make_app|build_app)\(([^)]*)\)", re.MULTILINE)
+OUTERMOST = re.compile(r"^(app|application)\s*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
 MADE = re.compile(r"^(app|application)\s*=\s*\w+\(", re.MULTILINE)
-HEALTH = re.compile(r"""["'](/(?:health/ready|healthz?|readyz?|livez|up|ping|_health|api/health))/?["']""")
+# What is the more likely to try what a request needs comes first.
+HEALTH = (
+    "/health/ready",
+    "/readyz",
+    "/ready",
+    "/healthz",
+    "/health",
+    "/api/health",
+    "/_health",
+    "/livez",
+    "/up",
+    "/ping",
+)
 ROOT = re.compile(r"""["']/["']""")
 READS = re.compile(
     r"""(?:environ(?:\.get)?\s*[\[(]|getenv\(|\benv(?:\.\w+)?\(|\bconfig\()\s*["']([A-Z][A-Z0-9_]*)["']"""
@@ -57,7 +70,8 @@ def serves(files: Files) -> Serves | None:
     every = modules(files)
     for name, text in every:
         if match := OBJECT.search(text):
-            return Serves(f"{name}:{match[1]}")
+            outermost = OUTERMOST.search(text)  # what wraps a framework's object is called so
+            return Serves(f"{name}:{(outermost or match)[1]}")
     for name, text in every:
         if name.rpartition(".")[2] in FIRST and (match := MADE.search(text)):
             return Serves(f"{name}:{match[1]}")
@@ -71,10 +85,11 @@ def serves(files: Files) -> Serves | None:
 def health(files: Files) -> str:
     """Return the path of a page that tells health, else the first page, else nothing."""
     texts = [text for _, text in modules(files)]
-    for text in texts:
-        if match := HEALTH.search(text):
-            return match[1]
-    return "/" if any(ROOT.search(text) for text in texts) else ""
+    return _page(texts) or ("/" if any(ROOT.search(text) for text in texts) else "")
+
+
+def _page(texts: list[str]) -> str:
+    return next((path for path in HEALTH for text in texts if re.search(rf"""["']{path}/?["']""", text)), "")
 
 
 def reads(files: Files) -> tuple[list[str], list[str]]:
@@ -84,7 +99,7 @@ def reads(files: Files) -> tuple[list[str], list[str]]:
 
 def health_in_javascript(files: Files) -> str:
     """Return the path of a page that tells health, or nothing."""
-    return next((match[1] for text in _javascript(files) if (match := HEALTH.search(text))), "")
+    return _page(_javascript(files))
 
 
 def reads_in_javascript(files: Files) -> tuple[list[str], list[str]]:

@@ -54,6 +54,7 @@ def pyproject(*dependencies: str, name: str = "shop") -> str:
             {"main.py": "def create_app():\n"},
             "uvicorn main:create_app --host {host} --port {port}",
         ),
+        (["fastapi", "uvicorn"], {"main.py": "api = FastAPI()\napp: X = wrap(api)\n"}, "uvicorn main:app "),
         (["unheard-of", "gunicorn"], {"wsgi.py": "application = load('x')\n"}, "gunicorn wsgi:application"),
     ],
 )
@@ -114,7 +115,7 @@ def test_what_the_project_calls_itself_wins_over_its_directory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "path"), [("'/healthz'", "/healthz"), ("'/health/ready/'", "/health/ready"), ("'/'", "/")]
+    ("text", "path"), [("'/healthz'", "/healthz"), ("'/health', '/health/ready/'", "/health/ready"), ("'/'", "/")]
 )
 def test_a_page_of_health_is_asked_where_the_code_has_one(text: str, path: str) -> None:
     told = found({"requirements.txt": LOCKED, "app.py": f"{FLASK.split('@')[0]}\nroute({text})\n"})
