@@ -7,7 +7,7 @@ from ferryman.init.starts import started
 
 STATIC = ("", "public", "site", "www", "htdocs", "static")
 # What else lies in a repository, and is nobody's page.
-NOT_SERVED = (*OURS, "tasks.py", "ferryman.yml", ".*", "*.md")
+NOT_SERVED = (*OURS, "tasks.py", "ferryman.yml", ".git*", ".env*", "README*")
 PYTHON = ("pyproject.toml", "requirements.txt", "requirements.in", "manage.py", "setup.py", "Pipfile")
 
 

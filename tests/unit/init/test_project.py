@@ -52,7 +52,7 @@ def test_the_environment_that_is_laid_out_is_the_one_of_this_repository() -> Non
     names = files.templates("local")
     there = {path.relative_to(LOCAL).as_posix() for path in places.variable_files(LOCAL / "group_vars/all")}
     ours = {name for name in there if "00-shared" not in name and Path(name).name not in ("vault.yml", "apps.yml")}
-    assert ours | {"hosts.yml"} == set(names)
+    assert ours | {"hosts.yml"} == set(names), "src/ferryman/init/data/local holds the same files as inventories/local"
     for name in names:
         assert files.template(f"local/{name}", values) == (LOCAL / name).read_text(), f"{name}: change both"
     shared = paths.CHECKOUT / "group_vars/all/README.md"
