@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact, git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.source import commit_of
 
 
 class ActionModule(ReleaseAction):
@@ -27,17 +27,13 @@ class ActionModule(ReleaseAction):
         differ = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
         if len({tuple(each.values()) for each in differ.values()}) > 1:
             raise AnsibleError(f"the app hosts differ, one artifact does not fit them all: {differ}")
-        commit = git.Commit(
-            **{key: source[key] for key in ("path", "ref", "subject", "committed_at", "dirty")},
-            repository=Path(source["repository"]),
-            id=source["commit"],
-        )
         built = artifact.build(
-            commit,
+            commit_of(source),
             source["description"],
             tools=looks[apps[0]]["tools"],
             cache=self.work_dir,
             version=str(self.value("version", "")),
+            fetch=not self._task.check_mode,  # that takes minutes, and says nothing of what would change
         )
         keep = self.work_dir / "files" / f"{built.manifest['digest']}.txt"
         keep.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +93,7 @@ class ActionModule(ReleaseAction):
             and (known is None or not manifest["migrations"] or known != manifest["migrations"]),
             "record": record,
             "artifact": str(built.directory),
+            "lacks_packages": built.lacks_packages,
             "description": source["description"],
             "line": line,
             "began": at,

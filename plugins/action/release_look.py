@@ -21,7 +21,11 @@ TOLD = ("at", "who", "commit", "ref", "reason", "schema_before", "schema_after",
 class ActionModule(ReleaseAction):
     """ferryman.ops.release_look"""
 
-    ARGUMENTS: ClassVar = {"purpose": {"type": "str", "default": ""}, "source": {"type": "bool", "default": False}}
+    ARGUMENTS: ClassVar = {
+        "purpose": {"type": "str", "default": ""},
+        "source": {"type": "bool", "default": False},
+        "plan": {"type": "bool", "default": False},
+    }
 
     def work(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
@@ -30,8 +34,9 @@ class ActionModule(ReleaseAction):
         if unfit:
             raise Stopped(self.host, {"reason": unfit, "hint": layout.LATER, "refused": True})
         wanted = source.read_once(self) if self.args["source"] else {}
-        purpose = " ".join(word for word in (str(self.args["purpose"]), wanted.get("commit", "")[:7]) if word)
         more: dict[str, Any] = {
+            "bare": self.args["plan"],  # what a plan is made of may have to be provisioned first
+            "plan": self.args["plan"],
             "have": [path.stem for path in (self.work_dir / "files").glob("*.txt")],
             "head": self._known_head(),
         }
@@ -39,12 +44,14 @@ class ActionModule(ReleaseAction):
             more["wanted"] = {key: wanted[key] for key in ("commit", "configuration", "dirty")}
             more["secrets"] = self.secrets
             more["runtime"] = wanted["description"]["runtime"]["kind"]
-        if purpose:
+        if self.args["purpose"]:
+            purpose = f"{self.args['purpose']} {wanted.get('commit', '')[:7]}".rstrip()
             more["lock"] = {"owner": self.who, "purpose": purpose, "lease_s": LEASE_S}
         answer = self.ask("look", **more)
         seen = answer["seen"]
         self._keep(seen.get("base", {}))
-        self.remember(f"look-{self.host}", {**seen, "token": answer["token"] or seen["token"]})
+        kept = {"token": answer["token"] or seen["token"], "stale": answer.get("stale", "")}
+        self.remember(f"look-{self.host}", {**seen, **kept})
         if "ledger" in seen:
             self._keep_head(seen["ledger"])
         short = self._short(seen)
@@ -75,7 +82,7 @@ class ActionModule(ReleaseAction):
 
     def _short(self, seen: dict[str, Any]) -> dict[str, Any]:
         """Return a reading for people and for --json: no lists of files, the ledger as a story."""
-        short = {key: value for key, value in seen.items() if key not in ("base", "ledger", "tools")}
+        short = {key: value for key, value in seen.items() if key not in ("base", "ledger", "tools", "planned")}
         if "ledger" in seen:
             told = ledger.story(seen["ledger"]["lines"])
             short["ledger"] = {key: seen["ledger"][key] for key in ("head", "wrong", "way_out", "torn")}

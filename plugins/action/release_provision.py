@@ -24,7 +24,7 @@ class ActionModule(ReleaseAction):
             address=self._address,
             packed=packed,
             version=pack.version(),
-            skip_marker=bool(self._task.check_mode),
+            bare=bool(self._task.check_mode),
         )
         return self.outcome(answer, ports=answer.get("ports", {}), slots=self._slots(answer.get("ports", {})))
 

@@ -36,6 +36,7 @@ class ActionModule(ReleaseAction):
         "reason": {"type": "str", "default": ""},
         "maintenance": {"type": "bool", "default": False},
         "process": {"type": "str", "default": ""},
+        "plan": {"type": "bool", "default": False},
     }
 
     def work(self) -> dict[str, Any]:
@@ -45,6 +46,8 @@ class ActionModule(ReleaseAction):
             return {"skipped_here": True}
         plan = self.recall("plan")
         more, body = self._request(plan, wanted)
+        if self.args["plan"]:
+            return self._foresee(more, wanted)
         try:
             answer = self._asked(more, body, plan, wanted)
         except Stopped as stopped:
@@ -54,6 +57,17 @@ class ActionModule(ReleaseAction):
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
         result["ferryman"] = self._report(plan, answer, wanted, more)
         return result
+
+    def _foresee(self, more: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
+        """Let the host say in check mode what the steps would come to; keep it for whoever makes the plan."""
+        try:
+            answer = self.ask("steps", check=True, bare=True, **more)
+            found = {key: answer.get(key, []) for key in ("steps", "pruned", "removed")}
+        except Stopped as stopped:
+            found = {"steps": stopped.answer["steps"], "refused": stopped.answer}
+        sent = more.get("stage", {}).get("sent_bytes", 0)
+        self.remember(f"foreseen-{self.host}", {**found, "order": list(self.args["steps"]), "sent_bytes": sent})
+        return {"steps": wanted}
 
     def _concerns(self, step: str) -> bool:
         """Say whether this host has work in a step; some are one host's alone, whatever their number."""
@@ -83,6 +97,8 @@ class ActionModule(ReleaseAction):
         steps = more.get("description", {}).get("verify")
         if steps and self.value("verify", True) and not {"start", "switch"}.isdisjoint(wanted):
             more["verify"] = self.verification(steps)
+        if "settle" in wanted and (self._task.check_mode or self.args["plan"]):
+            more.update(record=plan.get("record"), dumped=bool(plan["migrate"] and more["database"]))
         return more, body
 
     def _asked(self, more: dict[str, Any], body: bytes, plan: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
@@ -132,6 +148,7 @@ class ActionModule(ReleaseAction):
                 "gate_s",
                 "share",
                 "pruned",
+                "removed",
                 "moved",
                 "broken",
                 "committed",

@@ -23,6 +23,10 @@ options:
     description: Read first what is to be deployed, once in a run, and say of each host why it is not as wanted.
     type: bool
     default: false
+  plan:
+    description: Read what a plan compares with, too, and take a host that was never provisioned for an empty one.
+    type: bool
+    default: false
 author: The Ferryman authors
 """
 
@@ -65,7 +69,11 @@ from ansible.module_utils.basic import AnsibleModule
 def main() -> None:
     """Say that the action plugin was not found: this file alone does nothing."""
     module = AnsibleModule(
-        argument_spec={"purpose": {"type": "str", "default": ""}, "source": {"type": "bool", "default": False}},
+        argument_spec={
+            "purpose": {"type": "str", "default": ""},
+            "source": {"type": "bool", "default": False},
+            "plan": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     module.fail_json(msg="release_look is an action: install the whole collection and call ferryman.ops.release_look")

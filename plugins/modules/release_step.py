@@ -22,6 +22,10 @@ options:
   reason: {description: "Why a return is made; it goes into the ledger.", type: str, default: ''}
   maintenance: {description: "Whether step V(maintenance) shows the page or hides it.", type: bool, default: false}
   process: {description: "The process of kind once that step V(once) runs.", type: str, default: ''}
+  plan:
+    description: Whether to say only what the steps would come to, for M(ferryman.ops.release_plan).
+    type: bool
+    default: false
 author: The Ferryman authors
 """
 
@@ -56,6 +60,8 @@ def main() -> None:
             "steps": {"type": "list", "elements": "str", "required": True},
             "reason": {"type": "str", "default": ""},
             "maintenance": {"type": "bool", "default": False},
+            "process": {"type": "str", "default": ""},
+            "plan": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -21,6 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
     guard,
     look,
+    planned,
     provision,
     settling,
     steps,
@@ -44,8 +45,7 @@ def serve(stream: IO[bytes]) -> dict[str, Any]:
     )
     answer: dict[str, Any] = {"ok": True, "steps": []}
     try:
-        if not request.get("skip_marker"):
-            look.marker(request["environment"])
+        look.marker(request["environment"], required=not request.get("bare"))
         _work(host, request, stream, answer)
     except Failed as failed:
         answer.update(failed.facts)
@@ -87,6 +87,8 @@ def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dic
             said = f"edited by hand: {', '.join(seen['edited'][:5])}"
             arbiter.record(host, event="edit_seen", who=request["lock"]["owner"], release=seen["live"], reason=said)
         seen = look.look(host, request, before=seen)
+    if request.get("plan"):
+        seen["planned"] = planned.seen(host, request, seen)
     return seen
 
 

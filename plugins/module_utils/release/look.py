@@ -31,9 +31,14 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 
 
-def marker(environment: str) -> None:
-    """Refuse a host that was provisioned for another environment (ENV-2), before anything is changed."""
+def marker(environment: str, *, required: bool = True) -> None:
+    """Refuse a host that was provisioned for another environment (ENV-2), before anything is changed.
+
+    One that was never provisioned is refused too where a marker is `required`.
+    """
     seen = read_json(names.HOST_MARKER)
+    if not seen and not required:
+        return
     if not seen:
         raise Failed("this host was never provisioned", hint="provision --env " + environment, refused=True)
     allowed = [str(name) for name in seen.get("environments", [])]
@@ -50,7 +55,7 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
 
     `request`: roles, have (digests known to the driver), head (of the ledger, as the driver saw it last: hash, kept),
     secrets, wanted, runtime (whose tools are asked for), lock. Where a lock is wanted something is to be changed:
-    Failed (refused) where it would be misled.
+    Failed (refused) where it would be misled, which a look alone tells as `refuses`.
     """
     roles, reader = request["roles"], _Reader()
     seen: dict[str, Any] = {"time": utc(), "roles": roles, "damaged": reader.damaged}
@@ -75,8 +80,12 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     if "arbiter" in roles:
         seen.update(_arbiter(host, reader))
         _compare(seen["ledger"], request.get("head") or {})
-    if request.get("lock"):
+    try:
         _refuse(seen, reader)
+    except Failed as failed:
+        if request.get("lock"):
+            raise
+        seen["refuses"] = {"reason": str(failed), "hint": failed.hint}
     return seen
 
 

@@ -7,7 +7,7 @@ same time.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, ledger, names, render, shift, slots
@@ -82,24 +82,35 @@ def cool(host: Host, slot: str, release: str, *, drain_s: float) -> None:
 def prune(host: Host, request: Mapping[str, Any]) -> list[str]:
     """Remove releases, environments, what those were made from, secrets and dumps that nothing needs.
 
-    The driver says what the ledger knows where it is elsewhere.
+    Return the releases.
+
+    The driver says what the ledger knows where it is elsewhere. In check mode the release that is settled counts as
+    staged and live, as it will be by then: `record` is its own (a rollback's lies on the host), `dumped` says whether
+    its run takes a dump.
     """
     present = [path.parent.name for path in sorted(host.site.root.glob("releases/*/release.json"))]
-    busy = [release for slot in names.SLOTS if (release := slots.holds(host, slot))] + [str(request["release"])]
-    lines = arbiter.lines(host) if "arbiter" in request["roles"] else request.get("ledger", [])
+    lines = arbiter.lines(host) if "arbiter" in request["roles"] else list(request.get("ledger", []))
+    coming = [request["record"]] if host.check and request.get("record") else []
+    if host.check:
+        lines.append({**request["line"], "status": "live"})
+    # The slot that was settled in holds this release, or will.
+    busy = [slots.holds(host, names.other(str(request["slot"]))), str(request["release"])]
     keep = int(request["settings"]["keep"])
-    doomed = ledger.prunable(lines, present=present, keep=keep, busy=busy)
+    doomed = ledger.prunable(lines, present=[*present, *(each["id"] for each in coming)], keep=keep, busy=busy)
     for name in doomed:
         host.remove(host.site.release(name))
     stay = [read_json(host.site.release(name) / "release.json") for name in present if name not in doomed]
-    _prune_beside(host, stay, keep=keep)
+    _prune_beside(host, [*stay, *coming], keep=keep, dumped=bool(request.get("dumped")))
     if doomed:
         host.journal("prune", "done", removed=doomed)
     return doomed
 
 
-def _prune_beside(host: Host, stay: list[dict[str, Any]], *, keep: int) -> None:
-    """Remove what belongs to no release that stays; of the dumps, the newest stay as well."""
+def _prune_beside(host: Host, stay: Sequence[Mapping[str, Any]], *, keep: int, dumped: bool = False) -> None:
+    """Remove what belongs to no release that stays; of the dumps, the newest stay as well.
+
+    `dumped`: count a dump of this run among them, which check mode has not taken.
+    """
     environments = {record.get("environment_key") for record in stay}
     for kind in ("environments", *STORES):
         for path in (host.site.root / kind).glob("*"):
@@ -111,7 +122,7 @@ def _prune_beside(host: Host, stay: list[dict[str, Any]], *, keep: int) -> None:
             host.remove(path)
     runs = {record.get("run") for record in stay}
     dumps = sorted(host.site.dumps.glob("*.dump"))  # names begin with the time of their run
-    for path in dumps[:-keep]:
+    for path in dumps[: max(0, len(dumps) + (host.check and dumped) - keep)]:
         if path.stem not in runs:
             host.remove(path)
     for path in [*host.site.dumps.glob(".*.new"), *host.site.state.glob("runs/*.out")]:

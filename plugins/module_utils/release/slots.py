@@ -58,7 +58,14 @@ def since(host: Host, slot: str) -> str:
 
 def instances(host: Host, slot: str, release: Mapping[str, Any]) -> list[Instance]:
     """Return every instance that `release` has in `slot`, with the ports that this host gave out."""
-    given_out = read_json(host.site.settings / "ports.json")
+    return counted(host.site, slot, release, read_json(host.site.settings / "ports.json"))
+
+
+def counted(site: names.Site, slot: str, release: Mapping[str, Any], given_out: Mapping[str, Any]) -> list[Instance]:
+    """Return every instance that `release` has in `slot` of a host that has `given_out` (its ports.json) these ports.
+
+    Failed (refused) where they are too few.
+    """
     ports, address = given_out.get("ports", {}), str(given_out.get("address", "127.0.0.1"))
     found = []
     for name, process in release.get("processes", {}).items():
@@ -75,7 +82,7 @@ def instances(host: Host, slot: str, release: Mapping[str, Any]) -> list[Instanc
         for number in range(1, count + 1):
             port = given[number - 1] if process["kind"] == "web" else 0
             # A static site has no process of its own: nginx serves its slots on their ports.
-            unit = host.site.unit(name, slot, number) if process.get("command") else ""
+            unit = site.unit(name, slot, number) if process.get("command") else ""
             found.append(Instance(unit, name, process, number, port, address))
     return found
 
@@ -85,7 +92,8 @@ def cooling(host: Host, slot: str) -> str:
     return f"ferryman-cool:{host.site.name}:{slot}:"
 
 
-def _files(host: Host, slot: str) -> list[Path]:
+def unit_files(host: Host, slot: str) -> list[Path]:
+    """Return the units that lie on this host for a slot."""
     pattern = re.compile(rf"{re.escape(host.site.name)}-[a-z0-9]+@{slot}-\d+\.(service|timer)")
     return [path for path in sorted(UNITS.glob(f"{host.site.name}-*@{slot}-*")) if pattern.fullmatch(path.name)]
 
@@ -133,19 +141,23 @@ def _overlaps(instance: Instance) -> bool:
     return instance.kind == "worker" and bool(instance.process.get("overlap"))
 
 
-def _place(host: Host, slot: str, wanted: list[Instance], secrets: list[str]) -> None:
+def units(site: names.Site, slot: str, wanted: list[Instance], secrets: list[str]) -> dict[str, str]:
+    """Return the text of every unit that runs `wanted`, by its name."""
     texts = {
-        UNITS / i.unit: render.unit(
-            host.site, i.name, i.process, slot=slot, number=i.number, listen=(i.address, i.port), secrets=secrets
+        i.unit: render.unit(
+            site, i.name, i.process, slot=slot, number=i.number, listen=(i.address, i.port), secrets=secrets
         )
         for i in wanted
     }
     for i in wanted:
         if i.kind == "cron":
-            texts[UNITS / host.site.unit(i.name, slot, kind="timer")] = render.timer(
-                host.site, i.name, i.process, slot=slot
-            )
-    stale = [path for path in _files(host, slot) if path not in texts]
+            texts[site.unit(i.name, slot, kind="timer")] = render.timer(site, i.name, i.process, slot=slot)
+    return texts
+
+
+def _place(host: Host, slot: str, wanted: list[Instance], secrets: list[str]) -> None:
+    texts = {UNITS / name: text for name, text in units(host.site, slot, wanted, secrets).items()}
+    stale = [path for path in unit_files(host, slot) if path not in texts]
     changed = [host.write(path, text) for path, text in texts.items()] + [host.remove(path) for path in stale]
     # Asked of systemd, too: a session may have ended between a write and its reload.
     if any(changed) or "yes" in host.systemctl("show", "-P", "NeedDaemonReload", *(path.name for path in texts)):
@@ -165,7 +177,7 @@ def running(host: Host) -> set[str]:
 
 def stop(host: Host, slot: str) -> None:
     """Stop whatever runs in `slot`, but for a cron job in the middle of its work."""
-    files = [path.name for path in _files(host, slot)]
+    files = [path.name for path in unit_files(host, slot)]
     units = [name for name in files if name.replace(".service", ".timer") not in files or name.endswith(".timer")]
     if units and not host.check:
         host.systemctl("stop", *units, timeout=180)
@@ -197,7 +209,7 @@ def move_workers(host: Host, slot: str, *, alive_s: float, wait: bool = True) ->
     Without `wait` they are only told to start: at boot, where waiting for what waits for us would stop both.
     """
     new = list(_background(host, slot))
-    present = {path.name for path in _files(host, names.other(slot))}
+    present = {path.name for path in unit_files(host, names.other(slot))}
     old = [unit for unit in _background(host, names.other(slot)) if unit in present]
     host.changes += [f"{unit} started" for unit in new]
     if host.check or not (old or new):
@@ -243,7 +255,7 @@ def enable(host: Host, slot: str) -> None:
             present = {
                 path.name
                 for path in directory.glob(f"{host.site.name}-*@{every}-*")
-                if path.name in {f.name for f in _files(host, every)}
+                if path.name in {f.name for f in unit_files(host, every)}
             }
             for unit in sorted(wanted):
                 if unit.endswith(kind):

@@ -156,10 +156,12 @@ def _settled(host: Host, request: Request) -> Answer:
         raise Failed("nothing was committed that could be settled")
     after_s = max(settings["warm_s"], settings["drain_s"])
     settling.settle(host, slot=request["slot"], release=request["release"], after_s=after_s)
+    before = len(host.changes)
     pruned = settling.prune(host, request) if "app" in request["roles"] else []
+    removed = host.changes[before:]
     if "arbiter" in request["roles"]:
         arbiter.free(host)
-    return {"pruned": pruned}
+    return {"pruned": pruned, "removed": removed}
 
 
 def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:

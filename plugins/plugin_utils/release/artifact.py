@@ -36,6 +36,8 @@ class Artifact:
     directory: Path
     manifest: dict[str, Any]
     list_of_files: str
+    lacks_packages: bool = False
+    """Whether what it depends on was not to be fetched, and is not here."""
 
     @property
     def tar(self) -> Path:
@@ -44,20 +46,27 @@ class Artifact:
 
 
 def build(
-    commit: git.Commit, description: Mapping[str, Any], *, tools: Mapping[str, str], cache: Path, version: str
+    commit: git.Commit,
+    description: Mapping[str, Any],
+    *,
+    tools: Mapping[str, str],
+    cache: Path,
+    version: str,
+    fetch: bool = True,
 ) -> Artifact:
     """Return the artifact of a commit for hosts with these `tools` (what its runtime says of them).
 
-    An equal one is built once and kept in `cache`.
+    An equal one is built once and kept in `cache`. Without `fetch`, packages that are not in it are left out.
     """
     kind = description["runtime"]["kind"]
     runtime, store = RUNTIMES[kind], cache / HOSTS[kind].STORE
     lock = runtime.lock(commit, description)
-    wrong = runtime.unfit(lock, tools, description)
+    fit = {name: tools[name] for name in runtime.FIT}
+    ready = fetch or all(fit.values())  # else provisioning has yet to install what there is to fit
+    wrong = runtime.unfit(lock, tools, description) if ready else []
     if wrong:
         raise AnsibleError("\n".join(wrong))
-    fit = {name: tools[name] for name in runtime.FIT}
-    key = lock.key(*fit.values()) if lock else ""
+    key = lock.key(*fit.values()) if lock and ready else ""
     name = hashlib.sha256(
         json.dumps([commit.id, commit.path, fit, description["build"]], sort_keys=True).encode()
     ).hexdigest()[:12]
@@ -66,11 +75,12 @@ def build(
         _make(commit, description, directory, key=key, fit=fit, version=version)
         _forget(directory.parent, cache)
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-    if lock:
+    lacks = lock is not None and lock.named and not fetch and (not ready or sums(store / key) is None)
+    if lock and not lacks:
         if sums(store / key) is None:
             runtime.fill(store / key, lock, tools, description)
         manifest["runtime"][store.name] = sums(store / key)
-    return Artifact(directory, manifest, (directory / "files.txt").read_text(encoding="utf-8"))
+    return Artifact(directory, manifest, (directory / "files.txt").read_text(encoding="utf-8"), lacks)
 
 
 def _forget(place: Path, cache: Path) -> None:

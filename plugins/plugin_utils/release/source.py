@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,12 @@ def read_once(action: ReleaseAction) -> dict[str, Any]:
     """Return what `read` found for the first of the hosts that ask in this run."""
     with action.alone():
         return action.recall("source") or read(action)
+
+
+def commit_of(found: Mapping[str, Any]) -> git.Commit:
+    """Return the commit of what `read` has found."""
+    same = {key: found[key] for key in ("path", "ref", "subject", "committed_at", "dirty")}
+    return git.Commit(**same, repository=Path(found["repository"]), id=found["commit"])
 
 
 def read(action: ReleaseAction, *, any_state: bool = False) -> dict[str, Any]:

@@ -28,6 +28,11 @@ class Lock:
     text: str
     files: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def named(self) -> bool:
+        """Whether it names anything at all."""
+        return any(line.strip() and not line.lstrip().startswith("#") for line in self.text.splitlines())
+
     def key(self, *fit: str) -> str:
         """Return the key of an environment: equal locks on hosts that are equal in what must `fit` share it."""
         return hashlib.sha256("\n".join([self.text, *fit]).encode()).hexdigest()[:16]

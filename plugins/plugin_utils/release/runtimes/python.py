@@ -75,7 +75,7 @@ def unfit(lock: Lock | None, tools: Mapping[str, str], description: Mapping[str,
 def fill(directory: Path, lock: Lock, tools: Mapping[str, str], description: Mapping[str, Any]) -> None:
     """Fill `directory` with a wheel for each line of the lock, for hosts with these `tools`."""
     with filling(directory) as (work, found):
-        if any(line.strip() and not line.lstrip().startswith("#") for line in lock.text.splitlines()):
+        if lock.named:
             (work / "requirements.txt").write_text(lock.text, encoding="utf-8")
             _pip(lock.name, [*_how(tools, found), "-r", f"{work}/requirements.txt"], tools)
 

@@ -93,7 +93,7 @@ REQUEST = {
     "site": "no-such-site",
     "environment": "test",
     "roles": [],
-    "skip_marker": True,
+    "bare": True,
     "check": True,
 }
 
@@ -118,7 +118,7 @@ def test_code_that_is_sent_along_needs_nothing_on_the_host(tmp_path: Path, monke
 
 
 def test_whatever_goes_wrong_is_an_answer() -> None:
-    request = json.dumps({"act": "nonsense", "site": "x", "roles": [], "skip_marker": True}).encode()
+    request = json.dumps({"act": "nonsense", "site": "x", "roles": [], "bare": True}).encode()
     answer = agent.serve(io.BytesIO(struct.pack("!Q", len(request)) + request))
     assert not answer["ok"]
     assert answer["reason"]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now
 
 OLD, NEW = "20260101T000000Z-aaaaaaa", "20260102T000000Z-bbbbbbb"
+NEWEST = "20260201T000000Z-ddddddd"
 PROCESSES = {"web": {"kind": "web", "command": "x", "instances": 1}, "worker": {"kind": "worker", "command": "x"}}
 
 
@@ -212,9 +214,43 @@ def test_secrets_and_dumps_stay_as_long_as_a_release_that_stays_needs_them(host:
     for run in ("run-blue", "run-w", "run-x", "run-y"):
         host.write(host.site.dumps / f"{run}.dump", "x")
     arbiter.record(host, event="deploy", release=OLD, status="live")
-    settling.prune(host, {"roles": ["arbiter"], "release": NEW, "settings": {"keep": 1}})
+    settling.prune(host, {"roles": ["arbiter"], "release": NEW, "slot": "green", "settings": {"keep": 1}})
     assert [path.name for path in (host.site.settings / "secrets").iterdir()] == ["KEY"]
     assert sorted(path.stem for path in host.site.dumps.iterdir()) == ["run-blue", "run-y"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_check_mode_says_would_be_removed_is_what_is_removed_then(host: Systemd, seed: int) -> None:
+    chance = random.Random(seed)
+    place, keep = host.site, chance.randint(1, 3)
+    described: dict[str, Any] = {"processes": PROCESSES, "secret_env": []}
+    for day in range(3, chance.randint(5, 9)):
+        release, run = f"2026010{day}T000000Z-ccccccc", f"run-1{day}"
+        record: dict[str, Any] = {"id": release, "run": run, "environment_key": str(chance.randint(1, 3))}
+        record["manifest"] = {"description": {**described, "secrets": chance.sample(["KEY", "TOKEN", "SALT"], 1)}}
+        host.write_json(place.release(release) / "release.json", record)
+        host.write(place.dumps / f"{run}.dump", "x")
+        arbiter.record(host, event="deploy", release=release, status=chance.choice(["live", "returned", "live"]))
+        host.link(place.slot("green" if day % 2 else "blue"), f"../releases/{release}")
+    for key in "123":
+        host.directory(place.root / "environments" / key)
+    for name in ("KEY", "TOKEN", "SALT"):
+        host.write(place.settings / "secrets" / name, "x", secret=True)
+    new: dict[str, Any] = {"id": NEWEST, "run": host.run_id, "environment_key": "1"}
+    new["manifest"] = {"description": {**described, "secrets": ["KEY"]}}
+    slot, dumped = chance.choice(names.SLOTS), chance.random() < 0.5
+    request = {"roles": ["arbiter", "app"], "release": NEWEST, "slot": slot, "settings": {"keep": keep}}
+    host.changes, host.check = [], True
+    coming = {**request, "record": new, "dumped": dumped, "line": {"event": "deploy", "release": NEWEST}}
+    announced = settling.prune(host, coming), sorted(host.changes)
+    host.check = False
+    host.write_json(place.release(NEWEST) / "release.json", new)
+    if dumped:
+        host.write(place.dumps / f"{host.run_id}.dump", "x")
+    host.link(place.slot(slot), f"../releases/{NEWEST}")
+    arbiter.record(host, event="deploy", release=NEWEST, status="live")
+    host.changes = []
+    assert (settling.prune(host, request), sorted(host.changes)) == announced
 
 
 def test_workers_that_stop_slowly_get_the_time_before_the_guard_comes(host: Systemd) -> None:
