@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ferryman.changes import Change, change_of
 from ferryman.errors import DONE, NEEDS_PERSON, REFUSED, RETURNED
 from ferryman.runs import Ended, Event
 
@@ -18,7 +19,7 @@ CODES = {
     "unknown": NEEDS_PERSON,
 }
 ANSIBLES_OWN = re.compile(r"^((Task|Action|Module) failed: )+")  # before what really was said
-TOLD = ("gate", "gate_s", "drained_s", "restore_point", "no_restore_point", "verified")
+TOLD = ("gate", "gate_s", "drained_s", "restore_point", "no_restore_point", "verified", "pruned")
 WAY_BACK = ("Go back", "Stay where we were")
 
 
@@ -38,6 +39,8 @@ class Story:
     """Whether the way back was gone to its end; None where there was no need."""
     overtaken: bool = False
     changed: bool = False
+    changes: list[Change] = field(default_factory=list)
+    """What each task changed on a host, or in check mode would change."""
     touched: bool = False
     """Whether a host did a step or a part of one, the way back aside; what is refused later is no mere refusal."""
 
@@ -62,7 +65,9 @@ class Story:
             }
 
     def _ok(self, event: Event, told: dict[str, Any]) -> None:
-        self.changed = self.changed or bool(event.result.get("changed"))
+        change = change_of(event)
+        self.changed = self.changed or bool(change)
+        self.changes += [change] if change else []
         if "stale" in event.result:
             self.looked = True
             self.stale += [reason for reason in [str(event.result["stale"])] if reason]

@@ -3,11 +3,12 @@
 Everything that a deploy does and decides is in the collection; here it is found, started, shown and explained.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ferryman import environments, outcomes, outside, paths, readiness, runs, secrets
+from ferryman import changes, environments, outcomes, outside, paths, readiness, runs, secrets
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, Stop
 from ferryman.progress import parts, progress
@@ -19,10 +20,14 @@ VANTAGES = ("driver", "hosts", "both")
 
 def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
     """Deploy a commit; return the report. A failure is a Stop that carries it."""
-    environment = _ready(env, app)
-    if allow_dirty and environment.name == "prod":
+    return _told("deploy", _ready(env, app), app, _wanted(env, ref=ref, allow_dirty=allow_dirty))
+
+
+def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
+    """Return what is to be deployed as the role takes it."""
+    if allow_dirty and env == "prod":
         raise Stop("--allow-dirty is not for prod", hint="commit the changes, so that somebody can see what is live")
-    return _told("deploy", environment, app, {"release_ref": ref, "release_allow_dirty": allow_dirty})
+    return {"release_ref": ref, "release_allow_dirty": allow_dirty}
 
 
 def rollback(env: str, *, app: str, to: str, accept_schema: bool) -> Told:
@@ -33,6 +38,21 @@ def rollback(env: str, *, app: str, to: str, accept_schema: bool) -> Told:
 def provision(env: str, *, check: bool = False) -> Told:
     """Bring every host of an environment to its state; return what changed."""
     return _provision(readiness.checked(env), check=check)
+
+
+def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
+    """Return what provisioning and a deploy would change, and write it to `out` where that is named."""
+    if out and not Path(out).absolute().parent.is_dir():
+        raise Stop(f"{out}: its directory does not exist", hint=f"mkdir -p {Path(out).parent}")
+    wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
+    environment = readiness.checked(env, app=app)
+    provisioning = _provision(environment, check=True)
+    story, ended = _run("release_plan", environment, {"release_app": app, **wanted})
+    _stop_unless_done(story, ended)
+    told = {**story.facts["planned"], "provision": {"changes": changes.in_one_run(provisioning["changes"])}}
+    if out:
+        Path(out).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return told
 
 
 def look(env: str, *, app: str) -> Told:
@@ -117,7 +137,13 @@ def _provision(environment: Environment, *, check: bool = False) -> Told:
     _stop_unless_done(story, ended, code=NEEDS_PERSON if story.changed else 1)
     if not check:
         readiness.remember_provisioned(environment)
-    return {"environment": environment.name, "changed": story.changed, "duration_s": round(ended.seconds, 3)}
+    took = round(ended.seconds, 3)
+    return {
+        "environment": environment.name,
+        "changed": story.changed,
+        "changes": story.changes,
+        "duration_s": took,
+    }
 
 
 def run(

@@ -39,6 +39,7 @@ class Event:
     host: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def _tell(
     kind, data = KINDS.get(str(event.get("event"))), event.get("event_data") or {}
     if kind:
         task, host = str(data.get("task") or ""), str(data.get("host") or "")
-        listen(Event(kind, task, host, data.get("res") or {}, float(data.get("duration") or 0.0)))
+        took, role = float(data.get("duration") or 0.0), str(data.get("role") or "")
+        listen(Event(kind, task, host, data.get("res") or {}, took, role))
     return False
 
 

@@ -26,6 +26,22 @@ def deploy(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirt
 @task(
     help=ENV
     | {
+        "ref": "Branch, tag or commit that would be deployed; as for `deploy`.",
+        "allow_dirty": "Count changes that are in no commit (not in prod).",
+        "out": "A file to write the plan to, as JSON.",
+    }
+)
+def plan(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty: bool = False, out: str = "") -> None:
+    """Say what provisioning and a deploy would change; nothing is changed, and no lock is taken."""
+    from ferryman import planned, release, telling
+
+    told = release.plan(env, app=app, ref=ref, allow_dirty=allow_dirty, out=out)
+    telling.tell(told, planned.page, ctx)
+
+
+@task(
+    help=ENV
+    | {
         "to": "Release or commit to go back to; the last good one if not said.",
         "accept_schema": "Go back over a change of the schema.",
     }

@@ -1,0 +1,186 @@
+"""What people read of a plan: one section after the other, at most 80 columns wide where names allow it."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from ferryman import paths
+
+Told = Mapping[str, Any]
+WIDTH = 80
+COMMITS = 10  # of each list, so many are shown; --json has all
+FILES = 12
+DIFF = 30
+MARKS = {"new": "+", "changed": "~", "removed": "-"}
+UNITS = ("B", "kB", "MB", "GB")
+STEP = 1000
+
+
+def page(told: Told) -> str:
+    """Return a plan as people read it."""
+    sections = {
+        "Release": _release(told),
+        "Files": _files(told),
+        "Configuration": _configuration(told),
+        "Migrations": _migrations(told),
+        "Hosts and steps": _steps(told),
+        "Provisioning": _provisioning(told),
+    }
+    lines = list(_head(told))
+    for title, said in sections.items():
+        lines += ["", title, *(f"  {line}" for line in said)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _head(told: Told) -> Iterator[str]:
+    env, app = told["environment"], told["app"]
+    unprovisioned = [host["host"] for host in told["hosts"] if not host["provisioned"]]
+    changes = told["change"] or told["provision"]["changes"]
+    what = "this is what would change" if changes else "nothing would change"
+    yield f"{app} on {env}: {what}"
+    if unprovisioned:
+        yield f"never provisioned: {', '.join(unprovisioned)}; first `{paths.command('provision', env)}`"
+    for each in told["refused"]:
+        yield from _wrapped(f"a deploy would be refused now: {each['host']}: {each['reason']}")
+        yield from _wrapped(f"  {each['hint']}" if each["hint"] else "")
+    for note in told["notes"]:
+        yield from _wrapped(f"note: {note}")
+
+
+def _release(told: Told) -> Iterator[str]:
+    live, wanted = told["against"], told["wanted"]
+    if live["release"]:
+        yield f"live    {live['release']} in {live['slot']}"
+    else:
+        yield "live    nothing yet: it would be the first release"
+    ref = "" if wanted["ref"] in ("", "HEAD") or wanted["commit"].startswith(wanted["ref"]) else f" ({wanted['ref']})"
+    dirty = " and changes that are in no commit" if wanted["dirty"] else ""
+    if not told["change"]:
+        yield f"wanted  {wanted['commit'][:7]}{ref}: is live, and all is well"
+        return
+    yield f"wanted  {wanted['commit'][:7]}{ref}{dirty}, into {wanted['slot']}"
+    for host, reason in told["reasons"].items():
+        yield from _wrapped(f"why     {host}: {reason}")
+    commits = told["commits"]
+    if not commits["known"]:
+        yield f"commits unknown: {live['commit'][:7]}, which is live, is not in this repository"
+    elif live["release"] and not commits["added"] and not commits["dropped"]:
+        yield "commits none"
+    yield from _commits(("comes", "come"), commits["added"])
+    yield from _commits(("goes", "go"), commits["dropped"])
+
+
+def _commits(verb: tuple[str, str], commits: Sequence[Told]) -> Iterator[str]:
+    if commits:
+        yield f"{_count(len(commits), 'commit')} {verb[len(commits) > 1]}:"
+    yield from _some([f"  {each['commit'][:7]} {each['subject']}" for each in commits], COMMITS)
+
+
+def _files(told: Told) -> Iterator[str]:
+    files = told["files"]
+    kinds = {"+": files["added"], "~": files["changed"], "-": files["removed"]}
+    if not any(kinds.values()):
+        yield "none"
+    else:
+        names = ("added", "changed", "removed")
+        counts = [f"{len(files[kind])} {kind} ({size(sum(e['bytes'] for e in files[kind]))})" for kind in names]
+        yield ", ".join(counts)
+        rows = [f"  {mark} {each['path']}  {size(each['bytes'])}" for mark, listed in kinds.items() for each in listed]
+        yield from _some(rows, FILES)
+    wheels = told["wheels"]
+    if wheels["absent_on"]:
+        yield f"a new environment of dependencies ({wheels['environment']}) is made on {', '.join(wheels['absent_on'])}"
+    if wheels["to_fetch"]:
+        yield "its wheels are not here yet: a deploy fetches them first"
+    elif told["change"]:
+        yield f"{size(told['sent_bytes'] or 0)} are sent"
+
+
+def _configuration(told: Told) -> Iterator[str]:
+    if not told["configuration"] and not told["secrets"]:
+        yield "the same"
+    first = not told["against"]["release"]
+    for each in told["configuration"]:
+        yield f"{MARKS[each['change']]} {each['name']}"
+        if not first:
+            yield from _some([f"    {line}" for line in each["diff"] if not line.startswith("@@")], DIFF)
+    for name, how in told["secrets"].items():
+        yield f"{MARKS[how]} secret {name} ({how})"
+    if first and told["change"] and not all(host["provisioned"] for host in told["hosts"]):
+        yield "units are known once provisioning has given out ports"
+
+
+def _migrations(told: Told) -> Iterator[str]:
+    seen = told["migrations"]
+    yield f"{'run' if seen['run'] else 'do not run'}: {seen['why']}"
+    if seen["run"]:
+        yield f"the schema is at {seen['from']}" if seen["from"] else "no schema revision is known yet"
+        yield "a dump is taken first" if seen["dump"] else "no dump is taken: the inventory names no database"
+    marks = {"added": "+", "changed": "~", "removed": "-"}
+    yield from _some([f"  {mark} {path}" for kind, mark in marks.items() for path in seen[kind]], FILES)
+
+
+def _steps(told: Told) -> Iterator[str]:
+    for host in told["hosts"]:
+        yield f"{host['host']} ({', '.join(host['roles'])})"
+    for number, (hosts, steps) in enumerate(groupby(told["steps"], key=lambda each: each["hosts"]), 1):
+        names = ", ".join(each["step"] for each in steps)
+        yield from _wrapped(f"{number}. {names}: {', '.join(hosts)}")
+    if not told["steps"]:
+        yield "no step"
+    for host, removed in told["pruned"].items():
+        yield f"{host} would be rid of"
+        yield from _some([f"  - {path}" for path in removed], FILES)
+
+
+def _provisioning(told: Told) -> Iterator[str]:
+    changes = told["provision"]["changes"]
+    if not changes:
+        yield "nothing would change"
+    for host, of_host in groupby(sorted(changes, key=lambda each: _place(told, each["host"])), key=lambda e: e["host"]):
+        yield host
+        for each in of_host:
+            yield from _wrapped(f"  {each['role'] or 'playbook'}: {each['task'].rpartition(' | ')[2]}")
+            if each["packages"]:
+                yield from _wrapped(f"    + {_count(len(each['packages']), 'package')}: {' '.join(each['packages'])}")
+            rows = dict.fromkeys([*each["paths"], *each["did"]])
+            yield from _some([f"    ~ {row}" for row in rows], FILES)
+
+
+def _place(told: Told, host: str) -> int:
+    """Where a host stands in the inventory; what is provisioned alone comes last."""
+    order = [each["host"] for each in told["hosts"]]
+    return order.index(host) if host in order else len(order)
+
+
+# Words
+
+
+def size(count: float) -> str:
+    """Return bytes as people say them."""
+    for unit in UNITS:
+        if count < STEP or unit == UNITS[-1]:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= STEP
+    raise AssertionError("the last unit takes any number")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _some(lines: Sequence[str], most: int) -> Iterator[str]:
+    yield from map(_cut, lines[:most])
+    if len(lines) > most:
+        yield f"    and {len(lines) - most} more (--json has all)"
+
+
+def _cut(line: str) -> str:
+    room = WIDTH - 2
+    return line if len(line) <= room else f"{line[: room - 3]}..."
+
+
+def _wrapped(text: str) -> Iterable[str]:
+    indent = " " * (len(text) - len(text.lstrip()) + 4)
+    return textwrap.wrap(text, WIDTH - 2, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
