@@ -13,7 +13,6 @@ SAID = ("changes", "acts", "steps")
 PACKAGES = re.compile(
     r"^The following (NEW packages|packages) will be (installed|upgraded|REMOVED):\n((?:  .*\n?)+)", re.MULTILINE
 )
-LINES = 400  # of one difference; beyond that it is read on the host
 
 
 def change_of(event: Event) -> Change | None:
@@ -29,7 +28,7 @@ def change_of(event: Event) -> Change | None:
         "packages": sorted({name for each in diffs for name in packages(str(each.get("prepared") or ""))}),
         "paths": sorted({path for each in diffs if (path := _path(each))}),
         "did": [str(each) for result in results for key in SAID for each in result.get(key) or [] if _plain(each)],
-        "diff": [line for each in diffs for line in _lines(each)][:LINES],
+        "diff": [line for each in diffs for line in _lines(each)],
     }
 
 
