@@ -26,7 +26,7 @@ def change_of(event: Event) -> Change | None:
         "role": event.role.removeprefix("ferryman.ops."),
         "task": event.task,
         "packages": sorted({name for each in diffs for name in packages(str(each.get("prepared") or ""))}),
-        "paths": sorted({path for each in diffs if (path := _path(each))}),
+        "paths": {path: "changed" if each.get("before") else "new" for each in diffs if (path := _path(each))},
         "did": [str(each) for result in results for key in SAID for each in result.get(key) or [] if _plain(each)],
         "diff": [line for each in diffs for line in _lines(each)],
     }

@@ -141,11 +141,11 @@ def _provisioning(told: Told) -> Iterator[str]:
     for host, of_host in groupby(sorted(changes, key=lambda each: _place(told, each["host"])), key=lambda e: e["host"]):
         yield host
         for each in of_host:
-            yield from _wrapped(f"  {each['role'] or 'playbook'}: {each['task'].rpartition(' | ')[2]}")
+            yield from _wrapped(f"  {each['role'] or 'playbook'}: {each['task'].removeprefix('Main | ')}")
             if each["packages"]:
                 yield from _wrapped(f"    + {_count(len(each['packages']), 'package')}: {' '.join(each['packages'])}")
-            rows = dict.fromkeys([*each["paths"], *each["did"]])
-            yield from _some([f"    ~ {row}" for row in rows], FILES)
+            rows = {**dict.fromkeys(each["did"], "changed"), **each["paths"]}
+            yield from _some([f"    {MARKS[how]} {row}" for row, how in rows.items()], FILES)
 
 
 def _place(told: Told, host: str) -> int:

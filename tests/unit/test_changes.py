@@ -43,7 +43,7 @@ def test_files_are_told_by_path_with_what_differs() -> None:
     ]
     change = changes.change_of(ok(diff=diff))
     assert change
-    assert change["paths"] == ["/etc/a.conf", "/etc/b.json"]
+    assert change["paths"] == {"/etc/a.conf": "changed", "/etc/b.json": "new"}
     assert change["diff"] == [
         *["/etc/a.conf", "@@ -1,2 +1,2 @@", " one", "-two", "+three"],
         *["/etc/b.json", "@@ -0,0 +1,3 @@", "+{", '+ "format": 1', "+}"],
@@ -89,5 +89,5 @@ def test_a_package_comes_once_to_a_host_and_a_task_that_finds_all_there_changes_
 
 
 def test_what_installs_no_package_stays_as_often_as_it_is_told() -> None:
-    change = {"host": "web1", "packages": [], "paths": ["/etc/a"]}
+    change = {"host": "web1", "packages": [], "paths": {"/etc/a": "new"}}
     assert changes.in_one_run([change, change]) == [change, change]

@@ -12,7 +12,7 @@ INSTALLED = {
     "role": "nginx",
     "task": "Main | Install nginx",
     "packages": [f"lib{number}" for number in range(40)],
-    "paths": ["/etc/nginx/shop.conf"],
+    "paths": {"/etc/nginx/shop.conf": "new"},
     "did": ["/etc/nginx/shop.conf"],
     "diff": [],
 }
@@ -129,7 +129,7 @@ def test_what_changes_is_named() -> None:
     assert "1. stage, start, switch, settle: web1" in section(page, "Hosts and steps")
     assert "- /srv/shop/releases/20261101T000000Z-0000000" in section(page, "Hosts and steps")
     assert section(page, "Provisioning")[1] == "nginx: Install nginx"
-    assert page.count("/etc/nginx/shop.conf") == 1
+    assert page.count("/etc/nginx/shop.conf") == page.count("+ /etc/nginx/shop.conf") == 1
 
 
 def test_steps_are_numbered_where_the_hosts_change() -> None:
