@@ -1,0 +1,51 @@
+"""Install packages by ansible.builtin.apt; in check mode also where apt can't tell what it would do."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+ALWAYS: dict[str, Any] = {
+    "install_recommends": False,
+    "update_cache": True,
+    "cache_valid_time": 86400,
+    "lock_timeout": 300,  # unattended upgrades may be at work
+}
+NO_NAME = "No package matching"
+NO_LIBRARY = "must be installed to use check mode"
+"""How apt fails on a bare host: without lists of packages, and, in check mode alone, without its own library."""
+
+
+class ActionModule(ActionBase):
+    """ferryman.ops.host_packages"""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Install what is missing; in a check, name what is missing where apt has no name for it yet."""
+        super().run(tmp, task_vars)
+        _, given = self.validate_argument_spec({"names": {"type": "list", "elements": "str", "required": True}})
+        names = list(given["names"])
+        result = self._apt(names, task_vars)
+        said = str(result.get("msg", "")) if result.get("failed") else ""
+        if self._task.check_mode and (NO_NAME in said or NO_LIBRARY in said):
+            return self._missing(names)
+        if NO_NAME in said:  # an image whose lists were just thrown away has young ones, with nothing in them
+            return self._apt(names, task_vars, cache_valid_time=0)
+        return result
+
+    def _apt(self, names: list[str], task_vars: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+        words = {"name": names, **ALWAYS, **more}
+        return dict(self._execute_module(module_name="ansible.builtin.apt", module_args=words, task_vars=task_vars))
+
+    def _missing(self, names: list[str]) -> dict[str, Any]:
+        """Return what a run would install, in apt's words."""
+        words = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\\n", *names]
+        told = self._low_level_execute_command(f"{shlex.join(words)} 2>/dev/null || :", sudoable=True)
+        have = {line.split()[0] for line in told["stdout"].splitlines() if line.endswith(" installed")}
+        new = [name for name in names if name not in have]
+        said = f"The following NEW packages will be installed:\n  {' '.join(new)}\n" if new else ""
+        return {"changed": bool(new), "diff": {"prepared": said}}

@@ -1,0 +1,77 @@
+"""Installing packages: a check on a bare host names what a run would install, and a run fails as apt does."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.action.host_packages import ActionModule
+
+from ferryman import changes
+
+NAMES = ["nginx", "sudo", "uv"]
+NO_LISTS = "No package matching 'nginx' is available"
+NO_LIBRARY = "python3-apt must be installed to use check mode. If run normally this module can auto-install it."
+
+
+class Host(ActionModule):
+    """The action on a host with some packages, whose apt answers as it is told."""
+
+    def __init__(self, apt: dict[str, Any], *, installed: str = "", check: bool = True) -> None:
+        self._task = SimpleNamespace(check_mode=check)
+        self.apt, self.installed = apt, installed
+        self.asked: list[dict[str, Any]] = []
+
+    def validate_argument_spec(self, *_: Any, **__: Any) -> Any:
+        return None, {"names": NAMES}
+
+    def _execute_module(self, **call: Any) -> dict[str, Any]:
+        self.asked.append(call["module_args"])
+        return self.apt
+
+    def _low_level_execute_command(self, command: str, **_: Any) -> dict[str, Any]:
+        assert command.startswith("dpkg-query ")
+        assert all(name in command for name in NAMES)
+        return {"stdout": self.installed}
+
+
+@pytest.fixture(autouse=True)
+def _without_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda *_: {})
+
+
+@pytest.mark.parametrize("said", [NO_LISTS, NO_LIBRARY])
+@pytest.mark.parametrize(
+    ("installed", "new"),
+    [
+        ("", ["nginx", "sudo", "uv"]),
+        ("sudo installed\nnginx config-files\n", ["nginx", "uv"]),
+        ("nginx installed\nsudo installed\nuv installed\n", []),
+    ],
+)
+def test_a_check_where_apt_cannot_tell_names_what_is_not_installed(said: str, installed: str, new: list[str]) -> None:
+    result = Host({"failed": True, "msg": said}, installed=installed).run(task_vars={})
+    assert not result.get("failed")
+    assert result["changed"] == bool(new)
+    assert changes.packages(result["diff"]["prepared"]) == new
+
+
+@pytest.mark.parametrize(
+    ("apt", "check"),
+    [
+        ({"changed": True, "diff": {"prepared": "x"}}, True),
+        ({"failed": True, "msg": "E: dpkg was interrupted"}, False),
+        ({"failed": True, "msg": "E: dpkg was interrupted"}, True),
+    ],
+    ids=["it can tell", "a run fails", "a check fails"],
+)
+def test_else_apts_own_answer_counts(apt: dict[str, Any], check: bool) -> None:
+    host = Host(apt, check=check)
+    assert host.run(task_vars={}) == apt
+    assert [asked["name"] for asked in host.asked] == [NAMES]
+    assert host.asked[0]["update_cache"]
+
+
+def test_a_run_that_misses_a_name_brings_new_lists_before_it_fails() -> None:
+    host = Host({"failed": True, "msg": NO_LISTS}, check=False)
+    assert host.run(task_vars={})["failed"]
+    assert [asked["cache_valid_time"] for asked in host.asked] == [86400, 0]
