@@ -57,7 +57,7 @@ class ActionModule(ReleaseAction):
             "commits": plan.commits(source.commit_of(found), str(live.get("commit") or "")),
             "files": files,
             "sent_bytes": None if built.get("lacks_packages") else self._sent(),
-            "wheels": self._wheels(built),
+            "dependencies": self._dependencies(built),
             "configuration": configuration,
             "secrets": self._secrets(),
             "migrations": {
@@ -105,8 +105,8 @@ class ActionModule(ReleaseAction):
     def _sent(self) -> int:
         return sum(int(found.get("sent_bytes") or 0) for found in self.foreseen.values())
 
-    def _wheels(self, built: dict[str, Any]) -> dict[str, Any]:
-        """The environment of dependencies: whether it is on the hosts, and whether its wheels are on the driver."""
+    def _dependencies(self, built: dict[str, Any]) -> dict[str, Any]:
+        """Their environment, the hosts that lack it, and whether what it is made from is yet to be fetched."""
         key = (built.get("record") or {}).get("environment_key", "")
         absent = [host for host in self.groups["app"] if key and key not in self.looks[host]["environments"]]
         return {"environment": key, "absent_on": absent, "to_fetch": bool(built.get("lacks_packages"))}

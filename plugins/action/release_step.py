@@ -199,7 +199,7 @@ class ActionModule(ReleaseAction):
         """What a release's environment is made from, as members of what is sent."""
         runtime, key = record["manifest"]["runtime"], record["environment_key"]
         store = RUNTIMES[runtime["kind"]].STORE
-        for name in sorted(runtime[store]) if key else []:
+        for name in sorted(runtime.get(store) or {}) if key else []:  # a plan fetches none
             content = (self.work_dir / store / key / name).read_bytes()
             yield tarball.member(f"{store}/{key}/{name}", 0o644, content)
 

@@ -88,11 +88,11 @@ def _files(told: Told) -> Iterator[str]:
         yield ", ".join(counts)
         rows = [f"  {mark} {each['path']}  {size(each['bytes'])}" for mark, listed in kinds.items() for each in listed]
         yield from _some(rows, FILES)
-    wheels = told["wheels"]
-    if wheels["absent_on"]:
-        yield f"a new environment of dependencies ({wheels['environment']}) is made on {', '.join(wheels['absent_on'])}"
-    if wheels["to_fetch"]:
-        yield "its wheels are not here yet: a deploy fetches them first"
+    needs = told["dependencies"]
+    if needs["absent_on"]:
+        yield f"a new environment of dependencies ({needs['environment']}) is made on {', '.join(needs['absent_on'])}"
+    if needs["to_fetch"]:
+        yield "what it depends on is not here yet: a deploy fetches it first"
     elif told["change"]:
         yield f"{size(told['sent_bytes'] or 0)} are sent"
 

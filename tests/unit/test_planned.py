@@ -47,7 +47,7 @@ def plan(**more: Any) -> dict[str, Any]:
             "removed": [],
         },
         "sent_bytes": 2_500_000,
-        "wheels": {"environment": "0123456789abcdef", "absent_on": ["web1"], "to_fetch": False},
+        "dependencies": {"environment": "0123456789abcdef", "absent_on": ["web1"], "to_fetch": False},
         "configuration": [{"name": "run/web", "change": "changed", "diff": DIFF}],
         "secrets": {"TOKEN": "changed"},
         "migrations": {
@@ -72,7 +72,7 @@ NOTHING = {
     "commits": {"known": True, "added": [], "dropped": []},
     "files": {"added": [], "changed": [], "removed": []},
     "sent_bytes": 0,
-    "wheels": {"environment": "", "absent_on": [], "to_fetch": False},
+    "dependencies": {"environment": "", "absent_on": [], "to_fetch": False},
     "configuration": [],
     "secrets": {},
     "migrations": {
@@ -157,10 +157,10 @@ def test_an_unknown_live_commit_is_no_empty_list() -> None:
     assert "commits unknown: 1a2b3c4, which is live, is not in this repository" in section(page, "Release")
 
 
-def test_wheels_that_are_not_here_make_the_size_unknown() -> None:
-    wheels = {"environment": "0123456789abcdef", "absent_on": ["web1"], "to_fetch": True}
-    files = section(planned.page(plan(wheels=wheels, sent_bytes=None)), "Files")
-    assert "its wheels are not here yet: a deploy fetches them first" in files
+def test_dependencies_that_are_not_here_make_the_size_unknown() -> None:
+    needs = {"environment": "0123456789abcdef", "absent_on": ["web1"], "to_fetch": True}
+    files = section(planned.page(plan(dependencies=needs, sent_bytes=None)), "Files")
+    assert "what it depends on is not here yet: a deploy fetches it first" in files
     assert not [line for line in files if "sent" in line]
 
 

@@ -67,7 +67,7 @@ def memory(repository: Repository, tmp_path: Path) -> dict[str, Any]:
     return {
         "source": source,
         "plan": {
-            "release": NEW, "slot": "green", "migrate": False, "artifact": str(artifact), "lacks_wheels": False,
+            "release": NEW, "slot": "green", "migrate": False, "artifact": str(artifact), "lacks_packages": False,
             "record": {"digest": "d", "environment_key": ""},
         },
         "look-web1": look(["app", "entry", "arbiter"], planned=app, environments=[], ledger={"lines": [], "head": ""}),
