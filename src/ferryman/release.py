@@ -47,7 +47,7 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
     environment = readiness.checked(env, app=app)
     provisioning = _provision(environment, check=True)
-    story, ended = _run("release_plan", environment, {"release_app": app, **wanted})
+    story, ended = run("release_plan", environment, {"release_app": app, **wanted})
     _stop_unless_done(story, ended)
     told = {**story.facts["planned"], "provision": {"changes": changes.in_one_run(provisioning["changes"])}}
     if out:
