@@ -13,6 +13,7 @@ import pytest
 HERE = "/var/log/nginx/ferryman"
 LOG = f"{HERE}/pages.access.json"
 RATE_S = 4  # as in converge.yml
+ENOUGH = 16 * 2**20 // 10  # a tenth of the small disk
 ASK = "curl -sk -m 5 -o /dev/null -w '%{http_code}\\n' --resolve pages.test:443:127.0.0.1 https://pages.test/"
 
 
@@ -45,12 +46,13 @@ def test_journald_keeps_its_log_on_the_disk_within_bounds(host: Any) -> None:
 
 
 def test_a_unit_that_floods_the_log_is_held_back_and_that_is_said(host: Any) -> None:
-    host.check_output("systemd-run --wait --unit=flood seq 5000; journalctl --sync")
-    lines = host.check_output("journalctl -o cat -u flood").splitlines()
+    unit = f"flood-{time.time():.0f}"
+    host.check_output(f"systemd-run --wait --unit={unit} seq 5000; journalctl --sync")
+    lines = host.check_output(f"journalctl -o cat -u {unit}").splitlines()
     assert 500 <= len([line for line in lines if line.isdigit()]) < 5000
     time.sleep(RATE_S)
-    host.check_output("systemd-run --wait --unit=flood echo again; journalctl --sync")
-    assert "messages from flood.service" in host.check_output("journalctl -o cat -n 50 _TRANSPORT=driver")
+    host.check_output(f"systemd-run --wait --unit={unit} echo again; journalctl --sync")
+    assert f"messages from {unit}.service" in host.check_output("journalctl -o cat -n 50 _TRANSPORT=driver")
 
 
 def test_somebody_looks_every_minute(host: Any) -> None:
@@ -77,25 +79,47 @@ def test_more_than_its_bytes_goes_the_oldest_first(host: Any) -> None:
     )
 
 
-def test_clients_get_answers_while_the_disk_is_full_and_old_logs_make_room(host: Any) -> None:
+def test_clients_get_answers_while_the_disk_is_full_and_the_oldest_logs_make_room(host: Any) -> None:
     asking = f"until test -e /run/enough; do {ASK}; sleep 0.1; done > /run/answers"
     host.check_output(f"rm -f /run/enough; systemd-run --unit=asking --collect bash -c {shlex.quote(asking)}")
+    write(host, "../upload", 9, days_old=9)  # no log, however old
     write(host, "pages.access.json.1", 2, days_old=1)
     write(host, "pages.access.json.2", 2, days_old=2)
-    # A log that ran away: it is written to still, and has all the rest of the disk.
-    host.run(f"cat /dev/zero >> {LOG}")
-    assert free(host) == 0
-    host.check_output(ASK)
-    time.sleep(0.5)
-    assert free(host) == 0
-    host.check_output("systemctl start ferryman-logs.service")
-    assert free(host) >= 16 * 2**20 // 10
-    assert not [name for name in names(host) if name[-1].isdigit()]
-    host.check_output(f"{ASK} -H 'X-Request-Id: there-is-room-again'; sleep 0.2; grep -q there-is-room-again {LOG}")
-    host.check_output("touch /run/enough; while systemctl is-active -q asking; do sleep 0.1; done")
+    try:
+        # A log that ran away: it is written to still, and has all the rest of the disk.
+        run_away(host)
+        host.check_output("systemctl start ferryman-logs.service")
+        assert free(host) >= ENOUGH
+        assert [name for name in names(host) if name[-1].isdigit()] == ["pages.access.json.1"]
+        assert dropped(host)[-1] == "dropped /var/log/nginx/ferryman/pages.access.json.2: the disk is nearly full"
+        # It runs on, and nothing else is left that could go.
+        host.check_output(f"rm {HERE}/pages.access.json.1")
+        run_away(host)
+        host.check_output("systemctl start ferryman-logs.service")
+        assert free(host) >= ENOUGH
+        assert not [name for name in names(host) if name[-1].isdigit()]
+        host.check_output(f"{ASK} -H 'X-Request-Id: there-is-room-again'; sleep 0.2; grep -q there-is-room-again {LOG}")
+        assert host.file(f"{HERE}/../upload").size == 9_000_000
+    finally:
+        host.check_output(
+            f"rm -f {HERE}/../upload; touch /run/enough; while systemctl is-active -q asking; do sleep 0.1; done"
+        )
     answers = host.check_output("cat /run/answers").split()
     assert len(answers) >= 10
     assert set(answers) == {"200"}
+
+
+def run_away(host: Any) -> None:
+    """Write into the log in use until nothing goes any more; clients are served all the same."""
+    host.run(f"cat /dev/zero >> {LOG}")
+    assert free(host) == 0
+    assert host.check_output(ASK) == "200"
+    time.sleep(0.5)
+    assert free(host) == 0
+
+
+def dropped(host: Any) -> list[str]:
+    return [line for line in host.check_output("journalctl -o cat -u ferryman-logs").splitlines() if "dropped" in line]
 
 
 def read(**words: Any) -> dict[str, Any]:
