@@ -5,6 +5,7 @@ and shown.
 """
 
 import json
+import os
 import re
 import signal
 import sys
@@ -23,6 +24,7 @@ Entry = dict[str, Any]
 LEVELS = ("debug", "info", "warning", "error", "critical")
 LINES_MAX = 10_000
 MARK = "ferryman-logs "  # what the action logs_read prints before each answer while it follows
+HELP = "`logs --help` tells what can be asked for, `status` what the hosts say"
 HOLD_S = 0.5  # for so long a line waits for an older one of another host
 
 
@@ -38,7 +40,7 @@ def show(env: str, words: Mapping[str, str], *, lines: int, follow: bool, ctx: A
     if lost:
         if not ctx.ferryman.json:
             print_lines(told["lines"], sys.stdout)
-        hint = "the lines of the other hosts are complete" if told["hosts"] else paths.command("logs --help", "")
+        hint = "the lines of the other hosts are complete" if told["hosts"] else HELP
         raise Stop("\n".join(lost), hint=hint, code=NEEDS_PERSON if told["hosts"] else REFUSED, facts=told)
     if ctx.ferryman.json:
         print(json.dumps(told, ensure_ascii=False))
@@ -103,9 +105,7 @@ def read(environment: Environment, values: Mapping[str, Any], *, lines: int) -> 
     runs.own_processes_only()
     ended = runs.play("logs_read", environment, values=values, listen=listen, key=secrets.key_file(environment))
     if not answers and not lost:
-        raise Stop(
-            f"Ansible ended before its first step:\n{ended.said}", hint=paths.command("status", environment.name)
-        )
+        raise Stop(f"Ansible ended before its first step:\n{ended.said}", hint=HELP)
     merged = merge({host: answer["lines"] for host, answer in answers.items()})
     told = {
         "environment": environment.name,
@@ -148,61 +148,70 @@ class Waiting:
         return sorted(going, key=lambda line: int(line["at"]))
 
 
-def follow_on(environment: Environment, values: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print lines as they come; Ctrl-C, or a reader that goes away, ends it well."""
-    waiting, turn, over = Waiting(), threading.Lock(), threading.Event()
-    failure: list[str] = []
+class Following:
+    """What is heard while hosts are followed, and printed as it comes."""
 
-    def give(*, last: bool = False) -> None:
-        with turn:
-            try:
-                print_lines(waiting.due(now=time.monotonic(), last=last), sys.stdout, as_json=as_json)
-            except BrokenPipeError:
-                sys.stdout = None  # nobody reads: Python must not flush it at its end
-                over.set()
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.waiting = Waiting()
+        self.over = threading.Event()
+        self.failures: list[str] = []
+        self.turn = threading.Lock()
 
-    def said(line: str) -> None:
+    def said(self, line: str) -> None:
+        """Take in what the action prints."""
         found = answer(line)
         if found:
-            with turn:
-                if found["cut"] and found["host"] in waiting.hosts:  # at first it only says that there is a past
+            with self.turn:
+                if found["cut"] and found["host"] in self.waiting.hosts:  # at first it only says that there is a past
                     print(f"{found['host']}: some lines are left out, too many came at once", file=sys.stderr)
-                waiting.take(found["host"], found["lines"], now=time.monotonic())
-            give()
+                self.waiting.take(found["host"], found["lines"], now=time.monotonic())
+            self.give()
 
-    def listen(event: runs.Event) -> None:
+    def listen(self, event: runs.Event) -> None:
+        """Take in how the action ended on a host."""
         if event.kind in ("failed", "unreachable"):
-            failure.append(f"{event.host} is no longer followed: {event.result.get('msg', '')}".strip())
-            print(failure[-1], file=sys.stderr)
+            self.failures.append(f"{event.host} is no longer followed: {event.result.get('msg', '')}".strip())
+            if self.waiting.hosts:  # others may go on
+                print(self.failures[-1], file=sys.stderr)
 
-    def tick() -> None:
-        while not over.wait(HOLD_S / 2):
-            give()
+    def give(self, *, last: bool = False) -> None:
+        """Print what has waited long enough."""
+        with self.turn:
+            try:
+                print_lines(self.waiting.due(now=time.monotonic(), last=last), sys.stdout, as_json=self.as_json)
+            except BrokenPipeError:
+                # Nobody reads any more, and Python must not try to at its end.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                self.over.set()
 
+    def tick(self) -> None:
+        """Print what waits although nothing else comes."""
+        while not self.over.wait(HOLD_S / 2):
+            self.give()
+
+
+def follow_on(environment: Environment, values: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print lines as they come; Ctrl-C, or a reader that goes away, ends it well."""
+    following, key = Following(as_json=as_json), secrets.key_file(environment)
+    over, ticking = following.over, threading.Thread(target=following.tick, daemon=True)
     runs.own_processes_only()
-    ticking = threading.Thread(target=tick, daemon=True)
     ticking.start()
     with interrupted(over):
         ended = runs.play(
-            "logs_read",
-            environment,
-            values=values,
-            listen=listen,
-            key=secrets.key_file(environment),
-            printed=said,
+            "logs_read", environment, values=values, key=key, listen=following.listen, printed=following.said,
             stop=over.is_set,
-        )
+        )  # fmt: skip
     stopped = over.is_set()
     over.set()
     ticking.join()
-    if sys.stdout:
-        give(last=True)
-    if not stopped:
-        raise Stop(
-            "\n".join(failure) or f"Ansible ended:\n{ended.said}",
-            hint=paths.command("logs", environment.name),
-            code=NEEDS_PERSON,
-        )
+    following.give(last=True)
+    if stopped:
+        return
+    if following.waiting.hosts:
+        again = paths.command("logs --follow", environment.name)
+        raise Stop("no host is followed any more", hint=f"`{again}` begins anew", code=NEEDS_PERSON)
+    raise Stop("\n".join(following.failures) or f"Ansible ended before its first step:\n{ended.said}", hint=HELP)
 
 
 def answer(line: str) -> dict[str, Any] | None:
