@@ -8,7 +8,11 @@ import pytest
 import yaml
 from tests.support.histories import good, migrates
 from tests.support.newcomer import Newcomer
+from tests.support.pages import blocks
 
+from ferryman import paths as places
+
+PAGE = places.CHECKOUT / "docs" / "guides" / "plan.md"
 SITE, STATE = "/srv/notes", "/var/lib/ferryman/sites/notes"
 KEPT = "/srv /etc /var/lib/ferryman /var/lib/apt /var/lib/dpkg /var/backups /usr/local /home /root /run/systemd/system"
 REMOVABLE = (
@@ -75,7 +79,8 @@ def told(newcomer: Newcomer) -> Any:
         (variables / "release.yml").write_text(f"{before['release.yml']}\nrelease_keep: 1\n")
         newcomer.type("./invoke provision --json")
         was = everything(newcomer)
-        plan = newcomer.type("./invoke plan --out plan.json --json").said
+        (line,) = blocks(PAGE, "sh")[0].lines
+        plan = newcomer.type(f"{line} --json").said
         untouched = everything(newcomer) == was
         there = removable(newcomer)
         deploy = newcomer.type("./invoke deploy --json").said
@@ -83,6 +88,7 @@ def told(newcomer: Newcomer) -> Any:
     finally:
         for name, text in before.items():
             (variables / name).write_text(text)
+        (newcomer.root / "plan.json").unlink(missing_ok=True)
 
 
 def test_a_plan_leaves_nothing_on_the_host_and_takes_no_lock(told: Told) -> None:

@@ -83,6 +83,12 @@ def build(
     return Artifact(directory, manifest, (directory / "files.txt").read_text(encoding="utf-8"), lacks)
 
 
+def is_migration(description: Mapping[str, Any], path: str) -> bool:
+    """Say whether a file is one of those that `migrations.paths` names, or lies below one."""
+    paths = [each.strip("/") for each in (description.get("migrations") or {}).get("paths", [])]
+    return path in paths or path.startswith(tuple(f"{each}/" for each in paths))
+
+
 def _forget(place: Path, cache: Path) -> None:
     """Keep an application's newest artifacts, and the packages that any artifact here was made with."""
     whole = [each for each in place.iterdir() if (each / "manifest.json").is_file()]
@@ -111,10 +117,7 @@ def _make(
         entries = _entries(commit, description, work, increment.find(commit, description, directory.parent))
         text = files.dump(entries)
         (work / "files.txt").write_text(text, encoding="utf-8")
-        migrations = description.get("migrations") or {}
-        paths = [path.strip("/") for path in migrations.get("paths", [])]
-        below = tuple(f"{path}/" for path in paths)
-        inside = "".join(f"{e.content} {p}\n" for p, e in sorted(entries.items()) if p in paths or p.startswith(below))
+        inside = "".join(f"{e.content} {p}\n" for p, e in sorted(entries.items()) if is_migration(description, p))
         manifest = {
             "format": 1,
             "app": description["name"],

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render, slots
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.artifact import is_migration
 
 THIS_RELEASE = "<release>"
 """What stands for a release's id in a difference: a new one has always another."""
@@ -106,9 +107,8 @@ def migrations(
     `known` says whether there is a live release to compare with, `changes` are those of files.
     """
     told = description.get("migrations") or {}
-    below = tuple(f"{path.strip('/')}/" for path in told.get("paths", []))
     touched = {
-        kind: [each["path"] for each in changes[kind] if below and each["path"].startswith(below)]
+        kind: [each["path"] for each in changes[kind] if is_migration(description, each["path"])]
         for kind in ("added", "changed", "removed")
     }
     if not told.get("command"):

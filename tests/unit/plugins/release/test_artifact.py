@@ -221,6 +221,32 @@ def test_hosts_that_cannot_run_it_are_refused_before_anything_is_built(source: S
     assert not (tmp_path / "cache").exists()
 
 
+RUN = {"web": {"kind": "web", "command": "run"}}
+
+
+@pytest.mark.parametrize(("lock", "lacks"), [(b"flask==3.1 --hash=sha256:0\n", True), (b"# nothing\n", False)])
+def test_without_fetching_what_is_not_here_is_said_and_left_out(
+    source: Source, tmp_path: Path, lock: bytes, lacks: bool
+) -> None:
+    """No registry could answer for this lock: if anything were fetched, the build would fail."""
+    commit = source.commit({"requirements.txt": lock})
+    told = described(runtime={"kind": "python"}, processes=RUN)
+    built = artifact.build(commit, told, tools=TOOLS, cache=tmp_path / "cache", version="0.1.0", fetch=False)
+    assert built.lacks_packages is lacks
+    assert ("wheels" not in built.manifest["runtime"]) is lacks
+    assert built.manifest["runtime"]["environment"]
+
+
+def test_without_fetching_hosts_may_lack_the_runtime_that_provisioning_installs(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({"server.js": b"1"})
+    told = described(runtime={"kind": "node", "version": "20"}, processes=RUN)
+    bare = {"node": "", "node_version": "", "platform": "linux-x86_64", "libc": "glibc-2.36"}
+    built = artifact.build(commit, told, tools=bare, cache=tmp_path / "cache", version="0.1.0", fetch=False)
+    assert built.manifest["runtime"]["environment"] == ""
+    with pytest.raises(AnsibleError, match="wants Node 20"):
+        artifact.build(commit, told, tools=bare, cache=tmp_path / "cache", version="0.1.0")
+
+
 def test_a_commit_that_is_gone_is_said(source: Source, tmp_path: Path) -> None:
     commit = source.commit({"a": b"1"})
     gone = git.Commit(commit.repository, ".", "0" * 40, "main", "", "")

@@ -163,7 +163,7 @@ def test_in_a_directory_of_a_repository_only_what_touches_it_counts(repository: 
 
 # Migrations
 
-TOLD = {"migrations": {"command": "migrate", "paths": ["migrations/"]}}
+TOLD = {"migrations": {"command": "migrate", "paths": ["migrations/", "migrations.lock"]}}
 NONE: dict[str, Any] = {"added": [], "changed": [], "removed": []}
 
 
@@ -173,7 +173,7 @@ NONE: dict[str, Any] = {"added": [], "changed": [], "removed": []}
         ({}, False, True, ["a.py"], "the application has none"),
         (TOLD, False, True, ["a.py"], "they are those of the live release"),
         (TOLD, True, False, ["migrations/1"], "no release is live yet"),
-        (TOLD, True, True, ["migrations/1", "migrations-old/1"], "their files have changed"),
+        (TOLD, True, True, ["migrations/1", "migrations-old/1", "migrations.lock"], "their files have changed"),
         ({"migrations": {"command": "migrate"}}, True, True, ["a"], "migrations.paths names no files"),
     ],
 )
@@ -183,7 +183,9 @@ def test_migrations_say_why_they_run_and_which_are_new(
     changes = {**NONE, "added": [{"path": path, "bytes": 1} for path in added]}
     found = plan.migrations(told, run=run, known=known, changes=changes, database="shop")
     assert found["why"].startswith(why)
-    assert found["added"] == [path for path in added if path.startswith("migrations/") and "paths" in str(told)]
+    assert found["added"] == [
+        path for path in added if path in ("migrations/1", "migrations.lock") and "paths" in str(told)
+    ]
     assert (found["run"], found["dump"]) == (run, run)
 
 
