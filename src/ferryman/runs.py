@@ -109,6 +109,8 @@ def _variables() -> dict[str, str]:
         "ANSIBLE_CONFIG": str(paths.ansible_config()),
         "ANSIBLE_COLLECTIONS_PATH": str(paths.collections_path()),
         "ANSIBLE_DEPRECATION_WARNINGS": "false",
+        # The runner turns it off where nobody says anything, over ansible.cfg and what SSH's own settings ask for.
+        "ANSIBLE_HOST_KEY_CHECKING": "true",
     }
 
 
