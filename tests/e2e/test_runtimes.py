@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.pages import blocks
 from tests.support.site import ENV, Site
 
-PAGE: dict[str, Any] = {
+from ferryman import paths
+
+PAGE = paths.CHECKOUT / "docs" / "guides" / "several-apps.md"
+COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.lines]
+FILES: dict[str, Any] = {
     "format": 1,
-    "name": "page",
+    "name": "pages",
     "runtime": {"kind": "static"},
     "build": {
         "commands": ["mkdir -p public", "sed s/TEXT/$(cat text)/ page.html > public/index.html"],
@@ -31,7 +36,7 @@ HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
 """
 SERVER: dict[str, Any] = {
     "format": 1,
-    "name": "server",
+    "name": "api",
     "runtime": {"kind": "binary"},
     "processes": {"web": {"kind": "web", "command": "./server {host} {port}", "health": {"path": "/"}}},
 }
@@ -55,14 +60,26 @@ def both(hosted: Site) -> Iterator[Site]:
     """The host with two more applications on it, beside the one that it serves."""
     apps = hosted.root / "inventories" / ENV / "group_vars" / "all" / "apps.yml"
     before = apps.read_text()
-    commit(hosted.root / "page", {"ferryman.yml": yaml.safe_dump(PAGE), "page.html": "<p>TEXT</p>", "text": "one"})
-    commit(hosted.root / "server", {"ferryman.yml": yaml.safe_dump(SERVER), "server": PROGRAM.replace("TEXT", "one")})
-    more = {name: {"repository": name, "domains": [f"{name}.localhost"]} for name in ("page", "server")}
-    apps.write_text(yaml.safe_dump({"apps": {**yaml.safe_load(before)["apps"], **more}}))
-    answer = hosted.run("provision", timeout_s=400)
-    assert answer.code == 0, str(answer)
+    commit(hosted.root / "pages", {"ferryman.yml": yaml.safe_dump(FILES), "page.html": "<p>TEXT</p>", "text": "one"})
+    commit(hosted.root / "api", {"ferryman.yml": yaml.safe_dump(SERVER), "server": PROGRAM.replace("TEXT", "one")})
+    apps.write_text(yaml.safe_dump({"apps": {**yaml.safe_load(before)["apps"], **told_by_the_guide()}}))
+    typed(hosted, COMMANDS[0])
     yield hosted
     apps.write_text(before)
+
+
+def told_by_the_guide() -> dict[str, Any]:
+    """The guide's applications but its first, under names that lead here."""
+    text = next(block.text for block in blocks(PAGE, "yaml") if block.file.endswith("apps.yml"))
+    apps: dict[str, Any] = yaml.safe_load(text.replace(".example.org", ".localhost").replace("../", ""))["apps"]
+    return {name: apps[name] for name in ("pages", "api")}
+
+
+def typed(site: Site, line: str) -> None:
+    """Type a line of the guide, for this environment instead of its own."""
+    words = line.replace("--env prod", "").split()[1:]
+    answer = site.run(*words, timeout_s=400)
+    assert answer.code == 0, f"{line}\n{answer}"
 
 
 def deploy(site: Site, app: str) -> None:
@@ -77,42 +94,45 @@ def shown(site: Site, app: str) -> str:
 
 
 def test_a_site_of_files_alone_is_built_served_changed_and_brought_back(both: Site) -> None:
-    deploy(both, "page")
-    assert shown(both, "page") == "<p>one</p>"
-    commit(both.root / "page", {"text": "two"})
-    deploy(both, "page")
-    assert shown(both, "page") == "<p>two</p>"
-    answer = both.run("rollback", "--app", "page")
+    deploy(both, "pages")
+    assert shown(both, "pages") == "<p>one</p>"
+    commit(both.root / "pages", {"text": "two"})
+    deploy(both, "pages")
+    assert shown(both, "pages") == "<p>two</p>"
+    answer = both.run("rollback", "--app", "pages")
     assert answer.code == 0, str(answer)
-    assert shown(both, "page") == "<p>one</p>"
+    assert shown(both, "pages") == "<p>one</p>"
 
 
 def test_a_build_that_fails_says_why_and_changes_nothing(both: Site) -> None:
-    deploy(both, "page")
-    before = shown(both, "page")
-    broken = {**PAGE, "build": {"commands": ["echo no such tool; exit 3"], "root": "public"}}
-    commit(both.root / "page", {"ferryman.yml": yaml.safe_dump(broken)})
-    answer = both.run("deploy", "--app", "page")
+    deploy(both, "pages")
+    before = shown(both, "pages")
+    broken = {**FILES, "build": {"commands": ["echo no such tool; exit 3"], "root": "public"}}
+    commit(both.root / "pages", {"ferryman.yml": yaml.safe_dump(broken)})
+    answer = both.run("deploy", "--app", "pages")
     assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
     assert "no such tool" in answer.text
-    assert shown(both, "page") == before
+    assert shown(both, "pages") == before
 
 
 def test_a_program_is_deployed_and_brought_back(both: Site) -> None:
-    deploy(both, "server")
-    assert shown(both, "server") == "one"
-    commit(both.root / "server", {"server": PROGRAM.replace("TEXT", "two")})
-    deploy(both, "server")
-    assert shown(both, "server") == "two"
-    answer = both.run("rollback", "--app", "server")
+    deploy(both, "api")
+    assert shown(both, "api") == "one"
+    commit(both.root / "api", {"server": PROGRAM.replace("TEXT", "two")})
+    deploy(both, "api")
+    assert shown(both, "api") == "two"
+    answer = both.run("rollback", "--app", "api")
     assert answer.code == 0, str(answer)
-    assert shown(both, "server") == "one"
+    assert shown(both, "api") == "one"
 
 
 def test_several_applications_of_one_host_do_not_touch_each_other(both: Site) -> None:
     before = both.arbiter()["shift"]["release_stable"]
-    commit(both.root / "server", {"server": PROGRAM.replace("TEXT", "three")})
-    deploy(both, "server")
+    commit(both.root / "pages", {"ferryman.yml": yaml.safe_dump(FILES), "text": "three"})
+    commit(both.root / "api", {"server": PROGRAM.replace("TEXT", "three")})
+    for line in COMMANDS[1:]:
+        typed(both, line)
+    assert (shown(both, "pages"), shown(both, "api")) == ("<p>one</p>", "three")
     assert both.arbiter()["shift"]["release_stable"] == before
     assert both.get("/version")[0] == 200
 
@@ -120,11 +140,11 @@ def test_several_applications_of_one_host_do_not_touch_each_other(both: Site) ->
 def test_a_process_of_kind_once_is_run_when_asked_and_says_what_it_wrote(both: Site) -> None:
     once = {"kind": "once", "command": "echo counted to three"}
     told = {**SERVER, "processes": {**SERVER["processes"], "count": once}}
-    commit(both.root / "server", {"ferryman.yml": yaml.safe_dump(told)})
-    deploy(both, "server")
-    answer = both.run("run", "count", "--app", "server")
+    commit(both.root / "api", {"ferryman.yml": yaml.safe_dump(told)})
+    deploy(both, "api")
+    answer = both.run("run", "count", "--app", "api")
     assert answer.code == 0, str(answer)
     assert answer.said["output"] == "counted to three\n"
-    refused = both.run("run", "web", "--app", "server")
+    refused = both.run("run", "web", "--app", "api")
     assert refused.code == 1, str(refused)
     assert "it has count" in refused.said["hint"]

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from tests.support.pages import blocks
 
 from ferryman import paths
 from ferryman.errors import Stop
@@ -20,6 +22,7 @@ from ferryman.sandbox.__main__ import free_port
 from ferryman.sandbox.model import Sandbox
 from ferryman.sandbox.probing import probe
 
+PAGE = paths.CHECKOUT / "docs" / "guides" / "jump-host.md"
 QUIET = {"ANSIBLE_CONFIG": str(paths.CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
 
 # The application's host has no port on this machine: the way in leads through `jump`, and sudo asks for a password.
@@ -34,7 +37,7 @@ all:
       hosts:
         inside:
           ansible_port: 2222
-          ansible_ssh_common_args: "-F '{files}/ssh_config' -o ProxyJump=jump"
+          ansible_ssh_common_args: "-F '{files}/ssh_config' {through}"
           sandbox_image: base
           sandbox_sudo: password
     way_in:
@@ -49,6 +52,12 @@ all:
 
 def say(line: str) -> None:
     print(line)
+
+
+def told_by_the_guide() -> dict[str, str]:
+    """The variables in the guide's inventory."""
+    (block,) = blocks(PAGE, "yaml")
+    return dict(yaml.safe_load(block.text)["all"]["vars"])
 
 
 def leftovers(name: str) -> list[str]:
@@ -79,7 +88,8 @@ def jumped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, San
     base = tmp_path_factory.mktemp("jump")
     name = f"e2e-jump-{os.getpid()}"
     files = base / "state" / "sandbox" / name
-    directory = described(base / "inventory", HOSTS.format(files=files, port=free_port()), name)
+    through = told_by_the_guide()["ansible_ssh_common_args"].replace("ops@jump.example.org", "jump")
+    directory = described(base / "inventory", HOSTS.format(files=files, port=free_port(), through=through), name)
     sandbox = inventory.read(directory, base / "state")
     hosts.up(sandbox, say)
     yield directory, sandbox
