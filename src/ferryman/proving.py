@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -208,6 +209,19 @@ def soak(name: str, *, as_json: bool = False) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     print(json.dumps(record) if as_json else f"recorded in {target.relative_to(root)}")
+
+
+def pictures() -> list[Path]:
+    """Run the tests that take pictures of what people see, and take them over into docs/pictures."""
+    root = checkout()
+    taken = paths.state_directory(root) / "pictures"
+    shutil.rmtree(taken, ignore_errors=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "picture", "tests/e2e"]
+    if subprocess.run(command, cwd=root, env=environment(), stdout=sys.stderr, check=False).returncode:
+        raise Stop(
+            "a picture could not be taken", hint="the tests' output is above; nothing was changed", code=RETURNED
+        )
+    return [Path(shutil.copy(path, root / "docs" / "pictures")) for path in sorted(taken.iterdir())]
 
 
 def bench(name: str) -> None:

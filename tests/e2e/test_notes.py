@@ -232,6 +232,7 @@ def page_of(home: Path) -> Iterator[Page]:
             browser.close()
 
 
+@pytest.mark.picture
 def test_a_browser_shows_the_page_to_who_logs_in(newcomer: Newcomer, person: Person, browser_home: Path) -> None:
     for page in page_of(browser_home):
         page.goto(f"https://{DOMAIN}:{newcomer.ports[8443]}/")

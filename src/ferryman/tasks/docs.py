@@ -59,4 +59,13 @@ def site(_: Context) -> None:
     print(f"{built.build(proving.checkout(), out)} pages: {out / 'index.html'}")
 
 
-namespace = Collection(reference, defaults, locks, site)
+@task
+def pictures(_: Context) -> None:
+    """Take the pictures in docs/pictures anew, from a real deploy on hosts of their own."""
+    from ferryman import proving
+
+    for path in proving.pictures():
+        print(f"wrote {path}")
+
+
+namespace = Collection(reference, defaults, locks, site, pictures)
