@@ -51,13 +51,14 @@ def well(answers: dict[str, Answer]) -> None:
     assert {name: answer.code for name, answer in answers.items()} == dict.fromkeys(answers, 0), answers
 
 
-def test_github_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(runner: Runner) -> None:
+def test_github_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(runner: Runner) -> None:
     def staging(commit: str, _: str) -> None:
         well(runner.on_github("staging", inputs={}, GITHUB_SHA=commit, **HERE))
 
     def prod(_: str, tag: str) -> None:
         well(runner.on_github("prod", inputs={}, GITHUB_REF_NAME=tag, **HERE))
 
+    well(runner.on_github("check", inputs={}, **HERE))
     first = deployed(runner, "staging", "By GitHub, from the branch", staging)
     second = deployed(runner, "prod", "By GitHub, by its tag", prod)
     assert second["previous"] == first["release"]
@@ -65,13 +66,14 @@ def test_github_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(runner: 
     assert runner.clone.served() == first["release"]
 
 
-def test_gitlab_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(runner: Runner) -> None:
+def test_gitlab_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(runner: Runner) -> None:
     def staging(commit: str, _: str) -> None:
         well({"staging": runner.on_gitlab("staging", CI_COMMIT_SHA=commit, **HERE)})
 
     def prod(_: str, tag: str) -> None:
         well({"prod": runner.on_gitlab("prod", CI_COMMIT_TAG=tag, **HERE)})
 
+    well({"check": runner.on_gitlab("check", **HERE)})
     first = deployed(runner, "staging", "By GitLab, from the branch", staging)
     second = deployed(runner, "prod", "By GitLab, by its tag", prod)
     assert second["previous"] == first["release"]
