@@ -16,6 +16,7 @@ from ferryman.environments import LOCAL, Environment
 from ferryman.errors import Stop
 from ferryman.init import describe
 from ferryman.init.files import VARIABLES, Layout, template, templates
+from ferryman.sandbox.inventory import Loader
 
 Told = dict[str, Any]
 Files = dict[str, str]
@@ -105,11 +106,6 @@ def copied(files: Mapping[str, str], *, env: str) -> Files:
 
 def _yaml(text: str) -> dict[str, Any]:
     """Return a file's values; what is encrypted or unsafe in Ansible's sense is left out."""
-
-    class Loader(yaml.SafeLoader):
-        """Plain YAML."""
-
-    Loader.add_multi_constructor("!", lambda *_: None)
     try:
         found = yaml.load(text, Loader)  # noqa: S506  # a SafeLoader that skips tags
     except yaml.YAMLError as error:

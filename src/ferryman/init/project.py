@@ -1,11 +1,12 @@
 """A project around an application: its files, made where they are missing, and what to type then."""
 
 import os
-import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ferryman import paths
 from ferryman.environments import LOCAL
@@ -16,12 +17,14 @@ from ferryman.init.files import Layout, template, templates
 from ferryman.init.guess import guess
 from ferryman.init.model import Guess, name_from, word
 from ferryman.sandbox import ports
+from ferryman.sandbox.inventory import Loader
 
 Told = dict[str, Any]
 
 FILE = "ferryman.yml"
 TASKS = "from ferryman.tasks import namespace as ns  # where a plain `inv` finds the commands\n"
 IGNORED = ["/.ferryman/", f"/inventories/{LOCAL}/group_vars/all/vault.yml", "__pycache__/"]
+APPS = f"inventories/{LOCAL}/group_vars/all/apps.yml"
 PLACEHOLDER = """\
 <!doctype html>
 <html lang="en">
@@ -55,7 +58,9 @@ def lay_out(root: Path, application: str) -> Told:
     layout.put("tasks.py", TASKS)
     _local(layout, found, at)
     layout.ignore([*IGNORED, *(["/.venv/"] if (root / ".venv").is_dir() else [])])
-    missing = [*(_seen_from_here(each, at) for each in found.missing), *_not_named(layout, found, at)]
+    named = _named(layout)
+    app = "" if {*named, found.name} == {found.name} else found.name
+    missing = [*(_seen_from_here(each, at) for each in found.missing), *_not_named(named, found, at)]
     new = [name.split("/")[0] for name in layout.made] if at == "." else [FILE]
     new += [found.lock] if found.lock and not (directory / found.lock).is_file() else []
     return {
@@ -65,7 +70,7 @@ def lay_out(root: Path, application: str) -> Told:
         "kept": layout.kept,
         "remarks": [{"about": f"{file}: {remark.key}", "text": remark.text} for remark in found.remarks],
         "missing": [{"command": each.command, "why": each.why} for each in missing],
-        "next": [*_git(directory, at, new), paths.command("deploy", "")],
+        "next": [*_git(directory, at, new), paths.command("deploy", "", app)],
     }
 
 
@@ -128,15 +133,23 @@ def apps_text(found: Guess, at: str) -> str:
     return f"---\n{made if found.secrets else ''}" + describe.dump({"apps": {found.name: app}})
 
 
-def _not_named(layout: Layout, found: Guess, at: str) -> list[Missing]:
+def _named(layout: Layout) -> list[str]:
+    """Return the applications that the environment has."""
+    path = layout.root / APPS
+    try:
+        told = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  # a SafeLoader that skips tags
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return []  # the check says what is wrong with it
+    apps = told.get("apps") if isinstance(told, dict) else None
+    return [str(name) for name in apps] if isinstance(apps, dict) else []
+
+
+def _not_named(named: list[str], found: Guess, at: str) -> list[Missing]:
     """Return what to add where the environment's applications were listed before, without this one."""
-    name = f"inventories/{LOCAL}/group_vars/all/apps.yml"
-    path = layout.root / name
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if re.search(rf"^\s+{re.escape(found.name)}\s*:", text, re.MULTILINE):
+    if found.name in named:
         return []
     lines = "".join(f"  {line}\n" for line in apps_text(found, at).partition("apps:\n")[2].splitlines())
-    return [Missing(f"edit {name}", f"it does not name {found.name}; add below `apps:`\n{lines.rstrip()}")]
+    return [Missing(f"edit {APPS}", f"it does not name {found.name}; add below `apps:`\n{lines.rstrip()}")]
 
 
 def _seen_from_here(each: Missing, at: str) -> Missing:

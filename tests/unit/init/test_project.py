@@ -96,6 +96,17 @@ def test_nothing_that_is_there_is_overwritten(shop: Path) -> None:
     assert "TOKEN: '{{ vault_mine_token }}'" in told["missing"][-1]["why"]
 
 
+def test_where_there_are_several_applications_the_one_is_named_to_deploy(shop: Path, tmp_path: Path) -> None:
+    project.lay_out(shop, ".")
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "index.html").write_text("x")
+    assert project.lay_out(shop, "../pages")["next"][-1] == paths.command("deploy", "", "pages")
+    path = shop / project.APPS
+    path.write_text(path.read_text() + "  pages: {domains: [pages.localhost], secrets: {A: !vault x}}\n")
+    told = project.lay_out(shop, ".")
+    assert (told["missing"], told["next"][-1]) == ([], paths.command("deploy", "", "shop"))
+
+
 def test_an_environment_comes_whole_or_not_at_all(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "symlink_to", lambda *_: (_ for _ in ()).throw(OSError("the power went")))
     with pytest.raises(OSError, match="power"):
