@@ -56,7 +56,8 @@ class Engine:
         except subprocess.TimeoutExpired:
             raise Stop(f"{self.name} {words[0]} gave no answer within {timeout:.0f} s") from None
         if check and done.returncode:
-            raise Stop(f"{self.name} {' '.join(words[:2])} failed: {last_lines(done.stderr or done.stdout)}")
+            told = f"{self.name} {' '.join(words[:2])} failed: {last_lines(done.stderr or done.stdout)}"
+            raise Stop(told, hint=f"`{self.name} info` says whether it works at all")
         return done.stdout
 
 
