@@ -11,7 +11,12 @@ import yaml
 from tests.support import histories
 from tests.support.configured import Configured
 
+from ferryman import check
+from ferryman.outcomes import Story
+from ferryman.runs import Event
+
 ASKED = "a host was asked"
+FIT = {"key": "disk", "state": "good", "said": "9000 MiB free", "right": ""}
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def described(project: Configured, app: str, **values: Any) -> None:
     subprocess.run([*git, "commit", "-qam", "Change it"], check=True)
 
 
-def check(project: Configured, *words: str) -> tuple[int, dict[str, Any]]:
+def run(project: Configured, *words: str) -> tuple[int, dict[str, Any]]:
     """Run the command as a pipeline does; return exit code and answer."""
     argv = [sys.executable, "-m", "ferryman", "check", "--env", "prod", "--json", *words]
     done = subprocess.run(argv, cwd=project.root, capture_output=True, text=True, check=False, timeout=120)
@@ -57,7 +62,7 @@ def test_descriptions_and_inventory_are_held_against_each_other_all_at_once(proj
     described(project, "api", memory_max="128M")
     project.change("apps.yml", "web: {instances", "wbe: {instances")
     project.change("host.yml", "host_timezone", "host_timezoen")
-    code, said = check(project)
+    code, said = run(project)
     assert code == 1
     found = {
         (each["file"].removeprefix("inventories/prod/group_vars/all/"), each["line"], each["key"]): each
@@ -78,7 +83,7 @@ def test_descriptions_and_inventory_are_held_against_each_other_all_at_once(proj
 
 def test_a_right_project_is_told_with_what_should_be_known(project: Configured) -> None:
     described(project, "shop", secret_env=["DATABASE_URL"])
-    code, said = check(project)
+    code, said = run(project)
     assert code == 0, said
     assert said["problems"] == []
     assert said["applications"] == ["api", "shop"]
@@ -90,10 +95,50 @@ def test_a_right_project_is_told_with_what_should_be_known(project: Configured) 
 def test_a_missing_secret_hides_no_mistake_in_a_description(project: Configured) -> None:
     project.write("hidden.yml", "vault_ada: battery-staple\n")
     described(project, "api", shared=["../elsewhere"])
-    code, said = check(project, "--app", "api")
+    code, said = run(project, "--app", "api")
     assert code == 1
     assert [(each["line"], each["key"]) for each in said["problems"]] == [
         (line(project, "api", "- ../elsewhere"), "shared.0"),
         (7, "vault_shop"),
         (10, "vault_shop"),
     ]
+
+
+def story(*events: Event) -> Story:
+    """Return what a run amounts to."""
+    told = Story()
+    for event in events:
+        told.hear(event)
+    return told
+
+
+def test_every_host_is_told_of_whatever_became_of_it() -> None:
+    told = story(
+        Event("unreachable", "Check", "web2", {"msg": "Connection refused"}),
+        Event("ok", "Check", "web1", {"ferryman": {"checked": {"web1": [FIT]}}}),
+        Event("failed", "Check", "web3", {"msg": "Task failed: Missing sudo password"}),
+        Event("ok", "Check", "web5", {"ferryman": {"checked": {"web5": [FIT]}}}),
+    )
+    found = {
+        host: [(each.key, each.state) for each in check.found_of(host, told)]
+        for host in ("web1", "web2", "web3", "web4", "web5")
+    }
+    fit = [("reach", "good"), ("disk", "good")]
+    assert found == {
+        "web1": fit,
+        "web2": [("reach", "wrong")],
+        "web3": [("sudo", "wrong")],
+        "web4": [("reach", "wrong")],
+        "web5": fit,
+    }
+    (lost,) = check.found_of("web3", told)
+    assert lost.said == "Missing sudo password"
+
+
+def test_what_slots_may_take_is_the_sum_of_all_applications_and_unknown_where_one_has_no_limit() -> None:
+    def needing(mib: int, *unlimited: str) -> dict[str, Any]:
+        return {"needs": {"memory_bytes": mib * 2**20, "processes": 3, "unlimited": list(unlimited)}}
+
+    assert check.needs({"a": needing(100), "b": needing(50)}) == {"check_memory_mb": 150, "check_connections": 6}
+    assert check.needs({"a": needing(100), "b": needing(50, "web")}) == {"check_memory_mb": 0, "check_connections": 6}
+    assert check.needs({"a": {"needs": {}}}) == {"check_memory_mb": 0, "check_connections": 0}

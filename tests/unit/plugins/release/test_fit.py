@@ -1,0 +1,71 @@
+"""How a description and an inventory fit: sizes of both slots, and what only one of the two knows."""
+
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, fit
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Reader
+from hypothesis import given
+from hypothesis import strategies as st
+
+TEXT = """\
+format: 1
+name: shop
+runtime: {kind: python}
+processes:
+  web: {kind: web, command: shop, instances: 2, memory_max: 256M}
+  worker: {kind: worker, command: shop work, memory_max: 1G}
+  nightly: {kind: cron, command: shop tidy, schedule: daily}
+migrations: {command: shop migrate}
+shared: [media, var/cache]
+secrets: [SESSION_KEY]
+"""
+
+
+def doubts(text: str = TEXT, **given: Any) -> list[str]:
+    """Return what is doubtful, as people read it."""
+    values: dict[str, Any] = {"secrets": ["SESSION_KEY"], "database": True, "files": []} | given
+    found = fit.doubtful(description.read(text), Reader("ferryman.yml", text), "shop", **values)
+    return [str(each) for each in found]
+
+
+def test_what_fits_is_in_no_doubt() -> None:
+    assert doubts() == []
+
+
+def test_a_secret_that_nothing_reads_is_told_with_the_one_that_was_meant() -> None:
+    (told,) = doubts(secrets=["SESSION_KEY", "SESION_KEY"])
+    assert told == "apps.shop.secrets.SESION_KEY is a secret that ferryman.yml does not name; did you mean SESSION_KEY?"
+
+
+def test_a_shared_path_inside_of_a_file_is_told_by_its_line() -> None:
+    (told,) = doubts(files=["var", "media/logo.png"])
+    assert told.startswith("ferryman.yml:9: shared.1 'var/cache' cannot be")
+
+
+def test_migrations_without_a_database_are_told() -> None:
+    (told,) = doubts(database=False)
+    assert "no dump is taken before them" in told
+
+
+def test_committed_files_below_a_shared_path_are_noted() -> None:
+    told = description.read(TEXT)
+    (note,) = fit.notes(told, "ferryman.yml", "shop", database=True, files=["media/logo.png"])
+    assert note.startswith("ferryman.yml: media/logo.png is committed and below the shared path 'media'")
+
+
+def test_both_slots_take_what_their_processes_may() -> None:
+    needs = fit.needs(description.read(TEXT))
+    assert needs == {"memory_bytes": (2 * 2 * 256 + 1024) * 2**20, "processes": 5, "unlimited": []}
+    unlimited = fit.needs(description.read(TEXT.replace("memory_max: 1G", "memory_max: 50%")))
+    assert unlimited["unlimited"] == ["worker"]
+
+
+@given(number=st.integers(1, 10**6), unit=st.sampled_from(["", "K", "M", "G", "T"]))
+def test_sizes_are_bytes_as_systemd_reads_them(number: int, unit: str) -> None:
+    assert fit.size_of(f"{number}{unit}") == number * 1024 ** ["", "K", "M", "G", "T"].index(unit)
+
+
+@pytest.mark.parametrize("said", ["", "infinity", "50%"])
+def test_a_share_of_the_host_or_no_limit_is_no_size(said: str) -> None:
+    assert fit.size_of(said) is None
