@@ -15,7 +15,7 @@ from ferryman import environments, paths, placeholders, places, secrets
 from ferryman.environments import LOCAL, Environment
 from ferryman.errors import Stop
 from ferryman.init import describe
-from ferryman.init.files import VARIABLES, Layout, template, templates
+from ferryman.init.files import VARIABLES, Layout, refusals, template, templates
 from ferryman.sandbox.inventory import Loader
 
 Told = dict[str, Any]
@@ -29,6 +29,7 @@ APPS = f"{VARIABLES}/apps.yml"
 FIRST = 10  # of the addresses 192.0.2.x that are given out
 
 
+@refusals()
 def new(env: str, *, source: str) -> Told:
     """Make the inventory of a new environment, from templates or from the environment `source`.
 

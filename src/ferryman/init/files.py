@@ -2,13 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from string import Template
 
 from ferryman import paths
+from ferryman.errors import Stop
 
 VARIABLES = "group_vars/all"
 LINK = "00-shared"
@@ -67,6 +69,16 @@ class Layout:
         fresh.rename(self.root / at)
         self.made += sorted(f"{at}/{file}" for file in (*files, f"{VARIABLES}/{LINK}"))
         return True
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what the disk refuses (rights, room, a file where a directory should be) into a Stop."""
+    try:
+        yield
+    except OSError as error:
+        hint = "mend that and run it again: what was made is kept, and nothing was overwritten"
+        raise Stop(f"{error.filename or 'a file'} cannot be written: {error.strerror or error}", hint=hint) from error
 
 
 def _write(path: Path, text: str) -> None:

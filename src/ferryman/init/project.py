@@ -13,7 +13,7 @@ from ferryman.environments import LOCAL
 from ferryman.errors import Stop
 from ferryman.init import describe, described, sources
 from ferryman.init.dependencies import Missing
-from ferryman.init.files import Layout, template, templates
+from ferryman.init.files import Layout, refusals, template, templates
 from ferryman.init.guess import guess
 from ferryman.init.model import Guess, name_from, word
 from ferryman.sandbox import ports
@@ -35,6 +35,7 @@ PLACEHOLDER = """\
 """
 
 
+@refusals()
 def lay_out(root: Path, application: str) -> Told:
     """Lay out a project in `root` for the application in the directory `application` (as seen from there).
 

@@ -109,12 +109,20 @@ def test_where_there_are_several_applications_the_one_is_named_to_deploy(shop: P
 
 def test_an_environment_comes_whole_or_not_at_all(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "symlink_to", lambda *_: (_ for _ in ()).throw(OSError("the power went")))
-    with pytest.raises(OSError, match="power"):
+    with pytest.raises(Stop, match="the power went"):
         project.lay_out(shop, ".")
     monkeypatch.undo()
     assert not (shop / "inventories").exists()
     project.lay_out(shop, ".")
     assert environments.names(shop) == ["local"]
+
+
+def test_what_the_disk_refuses_is_told_and_no_fault(shop: Path) -> None:
+    (shop / "group_vars").write_text("a file where a directory should be")
+    with pytest.raises(Stop, match=r"group_vars.* cannot be written: (Not a directory|File exists)") as refused:
+        project.lay_out(shop, ".")
+    assert refused.value.code == 1
+    assert not (shop / "inventories").exists()
 
 
 def test_an_application_elsewhere_is_described_there_and_named_by_its_way(shop: Path, tmp_path: Path) -> None:
