@@ -171,6 +171,8 @@ class ReleaseAction(ActionBase):
     def secrets(self) -> dict[str, str]:
         """The secrets that the application names. The caller puts them into a request and nowhere else."""
         told = self.recall("source").get("description")
+        if told and told["name"] != self.app:
+            told = None  # of another application of this run, which knows nothing of this one's
         return self._given(None if told is None else render.all_secrets(told))
 
     def _given(self, names: Iterable[str] | None) -> dict[str, str]:

@@ -89,7 +89,7 @@ def fill(directory: Path, lock: Lock, tools: Mapping[str, str], description: Map
         if wrong:
             version = _run("npm", "--version").strip()
             raise AnsibleError(
-                f"npm {version} did not take {npm_lock.some(wrong)} as hosts need it ({wanted}): take npm 10"
+                f"npm {version} did not take {npm_lock.some(wrong)} for {', '.join(wanted.values())}: take npm 10.3 or newer"
             )
         if scripts:
             env = {name: value for name, value in os.environ.items() if name in FOR_SCRIPTS or name.lower() in PROXIES}
