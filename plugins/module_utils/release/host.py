@@ -20,6 +20,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import chain
 from ansible_collections.ferryman.ops.plugins.module_utils.release.lock import Now
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
+LOG_LINES = 30  # what Node says of a missing module are twenty, cause first, and systemd's own words follow
+
 
 class Failed(Exception):
     """A step that did not work: what happened, `evidence` (log lines) and a `hint`.
@@ -181,7 +183,7 @@ class Host:
         """Run systemctl."""
         return self.command("systemctl", *words, timeout=timeout)
 
-    def logs(self, unit: str, *, lines: int = 15) -> list[str]:
+    def logs(self, unit: str, *, lines: int = LOG_LINES) -> list[str]:
         """Return the last log lines of a unit, as the application wrote them."""
         with suppress(Failed):
             out = self.command("journalctl", "--no-pager", "-o", "cat", "-n", str(lines), "-u", unit)

@@ -87,10 +87,8 @@ def fill(directory: Path, lock: Lock, tools: Mapping[str, str], description: Map
         _npm(lock, work, "ci", "--omit=dev", "--ignore-scripts", *(f"--{key}={value}" for key, value in wanted.items()))
         wrong = npm_lock.differing(packages, {path for path in packages if (work / path).is_dir()}, wanted)
         if wrong:
-            version = _run("npm", "--version").strip()
-            raise AnsibleError(
-                f"npm {version} did not take {npm_lock.some(wrong)} for {', '.join(wanted.values())}: take npm 10.3 or newer"
-            )
+            version, hosts = _run("npm", "--version").strip(), ", ".join(wanted.values())
+            raise AnsibleError(f"npm {version} did not take {npm_lock.some(wrong)} for {hosts}: take npm 10.3 or newer")
         if scripts:
             env = {name: value for name, value in os.environ.items() if name in FOR_SCRIPTS or name.lower() in PROXIES}
             _npm(lock, work, "rebuild", "--ignore-scripts=false", *scripts, env={**env, "HOME": str(work)})
