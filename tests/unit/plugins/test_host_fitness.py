@@ -4,6 +4,7 @@ import ipaddress
 from typing import Any
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.action import host_check as action
 from ansible_collections.ferryman.ops.plugins.module_utils.host import fitness, survey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -190,3 +191,9 @@ def test_this_machine_can_be_read_and_every_reading_answers_by_itself() -> None:
     assert set(seen) >= {reading for reading, _ in fitness.RULES.values()}
     assert seen["memory"]["total_bytes"] > 0
     assert seen["versions"]["python"].startswith("3.")
+
+
+def test_names_below_localhost_lead_to_the_loopback_whatever_the_resolver_knows() -> None:
+    assert action.addresses("notes.localhost") == action.addresses("localhost") == ["127.0.0.1", "::1"]
+    assert action.addresses("192.0.2.11") == ["192.0.2.11"]
+    assert action.addresses("nowhere.invalid") == []
