@@ -298,5 +298,5 @@ def test_a_key_that_was_renamed_is_refused_by_its_old_and_its_new_name() -> None
     assert wrong.value.found == [
         "ferryman.yml:8: processes.web.memory is now called processes.*.memory_max",
         "ferryman.yml:15: health.checks.0.url is now called path",
-        "ferryman.yml:20: lockfile is now called build.lock",
+        f"ferryman.yml:{text.count(chr(10))}: lockfile is now called build.lock",
     ]
