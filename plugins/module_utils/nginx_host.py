@@ -113,6 +113,34 @@ def _relink(link: str, target: str) -> None:
     os.replace(beside, link)
 
 
+def nameservers(text: str) -> list[str]:
+    """Return the resolvers that a resolv.conf names, as nginx writes them, without those of one link alone."""
+    found = re.findall(r"^\s*nameserver\s+([0-9A-Fa-f.:]+)\s*$", text, re.MULTILINE)
+    return [f"[{address}]" if ":" in address else address for address in found]
+
+
+def stapling(certificate: str, resolvers: str = "/etc/resolv.conf") -> str:
+    """Return what has answers of OCSP stapled; empty where the certificate names no responder: nginx would complain."""
+    if not run("openssl", "x509", "-in", certificate, "-noout", "-ocsp_uri").stdout.strip():
+        return ""
+    found: list[str] = []
+    with contextlib.suppress(OSError), open(resolvers, encoding="utf-8") as file:
+        found = nameservers(file.read())
+    return "ssl_stapling on;\n" + (f"resolver {' '.join(found)} valid=300s;\n" if found else "")
+
+
+def _staple(directory: str, certificate: str) -> None:
+    """Leave beside a certificate's links what its site includes."""
+    path, text = os.path.join(directory, "ocsp.conf"), stapling(certificate)
+    if text:
+        with open(f"{path}.new", "w", encoding="ascii") as file:
+            file.write(text)
+        os.replace(f"{path}.new", path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
 def link_certificates(wanted: dict[str, dict[str, Any]]) -> list[str]:
     """Point every site's link at its certificate, or at the placeholder; return the sites whose link changed."""
     os.makedirs(TLS, mode=0o755, exist_ok=True)
@@ -125,6 +153,7 @@ def link_certificates(wanted: dict[str, dict[str, Any]]) -> list[str]:
             os.makedirs(os.path.join(TLS, target), mode=0o755, exist_ok=True)
             for file in ("certificate", "key"):
                 _relink(os.path.join(TLS, target, f"{file}.pem"), site[file])
+            _staple(os.path.join(TLS, target), site["certificate"])
         else:
             _placeholder()
         link = os.path.join(TLS, name)

@@ -195,7 +195,7 @@ def write(root: Path, made: dict[Path, str], *, only: str = "") -> list[Path]:
 
 def locks(root: Path, *, upgrade: bool = False) -> None:
     """Write requirements/*.txt from their .in files: for every platform and Python, hashed, without index addresses."""
-    for name in ("run", "dev"):
+    for name in ("run", "dev", "tls"):
         words = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-emit-index-url"]
         words += ["--no-emit-find-links", "--custom-compile-command", "./invoke docs.locks", "--quiet"]
         words += ["--upgrade"] if upgrade else []

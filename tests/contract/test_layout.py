@@ -161,7 +161,7 @@ def locked(name: str) -> dict[str, str]:
     return {line.split("--hash")[0].strip(): line for line in entries}
 
 
-@pytest.mark.parametrize("name", ["run", "dev"])
+@pytest.mark.parametrize("name", ["run", "dev", "tls"])
 def test_a_lock_has_hashes_and_no_addresses(name: str) -> None:
     locked(name)
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
@@ -175,7 +175,7 @@ def test_the_large_lock_holds_the_small_one() -> None:
     assert small <= large, f"./invoke docs.locks makes both together: {small - large}"
 
 
-@pytest.mark.parametrize("name", ["run", "dev"])
+@pytest.mark.parametrize("name", ["run", "dev", "tls"])
 def test_every_bound_is_locked(name: str) -> None:
     listed = [line.split("#")[0].strip() for line in (ROOT / "requirements" / f"{name}.in").read_text().splitlines()]
     wanted = {re.split(r"[><=;\s]", line)[0].lower() for line in listed if line and not line.startswith("-")}

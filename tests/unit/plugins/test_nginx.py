@@ -238,3 +238,19 @@ def test_links_lead_to_the_certificate_as_soon_as_it_is_usable(tmp_path: Path, m
     host.forget_certificates({})
     assert not (tmp_path / "tls" / "demo").is_symlink()
     assert hashlib.sha256((tmp_path / "c.pem").read_bytes()).digest()  # what it led to is not ours to remove
+
+
+def test_resolvers_are_named_as_nginx_wants_them() -> None:
+    text = "# of the host\nnameserver 10.0.0.2\nnameserver 2001:db8::1\nnameserver fe80::1%eth0\nsearch test\n"
+    assert host.nameservers(text) == ["10.0.0.2", "[2001:db8::1]"]
+
+
+@pytest.mark.parametrize("responder", ["", "http://ocsp.test"])
+def test_stapling_is_for_certificates_that_name_a_responder(tmp_path: Path, responder: str) -> None:
+    more = ["-addext", f"authorityInfoAccess=OCSP;URI:{responder}"] if responder else []
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    done = host.run(*words, "-subj", "/CN=x", *more, "-keyout", f"{tmp_path}/k.pem", "-out", f"{tmp_path}/c.pem")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "resolv.conf").write_text("nameserver 10.0.0.2\n")
+    text = host.stapling(f"{tmp_path}/c.pem", f"{tmp_path}/resolv.conf")
+    assert text == ("ssl_stapling on;\nresolver 10.0.0.2 valid=300s;\n" if responder else "")
