@@ -25,6 +25,7 @@ class ActionModule(ReleaseAction):
         "purpose": {"type": "str", "default": ""},
         "source": {"type": "bool", "default": False},
         "plan": {"type": "bool", "default": False},
+        "whole": {"type": "bool", "default": False},
     }
 
     def work(self) -> dict[str, Any]:
@@ -39,6 +40,7 @@ class ActionModule(ReleaseAction):
             "plan": self.args["plan"],
             "have": [path.stem for path in (self.work_dir / "files").glob("*.txt")],
             "head": self._known_head(),
+            "whole": bool(self.args["whole"]),
         }
         if wanted:
             more["wanted"] = {key: wanted[key] for key in ("commit", "configuration", "dirty")}
@@ -55,6 +57,8 @@ class ActionModule(ReleaseAction):
         if "ledger" in seen:
             self._keep_head(seen["ledger"])
         short = self._short(seen)
+        if self.args["purpose"]:
+            short.update(confirm_s=self.settings["confirm_s"], lease_s=LEASE_S)
         return {"stale": answer.get("stale", ""), "seen": short, "ferryman": short}
 
     def _keep(self, base: dict[str, Any]) -> None:

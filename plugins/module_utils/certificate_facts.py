@@ -44,14 +44,21 @@ def _time(text: str) -> str:
     )
 
 
+def seconds_left(not_after: str, at: str) -> float:
+    """Return the seconds from `at` to the end of a certificate; less than 0 for one that is over."""
+    return (_moment(not_after) - _moment(at)).total_seconds()
+
+
+def _moment(text: str) -> datetime.datetime:
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+
+
 def near_expiry(not_before: str, not_after: str, at: str, *, warn_days: int) -> bool:
     """Say whether a certificate should have been renewed by now.
 
     Certificates of six days are near their end when a quarter is left; of ninety, `warn_days` before it.
     """
-    start, end, moment = (
-        datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ") for text in (not_before, not_after, at)
-    )
+    start, end, moment = map(_moment, (not_before, not_after, at))
     return end - moment < min(datetime.timedelta(days=warn_days), (end - start) / 4)
 
 

@@ -15,8 +15,8 @@ description:
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
     C(release_hosts), C(release_domains), C(release_secrets), C(release_work_dir), C(release_entry_port),
-    C(release_public_port), C(release_ca), C(release_who), C(release_host_shared); with O(source) those of
-    M(ferryman.ops.release_source) too.
+    C(release_public_port), C(release_ca), C(release_who), C(release_host_shared), C(release_stop_file); with
+    O(source) those of M(ferryman.ops.release_source) too.
 options:
   purpose: {description: "What the lock is for, as others will read it; empty takes no lock.", type: str, default: ''}
   source:
@@ -25,6 +25,10 @@ options:
     default: false
   plan:
     description: Read what a plan compares with, too, and take a host that was never provisioned for an empty one.
+    type: bool
+    default: false
+  whole:
+    description: Ask processes, entry and certificates too, in the same session; for people who want to see everything.
     type: bool
     default: false
 author: The Ferryman authors
@@ -58,6 +62,15 @@ seen:
       elements: str
       returned: on app hosts
     share: {description: Percentage of clients that go to slot green., type: int, returned: on entries}
+    health:
+      description: What everything that is served answered, by name.
+      type: dict
+      returned: with O(whole)
+    certificates:
+      description: Names, validity, last renewal of the site's certificates, and whether clients are served them.
+      type: list
+      elements: dict
+      returned: on entries, with O(whole)
     lock: {description: Who holds the lock., type: dict, returned: on the arbiter}
     history: {description: What the ledger knows of each release., type: list, elements: dict, returned: on the arbiter}
     would_roll_back_to: {description: What a rollback would go back to., type: str, returned: on the arbiter}
@@ -73,6 +86,7 @@ def main() -> None:
             "purpose": {"type": "str", "default": ""},
             "source": {"type": "bool", "default": False},
             "plan": {"type": "bool", "default": False},
+            "whole": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -5,12 +5,13 @@ Everything that a deploy does and decides is in the collection; here it is found
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ferryman import changes, environments, outcomes, outside, paths, readiness, runs, secrets
+from ferryman import changes, environments, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling
 from ferryman.environments import Environment
-from ferryman.errors import NEEDS_PERSON, Stop
+from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.progress import parts, progress
 
 Told = dict[str, Any]
@@ -61,6 +62,15 @@ def look(env: str, *, app: str) -> Told:
     story, ended = run("release_look", environment, {"release_app": app})
     _stop_unless_done(story, ended)
     return {"environment": environment.name, "hosts": story.hosts}
+
+
+def state(env: str, *, app: str) -> Told:
+    """Return what every host serves, and as `outside` what a client here gets."""
+    told = look(env, app=app)
+    arbiter = telling.arbiter(told)
+    if arbiter.get("live"):
+        told["outside"] = outside.look(arbiter["url"], ca=arbiter["ca"])
+    return told
 
 
 def health(env: str, *, app: str) -> Told:
@@ -134,7 +144,8 @@ def _ready(env: str, app: str) -> Environment:
 
 def _provision(environment: Environment, *, check: bool = False) -> Told:
     story, ended = run("host_provision", environment, {}, check=check)
-    _stop_unless_done(story, ended, code=NEEDS_PERSON if story.changed and not check else 1)
+    lost = (story.changed or ended.status in outcomes.LOST) and not check
+    _stop_unless_done(story, ended, code=NEEDS_PERSON if lost else REFUSED)
     if not check:
         readiness.remember_provisioned(environment)
     took = round(ended.seconds, 3)
@@ -153,10 +164,12 @@ def run(
     *,
     check: bool = False,
     without_secrets: bool = False,
+    way_back: bool = False,
 ) -> tuple[outcomes.Story, runs.Ended]:
     """Run a playbook and show its steps; return what happened, and how it ended.
 
-    It is refused where a secret is missing, unless it runs `without_secrets`.
+    It is refused where a secret is missing, unless it runs `without_secrets`. The first Ctrl-C takes the
+    `way_back` where it has one, else it leaves.
     """
     if not without_secrets:
         secrets.require(environment)
@@ -173,26 +186,33 @@ def run(
 
     runs.own_processes_only()
     given = {name: value for name, value in values.items() if value not in ("", None)}
+    key = secrets.key_file(environment)
     try:
-        ended = runs.play(
-            playbook, environment, values=given, listen=listen, key=secrets.key_file(environment), check=check
-        )
+        with interrupts.heard(seen.note, way_back=way_back) as heard:
+            given |= {"release_stop_file": str(heard.stop_file)} if way_back else {}
+            ended = runs.play(
+                playbook, environment, values=given, listen=listen, key=key, check=check, stop=heard.leave
+            )
     finally:
         seen.close()
     return story, ended
 
 
 def _told(command: str, environment: Environment, app: str, values: Mapping[str, Any]) -> Told:
-    story, ended = run(f"release_{command}", environment, {"release_app": app, **values})
+    story, ended = run(f"release_{command}", environment, {"release_app": app, **values}, way_back=True)
     said = outcomes.report(command, story, ended, environment=environment.name, app=app)
     if said["url"] and said["code"] == 0:
-        said["outside"] = outside.look(said["url"], ca=said["ca"])
+        with suppress(KeyboardInterrupt):  # it is done; only this look is cut short
+            said["outside"] = outside.look(said["url"], ca=said["ca"])
     if said["code"]:
         raise Stop(explain(said), hint=said.get("hint") or next_command(said), code=said["code"], facts=said)
     return said
 
 
-def _stop_unless_done(story: outcomes.Story, ended: runs.Ended, *, code: int = 1) -> None:
+def _stop_unless_done(story: outcomes.Story, ended: runs.Ended, *, code: int = REFUSED) -> None:
+    if ended.status == "left":
+        done = "nothing was changed" if code == REFUSED else "what was under way may be done in part"
+        raise Stop(f"interrupted: {done}", hint=interrupts.AGAIN, code=code)
     if ended.status != "done":
         reason = story.failure.get("reason") or f"Ansible ended before its first step:\n{ended.said}"
         evidence = story.failure.get("evidence") or []
@@ -214,6 +234,11 @@ def explain(said: Mapping[str, Any]) -> str:
         "returned": f"Clients were sent back; {again}.",
         "unknown": "It is not known how far it came: `status` asks the hosts.",
     }
+    if said.get("guarded_s"):
+        means["unknown"] = (
+            f"The hosts end it: a switch that nobody confirms is undone by them within {said['guarded_s']:g} s, "
+            f"and the lock is free after {said['lease_s']:g} s."
+        )
     means = means | {"failed": "Another run has the site now."} if said.get("overtaken") else means
     reason = str(said["reason"])
     return "\n".join(

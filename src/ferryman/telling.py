@@ -142,7 +142,7 @@ def ledger(told: Told) -> str:
     rows = [("release", "status", "by", "ref", "why")]
     for entry in seen.get("history", []):
         reason = str(entry["reason"] or "").partition("\n")[0]
-        status = _standing(entry, live=seen["shift"]["release_stable"])
+        status = standing(entry, live=seen["shift"]["release_stable"])
         rows.append((entry["release"], status, entry["who"] or "", entry["ref"] or "", reason))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
@@ -152,53 +152,10 @@ def ledger(told: Told) -> str:
     return "\n".join([*(line.rstrip() for line in lines), f"rollback would go to: {target}"])
 
 
-def _standing(entry: Told, *, live: str) -> str:
+def standing(entry: Told, *, live: str) -> str:
+    """Say what a release is, by its line in the ledger."""
     if entry["release"] == live:
         return "live"
     if entry["withdrawn"]:
         return "withdrawn"
     return "good" if entry["good"] else str(entry["status"])
-
-
-def state(told: Told) -> str:
-    """Say what is served, and what is wrong, on one screen."""
-    return "\n".join(line for host, seen in told["hosts"].items() for line in _host(host, seen))
-
-
-def _host(host: str, seen: Told) -> Iterator[str]:
-    yield f"{host} ({', '.join(seen['roles'])})"
-    shift = seen.get("shift")
-    if shift:
-        yield f"  serves  {shift['release_stable'] or 'nothing'} from {shift['stable']}, green gets {seen['share']} %"
-    if "slots" in seen:
-        yield "  slots   " + ", ".join(f"{slot}: {release or 'empty'}" for slot, release in seen["slots"].items())
-        yield f"  disk    {seen['free_bytes'] // 2**20} MiB free"
-    lock = seen.get("lock") or {}
-    if lock.get("alive"):
-        yield f"  lock    {lock['owner']}: {lock['purpose']}, since {lock['since']}, at least until {lock['until']}"
-    for each in wrong(seen):
-        yield f"  wrong   {each}"
-
-
-def wrong(seen: Told) -> Iterator[str]:
-    """Return what is wrong on a host, each with the way out."""
-    if seen.get("pending"):
-        release = seen["shift"].get("release_candidate")
-        yield f"a switch to {release} is not confirmed: the guard goes back by itself, `deploy` does so now"
-    unfinished = seen.get("unfinished") or {}
-    if unfinished and not (seen.get("lock") or {}).get("alive"):
-        what = f"{unfinished['event']} of {unfinished['release']} by {unfinished['who']}"
-        yield f"{what} did not end: nothing of it serves, `deploy` tidies up"
-    for ill in seen.get("ill") or []:
-        yield f"{ill}: `health` asks again, `rollback` goes back"
-    if seen.get("edited"):
-        names = ", ".join(seen["edited"][:5])
-        yield f"the live release was edited by hand: {names}: `deploy` brings the right files"
-    for name in ("journal", "ledger"):
-        problem = (seen.get(name) or {}).get("wrong")
-        if problem:
-            way_out = seen[name].get("way_out") or "compare it with a backup before you go on"
-            yield f"{name}: {problem}: {way_out}"
-    yield from seen.get("damaged") or []
-    if seen.get("maintenance"):
-        yield "the maintenance page is shown: `maintenance.off` hides it"

@@ -30,6 +30,9 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 
+DAY_S = 24 * 3600
+WARN_DAYS = 14
+
 
 def marker(environment: str, *, required: bool = True) -> None:
     """Refuse a host that was provisioned for another environment (ENV-2), before anything is changed.
@@ -54,8 +57,8 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     """Read the site's state on this host; what was read `before` in this session spares hashing a whole release anew.
 
     `request`: roles, have (digests known to the driver), head (of the ledger, as the driver saw it last: hash, kept),
-    secrets, wanted, runtime (whose tools are asked for), lock. Where a lock is wanted something is to be changed:
-    Failed (refused) where it would be misled, which a look alone tells as `refuses`.
+    secrets, wanted, runtime (whose tools are asked for), whole (_whole), lock. Where a lock is wanted something is to
+    be changed: Failed (refused) where it would be misled, which a look alone tells as `refuses`.
     """
     roles, reader = request["roles"], _Reader()
     seen: dict[str, Any] = {"time": utc(), "roles": roles, "damaged": reader.damaged}
@@ -80,6 +83,8 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     if "arbiter" in roles:
         seen.update(_arbiter(host, reader))
         _compare(seen["ledger"], request.get("head") or {})
+    if request.get("whole"):
+        seen.update(_whole(host, request, reader))
     try:
         _refuse(seen, reader)
     except Failed as failed:
@@ -87,6 +92,44 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
             raise
         seen["refuses"] = {"reason": str(failed), "hint": failed.hint}
     return seen
+
+
+def _whole(host: Host, request: Mapping[str, Any], reader: _Reader) -> dict[str, Any]:
+    """Return what a look for people tells beside: how everything answers, and the certificates of an entry."""
+    told: dict[str, Any] = {"health": {}}
+    try:
+        told["health"] = health(host, request)
+    except Failed as failed:
+        reader.note(failed, serious=False)
+    if "entry" in request["roles"]:
+        try:
+            told["certificates"] = _certificates(request["entry"])
+        except (OSError, ValueError) as error:
+            reader.note(Failed(f"the certificates' records cannot be read: {error}", hint="provision"), serious=False)
+    return told
+
+
+def _certificates(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the records of the certificates that carry the site's name, as of now, and whether clients get them."""
+    from ansible_collections.ferryman.ops.plugins.module_utils import certificate_facts, certificate_host
+
+    found = []
+    for record in certificate_host.records():
+        if entry["domain"] not in record.get("domains", []):
+            continue
+        told = {
+            key: record.get(key) for key in ("name", "mode", "domains", "not_after", "last_attempt", "last_renewal")
+        }
+        if record.get("not_after"):
+            left_s = certificate_facts.seconds_left(record["not_after"], utc())
+            told["days_left"] = round(left_s / DAY_S, 1)
+            told["near_expiry"] = certificate_facts.near_expiry(
+                record["not_before"], record["not_after"], utc(), warn_days=WARN_DAYS
+            )
+            asked = {"address": "127.0.0.1", "port": int(entry["port"])}
+            told["served"] = certificate_facts.look(asked, {**record, "domains": [entry["domain"]]})
+        found.append(told)
+    return found
 
 
 class _Reader:
@@ -174,6 +217,7 @@ def _app(
     serves = slots.holds(host, state["stable"]) if "entry" in request["roles"] else current
     present = _releases(host, reader, serves)
     live = next((record for record in present if record["id"] == serves), {})
+    disk = shutil.disk_usage(site.root if site.root.exists() else "/")
     seen: dict[str, Any] = {
         "tools": _tools(request),
         "releases": [_in_short(record) for record in present],
@@ -181,7 +225,8 @@ def _app(
         "slots": {slot: slots.holds(host, slot) for slot in names.SLOTS},
         "current": current,
         "live": live.get("id", ""),
-        "free_bytes": shutil.disk_usage(site.root if site.root.exists() else "/").free,
+        "free_bytes": disk.free,
+        "size_bytes": disk.total,
         "edited": [],
         "ill": [],
         "base": {},

@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parents[2] / "module_utils" / "release"
 PACKAGE = "ansible_collections/ferryman/ops/plugins/module_utils/release"
 AGENT = f"{PACKAGE.replace('/', '.')}.agent"
 MAIN = f"import sys\nfrom {AGENT} import main\nmain(sys.argv[1:])\n"
+BESIDE = ("certificate_facts.py", "certificate_host.py")  # by which a look tells of the certificate, too
 WANTED = "ferryman-wants-code"
 """What a host answers that has not the code of this very version."""
 # Takes its code from where provisioning left it, else from standard input into memory; nothing is written to the host's
@@ -48,7 +49,8 @@ def texts() -> dict[str, str]:
     modules = {
         f"{PACKAGE}/{path.relative_to(HERE)}": path.read_text(encoding="utf-8") for path in sorted(HERE.rglob("*.py"))
     }
-    return {**packages, **modules, "__main__.py": MAIN}
+    beside = {f"{'/'.join(parts[:-1])}/{name}": (HERE.parent / name).read_text(encoding="utf-8") for name in BESIDE}
+    return {**packages, **modules, **beside, "__main__.py": MAIN}
 
 
 @cache

@@ -79,10 +79,10 @@ def releases(ctx: Context, env: str = "", app: str = "") -> None:
 
 @task(help=ENV)
 def status(ctx: Context, env: str = "", app: str = "") -> None:
-    """Show what is served now, by whom, and what is wrong with it."""
-    from ferryman import release, telling
+    """Show on one screen what is served, whether it is well, and what is wrong, with the command that mends it."""
+    from ferryman import release, screen, telling
 
-    telling.tell(release.look(env, app=app), telling.state, ctx)
+    telling.tell(release.state(env, app=app), screen.state, ctx)
 
 
 @task(help=ENV)

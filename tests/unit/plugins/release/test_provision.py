@@ -84,6 +84,7 @@ def test_equal_code_is_equal_bytes() -> None:
     with zipfile.ZipFile(io.BytesIO(first)) as archive:
         found = set(archive.namelist())
     code = {f"{pack.PACKAGE}/{path.relative_to(pack.HERE)}" for path in pack.HERE.rglob("*.py")}
+    code |= {f"{pack.PACKAGE.rpartition('/')[0]}/{name}" for name in pack.BESIDE}
     assert code <= found
     assert not [name for name in found - code if not name.endswith("__init__.py") and name != "__main__.py"]
 

@@ -1,0 +1,174 @@
+"""The answer of `status`: everything about an application on one screen, what is wrong first of all that is coloured.
+
+Nothing is decided here; a fault is something that the hosts told, put beside the command that mends it.
+"""
+
+import os
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ferryman import paths, telling
+
+Told = Mapping[str, Any]
+WIDTH = 79
+LABEL = 14  # columns before what a line says
+SCARCE_BYTES = 256 * 2**20  # below it a deploy soon has no room
+GOOD, BAD, PLAIN = "32", "31;1", ""
+
+
+class Fault(NamedTuple):
+    """What is wrong, and the words of the command that mends it (none where the text itself says what to do)."""
+
+    what: str
+    mend: str = ""
+
+
+def state(told: Told) -> str:
+    """Say what is served, and what is wrong."""
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    seen = telling.arbiter(told)
+    lines = list(_clients(told, seen))
+    for host, answer in told["hosts"].items():
+        lines.append(("", f"{host} ({', '.join(answer['roles'])})", PLAIN))
+        lines += _host(answer)
+        for fault in wrong(answer):
+            lines += _fault(fault, told["environment"], answer.get("app", ""))
+    return "\n".join(text for line in lines for text in _laid_out(*line, colour=colour))
+
+
+Line = tuple[str, str, str]
+
+
+def _laid_out(label: str, text: str, paint: str, *, colour: bool) -> Iterator[str]:
+    """Return a line as it fits the screen; of a long one the rest stands below its beginning."""
+    if not label:
+        yield text
+        return
+    shown = f"  {label:<{LABEL - 2}}"
+    first, *rest = textwrap.wrap(text, WIDTH - LABEL, break_on_hyphens=False, break_long_words=False) or [""]
+    yield (f"\x1b[{paint}m{shown}\x1b[0m" if colour and paint else shown) + first
+    yield from (" " * LABEL + line for line in rest)
+
+
+def _fault(fault: Fault, env: str, app: str) -> Iterator[Line]:
+    yield "wrong", fault.what, BAD
+    if fault.mend:
+        yield "mended by", paths.command(fault.mend, env, app), PLAIN
+
+
+def _clients(told: Told, seen: Told) -> Iterator[Line]:
+    if not seen:
+        return
+    yield "", f"{seen['app']} on {told['environment']}: {seen['url']}", PLAIN
+    got = told.get("outside")
+    if got and "error" in got:
+        yield "from here", f"no answer: {got['error']}", BAD
+    elif got:
+        good = got["status"] < telling.ILL
+        yield "from here", f"{got['status']} in {got['seconds']:.2f} s", GOOD if good else BAD
+
+
+def _host(seen: Told) -> Iterator[Line]:
+    yield from _releases(seen)
+    if "slots" in seen:
+        yield "slots", ", ".join(f"{slot} {release or 'empty'}" for slot, release in seen["slots"].items()), PLAIN
+    if "share" in seen:
+        share = seen["share"]
+        yield "share", f"{share} % of the clients on green, {100 - share} % on blue", PLAIN
+    if "lock" in seen:
+        yield "lock", _lock(seen["lock"]), PLAIN
+    if seen.get("health"):
+        ill = [name for name, answer in seen["health"].items() if not answer["good"]]
+        yield "health", f"well: {', '.join(name for name in seen['health'] if name not in ill) or 'nothing'}", GOOD
+    for certificate in seen.get("certificates", []):
+        yield "certificate", _certificate(certificate), BAD if _ill(certificate) else GOOD
+    if "size_bytes" in seen:
+        free, size = (seen[key] / 10**9 for key in ("free_bytes", "size_bytes"))
+        yield "disk", f"{free:.1f} of {size:.1f} GB free", PLAIN
+
+
+def _releases(seen: Told) -> Iterator[Line]:
+    """Say which release serves, which came before it and what became of that, and where a rollback would go."""
+    live = (seen.get("shift") or {}).get("release_stable") or seen.get("live", "")
+    history = {entry["release"]: entry for entry in seen.get("history", [])}
+    entry = history.pop(live, {})
+    ref = entry.get("ref") if entry.get("ref") != entry.get("commit") else ""  # the release's name has it already
+    said = ", ".join(filter(None, (ref, entry.get("who"), entry.get("at"))))
+    yield "live", f"{live}{f' ({said})' if said else ''}" if live else "nothing yet", GOOD if live else PLAIN
+    if history:
+        before = list(history.values())[-1]
+        yield "before it", f"{before['release']} ({telling.standing(before, live=live)})", PLAIN
+    if "would_roll_back_to" in seen:
+        yield "rollback to", seen["would_roll_back_to"] or "nothing: there is no good release before", PLAIN
+
+
+def _lock(lock: Told) -> str:
+    if not lock.get("alive"):
+        return "free"
+    return f"{lock['owner']}: {lock['purpose']}, since {lock['since']}, at least until {lock['until']}"
+
+
+def _certificate(told: Told) -> str:
+    left = f"{told['days_left']:.0f} days left" if "days_left" in told else "there is none yet"
+    attempt = told.get("last_attempt") or {}
+    last = f"last asked {attempt['at']}: {attempt['result']}" if attempt else "never asked for"
+    return f"{', '.join(told['domains'])} ({told['mode']}): {left}; {last}"
+
+
+def _ill(certificate: Told) -> str:
+    """Return why a certificate is not well; empty where it is."""
+    attempt, served = certificate.get("last_attempt") or {}, certificate.get("served") or {}
+    if attempt.get("result") == "failed":
+        return f"the last renewal failed: {attempt['reason']}"
+    if served.get("state", "same") != "same":
+        return f"clients are not served it: {served['detail']}"
+    if certificate.get("near_expiry") or "days_left" not in certificate:
+        return "it should have been renewed by now"
+    return ""
+
+
+def wrong(seen: Told) -> Iterator[Fault]:
+    """Return what is wrong on a host, each with the way out."""
+    yield from _unfinished(seen)
+    back = "rollback" if seen.get("would_roll_back_to") else "deploy"
+    answers = {name: answer["said"] for name, answer in (seen.get("health") or {}).items() if not answer["good"]}
+    for name, said in answers.items():
+        yield Fault(f"{name}: {said}", "provision" if name == "entry" else back)
+    for ill in seen.get("ill") or []:
+        if ill.partition(": ")[0] not in answers:
+            yield Fault(ill, back)
+    if seen.get("edited"):
+        names = ", ".join(seen["edited"][:5])
+        yield Fault(f"the live release was edited by hand: {names}; a deploy brings the right files", "deploy")
+    for certificate in seen.get("certificates") or []:
+        if _ill(certificate):
+            yield Fault(f"certificate {certificate['name']}: {_ill(certificate)}", "provision")
+    if seen.get("free_bytes", SCARCE_BYTES) < SCARCE_BYTES:
+        yield Fault(
+            "the disk is nearly full: free some, or lower release_keep, which the next deploy follows", "deploy"
+        )
+    for name in ("journal", "ledger"):
+        problem = (seen.get(name) or {}).get("wrong")
+        if problem:
+            way_out = seen[name].get("way_out") or "compare it with a backup before you go on"
+            yield Fault(f"{name}: {problem}: {way_out}")
+    yield from map(Fault, seen.get("damaged") or [])
+    if seen.get("maintenance"):
+        yield Fault("the maintenance page is shown", "maintenance.off")
+
+
+def _unfinished(seen: Told) -> Iterator[Fault]:
+    """Return what a run left behind whose driver is gone."""
+    if (seen.get("lock") or {}).get("alive"):
+        return
+    if seen.get("pending"):
+        release = seen["shift"].get("release_candidate")
+        yield Fault(
+            f"a switch to {release} is not confirmed: the guard goes back by itself, a deploy does so now", "deploy"
+        )
+    unfinished = seen.get("unfinished") or {}
+    if unfinished:
+        what = f"{unfinished['event']} of {unfinished['release']} by {unfinished['who']}"
+        yield Fault(f"{what} did not end: nothing of it serves, a deploy tidies up", "deploy")

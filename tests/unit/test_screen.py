@@ -1,0 +1,102 @@
+"""What `status` shows: one screen, and each fault with the command that mends it."""
+
+from typing import Any
+
+import pytest
+
+from ferryman import screen
+
+LIVE, BEFORE = "20261122T103000Z-1a2b3c4", "20261121T103000Z-9f8e7d6"
+CERTIFICATE = {
+    "name": "shop", "mode": "acme", "domains": ["shop.test", "www.shop.test"], "days_left": 61.4, "near_expiry": False,
+    "last_attempt": {"at": "2026-11-22T10:00:00Z", "result": "renewed", "reason": ""}, "served": {"state": "same"},
+}  # fmt: skip
+WELL: dict[str, Any] = {
+    "roles": ["app", "entry", "arbiter"], "app": "shop", "url": "https://shop.test", "ca": "", "live": LIVE, "share": 0,
+    "shift": {"release_stable": LIVE, "stable": "blue"}, "slots": {"blue": LIVE, "green": ""}, "lock": {"alive": False},
+    "history": [
+        {"release": name, "good": True, "withdrawn": False, "status": "live", "ref": "main", "who": "ada@laptop",
+         "at": "2026-11-22T10:30:00Z"} for name in (BEFORE, LIVE)
+    ],
+    "would_roll_back_to": BEFORE, "health": {"shop-web@blue-1.service": {"good": True, "said": "/ answered 200"}},
+    "certificates": [CERTIFICATE], "free_bytes": 9 * 10**9, "size_bytes": 40 * 10**9,
+}  # fmt: skip
+
+
+def shown(outside: dict[str, Any] | None = None, **more: Any) -> str:
+    told = {"environment": "prod", "hosts": {"web1": {**WELL, **more}}}
+    return screen.state({**told, "outside": outside or {"status": 200, "seconds": 0.1234}})
+
+
+def test_what_is_well_is_told_whole_on_one_screen() -> None:
+    text = shown()
+    assert text.splitlines() == [
+        "shop on prod: https://shop.test",
+        "  from here   200 in 0.12 s",
+        "web1 (app, entry, arbiter)",
+        f"  live        {LIVE} (main, ada@laptop, 2026-11-22T10:30:00Z)",
+        f"  before it   {BEFORE} (good)",
+        f"  rollback to {BEFORE}",
+        f"  slots       blue {LIVE}, green empty",
+        "  share       0 % of the clients on green, 100 % on blue",
+        "  lock        free",
+        "  health      well: shop-web@blue-1.service",
+        "  certificate shop.test, www.shop.test (acme): 61 days left; last asked",
+        "              2026-11-22T10:00:00Z: renewed",
+        "  disk        9.0 of 40.0 GB free",
+    ]
+
+
+EXPIRED = {**CERTIFICATE, "last_attempt": {"at": "now", "result": "failed", "reason": "no such name"}}
+
+
+@pytest.mark.parametrize(
+    ("more", "what", "mend"),
+    [
+        (
+            {"health": {"entry": {"good": False, "said": "/slot answered 404"}}},
+            "entry: /slot answered 404",
+            "provision",
+        ),
+        ({"health": {"backend": {"good": False, "said": "/b answered 500"}}}, "backend: /b answered 500", "rollback"),
+        ({"ill": ["shop-worker@blue-1.service: does not run"]}, "does not run", "rollback"),
+        ({"ill": ["shop-worker@blue-1.service: does not run"], "would_roll_back_to": ""}, "does not run", "deploy"),
+        ({"edited": ["app/main.py"]}, "edited by hand: app/main.py", "deploy"),
+        ({"certificates": [EXPIRED]}, "the last renewal failed: no such name", "provision"),
+        ({"certificates": [{**CERTIFICATE, "near_expiry": True}]}, "should have been renewed", "provision"),
+        ({"free_bytes": 10**6}, "the disk is nearly full", "deploy"),
+        ({"pending": True}, "is not confirmed", "deploy"),
+        ({"unfinished": {"event": "deploy", "release": "r", "who": "bob"}}, "deploy of r by bob did not end", "deploy"),
+        ({"maintenance": True}, "the maintenance page is shown", "maintenance.off"),
+    ],
+)
+def test_what_is_wrong_is_followed_by_the_command_that_mends_it(more: dict[str, Any], what: str, mend: str) -> None:
+    lines = " ".join(shown(**more).split())
+    assert what in lines
+    assert f"mended by ./invoke {mend} --env prod --app shop" in lines
+    assert lines.count("wrong") == 1
+
+
+def test_what_another_run_is_doing_now_is_not_called_wrong() -> None:
+    lock = {"alive": True, "owner": "bob@ci", "purpose": "deploy 1a2b3c4", "since": "s", "until": "u"}
+    text = shown(lock=lock, pending=True, unfinished={"event": "deploy", "release": "r", "who": "bob"})
+    assert "bob@ci: deploy 1a2b3c4" in text
+    assert "wrong" not in text
+
+
+def test_a_screen_holds_it_with_two_faults() -> None:
+    text = shown(edited=["app/main.py"], certificates=[EXPIRED])
+    assert len(text.splitlines()) <= 24
+    assert max(map(len, text.splitlines())) < 80
+
+
+def test_before_the_first_deploy_there_is_little_to_show() -> None:
+    told = {"roles": ["app", "entry", "arbiter"], "app": "shop", "url": "https://shop.test", "ca": "", "live": "",
+            "shift": {"release_stable": ""}, "slots": {"blue": "", "green": ""}, "history": [], "lock": {}}  # fmt: skip
+    text = screen.state({"environment": "prod", "hosts": {"web1": told}})
+    assert "  live        nothing yet" in text
+    assert "slots       blue empty, green empty" in text
+
+
+def test_what_clients_do_not_get_is_seen_at_the_top() -> None:
+    assert "  from here   no answer: no route" in shown({"error": "no route"})
