@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import files, names, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import tarball
@@ -49,7 +49,8 @@ class ActionModule(ReleaseAction):
         if self.args["plan"]:
             return self._foresee(more, wanted)
         try:
-            answer = self._asked(more, body, plan, wanted)
+            with self.watching(wanted):
+                answer = self._asked(more, body, plan, wanted)
         except Stopped as stopped:
             self._note(plan, stopped.told)  # a migration that failed half-way has moved the schema all the same
             raise
@@ -68,6 +69,11 @@ class ActionModule(ReleaseAction):
         sent = more.get("stage", {}).get("sent_bytes", 0)
         self.remember(f"foreseen-{self.host}", {**found, "order": list(self.args["steps"]), "sent_bytes": sent})
         return {"steps": wanted}
+
+    @property
+    def stoppable(self) -> bool:
+        """What is committed goes on to its end, and a way back is never cut short."""
+        return not names.BEFORE_COMMIT.isdisjoint(self.args["steps"])
 
     def _concerns(self, step: str) -> bool:
         """Say whether this host has work in a step; some are one host's alone, whatever their number."""

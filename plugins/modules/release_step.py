@@ -16,7 +16,7 @@ description:
     C(release_work_dir), C(release_who), C(release_host_shared), C(release_health_consecutive),
     C(release_soak_s), C(release_start_timeout_s), C(release_confirm_s), C(release_watch_s),
     C(release_worker_soak_s), C(release_drain_s), C(release_warm_s), C(release_keep), C(release_verify),
-    C(release_verify_writes), C(release_verify_timeout_s).
+    C(release_verify_writes), C(release_verify_timeout_s), C(release_stop_file).
 options:
   steps: {description: "Which steps, in this order.", type: list, elements: str, required: true}
   reason: {description: "Why a return is made; it goes into the ledger.", type: str, default: ''}

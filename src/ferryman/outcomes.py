@@ -20,6 +20,7 @@ CODES = {
 }
 ANSIBLES_OWN = re.compile(r"^((Task|Action|Module) failed: )+")  # before what really was said
 TOLD = ("gate", "gate_s", "drained_s", "restore_point", "no_restore_point", "verified", "pruned")
+LOST = ("left", "unknown")
 WAY_BACK = ("Go back", "Stay where we were")
 
 
@@ -109,7 +110,9 @@ def status(story: Story, ended: Ended) -> str:
         return "live"
     if ended.status == "done":
         return "unchanged" if story.looked and not story.stale else "done"
-    if story.returned is False or (ended.status == "unknown"):
+    if ended.status == "left" and not story.facts.get("plan"):
+        return "refused"  # at most the lock was taken, which runs out by itself
+    if story.returned is False or ended.status in LOST:
         return "unknown"
     # A host that was lost on the way may have done any part of its step; Ansible does not even try the way back there.
     if story.failure.get("lost") and story.facts.get("plan"):
@@ -126,7 +129,7 @@ def status(story: Story, ended: Ended) -> str:
 def code_of_act(story: Story, ended: Ended) -> int:
     """Return the exit code of an act that failed and has no way back: unless it was refused, it may be done in part."""
     began = not story.failure.get("refused", not story.failure.get("lost"))
-    return NEEDS_PERSON if began or story.touched or ended.status == "unknown" else REFUSED
+    return NEEDS_PERSON if began or story.touched or ended.status in LOST else REFUSED
 
 
 def report(command: str, story: Story, ended: Ended, *, environment: str, app: str) -> dict[str, Any]:
@@ -154,6 +157,10 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
     if CODES[word]:
         said.update({key: story.failure.get(key, "") for key in ("reason", "evidence", "hint", "host", "step")})
         said["evidence"] = said["evidence"] or []
+        if ended.status == "left":
+            said.update(
+                reason="it was interrupted and left", guarded_s=arbiter.get("confirm_s"), lease_s=arbiter.get("lease_s")
+            )
         said["reason"] = said["reason"] or f"Ansible ended before its first step:\n{ended.said}"
         said["overtaken"] = story.overtaken
         said["serves"] = "" if word == "unknown" or story.overtaken else live

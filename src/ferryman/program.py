@@ -5,6 +5,7 @@ tasks read them as `ctx.ferryman.json` and `ctx.ferryman.yes`.
 """
 
 import json
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -71,6 +72,11 @@ class Program(InvokeProgram):
             super().run(words, exit=exit)
         except Stop as stop:
             self.fail(stop, as_json="--json" in words)
+        except KeyboardInterrupt:
+            self.fail(
+                Stop("interrupted; nothing was touched", hint="the same command begins again"),
+                as_json="--json" in words,
+            )
 
     def parse_core(self, argv: list[str] | None) -> None:
         try:
@@ -142,6 +148,7 @@ class Program(InvokeProgram):
 
 def main() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a pipeline that is cancelled presses Ctrl-C
     from ferryman.tasks import namespace
 
     name = "./invoke" if sys.argv[0].endswith("__main__.py") else "ferryman"

@@ -228,9 +228,8 @@ class Live:
         return line
 
     def step(self, name: str) -> None:
-        if not is_quiet(name):
-            self._finish()
-            self.now = Step(short(name), time.monotonic())
+        self._finish()
+        self.now = Step("" if is_quiet(name) else short(name), time.monotonic())
 
     def _finish(self) -> None:
         from rich.text import Text

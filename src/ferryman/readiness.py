@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Any
 
-from ferryman import environments, paths, places, secrets
+from ferryman import environments, interrupts, paths, places, secrets
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.progress import progress
@@ -22,9 +22,10 @@ def checked(env: str, *, app: str | None = None) -> Environment:
     environment = environments.resolve(env)
     bring_up(environment)
     secrets.ensure_local(environment)
-    apps = _apps_of_a_good(environment)
-    if app is not None:
-        require_app(environment, app, apps)
+    with interrupts.nothing_touched():
+        apps = _apps_of_a_good(environment)
+        if app is not None:
+            require_app(environment, app, apps)
     return environment
 
 

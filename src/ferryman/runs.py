@@ -44,8 +44,9 @@ class Event:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: `done`, `failed`, or `unknown` where the runner itself was lost; then only the hosts know.
+    """How a run ended: `done`, `failed`, `left` by whoever runs it, or `unknown` where the runner itself was lost.
 
+    After the last two only the hosts know how far it came.
     `said` are Ansible's last words where it did not end well: the only cause where it ended before its first step.
     """
 
@@ -68,7 +69,8 @@ def play(
     """Run a playbook of the collection over an environment, and tell each event to `listen`.
 
     `values` win over the inventory's; nothing secret may be among them. `key` is the file with the vault's password.
-    A task that never ends can tell something by lines that it prints: each is given to `printed`, until `stop` says so.
+    A task that never ends can tell something by lines that it prints: each is given to `printed`. `stop` is asked
+    several times a second; once it says so, Ansible's processes are killed.
     """
     from ansible_runner import interface  # a fifth of a second that `--list` should not pay
 
@@ -92,7 +94,7 @@ def play(
             **({"cancel_callback": stop} if stop else {}),
         )
         said = "" if runner.status == "successful" else _last_words(runner.stdout.read())
-        status = {"successful": "done", "failed": "failed"}.get(str(runner.status), "unknown")
+        status = {"successful": "done", "failed": "failed", "canceled": "left"}.get(str(runner.status), "unknown")
     finally:
         shutil.rmtree(private, ignore_errors=True)
     return Ended(status, time.monotonic() - began, said)

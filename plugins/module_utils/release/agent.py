@@ -21,6 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
     guard,
     look,
+    names,
     planned,
     provision,
     settling,
@@ -117,6 +118,8 @@ def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: di
                 host.admit()
             if lost.is_set():
                 raise Failed("the lock is no longer this run's", hint="status says whose it is", refused=True)
+            if name in names.BEFORE_COMMIT:
+                host.heed(refused=True)
             began = time.monotonic()
             answer["step"] = name
             answer.update(steps.STEPS[name](host, request, stream))

@@ -21,6 +21,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.lock import N
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 LOG_LINES = 30  # what Node says of a missing module are twenty, cause first, and systemd's own words follow
+INTERRUPTED = "it was interrupted"
+HEED_S = 0.2
 
 
 class Failed(Exception):
@@ -189,6 +191,33 @@ class Host:
             out = self.command("journalctl", "--no-pager", "-o", "cat", "-n", str(lines), "-u", unit)
             return [f"{unit}: {line}" for line in out.splitlines()]
         return [f"{unit}: its log could not be read"]
+
+    # Being asked to stop
+
+    def ask_to_stop(self) -> None:
+        """Leave word for the sessions of this run: the next one that waits, or is about to begin a step, goes back."""
+        if self.write(self._stop, self.run_id):
+            self.journal("interrupt", "done")
+
+    def heed(self, *, refused: bool = False) -> None:
+        """Fail where this run was asked to stop; `refused` where nothing has begun yet."""
+        with suppress(FileNotFoundError):
+            if self._stop.read_text(encoding="ascii") == self.run_id:
+                raise Failed(INTERRUPTED, hint="the same command begins again", refused=refused)
+
+    def wait(self, seconds: float) -> None:
+        """Wait, as long as this run is not asked to stop."""
+        until = time.monotonic() + seconds
+        while True:
+            self.heed()
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, HEED_S))
+
+    @property
+    def _stop(self) -> Path:
+        return self.site.state / "interrupted"
 
     # Journal and token
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -90,7 +89,7 @@ def pass_gate(
                 passed.append({"unit": instance.unit, "reason": verdict.reason, "soak_s": soak_s})
                 waiting.remove(instance)
         if waiting:
-            time.sleep(interval_s)
+            host.wait(interval_s)
     host.journal("start", "done", release=str(release.get("id")), slot=slot, since=slots.since(host, slot))
     return passed
 

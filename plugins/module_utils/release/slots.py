@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -226,7 +225,7 @@ def move_workers(host: Host, slot: str, *, alive_s: float, wait: bool = True) ->
 
 def _stay_up(host: Host, units: list[str], alive_s: float) -> None:
     before = {unit: _restarts(host, unit) for unit in units}
-    time.sleep(alive_s)
+    host.wait(alive_s)
     alive = running(host)
     for unit in units:
         if unit not in alive or _restarts(host, unit) != before[unit]:

@@ -63,7 +63,7 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
         else 0.0
     )
     if wait and not host.check:
-        time.sleep(wait)
+        host.wait(wait)
     with deciding(host):  # a slot that is just being cooled down is cold before it is started
         slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")))
     began = time.monotonic()
@@ -99,7 +99,7 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
             until = time.monotonic() + settings["watch_s"]
         if time.monotonic() >= until:
             break
-        time.sleep(0.25)
+        host.wait(0.25)
     host.journal("switch", "done", release=release, slot=slot, share=shift.share(host))
     host.changes.append(f"clients go to {slot}")
     return {"share": shift.share(host), **verified}
@@ -202,6 +202,11 @@ def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:
     return {"output": output[-65536:]}
 
 
+def _interrupt(host: Host, _: Request, __: IO[bytes]) -> Answer:
+    host.ask_to_stop()
+    return {}
+
+
 def _maintenance(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "entry" not in request["roles"]:
         return {}
@@ -225,8 +230,9 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "unlock": _unlock,
     "maintenance": _maintenance,
     "once": _once,
+    "interrupt": _interrupt,
 }
-UNLOCKED = {"unlock", "maintenance", "snapshot", "once"}
+UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt"}
 """Steps that need no lease.
 
 Unlocking is for when the lease is somebody else's, and the others change nothing that a deploy does.

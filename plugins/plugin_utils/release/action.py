@@ -15,15 +15,18 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, names, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import HEED_S, INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 
@@ -110,6 +113,7 @@ class ReleaseAction(ActionBase):
         result: dict[str, Any] = {"changed": False}
         _, self.args = self.validate_argument_spec(self.ARGUMENTS)
         try:
+            self._heed()
             result.update(self.work())
         except Stopped as stopped:
             result.update(failed=True, msg=stopped.text(), ferryman=stopped.answer)
@@ -118,6 +122,45 @@ class ReleaseAction(ActionBase):
     def work(self) -> dict[str, Any]:
         """Do the action's work and return its result."""
         raise NotImplementedError
+
+    # Being asked to stop
+
+    @property
+    def stoppable(self) -> bool:
+        """Whether this action is left out once the run is asked to stop, so that the way back begins."""
+        return True
+
+    def _heed(self) -> None:
+        if self.stoppable and self.is_to_stop():
+            raise Stopped(self.host, {"reason": INTERRUPTED, "refused": True})
+
+    def is_to_stop(self) -> bool:
+        """Say whether whoever runs this wants it to end (`release_stop_file`)."""
+        path = str(self.value("stop_file", "") or "")
+        return bool(path) and Path(path).exists()
+
+    @contextmanager
+    def watching(self, steps: list[str]) -> Iterator[None]:
+        """While this host does `steps`, tell it when the run is asked to stop: over a second session, as it is busy."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(HEED_S):
+                if self.is_to_stop():
+                    with suppress(Stopped):  # a host that cannot be told ends the step that it is in
+                        self.ask("steps", steps=["interrupt"], lease_s=LEASE_S)
+                    return
+
+        if names.BEFORE_COMMIT.isdisjoint(steps) or not self.value("stop_file", ""):
+            yield
+            return
+        watcher = threading.Thread(target=copy_context().run, args=[watch], daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
 
     # Variables
 

@@ -1,0 +1,143 @@
+"""Whoever presses Ctrl-C gets back to what served; who presses it twice is told what the hosts do then (REL-7)."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+from tests.faults.test_drivers import CONFIRM_S, begin, settles
+from tests.support.histories import good
+from tests.support.prober import Prober
+from tests.support.site import Site
+from tests.support.terminal import CTRL_C, Terminal
+
+
+def deploying(site: Site, commit: str) -> Terminal:
+    """Begin a deploy as a person does, on a terminal."""
+    argv = [sys.executable, "-m", "ferryman", "deploy", "--env", "dev", "--app", site.app, "--ref", commit]
+    environment = {key: value for key, value in os.environ.items() if key not in ("TERM", "COLUMNS", "LINES")}
+    return Terminal(argv, site.root, environment | site.extra, columns=200)
+
+
+def whole_again(site: Site, before: str, commit: str) -> str:
+    """Assert that one release serves, nobody holds the lock, and the next deploy works; return its release."""
+    assert settles(site, CONFIRM_S + 5) == before
+    arbiter = site.arbiter()
+    assert not arbiter["lock"]["alive"], arbiter["lock"]
+    assert not arbiter["unfinished"], arbiter["unfinished"]
+    again = site.deploy(commit)
+    assert again.code == 0, str(again)
+    assert site.served() == again.said["release"]
+    return str(again.said["release"])
+
+
+@pytest.mark.parametrize(
+    ("step", "after_s", "settings", "means"),
+    [
+        ("Stage the release", 0, {"release_soak_s": 5}, "Clients were never sent to it"),
+        ("Stage the release", 2.5, {"release_soak_s": 60}, "Clients were never sent to it"),
+        ("Send the clients", 2.5, {"release_watch_s": 60, "release_confirm_s": 90}, "Clients were sent back"),
+    ],
+    ids=["at staging", "in the gate", "between switch and confirmation"],
+)
+def test_ctrl_c_goes_back_says_so_at_once_and_leaves_the_site_whole(
+    site: Site, step: str, after_s: float, settings: dict[str, float], means: str
+) -> None:
+    before, commit = site.served(), site.repository.commit(good(f"interrupted {time.time_ns()}"))
+    with Prober(site) as prober:
+        with site.settings(**settings):
+            terminal = deploying(site, commit)
+            assert terminal.wait_for(step), terminal.text()
+            time.sleep(after_s)
+            terminal.press(CTRL_C)
+            assert terminal.wait_for("interrupted: going back", 10), terminal.text()
+            code = terminal.wait(45)
+        shown = " ".join(terminal.text().split())
+        if not after_s and code == 1:  # so early that the host had done nothing yet
+            means = "Nothing was touched."
+            did = {line["step"] for line in site.journal() if line["release"].endswith(commit[:7])}
+            assert did <= {"return"}
+        else:
+            assert code == 2, shown
+        assert "it was interrupted" in shown
+        assert means in shown
+        assert "again leaves at once" in shown
+        assert not terminal.screen.cursor.hidden
+        live = whole_again(site, before, commit)
+    prober.served_only(before, *{release for release in prober.releases if release.endswith(commit[:7])}, live)
+
+
+def test_sigterm_in_a_pipeline_goes_back_too_and_its_json_says_so(site: Site) -> None:
+    before, commit = site.served(), site.repository.commit(good("cancelled in a pipeline"))
+    with site.settings(release_soak_s=60), Prober(site) as prober:
+        driver = begin(site, commit)
+        assert driver.wait_for_step("Stage")
+        time.sleep(2)
+        os.kill(driver.process.pid, signal.SIGTERM)
+        answer = driver.wait(45)
+    assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
+    assert "it was interrupted" in answer.said["reason"]
+    assert "interrupted: going back" in answer.progress
+    live = whole_again(site, before, commit)
+    prober.served_only(before, live)
+
+
+def test_ctrl_c_before_anything_was_touched_says_that_and_ends_with_1(site: Site, prober: Prober) -> None:
+    before, commit = site.served(), site.repository.commit(good("never begun"))
+    terminal = deploying(site, commit)
+    assert terminal.wait_for("Read the source"), terminal.text()
+    terminal.press(CTRL_C)
+    assert terminal.wait(45) == 1, terminal.text()
+    assert "Nothing was touched." in terminal.text()
+    assert not site.arbiter()["lock"]["alive"]
+    prober.served_only(before)
+
+
+def test_the_second_ctrl_c_leaves_now_and_says_what_the_hosts_do(site: Site) -> None:
+    before, commit = site.served(), site.repository.commit(good("left in the middle"))
+    with site.settings(release_watch_s=60, release_confirm_s=CONFIRM_S), Prober(site) as prober:
+        terminal = deploying(site, commit)
+        assert terminal.wait_for("Send the clients"), terminal.text()
+        time.sleep(1)
+        terminal.press(CTRL_C)
+        assert terminal.wait_for("interrupted: going back", 10), terminal.text()
+        terminal.press(CTRL_C)
+        pressed = time.monotonic()
+        code = terminal.wait(20)
+        assert time.monotonic() - pressed < 10
+        shown = " ".join(terminal.text().split())
+        assert code == 3, shown
+        assert f"undone by them within {CONFIRM_S:g} s, and the lock is free after 30 s" in shown
+        assert f"status --env dev --app {site.app}" in shown
+        assert settles(site, CONFIRM_S + 5) == before
+        site.run("unlock", "--app", site.app)
+        again = site.deploy(commit)
+        assert again.code == 0, str(again)
+        assert site.served() == again.said["release"]
+    begun = {release for release in prober.releases if release.endswith(commit[:7])}
+    prober.served_only(before, *begun)
+
+
+def test_what_is_committed_is_not_taken_back_by_ctrl_c(site: Site, prober: Prober) -> None:
+    before, commit = site.served(), site.repository.commit(good("committed all the same"))
+    with site.settings(release_worker_soak_s=0):
+        driver = begin(site, commit)
+        assert driver.wait_for_step("Settle")
+        deadline = time.monotonic() + 20
+        while site.ledger()[-1].get("status") != "live":
+            assert time.monotonic() < deadline
+        os.kill(driver.process.pid, signal.SIGINT)
+        answer = driver.wait(45)
+    assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
+    assert site.served().endswith(commit[:7])
+    prober.served_only(before, site.served())
+
+
+def test_asking_only_and_interrupted_is_no_change(site: Site) -> None:
+    driver = site.begin("status", "--env", "dev", "--app", site.app, "--json")
+    assert driver.wait_for_step("Read what the host serves")
+    os.kill(driver.process.pid, signal.SIGINT)
+    answer = driver.wait(20)
+    if answer.code:  # it may have been over by then
+        assert (answer.code, answer.said["error"]) == (1, "interrupted: nothing was changed"), str(answer)
