@@ -65,7 +65,7 @@ def lay_out_hosts(root: Path, collection: Path, count: int) -> None:
     where = root / "inventories" / "prod"
     variables = where / "group_vars" / "all"
     variables.mkdir(parents=True)
-    hosts = {f"web{number}": {"ansible_host": f"192.0.2.{number}", "release_keep": 5} for number in range(1, count + 1)}
+    hosts = {f"web{number}": {"ansible_host": f"10.0.0.{number}", "release_keep": 5} for number in range(1, count + 1)}
     groups = {group: {"hosts": dict.fromkeys(hosts)} for group in ("entry", "app", "db")}
     (where / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": groups}}))
     for name, role in specs.roles(collection).items():
