@@ -58,7 +58,8 @@ def test_github_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(r
     def prod(_: str, tag: str) -> None:
         well(runner.on_github("prod", inputs={}, GITHUB_REF_NAME=tag, **HERE))
 
-    well(runner.on_github("check", inputs={}, **HERE))
+    well(runner.on_github("check", inputs={}, GITHUB_SHA="HEAD", **HERE))
+    assert json.loads((runner.clone.root / "plan.json").read_text())
     first = deployed(runner, "staging", "By GitHub, from the branch", staging)
     second = deployed(runner, "prod", "By GitHub, by its tag", prod)
     assert second["previous"] == first["release"]
@@ -73,7 +74,7 @@ def test_gitlab_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(r
     def prod(_: str, tag: str) -> None:
         well({"prod": runner.on_gitlab("prod", CI_COMMIT_TAG=tag, **HERE)})
 
-    well({"check": runner.on_gitlab("check", **HERE)})
+    well({"check": runner.on_gitlab("check", CI_COMMIT_SHA="HEAD", **HERE)})
     first = deployed(runner, "staging", "By GitLab, from the branch", staging)
     second = deployed(runner, "prod", "By GitLab, by its tag", prod)
     assert second["previous"] == first["release"]
