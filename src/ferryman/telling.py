@@ -44,7 +44,7 @@ def tell_verified(told: Told, ctx: Any) -> None:
         env, what = told["environment"], told["release"]
         raise Stop(
             "\n  ".join([f"{env} is not as {what} says that it should be:", *lines]),
-            hint=paths.command("status", env, told["app"]),
+            hint=paths.command("logs", env, told["app"]),
             code=NEEDS_PERSON,
             facts=dict(told),
         )

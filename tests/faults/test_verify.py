@@ -149,6 +149,18 @@ def test_a_rollback_to_a_release_that_does_not_satisfy_its_steps_any_more_stays_
     assert prober.failed == []
 
 
+def test_the_guard_waits_for_steps_that_take_longer_than_a_switch_may_stay_unconfirmed(
+    site: Site, prober: Prober, password: str
+) -> None:
+    before = site.served()
+    patient = {"name": "a report", "path": "/slow?s=5", "expect": {"json": {"status": "done"}, "within_s": 8}}
+    with site.settings(release_confirm_s=4):
+        answer = site.deploy(site.repository.commit(described(good("patient"), patient)))
+    assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
+    assert answer.said["verified"]["entry"]["seconds"] >= 5
+    prober.served_only(before, answer.said["release"])
+
+
 def test_steps_are_refused_before_a_host_is_asked(site: Site) -> None:
     wrong = described(good("mistaken"), {"name": "log in", "path": "/{secret:NOBODY}", "expct": {}})
     answer = site.deploy(site.repository.commit(wrong))
