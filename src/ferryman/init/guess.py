@@ -23,9 +23,24 @@ def guess(files: Files, *, directory: str) -> Guess | None:
     else:
         found = node.describe(files, package, directory) if package else None
         found = found or _static(files, directory) or _program(files, directory)
+    if found is not None and not found.database:
+        _by_hand(found)
     if found is not None and any(path.startswith("docs/") for path in files):
         found.description["build"]["exclude"].append("docs")
     return found
+
+
+def _by_hand(found: Guess) -> None:
+    """Make a process to be run by hand of migrations without a database: a deploy takes a dump before each."""
+    migrations = found.description.pop("migrations", None)
+    if migrations:
+        found.description["processes"]["release"] = {"kind": "once", "command": migrations["command"]}
+        found.remarks = [remark for remark in found.remarks if remark.key != "migrations"]
+        found.say(
+            "processes",
+            "`release` is run by hand (`run release`): no PostgreSQL driver was found, and `migrations` are for a "
+            "database that the environment lays out.",
+        )
 
 
 # Files alone, and what is left
