@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
-import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 MARK = "ferryman-logs "
-WAIT_S = 10.0  # how long a reading waits on the host for the first line before it is asked anew
-
-
-def _end_with(parent: int) -> None:
-    """End with ansible-playbook: this worker is in a session of its own, and would go on for ever when that is killed.
-
-    With it goes the ssh that it waits for, and so what waits on the host.
-    """
-    while os.getppid() == parent:
-        time.sleep(0.3)
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os.kill(os.getpid(), signal.SIGKILL)
+WAIT_S = 4.0  # how long a reading waits on the host for the first line before it is asked anew
 
 
 class ActionModule(ActionBase):
@@ -38,10 +23,11 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         given = dict(self._task.args)
         follow = bool(given.pop("follow", False))
-        if follow:
-            threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+        parent = os.getppid()
         answer = self._ask(given, task_vars)
-        while follow and not answer.get("failed") and not answer.get("unreachable"):
+        # This worker is in a session of its own, and would outlive an ansible-playbook that is killed. It ends after
+        # the reading that it is in: one that is cut off hangs on its host for as long as the connection is open.
+        while follow and os.getppid() == parent and not answer.get("failed") and not answer.get("unreachable"):
             if answer["lines"] or answer["cut"]:
                 told = {"host": (task_vars or {})["inventory_hostname"], "lines": answer["lines"], "cut": answer["cut"]}
                 # The one way by which a task that goes on can tell something; a line of its own, for any listener.
