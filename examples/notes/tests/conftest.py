@@ -151,6 +151,16 @@ class Server:
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
+    def line_of(self, request: str) -> dict[str, Any]:
+        """Return the line of a request, which is written once its answer has gone out."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            for line in self.lines():
+                if line.get("request_id") == request:
+                    return line
+            time.sleep(0.02)
+        raise AssertionError(f"no line of {request} in {self.log.read_text()}")
+
 
 def start(environment: dict[str, str], log: Path, path: str = "/health/ready") -> Server:
     """Start the web process as ferryman.yml does, and wait until it answers."""

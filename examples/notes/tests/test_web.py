@@ -115,7 +115,7 @@ def test_a_request_keeps_its_id_into_the_log(server: Server, client: Client) -> 
     answer = client("GET", "/api/me?token=x", X_Request_Id="abc-1234")
     assert answer.head["X-Request-Id"] == "abc-1234"
     assert answer.head["X-Release"] == "20260101T000000Z-1a2b3c4"
-    line = next(line for line in server.lines() if line.get("request_id") == "abc-1234")
+    line = server.line_of("abc-1234")
     assert {"time", "level", "release", "duration_ms"} <= set(line)
     assert (line["path"], line["status"]) == ("/api/me", 401)
     assert "token=x" not in server.log.read_text()
