@@ -125,3 +125,11 @@ def test_every_message_that_is_explained_is_one_that_is_told(message: str) -> No
     """Looked for in the sources: `...` stands for what a run fills in, strings over several lines count as one."""
     pattern = ".*".join(re.escape(part.strip()) for part in message.split("..."))
     assert any(re.search(pattern, source) for source in SOURCES)
+
+
+def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
+    numbers = {path.name: path.name[:4] for path in (ROOT / "docs" / "decisions").glob("0*.md")}
+    assert len(set(numbers.values())) == len(numbers), sorted(numbers)
+    for name, number in numbers.items():
+        heading = (ROOT / "docs" / "decisions" / name).read_text(encoding="utf-8")
+        assert heading.startswith(f"# {int(number)}. "), name
