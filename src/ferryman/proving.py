@@ -73,7 +73,12 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
 def steps(part: str, root: Path, junit: str) -> list[Step]:
     """Return what there is to run for a part."""
     if part == "unit":
-        return [*linters(root), *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit)]
+        # These need no hosts: they wait for nothing, and each core takes half of them.
+        side_by_side = ["--numprocesses", str(WORKERS)]
+        return [
+            *linters(root),
+            *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit, *side_by_side),
+        ]
     if part == "roles":
         return scenarios(root)
     return [*pytest("e2e", ["tests/e2e"], root, junit), *pytest("faults", ["tests/faults"], root, junit)]
@@ -115,11 +120,11 @@ def linters(root: Path) -> list[Step]:
     ]
 
 
-def pytest(name: str, directories: list[str], root: Path, junit: str) -> list[Step]:
+def pytest(name: str, directories: list[str], root: Path, junit: str, *words: str) -> list[Step]:
     """Return one pytest run over the directories that there are; none for none, or pytest would take its defaults."""
     there = [directory for directory in directories if (root / directory).is_dir()]
     report = [f"--junit-xml={Path(junit).resolve() / name.replace(' ', '-')}.xml"] if junit else []
-    return [Step(name, [sys.executable, "-m", "pytest", "-q", *report, *there], counted=True)] if there else []
+    return [Step(name, [sys.executable, "-m", "pytest", "-q", *words, *report, *there], counted=True)] if there else []
 
 
 def run(step: Step, root: Path, say: Callable[[str], None]) -> Result:
