@@ -13,7 +13,9 @@ from calendar import timegm
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release.expect import forms
 
 Entry = dict[str, Any]
 
@@ -99,6 +101,12 @@ def entry(at: int, **values: Any) -> Entry:
     made: Entry = {"at": at, "time": rfc3339(at), "app": "", "process": "", "slot": "", "release": "", "level": "info"}
     made.update(request_id="", message="", fields={})
     made.update(values)
+    return made
+
+
+def cut(entry: Entry) -> Entry:
+    """Return an entry of bounded size. Secrets go before: half of one would not be found any more."""
+    made = dict(entry)
     if len(made["message"]) > MESSAGE_MAX:
         made["message"] = made["message"][:MESSAGE_MAX] + "..."
     if len(json.dumps(made["fields"], default=str)) > FIELDS_MAX:
@@ -235,8 +243,7 @@ def hidden(values: Mapping[str, str]) -> list[tuple[str, str]]:
         parts = [value.strip(), *value.split()]
         for url in re.findall(r"://[^:/?#\s]*:([^@\s]+)@", value):
             parts += [url, unquote(url)]
-        parts += [quote(part, safe="") for part in parts]
-        for part in parts:
+        for part in (form for each in parts for form in sorted(forms(each))):
             if len(part) >= 6:  # shorter ones would tear holes into words
                 found.setdefault(part, f"[secret {name}]")
     return sorted(found.items(), key=lambda pair: -len(pair[0]))

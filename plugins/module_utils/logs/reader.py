@@ -109,7 +109,7 @@ class Host:
         ordered = sorted(found, key=lambda entry: int(entry["at"]))
         kept, size = [], 0
         for entry in reversed(ordered[-lines:] if lines else []):
-            clean = entries.without(entry, self.secrets)
+            clean = entries.cut(entries.without(entry, self.secrets))
             size += len(json.dumps(clean))
             if size > BYTES_MAX:
                 break

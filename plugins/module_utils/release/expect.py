@@ -234,13 +234,14 @@ def _over(attributes: Mapping[str, str], now: float) -> bool:
 
 def redacted(text: str, values: Sequence[str]) -> str:
     """Return `text` without these values, also as URLs, HTML and JSON write them."""
-    forms = {form for value in values if value for form in _forms(value)}
-    for form in sorted(forms, key=len, reverse=True):
+    found = {form for value in values if value for form in forms(value)}
+    for form in sorted(found, key=len, reverse=True):
         text = text.replace(form, "***")
     return text
 
 
-def _forms(value: str) -> set[str]:
+def forms(value: str) -> set[str]:
+    """Return a value as it is, and as URLs, HTML, JSON and Python write it."""
     return {
         value,
         quote(value),

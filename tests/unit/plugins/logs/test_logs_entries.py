@@ -53,7 +53,7 @@ def test_no_object_is_too_strange(said: dict[str, Any]) -> None:
     json.dumps(line, allow_nan=False)
     kept = {key for key in said if key not in ("time", "message", "msg", "event", "level", "severity", "levelname",
                                                "request_id", "requestId", "req_id", "release")}  # fmt: skip
-    assert kept <= set(line["fields"]) | set(line["fields"].get("left_out") or [])
+    assert kept <= set(line["fields"])
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_bytes_that_are_no_text_are_read_all_the_same() -> None:
 
 
 def test_a_dump_is_cut_and_says_so() -> None:
-    assert app_line("x" * 100_000)["message"].endswith("x...")
-    fields = app_line(json.dumps({"message": "m", "dump": "x" * 100_000}))["fields"]
+    assert entries.cut(app_line("x" * 100_000))["message"].endswith("x...")
+    fields = entries.cut(app_line(json.dumps({"message": "m", "dump": "x" * 100_000})))["fields"]
     assert fields == {"left_out": ["dump"]}
 
 
@@ -142,6 +142,18 @@ def test_the_password_of_an_address_is_a_secret_by_itself_as_it_is_written_there
     told = entries.without(text, hidden)
     assert "ssword9" not in told
     assert told.count("[secret DATABASE_URL]") == 3
+
+
+def test_a_secret_that_the_end_of_a_long_message_would_cut_is_not_there_in_half() -> None:
+    line = app_line("x" * (entries.MESSAGE_MAX - 8) + "correct-horse-battery")
+    told = entries.cut(entries.without(line, entries.hidden({"KEY": "correct-horse-battery"})))
+    assert "correct" not in told["message"]
+
+
+def test_a_secret_is_found_as_json_within_a_line_of_words_writes_it() -> None:
+    secret = 'pa"ss\\word-1'
+    told = entries.without(app_line(f"told {json.dumps({'password': secret})}"), entries.hidden({"KEY": secret}))
+    assert "word-1" not in told["message"]
 
 
 def test_words_of_every_day_are_no_secrets() -> None:
