@@ -38,6 +38,7 @@ NUMBERS = {10: "debug", 20: "debug", 30: "info", 40: "warning", 50: "error", 60:
 PRIORITIES = ("critical", "critical", "critical", "error", "warning", "info", "info", "debug")  # syslog's 0 to 7
 MESSAGE_MAX = 4000  # characters; what is longer is a dump, and one of them must not push everything else out
 FIELDS_MAX = 4000
+DEPTH_MAX = 50  # of an object; one that is deeper is kept as text, since whatever goes through it would end half-way
 NGINX_ERROR = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(\w+)\] \d+#\d+: (?:\*\d+ )?(.*)")
 # The prefix is Debian's; what explains an error (DETAIL, STATEMENT ...) has one of its own, and goes on with it.
 DATABASE = re.compile(
@@ -146,7 +147,14 @@ def _object(text: str) -> Optional[dict[str, Any]]:
         found = json.loads(text, parse_constant=str, parse_float=_number)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and not _is_deep(found) else None
+
+
+def _is_deep(value: Any, levels: int = DEPTH_MAX) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deep(each, levels - 1) for each in inner)
 
 
 def _number(text: str) -> Any:

@@ -156,6 +156,11 @@ def test_a_secret_is_found_as_json_within_a_line_of_words_writes_it() -> None:
     assert "word-1" not in told["message"]
 
 
+def test_an_object_that_is_too_deep_to_go_through_is_text() -> None:
+    text = '{"message": "m", "body": ' + "[" * 400 + "]" * 400 + "}"
+    assert entries.without(app_line(text), entries.hidden({"KEY": "correct-horse"}))["message"] == text
+
+
 def test_words_of_every_day_are_no_secrets() -> None:
     assert entries.hidden({"MODE": "live"}) == []
 
