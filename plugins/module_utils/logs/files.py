@@ -35,13 +35,24 @@ def family(path: str) -> list[str]:
     ]
 
 
-def backwards(path: str, before: Optional[float] = None) -> Iterator[str]:
-    """Return the lines of a log and its older parts, the newest first; not of parts last written before `before`."""
+def backwards(path: str, before: Optional[float] = None, until: Optional[Mark] = None) -> Iterator[str]:
+    """Return the lines of a log and its older parts, the newest first; not of parts last written before `before`.
+
+    Nor what stands behind the mark `until`: `forwards` goes on from there.
+    """
+    reached = until is None
     for part in family(path):
         try:
             if before is not None and os.stat(part).st_mtime < before:
                 return
-            yield from _packed(part) if part.endswith(".gz") else _plain(part)
+            if part.endswith(".gz"):
+                yield from _packed(part)
+                continue
+            with open(part, "rb") as stream:
+                end = until["offset"] if until and until["inode"] == os.fstat(stream.fileno()).st_ino else None
+                reached = reached or end is not None
+                if reached:
+                    yield from _lines(stream, end)
         except FileNotFoundError:
             continue  # rotated while it was read: its next name was not listed, and is not there for long
 
@@ -54,13 +65,9 @@ def _packed(part: str) -> Iterator[str]:
         yield from _lines(unpacked)
 
 
-def _plain(part: str) -> Iterator[str]:
-    with open(part, "rb") as stream:
-        yield from _lines(stream)
-
-
-def _lines(stream: IO[bytes]) -> Iterator[str]:
-    position, rest = stream.seek(0, os.SEEK_END), b""
+def _lines(stream: IO[bytes], end: Optional[int] = None) -> Iterator[str]:
+    size = stream.seek(0, os.SEEK_END)
+    position, rest = size if end is None else min(size, end), b""
     while position > 0:
         size = min(BLOCK, position)
         position -= size
@@ -89,12 +96,13 @@ def joined(lines: Iterable[str], is_first: Callable[[str], object], *, backwards
 
 
 def mark(path: str) -> Mark:
-    """Return the end of a log as it is now, behind its last whole line."""
-    try:
-        with open(path, "rb") as stream:
+    """Return the end of a log as it is now, behind its last whole line; just renamed, it is the newest of its parts."""
+    for part in family(path):
+        if part.endswith(".gz"):
+            break
+        with suppress(FileNotFoundError), open(part, "rb") as stream:
             return {"inode": os.fstat(stream.fileno()).st_ino, "offset": _whole(stream)}
-    except FileNotFoundError:
-        return {}
+    return {}
 
 
 def _whole(stream: IO[bytes]) -> int:

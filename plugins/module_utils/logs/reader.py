@@ -58,7 +58,10 @@ class Host:
         """Return the newest `lines` in their order, whether there was more, and the cursor from which to follow."""
         cursor: Cursor = {"files": {path: files.mark(path) for path in self.logs}, "journal": ""}
         found: list[Entry] = []
-        for source in (self._journal(wanted, cursor), *(self._file(path, wanted) for path in self.logs)):
+        for source in (
+            self._journal(wanted, cursor),
+            *(self._file(path, wanted, mark) for path, mark in cursor["files"].items()),
+        ):
             found += islice(source, lines + 1)
         return {**self._answer(found, lines), "cursor": cursor}
 
@@ -68,11 +71,12 @@ class Host:
             if entry and wanted.takes(entry):
                 yield entry
 
-    def _file(self, path: str, wanted: Wanted) -> Iterator[Entry]:
+    def _file(self, path: str, wanted: Wanted, until: files.Mark) -> Iterator[Entry]:
         log = self.logs[path]
         if not _may_hold(log, wanted):
             return
-        for entry in log.entries(files.backwards(path, before=wanted.since), backwards=True):
+        lines = files.backwards(path, before=wanted.since, until=until)
+        for entry in log.entries(lines, backwards=True):
             if wanted.since is not None and entry["at"] + LATE_US < wanted.since * 1e6:
                 return
             if wanted.takes(entry):

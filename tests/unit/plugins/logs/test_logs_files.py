@@ -87,19 +87,30 @@ def test_reading_backwards_is_reading_forwards_turned_around(tmp_path_factory: A
 
 
 @settings(max_examples=60, deadline=None)
-@given(before=ACTS, after=ACTS)
+@given(before=ACTS, between=st.lists(st.sampled_from(["write", "rotate"]), max_size=8), after=ACTS)
 def test_what_was_read_backwards_and_what_follows_are_all_there_is(
-    tmp_path_factory: Any, before: list[str], after: list[str]
+    tmp_path_factory: Any, before: list[str], between: list[str], after: list[str]
 ) -> None:
     log, _, _ = told(tmp_path_factory.mktemp("log"), [*before, "write"])
     if log.half:
         log.write()
     mark = files.mark(str(log.path))
-    first = list(files.backwards(str(log.path)))[::-1]
+    for act in between:
+        getattr(log, act)()
+    first = list(files.backwards(str(log.path), until=mark))[::-1]
     for act in after:
         if act in ("write", "rotate"):
             getattr(log, act)()
     assert first + files.forwards(str(log.path), mark)[0] == log.written
+
+
+def test_a_log_that_was_just_renamed_goes_on_from_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    (tmp_path / "x.log.1").write_text("old\n")
+    mark = files.mark(str(path))
+    path.write_text("new\n")
+    assert list(files.backwards(str(path), until=mark)) == ["old"]
+    assert files.forwards(str(path), mark)[0] == ["new"]
 
 
 def test_lines_longer_than_a_block_and_a_last_one_without_its_end_are_read(tmp_path: Path) -> None:
