@@ -25,7 +25,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.expect import
 LONGEST = 1 << 20  # bytes of a body that are looked at
 PASSED, FAILED, LEFT_OUT = "passed", "failed", "left out"
 AGENT = "ferryman-verify"
-PRIVATE = 8  # characters from which on a cookie may be a session
+PRIVATE = 8  # characters from which on a cookie or a saved value may be a session
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class _Client:
         self.known = {**known, **{f"{expect.SECRET}{name}": value for name, value in given.items()}}
         self.jar: dict[str, str] = {}
         self.given = list(given.values())
+        self.saved: list[str] = []
 
     def go(self, step: expect.Step, *, limit_s: float) -> str:
         """Ask one step and keep what it gives; return what was not as expected, nothing where all was."""
@@ -103,15 +104,16 @@ class _Client:
             return f"the inventory gives no {' and no '.join(name.replace(':', ' ') for name in unknown)}"
         answer = _ask(self.place, step, self.known, self.jar, limit_s=limit_s)
         self.jar = expect.cookies(self.jar, answer, now=time.time())
-        wrong = expect.judge(step["expect"], answer, self.known)
+        values, lost = expect.saved(step["save"], answer, self.jar)
+        self.saved += values.values()  # nor may an answer that is not as expected show them
+        wrong = expect.judge(step["expect"], answer, self.known) or lost
         if not wrong:
-            values, wrong = expect.saved(step["save"], answer, self.jar)
             self.known.update(values)
         return expect.shown(wrong, answer, self._private()) if wrong else ""
 
     def _private(self) -> list[str]:
-        """Return what nobody is shown: secrets, and cookies that are long enough to let somebody in."""
-        return self.given + [value for value in self.jar.values() if len(value) >= PRIVATE]
+        """Return what nobody is shown: secrets, and what is long enough to let somebody in."""
+        return self.given + [value for value in (*self.jar.values(), *self.saved) if len(value) >= PRIVATE]
 
 
 def _ask(

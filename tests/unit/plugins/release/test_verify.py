@@ -182,6 +182,18 @@ def test_secrets_and_sessions_are_in_no_result(server: verify.Place) -> None:
     assert "the answer begins: who=***" in results[2]["reason"]
 
 
+def test_a_saved_value_is_in_no_result_nor_where_it_first_came(server: verify.Place) -> None:
+    ask = step(method="POST", path="/token", json={"token": "eyJhbGciOi-42"}, save={"token": {"json": "token"}})
+    first = went(server, ask | {"expect": step(expect={"status": 200})["expect"]})
+    later = went(
+        server,
+        ask | {"expect": step(expect={"status": 201})["expect"]},
+        step("use it", path="/{token}", expect={"status": 200}),
+    )
+    assert [*words(first), *words(later)] == ["failed", "passed", "failed"]
+    assert "eyJhbGciOi" not in json.dumps([first, later])
+
+
 def test_a_secret_that_the_end_of_what_is_shown_would_cut_is_not_there_in_half(server: verify.Place) -> None:
     long = step(method="POST", path="/notes", json=["x" * 190, "{secret:PASSWORD}"], expect={"contains": ["Bye"]})
     (result,) = went(server, long | {"expect": step(expect={"status": 201, "contains": ["Bye"]})["expect"]})
