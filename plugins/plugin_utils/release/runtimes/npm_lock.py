@@ -56,12 +56,17 @@ def engine(package: Mapping[str, Any]) -> str:
     return str(engines.get("node") or "") if isinstance(engines, dict) else ""
 
 
+def may_lack(package: Mapping[str, Any]) -> bool:
+    """Say whether an application runs without a package; what only development needs beside is marked otherwise."""
+    return bool(package.get("optional") or package.get("devOptional"))
+
+
 def unfit(found: Packages, node: str) -> list[str]:
     """Return the packages that do not want to run on this version of Node, each as a sentence."""
     return [
         f"{path.rpartition(f'{TREE}/')[2]} {each.get('version', '')} wants Node {engine(each)}, the hosts have {node}"
         for path, each in found.items()
-        if engine(each) and not each.get("optional") and not fits(node, engine(each))
+        if engine(each) and not may_lack(each) and not fits(node, engine(each))
     ]
 
 
@@ -87,5 +92,5 @@ def differing(found: Packages, present: set[str], wanted: Mapping[str, str]) -> 
         path
         for path, each in found.items()
         if (path in present and not allowed(each, wanted))
-        or (path not in present and allowed(each, wanted) and not each.get("optional"))
+        or (path not in present and allowed(each, wanted) and not may_lack(each))
     ]

@@ -122,6 +122,12 @@ def test_a_package_is_for_the_hosts_or_not(package: dict[str, Any], yes: bool) -
     assert npm_lock.allowed(package, npm_lock.target(HOST)) is yes
 
 
+@pytest.mark.parametrize(("mark", "missed"), [({}, True), ({"optional": True}, False), ({"devOptional": True}, False)])
+def test_a_package_that_may_be_left_out_is_not_missed(mark: dict[str, Any], missed: bool) -> None:
+    found = {"node_modules/a": {"integrity": SUM, **mark}}
+    assert bool(npm_lock.differing(found, set(), npm_lock.target(HOST))) is missed
+
+
 def test_hosts_are_called_as_npm_calls_them() -> None:
     assert npm_lock.target(HOST) == {"os": "linux", "cpu": "x64", "libc": "glibc"}
     assert npm_lock.target({"platform": "linux-aarch64", "libc": "-"}) == {
@@ -147,6 +153,7 @@ NEW = {"node_modules/new": {"version": "6.0.0", "integrity": SUM, "engines": {"n
         ({}, {}, "", ""),
         (NEW, {}, "", "new 6.0.0 wants Node >=22, the hosts have 18.20.4"),
         ({"node_modules/new": {**NEW["node_modules/new"], "optional": True}}, {}, "", ""),
+        ({"node_modules/new": {**NEW["node_modules/new"], "devOptional": True}}, {}, "", ""),
         ({"node_modules/a": {"integrity": SUM, "engines": ["node >= 99"]}}, {}, "", ""),
         (NEW, {"engines": {"node": ">=18"}}, "", ""),
         ({}, {"engines": {"node": "^20"}}, "", r"package.json wants Node ^20 (engines), the hosts have 18.20.4"),
