@@ -24,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, names, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import HEED_S, INTERRUPTED
@@ -147,7 +148,7 @@ class ReleaseAction(ActionBase):
         def watch() -> None:
             while not over.wait(HEED_S):
                 if self.is_to_stop():
-                    with suppress(Stopped):  # a host that cannot be told ends the step that it is in
+                    with suppress(Stopped, AnsibleError):  # a host that cannot be told ends the step that it is in
                         self.ask("steps", steps=["interrupt"], lease_s=LEASE_S)
                     return
 

@@ -1,10 +1,12 @@
 """What a run remembers on the driver, whatever the clock does meanwhile."""
 
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import action
 
 
@@ -45,3 +47,26 @@ def test_old_runs_are_removed_but_none_that_may_go_on_nor_ones_own(tmp_path: Pat
     assert {long_deploy.name, mine.name} <= left
     assert len(left) == action.RUNS_KEPT
     assert "20200101T000000Z-000000" not in left
+
+
+def test_a_host_that_cannot_be_told_to_stop_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, raised = threading.Event(), list[object]()
+
+    class Lost(action.ReleaseAction):
+        def __init__(self) -> None:
+            """Know nothing of Ansible."""
+
+        def value(self, name: str, default: object = None) -> object:
+            return "stop"
+
+        def is_to_stop(self) -> bool:
+            return True
+
+        def ask(self, act: str, body: bytes = b"", **more: object) -> dict[str, object]:
+            asked.set()
+            raise AnsibleConnectionFailure("no route to host")
+
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    with Lost().watching(["start"]):
+        assert asked.wait(10)
+    assert raised == []
