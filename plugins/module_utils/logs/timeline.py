@@ -73,8 +73,19 @@ def _lines(path: Path) -> Iterable[dict[str, Any]]:
             found = json.loads(line)
         except ValueError:
             continue
-        if isinstance(found, dict) and "at" in found and "result" in found:
+        if isinstance(found, dict) and _is_whole(found):
             yield found
+
+
+def _is_whole(line: dict[str, Any]) -> bool:
+    """Say whether `turns` can read a line."""
+    if line.get("step") != "start":
+        return True
+    try:
+        _micros((line.get("detail") or {}).get("since") or line["at"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return "result" in line
 
 
 def _micros(moment: str) -> int:

@@ -1,8 +1,12 @@
 """Whose release a line of a slot is."""
 
+import json
+from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.logs import timeline
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site, unit_parts
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +59,19 @@ def test_lines_of_another_kind_are_passed_over() -> None:
     assert timeline.turns([{"step": "settle", "result": "done", "release": "r", "at": moment(1), "detail": {}}]) == {
         "blue": [], "green": [],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "damage", [{"at": "yesterday"}, {"at": 5}, {"detail": ["blue"]}, {"detail": {"slot": "blue", "since": "now"}}]
+)
+def test_a_damaged_line_of_the_hosts_journal_hides_no_log(
+    damage: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "SITES", tmp_path)
+    good = start("started", "one", moment(10))
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/journal.jsonl").write_text(f"{json.dumps({**good, **damage})}\n{json.dumps(good)}\n")
+    assert [release for _, release in timeline.of_site("shop")["blue"]] == ["one"]
 
 
 def test_a_units_name_is_read_as_it_is_written() -> None:
