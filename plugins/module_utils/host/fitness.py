@@ -164,7 +164,13 @@ def domains(seen: Seen, wanted: Mapping[str, Any]) -> Iterator[Judgement]:
     """Every name leads to the entry, over IPv4 and IPv6, as this machine sees it."""
     own = [*_listed(seen["addresses"], loopback=_is_loopback(wanted["reached_at"])), *wanted["reached_at"]]
     own = list(dict.fromkeys(own))
-    further = [*wanted["check_addresses"], *wanted["check_balancers"]]
+    further = []
+    for each in [*wanted["check_addresses"], *wanted["check_balancers"]]:
+        if _is_network(each):
+            further.append(each)
+        else:  # a balancer may have a name, or a socket
+            right = "an address or a network (192.0.2.0/24) in host_check_addresses, nginx_trusted_proxies"
+            yield said("dns", UNKNOWN, f"{each!r} cannot be compared with what names lead to", right)
     for name in wanted["check_domains"]:
         yield domain(name, wanted["names"].get(name, []), own, further)
 
@@ -181,6 +187,14 @@ def domain(name: str, leads: Sequence[str], own: Sequence[str], further: Iterabl
         text = f"{name} leads to {', '.join(astray)}, and the entry is {shown}"
         return said("dns", WRONG, text, "change the record; behind a balancer or NAT: host_check_addresses")
     return said("dns", GOOD, f"{name} leads here ({', '.join(leads)})")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _among(address: str, mine: set[Any], networks: Sequence[Any]) -> bool:

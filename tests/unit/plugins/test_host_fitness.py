@@ -186,6 +186,14 @@ def test_a_name_may_lead_to_a_balancer_and_to_no_loopback_of_a_host_elsewhere() 
     assert judged("dns", wanted=here)[0] == fitness.GOOD
 
 
+@pytest.mark.parametrize("option", ["check_addresses", "check_balancers"])
+def test_what_is_no_address_is_told_and_hides_no_name(option: str) -> None:
+    found = fitness.judge(SEEN, {**WANTED, option: ["192.0.2.0/33", "unix:"]})
+    told = [(each["state"], each["said"]) for each in found if each["key"] == "dns"]
+    assert [state for state, _ in told] == [fitness.UNKNOWN, fitness.UNKNOWN, fitness.GOOD]
+    assert "192.0.2.0/33" in told[0][1]
+
+
 def test_this_machine_can_be_read_and_every_reading_answers_by_itself() -> None:
     seen = survey.survey({1}, [])
     assert set(seen) >= {reading for reading, _ in fitness.RULES.values()}
