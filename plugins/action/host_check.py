@@ -44,13 +44,14 @@ class ActionModule(ActionBase):
 
 
 def addresses(name: str) -> list[str]:
-    """Return what a name leads to, IPv4 first; empty where it leads nowhere.
+    """Return what a name leads to, IPv4 first; empty where it leads nowhere. For a wildcard a name below it is asked.
 
     Names below `localhost` lead to the loopback wherever they are asked for (RFC 6761, 6.3); not every resolver knows.
     """
     if f".{name}".endswith(".localhost"):
         return ["127.0.0.1", "::1"]
     found: list[str] = []
+    name = name.replace("*.", "ferryman-check.", 1)  # a resolver takes an asterisk for no host's name
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             answers = socket.getaddrinfo(name, None, family, socket.SOCK_STREAM)

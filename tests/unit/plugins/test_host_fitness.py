@@ -1,6 +1,7 @@
 """What is judged of a host: each reading alone, no data as an answer of its own, and every wrong with its way out."""
 
 import ipaddress
+import socket
 from typing import Any
 
 import pytest
@@ -205,3 +206,15 @@ def test_names_below_localhost_lead_to_the_loopback_whatever_the_resolver_knows(
     assert action.addresses("notes.localhost") == action.addresses("localhost") == ["127.0.0.1", "::1"]
     assert action.addresses("192.0.2.11") == ["192.0.2.11"]
     assert action.addresses("nowhere.invalid") == []
+
+
+def test_of_a_wildcard_a_name_below_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(name: str, *_: Any) -> list[Any]:
+        asked.append(name)
+        return [(0, 0, 0, "", ("192.0.2.11", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    assert action.addresses("*.shop.test") == ["192.0.2.11"]
+    assert set(asked) == {"ferryman-check.shop.test"}
