@@ -10,6 +10,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple, Optional
@@ -130,7 +131,8 @@ def _secrets() -> dict[str, str]:
     """Return what must be in no answer: the secrets that lie on this host, of other environments' sites too."""
     found: dict[str, str] = {}
     for path in glob.glob(str(Site("*").settings / "secrets" / "*")):
-        with open(path, encoding="utf-8", errors="replace") as stream:
+        # One that is removed meanwhile has no process any more that would write it.
+        with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as stream:
             found[f"{os.path.basename(path)} of {path.split('/')[-3]}"] = stream.read()
     return found
 
