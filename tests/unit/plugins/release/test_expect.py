@@ -79,6 +79,13 @@ def test_a_value_in_a_pattern_is_text_and_no_pattern() -> None:
 # Places in braces
 
 
+def test_a_value_that_breaks_a_pattern_is_told_without_it() -> None:
+    asked = step(expect={"matches": ["[z-{unique}]"]})["expect"]
+    (wrong,) = expect.judge(asked, PAGE, {"unique": "0battery"})
+    assert "'[z-{unique}]', which is no regular expression" in wrong
+    assert "0bat" not in wrong
+
+
 def test_places_are_filled_and_doubled_braces_are_braces() -> None:
     assert expect.fill("/{note}?q={{note}}", KNOWN) == "/7?q={note}"
     assert expect.fill({"a": ["{unique}", 7, None], "b": {"c": "x{release}"}}, KNOWN) == {
