@@ -176,3 +176,19 @@ def test_a_role_is_tested_alone(name: str) -> None:
     scenario = ROOT / "molecule" / name
     assert (scenario / "molecule.yml").is_file(), f"role {name} has no scenario molecule/{name}/molecule.yml"
     assert list(scenario.rglob("test_*.py")), f"molecule/{name} looks at nothing: it has no tests/test_{name}.py"
+
+
+def test_a_default_that_a_playbook_repeats_is_the_roles() -> None:
+    """A playbook does not see the defaults of a role that another play uses."""
+    defaults: dict[str, Any] = {}
+    for name in NAMES:
+        defaults |= yaml.safe_load((ROOT / "roles" / name / "defaults/main.yml").read_text()) or {}
+    repeated = [
+        (path.name, name, yaml.safe_load(value))
+        for path in sorted((ROOT / "playbooks").rglob("*.yml"))
+        for name, value in re.findall(r"\b([a-z_]+) \| default\(([^()]+)\)", path.read_text())
+        if name in defaults
+    ]
+    assert {name for _, name, _ in repeated} >= {"nginx_log_path", "certificate_acme_directory"}
+    for file, name, value in repeated:
+        assert value == defaults[name], f"{file} takes {value!r} for {name}, its role takes {defaults[name]!r}"
