@@ -46,7 +46,7 @@ def survey(ports: Iterable[int], urls: Iterable[str]) -> dict[str, Any]:
 def _reading(read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, subprocess.SubprocessError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 import time
@@ -61,15 +62,15 @@ def excess(logs: Iterable[Log], max_bytes: int) -> int:
     return sum(log.size for log in logs) - max_bytes
 
 
-def look(paths: Iterable[Path], rotated: re.Pattern[str]) -> list[Log]:
-    """Return the plain files among `paths` as they are now."""
+def look(paths: Iterable[Path], rotated: re.Pattern[str], device: int | None = None) -> list[Log]:
+    """Return the plain files among `paths` as they are now; those on one `device` alone, where one is given."""
     found = []
     for path in paths:
         try:
             status = path.lstat()
         except FileNotFoundError:
             continue
-        if path.is_file() and not path.is_symlink():
+        if stat.S_ISREG(status.st_mode) and device in (None, status.st_dev):
             found.append(Log(path, status.st_blocks * 512, status.st_mtime, bool(rotated.search(path.name))))
     return found
 
@@ -81,7 +82,7 @@ def logs_in(watched: Mapping[str, Any]) -> list[Log]:
 
 def journals(device: int) -> list[Log]:
     """Return journald's files that lie on a disk."""
-    return [log for log in look(JOURNALS.glob("*/*"), ARCHIVED) if log.path.stat().st_dev == device]
+    return look(JOURNALS.glob("*/*"), ARCHIVED, device)
 
 
 def drop(paths: Iterable[Path], why: str) -> None:
@@ -94,7 +95,11 @@ def drop(paths: Iterable[Path], why: str) -> None:
 def rotate(watched: Mapping[str, Any]) -> None:
     """Have what is written to renamed, so that it can go."""
     words = ["/usr/sbin/logrotate", "--force", "--state", STATE, watched["rotation"]]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired:  # it packs something large; what it has renamed so far can go all the same
+        print(f"<3>logrotate {watched['rotation']}: it did not end within a minute", flush=True)
+        return
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it failed"])[-1]
         print(f"<3>logrotate {watched['rotation']}: {said}", flush=True)

@@ -218,3 +218,10 @@ def test_of_a_wildcard_a_name_below_it_is_asked(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket, "getaddrinfo", answer)
     assert action.addresses("*.shop.test") == ["192.0.2.11"]
     assert set(asked) == {"ferryman-check.shop.test"}
+
+
+def test_a_reading_of_what_is_no_object_is_unknown_and_spares_the_others() -> None:
+    def broken() -> object:
+        return [].items()  # type: ignore[attr-defined]  # as of a damaged file
+
+    assert "AttributeError" in survey._reading(broken)["error"]

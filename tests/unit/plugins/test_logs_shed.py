@@ -63,3 +63,14 @@ def test_the_names_of_rotated_logs_are_known_from_those_of_logs_in_use(tmp_path:
     assert told == {"a.json.1", "a.json.12.gz", "a.log-20261122", "a.log-20261122.gz"}
     system = ["system.journal", "system@0006.journal", "user-1000.journal", "system@6.journal~"]
     assert [bool(shed.ARCHIVED.search(name)) for name in system] == [False, True, False, True]
+
+
+def test_only_logs_of_the_disk_that_is_full_are_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a.json.1").write_text("x")
+    device = tmp_path.stat().st_dev
+    assert [log.path.name for log in shed.look(tmp_path.iterdir(), shed.ROTATED, device)] == ["a.json.1"]
+    assert shed.look(tmp_path.iterdir(), shed.ROTATED, device + 1) == []
+
+
+def test_a_log_that_goes_while_it_is_looked_at_is_no_failure(tmp_path: Path) -> None:
+    assert shed.look([tmp_path / "gone.1"], shed.ROTATED) == []

@@ -17,8 +17,11 @@ COMPARATOR = re.compile(rf"\s*(>=|<=|>|<|=|\^|~>|~)?\s*{PART}(?=\s|$)")
 
 
 def fits(version: str, wanted: str) -> bool:
-    """Say whether a release ("18.20.4") lies in a range (">=18 <21 || ^22"); in one that cannot be read, none does."""
-    found = tuple(int(part) for part in version.split(".")[:3])
+    """Say whether a release ("18.20.4") lies in a range (">=18 <21 || ^22"); in one that cannot be read, none does.
+
+    What comes before a release ("23.0.0-nightly") is taken for it.
+    """
+    found = tuple(int(part) for part in re.split("[-+]", version)[0].split(".")[:3])
     return any(
         all(low <= found < high for low, high in bounds)
         for bounds in map(_bounds, wanted.split("||"))

@@ -32,6 +32,11 @@ def described(**more: Any) -> dict[str, Any]:
 # Ranges
 
 
+def test_what_comes_before_a_release_is_taken_for_it() -> None:
+    assert ranges.fits("23.0.0-nightly20240101", ">=23")
+    assert not ranges.fits("23.0.0-rc.1", "<23")
+
+
 def test_ranges_are_read_as_npm_reads_them() -> None:
     """Thousands of ranges, each answered by npm's own library and by ours."""
     chance, asked = Random(20261125), []
