@@ -77,7 +77,8 @@ def dangling(environment: Environment) -> Iterator[Problem]:
         for path in sorted((environment.directory / name).rglob("*")):
             if path.is_symlink() and not path.exists():
                 place = places.relative(Place(path), environment)
-                right = "ln -s ../../../../group_vars/all 00-shared there, or remove it"
+                mend = "ln -s ../../../../group_vars/all 00-shared there" if path.name == "00-shared" else "mend it"
+                right = f"{mend}, or remove it"
                 yield Problem(place, "the link", f"leads to {path.readlink()}, which is not there", right)
 
 

@@ -149,12 +149,15 @@ def _in_map(node: yaml.MappingNode, file: Path, above: frozenset[int]) -> Iterat
 
 
 def variable_files(directory: Path) -> list[Path]:
-    """Return the YAML files below a directory of variables in the order in which Ansible reads them, links too."""
+    """Return the YAML files below a directory of variables in the order in which Ansible reads them, links too.
+
+    A link that leads nowhere is none: nobody can read it, and the check tells it by its name.
+    """
     found: list[Path] = []
     for path in sorted(directory.iterdir()) if directory.is_dir() else []:
         if path.is_dir():
             found += variable_files(path)
-        elif path.suffix in (".yml", ".yaml"):
+        elif path.suffix in (".yml", ".yaml") and path.is_file():
             found.append(path)
     return found
 

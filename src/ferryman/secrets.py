@@ -45,7 +45,7 @@ def ensure_local(environment: Environment) -> list[str]:
         else "---\n# Generated for this machine alone; not in git.\n"
     )
     missing = sorted(_wanted(environment) - set(DEFINED.findall(text)))
-    if not missing:
+    if not missing or text.startswith("$ANSIBLE_VAULT"):  # encrypted as a whole it may hold them, and takes no line
         return []
     key = paths.state_directory() / "vault" / f"{environment.name}.key"
     key.parent.mkdir(mode=0o700, exist_ok=True)
@@ -68,9 +68,7 @@ def require(environment: Environment) -> None:
 
     Files that are encrypted as a whole may hold them: with one of those, Ansible finds out.
     """
-    directories = [environment.directory / name for name in ("group_vars", "host_vars")]
-    files = [path for directory in directories for path in places.variable_files(directory)]
-    texts = [path.read_text(encoding="utf-8") for path in (environment.inventory, *files)]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in places.files(environment)]
     if any(text.startswith("$ANSIBLE_VAULT") for text in texts):
         return
     missing = sorted(_wanted(environment) - {name for text in texts for name in DEFINED.findall(text)})
@@ -93,9 +91,8 @@ def used(path: Path) -> list[tuple[str, int]]:
 
 
 def _wanted(environment: Environment) -> set[str]:
-    """Return the names of all secrets that the environment's files use."""
-    files = [path for path in sorted(environment.variables.rglob("*.yml")) if path.name != "vault.yml"]
-    return {name for path in files for name in NAME.findall(path.read_text(encoding="utf-8"))}
+    """Return the names of all secrets that the environment's files use: the same that a check asks for."""
+    return {name for path in places.files(environment) for name, _ in used(path)}
 
 
 def _write(path: Path, text: str) -> None:

@@ -158,6 +158,12 @@ def test_a_link_that_leads_nowhere_is_told(project: Configured) -> None:
     assert one(project).startswith("00-shared: the link leads to ../../../../group_vars/all, which is not there")
 
 
+def test_a_file_that_is_a_link_to_nowhere_is_told_as_one(project: Configured) -> None:
+    project.path("mail.yml").symlink_to("elsewhere.yml")
+    told = "mail.yml: the link leads to elsewhere.yml, which is not there; mend it, or remove it"
+    assert one(project) == told
+
+
 def test_a_broken_file_hides_no_mistake_in_the_others(project: Configured) -> None:
     project.write("release.yml", "release_keep: [\n")
     project.change("host.yml", "host_timezone", "host_timezoen")

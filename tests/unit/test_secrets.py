@@ -1,6 +1,7 @@
 """The first secrets of `local`: generated once, encrypted, private, and readable by Ansible."""
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,28 @@ def test_local_says_that_a_deploy_makes_its_secrets(project: Environment) -> Non
     assert "deploy" in stop.value.hint
     secrets.ensure_local(project)
     secrets.require(project)
+
+
+def test_what_files_that_all_environments_share_use_is_generated_too(project: Environment) -> None:
+    shared = project.directory.parent.parent / "group_vars" / "all"
+    shared.mkdir(parents=True)
+    (shared / "mail.yml").write_text('a_mail: "{{ vault_mail }}"  # not vault_comment\n')
+    (project.variables / "00-shared").symlink_to("../../../../group_vars/all")
+    assert secrets.ensure_local(project) == ["vault_a", "vault_b_1", "vault_mail"]
+    secrets.require(project)
+
+
+@pytest.mark.parametrize("break_it", [lambda path: path.write_bytes(b"a: \xe9\n"), lambda path: path.symlink_to("no")])
+def test_a_file_that_nobody_can_read_is_left_to_the_check(
+    project: Environment, break_it: Callable[[Path], object]
+) -> None:
+    break_it(project.variables / "broken.yml")
+    assert secrets.ensure_local(project) == ["vault_a", "vault_b_1"]
+    secrets.require(project)
+
+
+def test_a_vault_that_is_encrypted_as_a_whole_is_left_as_it_is(project: Environment) -> None:
+    vault = project.variables / "vault.yml"
+    vault.write_text("$ANSIBLE_VAULT;1.2;AES256;local\n00\n")
+    assert secrets.ensure_local(project) == []
+    assert vault.read_text().endswith(";local\n00\n")
