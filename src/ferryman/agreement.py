@@ -44,7 +44,8 @@ def survey(environment: Environment) -> tuple[list[Problem], Loaded | None]:
         loaded = variables.read(environment, vault_ids=vaults, without=lost)
     except Stop as stop:
         place = places.relative(Place(environment.inventory), environment)
-        return sorted([*broken, Problem(place, "the environment", stop.message)]), None
+        wrong = stop.message.removeprefix(f"environment {environment.name} ")
+        return sorted([*broken, Problem(place, "the environment", wrong)]), None
     rules = [*RULES, *(WHOLE if not loaded.partial else ())]
     found = {*broken, *variables.validate(loaded), *(problem for rule in rules for problem in rule(loaded))}
     return variables.hushed(loaded, found), loaded
@@ -107,6 +108,14 @@ def lost_secrets(loaded: Loaded) -> Iterator[Problem]:
 
 
 # Groups and hosts
+
+
+def hostless(loaded: Loaded) -> Iterator[Problem]:
+    """An environment has a host: without any every run would end well, and nothing would have been done."""
+    if not loaded.hosts:
+        place = places.relative(Place(loaded.environment.inventory), loaded.environment)
+        right = "name one under all.children.entry.hosts, and again under app"
+        yield Problem(place, "the environment", "has no host", right)
 
 
 def empty_groups(loaded: Loaded) -> Iterator[Problem]:
@@ -249,7 +258,7 @@ def _filled(loaded: Loaded, host: str, value: Any) -> Any:
 
 Rule = Callable[[Loaded], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
-    strangers, empty_groups, lost_arbiter, misshapen, domains, lost_sources, textless,
+    strangers, hostless, empty_groups, lost_arbiter, misshapen, domains, lost_sources, textless,
     neighbours.twins, neighbours.ports, neighbours.shared,
 )  # fmt: skip
 WHOLE: tuple[Rule, ...] = (uncertified, lost_secrets)

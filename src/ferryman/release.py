@@ -61,6 +61,9 @@ def look(env: str, *, app: str) -> Told:
     environment = environments.resolve(env)
     story, ended = run("release_look", environment, {"release_app": app})
     _stop_unless_done(story, ended)
+    if not story.hosts:
+        place = environment.inventory
+        raise Stop(f"{environment.name} has no host to ask", hint=f"{place} names them; `check` says what it lacks")
     return {"environment": environment.name, "hosts": story.hosts}
 
 

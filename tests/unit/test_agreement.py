@@ -47,6 +47,12 @@ def test_domains_that_nothing_certifies_are_told(project: Configured, text: str)
     assert one(project).startswith(f"certificate.yml{line}: certificate_terms_agreed is not true, so nothing certifies")
 
 
+@pytest.mark.parametrize("text", ["", "all:\n  children:\n    entry:\n"])
+def test_an_environment_without_a_host_is_told(project: Configured, text: str) -> None:
+    project.environment.inventory.write_text(text)
+    assert "hosts.yml: the environment has no host; name one under" in "\n".join(project.problems())
+
+
 def test_a_group_without_hosts_is_told_by_its_line(project: Configured) -> None:
     project.change("hosts.yml", "    db:\n      hosts:\n        web1:\n", "    db:\n      hosts: {}\n")
     assert one(project).startswith("hosts.yml:11: db has no host, and an application has a database")
