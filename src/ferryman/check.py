@@ -34,7 +34,8 @@ def check(env: str, *, app: str, hosts: bool) -> Told:
     secrets.ensure_local(environment)
     problems, loaded = agreement.survey(environment)
     apps = sorted({str(name) for _, found in agreement.applications(loaded) for name in found}) if loaded else []
-    if app:
+    whole = loaded is not None and not loaded.partial and apps
+    if app and (whole or not problems):  # it may be named in a file that is broken
         readiness.require_app(environment, app, apps)
     described: dict[str, Told] = {}
     if loaded and apps and can_be_read(loaded, problems):

@@ -104,6 +104,24 @@ def test_a_missing_secret_hides_no_mistake_in_a_description(project: Configured)
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "text"), [("apps.yml", "apps: [\n"), ("apps.yml", "apps: [shop]\n"), ("hosts.yml", "a: {")]
+)
+def test_a_broken_file_is_told_and_not_that_the_application_is_not_there(
+    project: Configured, file: str, text: str
+) -> None:
+    project.write(file, text)
+    code, said = run(project, "--app", "api")
+    assert code == 1
+    assert file in [Path(each["file"]).name for each in said["problems"]]
+
+
+def test_an_application_that_is_not_there_is_refused_whatever_else_is_wrong(project: Configured) -> None:
+    project.write("hidden.yml", "vault_ada: battery-staple\n")
+    code, said = run(project, "--app", "apl")
+    assert (code, said["error"]) == (1, "prod has no application 'apl'")
+
+
 def story(*events: Event) -> Story:
     """Return what a run amounts to."""
     told = Story()
