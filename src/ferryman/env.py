@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ferryman import environments, paths, placeholders, places, secrets
+from ferryman import environments, paths, placeholders, places, secrets, variables
 from ferryman.environments import LOCAL, Environment
 from ferryman.errors import Stop
 from ferryman.init import describe
@@ -48,6 +48,10 @@ def new(env: str, *, source: str) -> Told:
             "local is a sandbox, and no server is like it", hint="leave --from out: its applications are taken over"
         )
     like = environments.resolve(source, default_local=False) if source else None
+    begins_with = like or _local(root)
+    broken = list(places.malformed(begins_with)) if begins_with else []
+    if broken and begins_with:
+        raise variables.refusal(begins_with, broken)
     files = copied(read(like), env=env) if like else blank(env, _local_apps(root))
     layout = Layout(root)
     layout.environment(env, files)
@@ -94,8 +98,9 @@ def copied(files: Mapping[str, str], *, env: str) -> Files:
         words[host] = f"{env}{number}" if address else f"{env}{number}.example"
         if address:
             words[address] = f"192.0.2.{FIRST + number - 1}"
-    for app, told in (_yaml(files.get(APPS, "")).get("apps") or {}).items():
-        for number, domain in enumerate(told.get("domains") or [] if isinstance(told, dict) else [], 1):
+    for app, told in _apps(files.get(APPS, "")).items():
+        given = (told.get("domains") or []) if isinstance(told, dict) else []
+        for number, domain in enumerate([given] if isinstance(given, str) else given, 1):
             words[str(domain)] = f"{app}-{env}{'' if number == 1 else f'-{number}'}.example"
     for address in _public(files.values()):
         words.setdefault(address, f"192.0.2.{FIRST + len(words)}")
@@ -143,10 +148,22 @@ def _public(texts: Iterable[str]) -> Iterator[str]:
                 yield found
 
 
+def _apps(text: str) -> dict[str, Any]:
+    """Return the applications that a file names."""
+    found = _yaml(text).get("apps") or {}
+    if not isinstance(found, dict):
+        raise Stop("`apps` of the environment to begin with is no map", hint="wanted: applications by name, below it")
+    return found
+
+
+def _local(root: Path) -> Environment | None:
+    return environments.resolve(LOCAL, project=root) if LOCAL in environments.names(root) else None
+
+
 def _local_apps(root: Path) -> dict[str, Any]:
     """Return the applications of `local`, for a new environment to have them too."""
     path = root / "inventories" / LOCAL / APPS
-    return dict(_yaml(path.read_text(encoding="utf-8")).get("apps") or {}) if path.is_file() else {}
+    return _apps(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _key(root: Path, env: str) -> Path:

@@ -115,6 +115,33 @@ def test_a_name_that_means_nothing_is_refused(project: Path, name: str, source: 
     assert [path.name for path in (project / "inventories").iterdir()] == ["prod"]
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("hosts.yml", "all: {hosts: [web1]}\n"),
+        ("hosts.yml", "all: {\n"),
+        ("group_vars/all/apps.yml", "apps: [shop]\n"),
+        ("group_vars/all/apps.yml", "apps: [\n"),
+        ("group_vars/all/nginx.yml", "a: \x00\n"),
+    ],
+)
+@pytest.mark.parametrize("source", ["", "prod"])
+def test_one_cannot_begin_with_broken_files(project: Path, source: str, file: str, text: str) -> None:
+    if not source:
+        (project / "inventories/prod").rename(project / "inventories/local")
+    (project / "inventories" / (source or "local") / file).write_text(text)
+    with pytest.raises(Stop) as stop:
+        env.new("staging", source=source)
+    assert stop.value.hint
+    assert not (project / "inventories/staging").exists()
+
+
+def test_a_domain_that_is_no_list_is_replaced_too(project: Path) -> None:
+    (project / "inventories/prod/group_vars/all/apps.yml").write_text("apps: {shop: {domains: shop.com}}\n")
+    env.new("staging", source="prod")
+    assert "domains: shop-staging.example" in own(project, "staging")
+
+
 def test_the_example_environment_is_one_to_be_filled_in() -> None:
     example = environments.resolve("prod", project=paths.CHECKOUT)
     told = [str(problem) for problem in placeholders.standing(example)]
