@@ -5,7 +5,6 @@ and shown.
 """
 
 import json
-import os
 import re
 import signal
 import sys
@@ -19,6 +18,7 @@ from ferryman import environments, moments, paths, runs, secrets
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.logs_telling import print_lines
+from ferryman.progress import nobody_reads
 
 Entry = dict[str, Any]
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -181,8 +181,7 @@ class Following:
             try:
                 print_lines(self.waiting.due(now=time.monotonic(), last=last), sys.stdout, as_json=self.as_json)
             except BrokenPipeError:
-                # Nobody reads any more, and Python must not try to at its end.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                nobody_reads(sys.stdout)
                 self.over.set()
 
     def tick(self) -> None:

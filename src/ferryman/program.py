@@ -5,6 +5,7 @@ tasks read them as `ctx.ferryman.json` and `ctx.ferryman.yes`.
 """
 
 import json
+import select
 import signal
 import sys
 from typing import Any, NoReturn
@@ -17,6 +18,7 @@ from invoke.program import Program as InvokeProgram
 
 from ferryman import __version__, paths
 from ferryman.errors import NEEDS_PERSON, Stop
+from ferryman.progress import nobody_reads
 
 
 def explain(stop: Stop, *, as_json: bool) -> str:
@@ -115,6 +117,7 @@ class Program(InvokeProgram):
         """Run the tasks; exit code 1 says "nothing was touched", so what is not a `Stop` must not end with it."""
         try:
             super().execute()
+            sys.stdout.flush()
         except ParseError as error:
             raise Stop(str(error), hint=f"{self.binary} --list") from error
         except KeyboardInterrupt as error:
@@ -123,6 +126,8 @@ class Program(InvokeProgram):
         except (Stop, SystemExit):
             raise
         except Exception as error:
+            if _is_left_alone(error):  # `status | head`: what was asked for was done, and told as far as it was read
+                raise Exit from error
             import traceback
 
             traceback.print_exc()
@@ -142,8 +147,24 @@ class Program(InvokeProgram):
     @staticmethod
     def fail(stop: Stop, *, as_json: bool) -> NoReturn:
         """Say it (JSON on stdout, where a pipeline reads; words on stderr) and leave with its code."""
-        print(explain(stop, as_json=as_json), file=sys.stdout if as_json else sys.stderr)
+        out = sys.stdout if as_json else sys.stderr
+        try:
+            print(explain(stop, as_json=as_json), file=out, flush=True)
+        except BrokenPipeError:
+            nobody_reads(out)
         sys.exit(stop.code)
+
+
+def _is_left_alone(error: Exception) -> bool:
+    """Say whether an error is that nobody reads stdout any more, and let it lead nowhere; other pipes break, too."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    asked = select.poll()
+    asked.register(sys.stdout.fileno(), 0)
+    broken = any(state & (select.POLLERR | select.POLLHUP) for _, state in asked.poll(0))
+    if broken:
+        nobody_reads(sys.stdout)
+    return broken
 
 
 def main() -> None:

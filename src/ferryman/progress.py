@@ -17,6 +17,11 @@ QUIET = ("Validating arguments against arg spec", "Go through the steps", "Say w
 ECHO = 3  # columns kept free at the end of the live line, where a terminal shows that Ctrl-C was pressed
 
 
+def nobody_reads(stream: Any) -> None:
+    """Let a stream whose reader has gone lead nowhere: Python would stumble over it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 class Part(NamedTuple):
     """A part of a step as a host told it: its name, how long it took, how much was sent, and what else is to say."""
 
@@ -171,7 +176,10 @@ class Lines:
             self.note(f"{self.now.name}: {self.now.parts}")
 
     def note(self, text: str) -> None:
-        print(f"[{time.monotonic() - self.began:7.1f} s] {text}", file=sys.stderr, flush=True)
+        try:
+            print(f"[{time.monotonic() - self.began:7.1f} s] {text}", file=sys.stderr, flush=True)
+        except BrokenPipeError:  # whoever looked on has left; what goes on is not theirs to end
+            nobody_reads(sys.stderr)
 
     def begun(self, host: str) -> None:
         self.now.running.append(host)

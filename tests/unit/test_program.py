@@ -1,6 +1,7 @@
 """The command line as a pipeline meets it: exit codes, one JSON object, no traceback for a refusal."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -105,3 +106,35 @@ def test_listing_stays_light() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout.split()
     heavy = {"ansible", "ansible_runner", "rich", "jinja2", "aiohttp", "pytest"}
     assert heavy & set(loaded) == set()
+
+
+UNREAD = """
+from invoke import Collection, task
+from ferryman import errors, progress, program
+
+@task
+def act(c, how=""):
+    if how == "stop":
+        raise errors.Stop("x", code=2)
+    if how == "other":
+        raise BrokenPipeError("one that is not stdout")
+    progress.Lines().note("going on")
+    print("x" * 100_000)
+
+program.Program(name="t", binary="t", version="1", namespace=Collection(act), config_class=program.Config).run()
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [([], 0), (["--how", "stop", "--json"], 2), (["--how", "other"], 3)])
+def test_a_reader_that_leaves_changes_no_exit_code(words: list[str], code: int) -> None:
+    reader, writer = os.pipe()
+    unread = words != ["--how", "other"]
+    if unread:
+        os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", UNREAD, "act", *words], stdout=writer, stderr=writer if unread else None, check=False
+        )
+    finally:
+        os.close(writer)
+    assert done.returncode == code
