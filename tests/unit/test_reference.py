@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ferryman import reference, specs
+from ferryman.tasks import docs
 
 
 @pytest.fixture
@@ -76,3 +77,8 @@ def test_a_modules_documentation_is_read_without_importing_it(tmp_path: Path) ->
         'import nothing_such\nDOCUMENTATION = r"""\nmodule: backup_info\n"""\nRETURN = r"""\nsize: {type: int}\n"""\n'
     )
     assert reference.documentation(path) == {"module": "backup_info", "RETURN": {"size": {"type": "int"}}}
+
+
+def test_every_option_of_every_command_is_explained() -> None:
+    mute = [(name, option) for name, _, options in docs.commands() for option, said in options if not said]
+    assert mute == []

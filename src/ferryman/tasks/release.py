@@ -96,7 +96,7 @@ def health(ctx: Context, env: str = "", app: str = "") -> None:
 @task(
     help=ENV
     | {
-        "from": "driver, hosts or both (both if not said).",
+        "from_": "From where: driver, hosts or both (both if not said).",
         "junit": "File for the results, as JUnit.",
     }
 )
