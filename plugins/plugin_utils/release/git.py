@@ -98,6 +98,10 @@ def _work_tree(place: Path, path: str) -> str:
 
     Nothing in the repository moves.
     """
+    try:
+        git(place, "rev-parse", "--verify", "--quiet", "HEAD")
+    except AnsibleError:
+        raise AnsibleError(f"{place} has no commit yet; `git add` what belongs to it, then `git commit`") from None
     index = Path(git(place, "rev-parse", "--absolute-git-dir").strip()) / "ferryman-index"
     person = {"GIT_AUTHOR_NAME": "ferryman", "GIT_AUTHOR_EMAIL": "ferryman@localhost"}
     person.update({name.replace("AUTHOR", "COMMITTER"): value for name, value in person.items()})

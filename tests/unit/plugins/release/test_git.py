@@ -158,6 +158,9 @@ def test_what_is_no_repository_is_said(tmp_path: Path) -> None:
     run(tmp_path, "init", "-q", "empty")
     with pytest.raises(AnsibleError, match="no commit 'HEAD'"):
         find("empty", tmp_path)
+    (tmp_path / "empty" / "page").write_text("v1")
+    with pytest.raises(AnsibleError, match="has no commit yet; `git add`"):
+        find("empty", tmp_path, allow_dirty=True)
     with pytest.raises(AnsibleError, match="clone"):
         find("missing", tmp_path)
 
