@@ -45,6 +45,8 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     """Return what provisioning and a deploy would change, and write it to `out` where that is named."""
     if out and not Path(out).absolute().parent.is_dir():
         raise Stop(f"{out}: its directory does not exist", hint=f"mkdir -p {Path(out).parent}")
+    if out and Path(out).is_dir():
+        raise Stop(f"{out} is a directory", hint="--out names the file to write the plan to")
     wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
     environment = readiness.checked(env, app=app)
     provisioning = _provision(environment, check=True)

@@ -1,10 +1,12 @@
 """A plan on a screen: each section says what is so, also where there is nothing, and nothing runs over the edge."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ferryman import planned
+from ferryman import planned, release
+from ferryman.errors import Stop
 
 LIVE = "20261122T103000Z-1a2b3c4"
 INSTALLED = {
@@ -169,3 +171,13 @@ def test_dependencies_that_are_not_here_make_the_size_unknown() -> None:
 )
 def test_sizes(count: float, said: str) -> None:
     assert planned.size(count) == said
+
+
+@pytest.mark.parametrize(("out", "told"), [(".", "is a directory"), ("gone/plan.json", "does not exist")])
+def test_a_plan_that_cannot_be_written_is_refused_before_it_is_made(
+    out: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Stop, match=told) as stop:
+        release.plan("", app="", ref="", allow_dirty=False, out=out)
+    assert stop.value.hint
