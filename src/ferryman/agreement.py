@@ -102,8 +102,7 @@ def lost_secrets(loaded: Loaded) -> Iterator[Problem]:
         for name, line in secrets.used(path):
             if name not in known:
                 place = places.relative(Place(path, line), loaded.environment)
-                vault = places.relative(Place(loaded.environment.variables / "vault.yml"), loaded.environment)
-                right = f"`ansible-vault encrypt_string --stdin-name {name}` makes its lines for {vault}"
+                right = f"`{secrets.way_in(loaded.environment, name)}` takes it"
                 yield Problem(place, name, "is used and nothing defines it", right)
 
 

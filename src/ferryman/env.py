@@ -178,8 +178,7 @@ def _key(root: Path, env: str) -> Path:
 
 def words(told: Mapping[str, Any]) -> str:
     """Say what was made, and what is to be done before the first deploy."""
-    env, key, vault = told["environment"], told["vault_key"], told["vault"]
-    encrypt = f"ansible-vault encrypt_string --vault-id {env}@{key} --stdin-name"
+    env, key = told["environment"], told["vault_key"]
     lines = [f"{env}: {len(told['made'])} files made", *(f"  made  {name}" for name in told["made"])]
     lines += [
         f"The key of its vault is {key}, in no repository: keep a copy where your team keeps passwords.",
@@ -187,7 +186,8 @@ def words(told: Mapping[str, Any]) -> str:
         "next:",
     ]
     lines += [f"  {problem}" for problem in told["placeholders"]]
-    lines += [f"  openssl rand -hex 32 | tr -d '\\n' | {encrypt} {name} >> {vault}" for name in told["secrets"]]
+    environment = environments.resolve(env)
+    lines += [f"  openssl rand -hex 32 | tr -d '\\n' | {secrets.way_in(environment, name)}" for name in told["secrets"]]
     if told["secrets"]:
         lines.append("      # or, for a secret that others gave you: printf %s 'VALUE' | ansible-vault ...")
     return "\n".join([*lines, f"  {paths.command('provision', env)}", f"  {paths.command('deploy', env)}"])

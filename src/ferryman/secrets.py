@@ -34,6 +34,20 @@ def key_file(environment: Environment) -> Path | None:
     return None
 
 
+def way_in(environment: Environment, name: str) -> str:
+    """Return the command that reads a secret and gives it to the vault of an environment, as typed at the root."""
+    root = environment.directory.parent.parent
+    try:
+        key = key_file(environment)
+    except Stop:
+        key = None
+    key = key or root / ".ferryman" / "vault" / f"{environment.name}.key"
+    vault = (environment.variables / "vault.yml").relative_to(root)
+    shown = key.relative_to(root) if key.is_relative_to(root) else key
+    program = ".venv/bin/ansible-vault" if paths.in_checkout() and root == paths.CHECKOUT else "ansible-vault"
+    return f"{program} encrypt_string --vault-id {environment.name}@{shown} --stdin-name {name} >> {vault}"
+
+
 def ensure_local(environment: Environment) -> list[str]:
     """Generate what `local` still lacks of the secrets that its files name; return the new names."""
     if environment.name != LOCAL:
@@ -77,8 +91,7 @@ def require(environment: Environment) -> None:
     if missing:
         raise Stop(
             f"{environment.name} lacks secrets that its files use: {', '.join(missing)}",
-            hint=f"`ansible-vault encrypt_string` makes values for {environment.variables / 'vault.yml'}; "
-            "docs/guides/first-server.md shows how",
+            hint=f"`{way_in(environment, missing[0])}` takes one; docs/guides/first-server.md, step 2, makes them all",
         )
 
 

@@ -79,7 +79,7 @@ def test_a_secret_that_nothing_defines_is_told_at_each_place_that_uses_it(projec
     project.write("hidden.yml", "vault_ada: battery-staple\n")
     told = project.problems()
     assert [line.split(" is used")[0] for line in told] == ["apps.yml:10: vault_shop", "apps.yml:7: vault_shop"][::-1]
-    assert "encrypt_string --stdin-name vault_shop" in told[0]
+    assert "encrypt_string --vault-id prod@.ferryman/vault/prod.key --stdin-name vault_shop >> " in told[0]
 
 
 def test_a_secret_in_a_comment_is_no_use_of_it(project: Configured) -> None:

@@ -58,7 +58,8 @@ def test_secrets_that_nothing_defines_are_named_with_the_way_out(project: Enviro
     (project.variables / "vault.yml").write_text("vault_a: !vault |\n  $ANSIBLE_VAULT;1.2;AES256;prod\n  00\n")
     with pytest.raises(Stop, match="prod lacks secrets that its files use: vault_b_1") as stop:
         secrets.require(prod)
-    assert "vault.yml" in stop.value.hint
+    encrypt = "encrypt_string --vault-id prod@.ferryman/vault/prod.key --stdin-name vault_b_1 >> "
+    assert f"{encrypt}inventories/local/group_vars/all/vault.yml`" in stop.value.hint
 
 
 def test_a_vault_that_is_encrypted_as_a_whole_is_left_to_ansible(project: Environment) -> None:
@@ -97,3 +98,11 @@ def test_a_vault_that_is_encrypted_as_a_whole_is_left_as_it_is(project: Environm
     vault.write_text("$ANSIBLE_VAULT;1.2;AES256;local\n00\n")
     assert secrets.ensure_local(project) == []
     assert vault.read_text().endswith(";local\n00\n")
+
+
+def test_a_secret_is_encrypted_with_the_key_that_is_used_here(
+    project: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FERRYMAN_VAULT_PROD", "/run/secrets/prod.key")
+    told = secrets.way_in(Environment("prod", project.directory), "vault_a")
+    assert "--vault-id prod@/run/secrets/prod.key --stdin-name vault_a" in told
