@@ -78,10 +78,16 @@ def ensure_local(environment: Environment) -> list[str]:
 
 
 def require(environment: Environment) -> None:
-    """Refuse an environment whose files use secrets that nothing there defines.
+    """Refuse an environment with files that nobody can read, or that use secrets which nothing there defines.
 
-    Files that are encrypted as a whole may hold them: with one of those, Ansible finds out.
+    Files that are encrypted as a whole may hold them: with one of those, Ansible finds out. What else is wrong with
+    files is no reason to refuse a look at hosts.
     """
+    unread = [problem for problem in places.malformed(environment) if problem.key == "the file"]
+    if unread:
+        from ferryman import variables
+
+        raise variables.refusal(environment, unread)
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in places.files(environment)]
     if any(text.startswith("$ANSIBLE_VAULT") for text in texts):
         return

@@ -90,6 +90,26 @@ def test_a_file_that_nobody_can_read_is_left_to_the_check(
 ) -> None:
     break_it(project.variables / "broken.yml")
     assert secrets.ensure_local(project) == ["vault_a", "vault_b_1"]
+
+
+@pytest.mark.parametrize(("text", "line"), [(b"a: [\n", 2), (b"a: \xe9\n", 0)])
+def test_a_look_at_hosts_is_refused_by_the_file_that_nobody_can_read(
+    project: Environment, text: bytes, line: int
+) -> None:
+    secrets.ensure_local(project)
+    (project.variables / "broken.yml").write_bytes(text)
+    with pytest.raises(Stop) as stop:
+        secrets.require(project)
+    problems = stop.value.facts["problems"]
+    assert isinstance(problems, list)
+    assert [(told["file"], told["line"]) for told in problems] == [
+        ("inventories/local/group_vars/all/broken.yml", line)
+    ]
+
+
+def test_a_mistake_that_can_be_read_does_not_keep_anybody_from_looking_at_hosts(project: Environment) -> None:
+    secrets.ensure_local(project)
+    (project.variables / "broken.yml").write_text("a: 1\na: 2\n")
     secrets.require(project)
 
 
