@@ -29,6 +29,19 @@ def checked(env: str, *, app: str | None = None) -> Environment:
     return environment
 
 
+def looked_at(env: str, *, app: str) -> Environment:
+    """Return the environment that `env` names for a look at its hosts, which no mistake in its files should prevent.
+
+    Stop where its files name applications in clear, and `app` is none of them.
+    """
+    environment = environments.resolve(env)
+    keys = [each for path in places.files(environment) for each in places.outline(path)]
+    named = sorted({str(each[-1]) for each in keys if each[-2:-1] == ("apps",) and each[-3:-2] in ((), ("vars",))})
+    if app and named:
+        require_app(environment, app, named)
+    return environment
+
+
 def bring_up(environment: Environment) -> None:
     """Bring the hosts of a sandbox up; one's own servers are left as they are."""
     if _sandbox_up(environment):

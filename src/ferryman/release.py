@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ferryman import changes, environments, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling
+from ferryman import changes, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.progress import parts, progress
@@ -60,7 +60,7 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
 
 def look(env: str, *, app: str) -> Told:
     """Return what every host serves; changes nothing."""
-    environment = environments.resolve(env)
+    environment = readiness.looked_at(env, app=app)
     story, ended = run("release_look", environment, {"release_app": app})
     _stop_unless_done(story, ended)
     if not story.hosts:
@@ -80,7 +80,7 @@ def state(env: str, *, app: str) -> Told:
 
 def health(env: str, *, app: str) -> Told:
     """Ask everything that is served; return the answers by host."""
-    environment = environments.resolve(env)
+    environment = readiness.looked_at(env, app=app)
     story, ended = run("release_health", environment, {"release_app": app})
     _stop_unless_done(story, ended)
     answers = story.facts.get("health") or {}
@@ -92,7 +92,7 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
     """Go through the live release's steps under verify; return every result by host, `driver` for those from here."""
     if vantage not in VANTAGES:
         raise Stop(f"no vantage {vantage!r}", hint=f"--from takes one of: {', '.join(VANTAGES)}")
-    environment = environments.resolve(env)
+    environment = readiness.looked_at(env, app=app)
     report = str(Path(junit).resolve()) if junit else ""
     values = {"release_app": app, "release_verify_from": vantage, "release_verify_junit": report}
     story, ended = run("release_verify", environment, values)
@@ -112,7 +112,7 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
 
 def maintenance(env: str, *, app: str, on: bool) -> Told:
     """Show or hide the maintenance page on every entry."""
-    environment = environments.resolve(env)
+    environment = readiness.looked_at(env, app=app)
     story, ended = run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
     _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
@@ -120,7 +120,7 @@ def maintenance(env: str, *, app: str, on: bool) -> Told:
 
 def unlock(env: str, *, app: str) -> Told:
     """Free the lock by force; return whose it was."""
-    environment = environments.resolve(env)
+    environment = readiness.looked_at(env, app=app)
     story, ended = run("release_unlock", environment, {"release_app": app})
     _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "broken": story.facts.get("broken") or {}}

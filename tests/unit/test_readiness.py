@@ -65,3 +65,19 @@ def test_hosts_that_are_gone_are_forgotten_and_those_of_other_environments_are_n
         (state / name).touch()
     readiness.forget_hosts(readiness.checked("prod"))
     assert sorted(path.name for path in state.glob("*/*") if path.parent.name != "checked") == ["local-one"]
+
+
+def test_a_look_at_hosts_is_refused_for_an_application_that_is_not_there_and_for_no_mistake_in_files(
+    project: Path,
+) -> None:
+    (project / "host.yml").write_text("host_timezoen: UTC\n")
+    assert readiness.looked_at("prod", app="two").name == "prod"
+    with pytest.raises(Stop, match="no application 'three'") as stop:
+        readiness.looked_at("prod", app="three")
+    assert stop.value.hint == "one of: one, two"
+
+
+@pytest.mark.parametrize("text", ["apps: '{{ all_apps }}'\n", "apps: {\n", ""])
+def test_applications_that_cannot_be_known_here_are_left_to_ansible(project: Path, text: str) -> None:
+    (project / "apps.yml").write_text(text)
+    assert readiness.looked_at("prod", app="three").name == "prod"
