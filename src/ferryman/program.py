@@ -112,6 +112,8 @@ class Program(InvokeProgram):
             super().parse_tasks()
         except ParseError as error:
             raise Stop(str(error), hint=f"{self.binary} --list") from error
+        except ValueError as error:  # Invoke lets go what a number's own type says
+            raise Stop(f"an option wants a number: {error}", hint="`--help` after the command names them") from error
 
     def execute(self) -> None:
         """Run the tasks; exit code 1 says "nothing was touched", so what is not a `Stop` must not end with it."""

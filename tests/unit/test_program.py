@@ -13,7 +13,7 @@ from ferryman.errors import Stop
 
 
 @task(positional=["word"])
-def act(ctx: Context, word: str = "", env: str = "") -> None:
+def act(ctx: Context, word: str = "", env: str = "", count: int = 0) -> None:
     """Say what came in, or fail as asked."""
     if word == "refuse":
         raise Stop("refused", hint="ask nicely", facts={"host": "one"})
@@ -67,6 +67,13 @@ def test_a_refusal_is_two_lines_for_a_person(capsys: pytest.CaptureFixture[str])
 def test_bad_words_are_a_refusal_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("nothing-such", "--json") == 1
     assert "nothing-such" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_a_word_where_a_number_is_wanted_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("act", "--count", "many", "--json") == 1
+    said = capsys.readouterr()
+    assert "'many'" in json.loads(said.out)["error"]
+    assert "Traceback" not in said.err
 
 
 def test_a_fault_keeps_its_traceback_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
