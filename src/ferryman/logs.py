@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ferryman import environments, moments, paths, runs, secrets
+from ferryman import environments, moments, paths, readiness, runs, secrets
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.logs_telling import print_lines
@@ -33,6 +33,7 @@ def show(env: str, words: Mapping[str, str], *, lines: int, follow: bool, ctx: A
     environment = environments.resolve(env)
     values = asked(words, lines=lines, follow=follow, now=time.time())
     secrets.require(environment)
+    readiness.require_sandbox(environment)
     if follow:
         follow_on(environment, values, as_json=ctx.ferryman.json)
         return

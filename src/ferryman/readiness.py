@@ -32,14 +32,28 @@ def checked(env: str, *, app: str | None = None) -> Environment:
 def looked_at(env: str, *, app: str) -> Environment:
     """Return the environment that `env` names for a look at its hosts, which no mistake in its files should prevent.
 
-    Stop where its files name applications in clear, and `app` is none of them.
+    Stop where its files name applications in clear, and `app` is none of them; and where its hosts are those of a
+    sandbox that was never brought up, or taken down.
     """
     environment = environments.resolve(env)
+    require_sandbox(environment)
     keys = [each for path in places.files(environment) for each in places.outline(path)]
     named = sorted({str(each[-1]) for each in keys if each[-2:-1] == ("apps",) and each[-3:-2] in ((), ("vars",))})
     if app and named:
         require_app(environment, app, named)
     return environment
+
+
+def require_sandbox(environment: Environment) -> None:
+    """Refuse an environment whose sandbox has no hosts: SSH would complain of a file that nobody has written."""
+    if not _has_sandbox(environment):
+        return
+    from ferryman.sandbox import access, inventory
+
+    sandbox = inventory.read(environment.directory, paths.state_directory())
+    if not (sandbox.directory / access.SSH_CONFIG).is_file():
+        wrong = f"the sandbox of {environment.name} is not up, so nothing is deployed to it"
+        raise Stop(wrong, hint=f"`{paths.command('deploy', environment.name)}` brings it up")
 
 
 def bring_up(environment: Environment) -> None:

@@ -81,3 +81,11 @@ def test_a_look_at_hosts_is_refused_for_an_application_that_is_not_there_and_for
 def test_applications_that_cannot_be_known_here_are_left_to_ansible(project: Path, text: str) -> None:
     (project / "apps.yml").write_text(text)
     assert readiness.looked_at("prod", app="three").name == "prod"
+
+
+def test_a_look_at_a_sandbox_that_is_not_up_is_refused_with_what_brings_it_up(project: Path) -> None:
+    (project / "sandbox.yml").write_text("sandbox_name: shop\n")
+    (project.parents[1] / "hosts.yml").write_text("all: {hosts: {a1: {sandbox_image: base}}}\n")
+    with pytest.raises(Stop, match="the sandbox of prod is not up") as stop:
+        readiness.looked_at("prod", app="")
+    assert "deploy --env prod" in stop.value.hint
