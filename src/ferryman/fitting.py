@@ -41,10 +41,7 @@ def misfits(name: str, option: Option, value: Any, validator: Validator) -> Iter
     wrong = validator(name, whole, value)
     for message in wrong:
         # The validator prints values, and a secret must not be shown.
-        told = (
-            "has a value that does not fit (not shown: it is a secret)" if is_secret(option) else _told(message, value)
-        )
-        yield Misfit((), told, wanted(option))
+        yield Misfit((), HIDDEN if is_secret(option) else _told(message, value), wanted(option))
     if wrong:
         return
     if listed:

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from ferryman import paths
+from ferryman.progress import size
 
 Told = Mapping[str, Any]
 WIDTH = 80
@@ -13,8 +14,6 @@ COMMITS = 10  # of each list, so many are shown; --json has all
 FILES = 12
 DIFF = 30
 MARKS = {"new": "+", "changed": "~", "removed": "-"}
-UNITS = ("B", "kB", "MB", "GB")
-STEP = 1000
 
 
 def page(told: Told) -> str:
@@ -155,15 +154,6 @@ def _place(told: Told, host: str) -> int:
 
 
 # Words
-
-
-def size(count: float) -> str:
-    """Return bytes as people say them."""
-    for unit in UNITS:
-        if count < STEP or unit == UNITS[-1]:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= STEP
-    raise AssertionError("the last unit takes any number")
 
 
 def _count(number: int, what: str) -> str:

@@ -166,13 +166,6 @@ def test_dependencies_that_are_not_here_make_the_size_unknown() -> None:
     assert not [line for line in files if "sent" in line]
 
 
-@pytest.mark.parametrize(
-    ("count", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_340_000, "2.3 MB"), (5e12, "5000.0 GB")]
-)
-def test_sizes(count: float, said: str) -> None:
-    assert planned.size(count) == said
-
-
 @pytest.mark.parametrize(("out", "told"), [(".", "is a directory"), ("gone/plan.json", "does not exist")])
 def test_a_plan_that_cannot_be_written_is_refused_before_it_is_made(
     out: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -93,3 +93,10 @@ def test_a_start_tells_how_its_gate_was_passed() -> None:
     steps = [{"step": "stage", "seconds": 1.0}, {"step": "start", "seconds": 2.0}]
     told = progress.parts({"steps": steps, "gate": [{"unit": "shop-web@blue-1", "reason": "ready after 1.2 s"}]})
     assert list(map(str, told)) == ["stage 1.0 s", "start 2.0 s, ready after 1.2 s"]
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_340_000, "2.3 MB"), (5 * 10**12, "5000.0 GB")]
+)
+def test_sizes(count: int, said: str) -> None:
+    assert progress.size(count) == said
