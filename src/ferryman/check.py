@@ -90,7 +90,8 @@ def _disagreements(loaded: Loaded, described: Mapping[str, Told]) -> Iterator[Pr
             keys = each["keys"]
             place = Place(Path(each["file"]), each["line"]) if each["file"] else loaded.place(host, keys[0], keys[1:])
             wrong, _, right = each["wrong"].partition("; ")
-            yield Problem(place, ".".join(keys) or "the file", wrong, right)
+            key = ".".join(keys)
+            yield Problem(place, key or "the file", wrong if key else wrong.removeprefix("this "), right)
 
 
 def needs(described: Mapping[str, Told]) -> dict[str, int]:

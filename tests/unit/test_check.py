@@ -116,6 +116,14 @@ def test_a_broken_file_is_told_and_not_that_the_application_is_not_there(
     assert file in [Path(each["file"]).name for each in said["problems"]]
 
 
+def test_a_description_that_is_no_yaml_is_told_as_a_file_of_the_inventory_is(project: Configured) -> None:
+    (project.root / "api" / "ferryman.yml").write_text("format: [\n")
+    _, said = run(project, "--app", "api")
+    (told,) = said["problems"]
+    assert (told["line"], told["key"]) == (2, "the file")
+    assert told["wrong"].startswith("is not YAML: ")
+
+
 def test_an_application_that_is_not_there_is_refused_whatever_else_is_wrong(project: Configured) -> None:
     project.write("hidden.yml", "vault_ada: battery-staple\n")
     code, said = run(project, "--app", "apl")
