@@ -3,6 +3,7 @@
 Where the files are wrong no host is asked. What hosts carry is judged in the collection; here it is put together.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ferryman.places import Place, Problem
 from ferryman.variables import Loaded
 
 Told = dict[str, Any]
+SUDO = re.compile(r"sudo|become|privilege|password", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,16 @@ def found_of(host: str, story: outcomes.Story) -> Iterator[Found]:
         yield Found(host, "reach", "good", "it is reached, and sudo works")
         yield from (Found(host, each["key"], each["state"], each["said"], each["right"]) for each in judged)
     elif failure := story.failures.get(host):
-        lost = failure["lost"]
-        right = (
-            f"`ssh {host}` with the same user, port and jump host"
-            if lost
-            else "ansible_become_password, or sudo without one"
-        )
-        yield Found(host, "reach" if lost else "sudo", "wrong", failure["reason"], right)
+        yield _not_looked_at(host, failure)
     else:
         yield Found(host, "reach", "wrong", "nobody could look: the run ended before", "run it again")
+
+
+def _not_looked_at(host: str, failure: Mapping[str, Any]) -> Found:
+    """Return why a host told nothing; Ansible has no other sign of a refused sudo than its words."""
+    reason = str(failure["reason"])
+    if failure["lost"]:
+        return Found(host, "reach", "wrong", reason, f"`ssh {host}` with the same user, port and jump host")
+    if SUDO.search(reason):
+        return Found(host, "sudo", "wrong", reason, "ansible_become_password, or sudo without one")
+    return Found(host, "look", "wrong", reason, "mend on the host what is said, and run it again")

@@ -200,15 +200,6 @@ def encrypted(name: str, value: str, *, environment: str, key: Path) -> str:
     return f"{name}: !vault |\n" + "".join(f"  {line}\n" for line in text.splitlines())
 
 
-def require_valid(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
-    """Return the environment, or Stop with everything that is wrong with it."""
-    loaded = load(environment, vault_ids=vault_ids)
-    problems = validate(loaded)
-    if problems:
-        raise refusal(environment, problems)
-    return loaded
-
-
 def refusal(environment: Environment, problems: list[Problem]) -> Stop:
     """Return the Stop that lists every problem, one a line; `--json` gets them as fields."""
     lines = "\n".join(f"  {problem}" for problem in problems)

@@ -143,11 +143,12 @@ def test_every_host_is_told_of_whatever_became_of_it() -> None:
         Event("unreachable", "Check", "web2", {"msg": "Connection refused"}),
         Event("ok", "Check", "web1", {"ferryman": {"checked": {"web1": [FIT]}}}),
         Event("failed", "Check", "web3", {"msg": "Task failed: Missing sudo password"}),
+        Event("failed", "Check", "web6", {"msg": "/usr/bin/python3: not found"}),
         Event("ok", "Check", "web5", {"ferryman": {"checked": {"web5": [FIT]}}}),
     )
     found = {
         host: [(each.key, each.state) for each in check.found_of(host, told)]
-        for host in ("web1", "web2", "web3", "web4", "web5")
+        for host in ("web1", "web2", "web3", "web4", "web5", "web6")
     }
     fit = [("reach", "good"), ("disk", "good")]
     assert found == {
@@ -156,6 +157,7 @@ def test_every_host_is_told_of_whatever_became_of_it() -> None:
         "web3": [("sudo", "wrong")],
         "web4": [("reach", "wrong")],
         "web5": fit,
+        "web6": [("look", "wrong")],
     }
     (lost,) = check.found_of("web3", told)
     assert lost.said == "Missing sudo password"

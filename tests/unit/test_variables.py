@@ -75,7 +75,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_a_right_environment_has_no_problems(project: Project) -> None:
     project.values("backup_path: /srv\nbackup_keep: '{{ 3 + 4 }}'\n")
     assert project.problems() == []
-    assert variables.require_valid(project.environment).value("one", "backup_keep") == 7
+    assert variables.load(project.environment).value("one", "backup_keep") == 7
 
 
 def test_every_problem_is_told_at_once_with_file_and_line(project: Project) -> None:
@@ -97,11 +97,10 @@ def test_every_problem_is_told_at_once_with_file_and_line(project: Project) -> N
 
 def test_the_refusal_lists_them_for_people_and_for_pipelines(project: Project) -> None:
     project.values("backup_keep: many\n")
-    with pytest.raises(Stop) as stop:
-        variables.require_valid(project.environment)
-    assert stop.value.code == 1
-    assert stop.value.message.count("\n") == 2
-    problems = stop.value.facts["problems"]
+    stop = variables.refusal(project.environment, variables.validate(variables.load(project.environment)))
+    assert stop.code == 1
+    assert stop.message.count("\n") == 2
+    problems = stop.facts["problems"]
     assert isinstance(problems, list)
     assert problems[1] | {"wrong": "", "right": ""} == {
         "file": "inventories/prod/group_vars/all/backup.yml", "line": 1, "key": "backup_keep", "wrong": "", "right": "",
@@ -197,7 +196,8 @@ def test_secrets_are_read_with_their_vaults_script(project: Project) -> None:
     tool = Path(sys.executable).with_name("ansible-vault")
     words = [str(tool), "encrypt", "--vault-id", f"prod@{script}", "--encrypt-vault-id", "prod", str(vault)]
     subprocess.run(words, check=True, capture_output=True)
-    loaded = variables.require_valid(project.environment, vault_ids=[f"prod@{script}"])
+    loaded = variables.load(project.environment, vault_ids=[f"prod@{script}"])
+    assert variables.validate(loaded) == []
     assert loaded.value("one", "backup_key") == 7
 
 
