@@ -48,6 +48,7 @@ def test_two_workers_look_at_every_upload_once(user: Client, schema: dict[str, s
         assert time.monotonic() < until
         time.sleep(0.1)
     for worker in workers:
+        assert "worker started" in worker.stdout.readline()  # before that, nobody listens to signals
         worker.send_signal(signal.SIGTERM)
     output = "".join(finished(worker) for worker in workers)
     assert output.count("job taken") >= len(names)
