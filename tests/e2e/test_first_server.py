@@ -1,9 +1,10 @@
 """The guide to a first server, followed to the letter: from a server that knows root's key alone to a service."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from ferryman.sandbox.probing import probe
 
 PAGE = paths.CHECKOUT / "docs" / "guides" / "first-server.md"
 NAME = "e2e-first"
-# As a provider hands a server over: root's key, and nobody else.
+# As a provider hands a server over: root's key, and nobody else; no lists of packages.
 BARE = """
 mkdir -p /root/.ssh && cp /home/ops/.ssh/authorized_keys /root/.ssh/
 sed -i 's/PermitRootLogin no/PermitRootLogin prohibit-password/' /etc/ssh/sshd_config.d/10-sandbox.conf
 systemctl reload ssh && rm /etc/sudoers.d/ops && userdel --remove ops
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 """
 
 
@@ -37,6 +39,8 @@ class Server:
     reader: Newcomer
     files: Path
     https: int
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What commands of the guide answered, by their name."""
 
     @property
     def variables(self) -> Path:
@@ -100,8 +104,10 @@ def copy_files(server: Server, *, port: int) -> None:
 def test_the_guide_leads_from_roots_key_to_a_service(server: Server) -> None:
     secrets, provision, again, deploy = blocks(PAGE, "sh")
     assert server.log_in("root") == "root"
-    for line in [*secrets.lines, *provision.lines]:
+    for line in secrets.lines:
         server.reader.type(line)
+    for line in ["./invoke plan --env prod", *provision.lines]:
+        server.said[line.split()[1]] = server.reader.type(f"{line} --json").said
     assert (server.log_in("root"), server.log_in("ops")) == ("root", "ops")
     server.replace("hosts.yml", "ansible_user: root", "ansible_user: ops")
     server.replace("group_vars/all/host.yml", "host_ssh_root_login: true", "")
@@ -109,9 +115,28 @@ def test_the_guide_leads_from_roots_key_to_a_service(server: Server) -> None:
         server.reader.type(line)
     assert "Permission denied (publickey)" in server.log_in("root")
     for line in deploy.lines:
-        server.reader.type(line)
+        server.said[line.split()[1]] = server.reader.type(f"{line} --json").said
     url = f"https://shop.localhost:{server.https}/version"
     assert '"release"' in server.reader.type(f"curl -sS --cacert {server.files}/ca.pem {url}").out
+
+
+def test_what_a_plan_announced_for_the_bare_server_is_what_was_then_done(server: Server) -> None:
+    plan, provisioned, deployed = (server.said[name] for name in ("plan", "provision", "deploy"))
+    assert [host["provisioned"] for host in plan["hosts"]] == [False]
+    announced, changed = (
+        [(each["host"], each["role"], each["task"]) for each in told["changes"]]
+        for told in (plan["provision"], provisioned)
+    )
+    assert announced == changed
+    place = f"/srv/shop/releases/{deployed['release']}"
+    words = ("exec", f"{server.reader.name}-server", "cat", f"{place}/release.json")
+    made = json.loads(probe().run(*words))
+    same = ("commit", "digest", "configuration", "environment_key")
+    assert {key: plan["wanted"][key] for key in same} == {key: made[key] for key in same}
+    assert plan["secrets"] == {"SESSION_KEY": "new"}
+    assert [(each["step"], each["hosts"]) for each in plan["steps"]] == [
+        (step["step"], [step["host"]]) for step in deployed["steps"]
+    ]
 
 
 def test_provisioning_again_changes_nothing(server: Server) -> None:
