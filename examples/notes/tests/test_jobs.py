@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +17,11 @@ def module(environment: dict[str, str], name: str) -> subprocess.Popen[str]:
 
 
 def finished(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=20)
+    giving_up = threading.Timer(20, process.kill)
+    giving_up.start()
+    with process:
+        output = process.stdout.read()  # what was read by lines before is not lost, as it would be to communicate()
+    giving_up.cancel()
     assert process.returncode == 0, output
     return output
 
