@@ -161,6 +161,8 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
             said.update(
                 reason="it was interrupted and left", guarded_s=arbiter.get("confirm_s"), lease_s=arbiter.get("lease_s")
             )
+            if word == "unknown":  # a step that was on its way back told its hint before it was left
+                said["hint"] = ""
         said["reason"] = said["reason"] or f"Ansible ended before its first step:\n{ended.said}"
         said["overtaken"] = story.overtaken
         said["serves"] = "" if word == "unknown" or story.overtaken else live

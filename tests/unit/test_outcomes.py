@@ -82,6 +82,13 @@ def test_the_first_failure_is_the_cause_and_later_ones_are_not() -> None:
     assert said["step"] == "switch"
 
 
+def test_who_leaves_while_a_step_goes_back_is_sent_to_the_hosts_and_not_to_the_hint_of_that_step() -> None:
+    stopped = {"step": "watch", "hint": "the same command begins again"}
+    interrupted = Event("failed", "Deploy | Send the clients to it", "a1", {"msg": "stopped", "ferryman": stopped})
+    said = report("deploy", told(LOOK, PLANNED, STAGED, interrupted), Ended("left", 0.1, ""), environment="e", app="a")
+    assert (said["status"], said["hint"]) == ("unknown", "")
+
+
 def test_an_unreachable_host_is_named() -> None:
     gone = Event("unreachable", "Deploy | Look at the hosts", "a1", {"msg": "no route"})
     said = report("deploy", told(gone), Ended("failed", 1.0), environment="prod", app="")

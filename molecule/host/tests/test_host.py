@@ -179,9 +179,27 @@ def test_updates_run_in_the_window_alone(host):
     timer = host.run_test("systemctl cat apt-daily-upgrade.timer").stdout
     assert "OnCalendar=*-*-* 02:00" in timer
     assert host.service("apt-daily-upgrade.timer").is_enabled
-    assert host.run("systemctl start apt-daily-upgrade.service").rc == 0
-    assert host.run_test("systemctl show -P Result apt-daily-upgrade.service").stdout.strip() == "exec-condition"
+    gate = host.run_test("systemctl show -P ExecCondition apt-daily-upgrade.service").stdout
+    assert f"{GATE} --window 02:00-05:00 " in gate
     assert "unattended-upgrade" in host.run_test("apt-config dump APT::Periodic").stdout.lower()
+
+
+def test_no_update_begins_outside_the_window(host):
+    """The unit as it is, but for its window, which is put half a day from now: this test runs at any hour."""
+    begin, end = (host.run_test(f"date -d '+{hours} hours' +%H:%M").stdout.strip() for hours in (11, 13))
+    unit = host.file("/etc/systemd/system/apt-daily-upgrade.service.d/ferryman.conf").content_string
+    moved = unit.replace("--window 02:00-05:00", f"--window {begin}-{end}").replace(
+        "[Service]\n", "[Service]\nExecCondition=\n"
+    )
+    assert moved.count(begin) == 1
+    place = "/run/systemd/system/apt-daily-upgrade.service.d"
+    code = base64.b64encode(moved.encode()).decode()
+    host.run_test(f"mkdir -p {place} && echo {code} | base64 -d > {place}/zz-moved.conf && systemctl daemon-reload")
+    try:
+        assert host.run("systemctl start apt-daily-upgrade.service").rc == 0
+        assert host.run_test("systemctl show -P Result apt-daily-upgrade.service").stdout.strip() == "exec-condition"
+    finally:
+        host.run_test(f"rm -r {place} && systemctl daemon-reload")
 
 
 # Takes the lock as a deploy does: a lock that were written here by hand could not show that the gate knows a real one.
