@@ -1,0 +1,123 @@
+"""What is wrong with the backups of an environment, how much, and what to type: a judgement over what was found."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.space import size
+
+DAY_S = 86400
+HOUR_S = 3600
+LATE_S = 2 * HOUR_S  # a schedule's random delay, and the taking itself
+GOOD_RATE = 0.98  # BAK-5
+RATE_DAYS = 30
+
+
+class Rule(NamedTuple):
+    """When something is wrong. `every_s` is the time between two backups of a set."""
+
+    sets: tuple[str, ...]
+    every_s: float = DAY_S
+    wal_lag_s: float = 300
+    full_days: float = 7
+    drill_days: float = 35
+
+
+class Wrong(NamedTuple):
+    """One thing that is wrong; `do` is the command that helps."""
+
+    severity: str
+    set: str
+    said: str
+    do: str
+
+
+def judge(state: dict[str, Any], rule: Rule, now: float) -> list[Wrong]:
+    """Return everything that is wrong, worst first. `now` is in seconds since 1970.
+
+    `state` holds `records` and `drills` (as in decision 14), `stream` ({running, lag_s, gap} or None:
+    nobody could say; absent: there is none), `space` ({free, missing, days_until_full} or None).
+    """
+    found = [wrong for kind in rule.sets for wrong in _of_set(state["records"], kind, rule, now)]
+    if "database" in rule.sets and "stream" in state:
+        found += _of_stream(state["stream"], rule)
+    found += _of_space(state.get("space"), rule) + _of_drills(state["drills"], rule, now)
+    return sorted(found, key=lambda wrong: wrong.severity)
+
+
+def _of_set(records: list[dict[str, Any]], kind: str, rule: Rule, now: float) -> list[Wrong]:
+    listed = sorted((one for one in records if one["set"] == kind), key=of.taken_at)
+    take, look = f"backup.run --set {kind}", f"backup.check --set {kind}"
+    found = []
+    passed, whole = of.newest(records, kind), of.newest(records, kind, of.is_whole)
+    if passed is None:
+        said = f"none of {len(listed)} backups has passed a check" if listed else "no backup was ever taken"
+        found.append(Wrong("P0", kind, said, look if whole else take))
+    if whole is not None:
+        age = now - of.taken_at(whole)
+        missed = age > rule.every_s + LATE_S
+        if missed:
+            severity = "P1" if age > 2 * rule.every_s + LATE_S else "P2"
+            found.append(Wrong(severity, kind, f"the last backup is {span(age)} old", take))
+        if of.has_failed_check(whole):
+            said = "; ".join(each["said"] for each in whole["check"]["findings"]) or "it says nothing of why"
+            found.append(Wrong("P1", kind, f"{whole['id']} did not pass its check: {said}", take))
+    recent = [one for one in listed if now - of.taken_at(one) <= RATE_DAYS * DAY_S]
+    rate = success_rate(recent)
+    if rate is not None and rate < GOOD_RATE:
+        last = next(one for one in reversed(recent) if not of.is_whole(one))
+        said = f"{rate:.0%} of {len(recent)} backups of {RATE_DAYS} days succeeded; {last['id']}: {last['reason']}"
+        found.append(Wrong("P3", kind, said, take))
+    return found
+
+
+def _of_stream(stream: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
+    if stream is None:
+        return [Wrong("P1", "database", "nobody could say how far the stream of WAL is", "backup.check --set database")]
+    if stream.get("gap"):
+        return [Wrong("P1", "database", f"WAL is missing: {stream['gap']}", "backup.run --set database")]
+    lag = stream.get("lag_s")
+    if not stream.get("running") or lag is None or lag > rule.wal_lag_s:
+        behind = "" if lag is None else f", {span(lag)} behind"
+        said = f"the stream of WAL is {'slow' if stream.get('running') else 'down'}{behind}"
+        return [Wrong("P1", "database", said, "backup.check --set database")]
+    return []
+
+
+def _of_space(space: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
+    do = "backup.list"  # what is there, and why it is kept
+    if space is None:
+        return [Wrong("P2", "", "nobody could say how much of the archive's disk is free", do)]
+    if space["missing"] > 0:
+        return [Wrong("P2", "", f"the next backup does not fit: {size(space['missing'])} too little", do)]
+    days = space.get("days_until_full")
+    if days is not None and days < rule.full_days:
+        return [Wrong("P2", "", f"the archive's disk is full in {days:.0f} days", do)]
+    return []
+
+
+def _of_drills(drills: list[dict[str, Any]], rule: Rule, now: float) -> list[Wrong]:
+    if not drills:
+        return [Wrong("P3", "", "no drill was ever made: nobody knows whether this can be restored", "backup.drill")]
+    last = max(drills, key=of.taken_at)
+    if last["result"] != "passed":
+        failed = "; ".join(f"{one['name']}: {one['said']}" for one in last["checks"] if one["result"] != "passed")
+        return [Wrong("P1", "", f"the last drill failed: {failed or last.get('reason') or last['id']}", "backup.drill")]
+    age = now - of.taken_at(last)
+    if age > rule.drill_days * DAY_S:
+        return [Wrong("P2", "", f"the last drill is {span(age)} old", "backup.drill")]
+    return []
+
+
+def success_rate(records: list[dict[str, Any]]) -> float | None:
+    """Return which part of the backups was taken to its end; None of none."""
+    return sum(map(of.is_whole, records)) / len(records) if records else None
+
+
+def span(seconds: float) -> str:
+    """Return a time as people say it."""
+    for unit, of_s in (("days", DAY_S), ("hours", HOUR_S), ("minutes", 60)):
+        if seconds >= 2 * of_s:
+            return f"{seconds / of_s:.0f} {unit}"
+    return f"{seconds:.0f} s"

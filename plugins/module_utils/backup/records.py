@@ -1,0 +1,96 @@
+"""What is known of a backup: its names, its record, and whether somebody has found it good."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from typing import Any
+
+FORMAT = 1
+SETS = ("database", "media", "config")
+STAMP = "%Y%m%dT%H%M%SZ"
+ID = re.compile(rf"(\d{{8}}T\d{{6}}Z)-({'|'.join(SETS)})")
+
+Record = dict[str, Any]
+
+
+class Trouble(Exception):
+    """What ends the work, as one sentence for people."""
+
+
+def stamp(moment: float) -> str:
+    """Return a moment (seconds since 1970) as names carry it."""
+    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime(STAMP)
+
+
+def said(moment: float) -> str:
+    """Return a moment (seconds since 1970) in RFC 3339, UTC."""
+    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str) -> float:
+    """Return seconds since 1970 for what `said` or `stamp` wrote; ValueError for anything else."""
+    form = "%Y-%m-%dT%H:%M:%SZ" if "-" in text else STAMP
+    return datetime.datetime.strptime(text, form).replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+def name(kind: str, now: float) -> str:
+    """Return the id of a backup of the set `kind` that begins now."""
+    if kind not in SETS:
+        raise Trouble(f"there is no set {kind!r}: take one of {', '.join(SETS)}")
+    return f"{stamp(now)}-{kind}"
+
+
+def taken_at(record: Record) -> float:
+    """Return when a backup began, in seconds since 1970."""
+    return moment(record["began_at"])
+
+
+def is_whole(record: Record) -> bool:
+    """Return whether it was taken to its end."""
+    return bool(record["result"] == "taken")
+
+
+def has_passed(record: Record) -> bool:
+    """Return whether its last check found nothing wrong; never looked at is not good."""
+    return is_whole(record) and bool(record["check"]) and record["check"]["result"] == "passed"
+
+
+def has_failed_check(record: Record) -> bool:
+    return is_whole(record) and bool(record["check"]) and record["check"]["result"] == "failed"
+
+
+def newest(records: list[Record], kind: str, good: Any = has_passed) -> Record | None:
+    """Return the newest record of a set that is `good` (by default: has passed its check), or None."""
+    fitting = [record for record in records if record["set"] == kind and good(record)]
+    return max(fitting, key=taken_at, default=None)
+
+
+def read(text: str, source: str) -> Record:
+    """Return a record (or another document of ours) from its text; Trouble says what is wrong with it."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        raise Trouble(
+            f"{source} is damaged (it is no JSON): move it aside, the other backups are told by their own"
+        ) from None
+    if not isinstance(told, dict) or not isinstance(told.get("format"), int):
+        raise Trouble(
+            f"{source} is damaged (it says no format): move it aside, the other backups are told by their own"
+        )
+    if told["format"] > FORMAT:
+        raise Trouble(
+            f"{source} was written by a newer Ferryman (format {told['format']}, this one reads {FORMAT}): upgrade"
+        )
+    return told
+
+
+def find(records: list[Record], wanted: str, kind: str) -> Record:
+    """Return the one backup of a set that `wanted` names: an id, or the beginning of one."""
+    of_set = [record for record in records if record["set"] == kind]
+    fitting = [record for record in of_set if record["id"].startswith(wanted)]
+    if len(fitting) != 1:
+        what = f"{wanted!r} names no backup of {kind}" if not fitting else f"{wanted!r} names {len(fitting)} backups"
+        raise Trouble(f"{what}; `backup.list` shows them")
+    return fitting[0]

@@ -1,0 +1,95 @@
+"""What is called wrong, how badly, and what to type."""
+
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import freshness
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.plugins.backup.test_retention import NOW, catalogues, record
+
+HOUR = 1 / 24
+RULE = freshness.Rule(sets=("database",))
+WELL = {
+    "records": [record(0.5), record(1.5)],
+    "drills": [{"id": "one", "began_at": of.said(NOW - 5 * freshness.DAY_S), "result": "passed", "checks": []}],
+    "stream": {"running": True, "lag_s": 0.4, "gap": ""},
+    "space": {"free": 10**12, "missing": 0, "days_until_full": None},
+}
+
+
+def told(**state: Any) -> list[tuple[str, str]]:
+    return [(wrong.severity, wrong.said) for wrong in freshness.judge({**WELL, **state}, RULE, NOW)]
+
+
+def test_where_all_is_well_nothing_is_said() -> None:
+    assert told() == []
+
+
+@pytest.mark.parametrize(
+    ("state", "severity", "said"),
+    [
+        ({"records": []}, "P0", "no backup was ever taken"),
+        ({"records": [record(0.5, "unseen")]}, "P0", "none of 1 backups has passed a check"),
+        ({"records": [record(28 * HOUR)]}, "P2", "the last backup is 28 hours old"),
+        ({"records": [record(3)]}, "P1", "the last backup is 3 days old"),
+        ({"stream": None}, "P1", "nobody could say how far the stream of WAL is"),
+        ({"stream": {"running": False, "lag_s": 900.0}}, "P1", "the stream of WAL is down, 15 minutes behind"),
+        ({"stream": {"running": True, "lag_s": 900.0}}, "P1", "the stream of WAL is slow, 15 minutes behind"),
+        ({"stream": {"running": True, "lag_s": 0, "gap": "from 0/5 on"}}, "P1", "WAL is missing: from 0/5 on"),
+        ({"space": None}, "P2", "nobody could say how much of the archive's disk is free"),
+        ({"space": {"missing": 5 * 10**9}}, "P2", "the next backup does not fit: 5.0 GB too little"),
+        ({"space": {"missing": 0, "days_until_full": 3.2}}, "P2", "the archive's disk is full in 3 days"),
+        ({"drills": []}, "P3", "no drill was ever made: nobody knows whether this can be restored"),
+        (
+            {"drills": [{"id": "one", "began_at": of.said(NOW - 40 * freshness.DAY_S), "result": "passed"}]},
+            "P2",
+            "the last drill is 40 days old",
+        ),
+        (
+            {
+                "drills": [
+                    {
+                        "id": "one",
+                        "began_at": of.said(NOW),
+                        "result": "failed",
+                        "checks": [{"name": "manifest", "result": "failed", "said": "2 tables differ"}],
+                    }
+                ]
+            },
+            "P1",
+            "the last drill failed: manifest: 2 tables differ",
+        ),
+    ],
+)
+def test_each_fault_has_its_severity_and_its_words(state: dict[str, Any], severity: str, said: str) -> None:
+    assert (severity, said) in told(**state)
+
+
+def test_a_newest_backup_that_did_not_pass_is_told_with_what_was_found() -> None:
+    bad = record(0.2, "bad")
+    bad["check"]["findings"] = [{"what": "base", "said": "base/5/1259 is not as it was written"}]
+    said = f"{bad['id']} did not pass its check: base/5/1259 is not as it was written"
+    assert told(records=[record(1), bad]) == [("P1", said)]
+
+
+def test_the_rate_of_thirty_days_is_told_below_98_percent_with_the_last_reason() -> None:
+    failed = record(2, "failed", reason="the disk was full")
+    listed = [record(days + 0.2) for days in range(20)] + [failed, record(40, "failed", reason="long ago")]
+    assert told(records=listed) == [
+        ("P3", f"95% of 21 backups of 30 days succeeded; {failed['id']}: the disk was full")
+    ]
+
+
+@given(catalogues, st.sampled_from(of.SETS))
+def test_a_set_without_a_backup_that_passed_is_never_called_well(records: list[Any], kind: str) -> None:
+    found = freshness.judge({**WELL, "records": records}, freshness.Rule(sets=(kind,)), NOW)
+    assert (of.newest(records, kind) is None) == any(wrong.severity == "P0" for wrong in found)
+
+
+@given(catalogues)
+def test_the_worst_comes_first_and_each_says_what_to_type(records: list[Any]) -> None:
+    found = freshness.judge({"records": records, "drills": [], "stream": None}, freshness.Rule(sets=of.SETS), NOW)
+    assert [wrong.severity for wrong in found] == sorted(wrong.severity for wrong in found)
+    assert all(wrong.do.startswith("backup.") for wrong in found)
