@@ -31,7 +31,7 @@ def found(host: Host, record: Mapping[str, Any], text: str) -> list[str]:
     told = record["manifest"]["description"]
     shared = told.get("shared", [])
     own = {path: entry for path, entry in entries.items() if not path.startswith(tuple(f"{name}/" for name in shared))}
-    links = [*shared, *RUNTIMES[told["runtime"]["kind"]].LINKS]
+    links = [*shared, *(RUNTIMES[told["runtime"]["kind"]].LINKS if record.get("environment_key") else ())]
     edited = files.differing(place / "app", own) + files.added(place / "app", entries, but=links)
     launchers = record.get("launchers")  # a release of an older Ferryman has none written down
     return edited if launchers is None else edited + [f"run/{name}" for name in _launchers(place / "run", launchers)]

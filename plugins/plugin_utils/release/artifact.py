@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import posixpath
 import shutil
 import subprocess
 import tarfile
@@ -72,7 +73,8 @@ def build(
     ).hexdigest()[:12]
     directory = cache / "artifacts" / description["name"] / f"{commit.id[:12]}-{name}"
     if not (directory / "manifest.json").exists():
-        _make(commit, description, directory, key=key, fit=fit, version=version)
+        replaced = _replaced(commit, description, locked=lock is not None)
+        _make(commit, description, directory, replaced=replaced, key=key, fit=fit, version=version)
         _forget(directory.parent, cache)
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     lacks = lock is not None and lock.named and not fetch and (not ready or sums(store / key) is None)
@@ -106,6 +108,7 @@ def _make(
     description: Mapping[str, Any],
     directory: Path,
     *,
+    replaced: tuple[str, ...],
     key: str,
     fit: Mapping[str, str],
     version: str,
@@ -114,7 +117,8 @@ def _make(
     # The work becomes the artifact by a rename: a build that is cut off leaves no half of one in the cache.
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-", ignore_cleanup_errors=True) as name:
         work = Path(name)
-        entries = _entries(commit, description, work, increment.find(commit, description, directory.parent))
+        base = increment.find(commit, description, directory.parent)
+        entries = _entries(commit, description, work, base, replaced)
         text = files.dump(entries)
         (work / "files.txt").write_text(text, encoding="utf-8")
         inside = "".join(f"{e.content} {p}\n" for p, e in sorted(entries.items()) if is_migration(description, p))
@@ -147,14 +151,34 @@ def _make(
             work.rename(directory)
 
 
+def _replaced(commit: git.Commit, description: Mapping[str, Any], *, locked: bool) -> tuple[str, ...]:
+    """Return where a host links something into the tree: what else stands there is no part of the artifact.
+
+    Packages that are committed and that no lock names are the application's own, and stay.
+    """
+    links = HOSTS[description["runtime"]["kind"]].LINKS
+    root = str(description["build"]["root"])
+    present = git.names(commit) if links and not locked else ()
+
+    def committed(name: str) -> bool:
+        return any(path.startswith(posixpath.normpath(posixpath.join(root, name)) + "/") for path in present)
+
+    return (*(description.get("shared") or []), *(name for name in links if not committed(name)))
+
+
 def _entries(
-    commit: git.Commit, description: Mapping[str, Any], work: Path, base: increment.Base | None
+    commit: git.Commit,
+    description: Mapping[str, Any],
+    work: Path,
+    base: increment.Base | None,
+    replaced: tuple[str, ...],
 ) -> dict[str, files.Entry]:
     """Write app.tar, from the commit alone or from a `base` and what has changed since; return what is in it."""
+    exclude = [*description["build"]["exclude"], *replaced]
     if base is None:
-        return _pack(_members(commit, description, work), work / "app.tar", description)
+        return _pack(_members(commit, description, work), work / "app.tar", exclude)
     part = work / "part.tar"
-    new = _pack(_members(commit, description, work, only=base.changed), part, description)
+    new = _pack(_members(commit, description, work, only=base.changed), part, exclude)
     entries = dict(sorted({**base.kept(), **new}.items()))
     tarball.merge(work / "app.tar", entries, {base.tar: base.entries, part: new})
     part.unlink()
@@ -233,15 +257,12 @@ def _from_directory(root: Path) -> Iterator[tuple[str, int, bytes | str]]:
 
 
 def _pack(
-    members: Iterable[tuple[str, int, bytes | str]], target: Path, description: Mapping[str, Any]
+    members: Iterable[tuple[str, int, bytes | str]], target: Path, exclude: Sequence[str]
 ) -> dict[str, files.Entry]:
-    exclude = list(description["build"]["exclude"])
-    # What a host links into the tree is no part of it, whatever the repository or a build's command left in its place.
-    linked = (*(description.get("shared") or []), *HOSTS[description["runtime"]["kind"]].LINKS)
     entries: dict[str, files.Entry] = {}
     with target.open("wb") as archive:
         for path, mode, content in members:
-            if _left_out(path, exclude) or path.startswith(tuple(f"{name}/" for name in linked)) or path in linked:
+            if _left_out(path, exclude):
                 continue
             try:
                 files.plain(path)

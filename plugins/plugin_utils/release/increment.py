@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
 
 FEW = 500  # changed files; with more of them git's archive of everything is as fast
@@ -47,6 +48,11 @@ def find(commit: git.Commit, description: Mapping[str, Any], place: Path) -> Bas
         return None
     present = git.names(commit)
     if len(changed) > FEW or any(_unsure(path) for path in present | changed):
+        return None
+    links = tuple(f"{name}/" for name in RUNTIMES[description["runtime"]["kind"]].LINKS)
+    if any(
+        path.startswith(links) for path in present
+    ):  # packed or not by a lock, which may have come or gone meanwhile
         return None
     entries = files.load((directory / "files.txt").read_text(encoding="utf-8"))
     return Base(directory / "app.tar", entries, sorted(changed & present), frozenset(changed - present))

@@ -199,16 +199,44 @@ def test_a_file_can_be_what_migrations_depend_on(source: Source, tmp_path: Path)
     assert first.manifest["migrations"] == other.manifest["migrations"] != third.manifest["migrations"]
 
 
-def test_packages_that_were_left_in_the_tree_of_a_node_application_are_no_part_of_it(
+NODE = {"node": "18", "node_version": "18.20.4", "platform": "linux-x86_64", "libc": "glibc-2.36"}
+VENDORED = {"server.js": b"1", "node_modules/a/index.js": b"1", "lib/node_modules/b.js": b"1"}
+
+
+def build_node(commit: git.Commit, cache: Path, **told: Any) -> artifact.Artifact:
+    described_ = described(runtime={"kind": "node"}, processes={"web": {"kind": "web", "command": "run"}}, **told)
+    return artifact.build(commit, described_, tools=NODE, cache=cache, version="0.1.0", fetch=False)
+
+
+def test_packages_that_are_committed_without_a_lock_travel_as_all_that_is_committed(
     source: Source, tmp_path: Path
 ) -> None:
-    commit = source.commit({"server.js": b"1", "node_modules/a/index.js": b"1", "lib/node_modules/b.js": b"1"})
-    web = {"web": {"kind": "web", "command": "node server.js"}}
-    told = described(runtime={"kind": "node"}, processes=web)
-    tools = {"node": "18", "node_version": "18.20.4", "platform": "linux-x86_64", "libc": "glibc-2.36"}
-    built = artifact.build(commit, told, tools=tools, cache=tmp_path / "cache", version="0.1.0")
-    assert sorted(packed(built)) == ["app/lib/node_modules/b.js", "app/server.js"]
-    assert built.manifest["runtime"]["node"] == "18"
+    built = build_node(source.commit(VENDORED), tmp_path / "cache")
+    assert sorted(packed(built)) == ["app/lib/node_modules/b.js", "app/node_modules/a/index.js", "app/server.js"]
+    assert built.manifest["runtime"]["environment"] == "", "nothing is linked over them"
+
+
+def test_packages_below_what_is_packed_are_committed_too(source: Source, tmp_path: Path) -> None:
+    commit = source.commit({f"server/{path}": content for path, content in VENDORED.items()})
+    built = build_node(commit, tmp_path / "cache", build={"root": "server"})
+    assert "app/node_modules/a/index.js" in packed(built)
+
+
+def test_a_lock_takes_the_place_of_packages_that_are_committed_beside_it(source: Source, tmp_path: Path) -> None:
+    first = build_node(source.commit(VENDORED), tmp_path / "cache")
+    lock = json.dumps({"packages": {"": {}, "node_modules/a": {"version": "1.0.0", "integrity": "sha512-x"}}}).encode()
+    built = build_node(source.commit({"package.json": b"{}", "package-lock.json": lock}), tmp_path / "cache")
+    own = {"app/lib/node_modules/b.js", "app/package-lock.json", "app/package.json", "app/server.js"}
+    assert set(packed(built)) == own, "also where it grows from an artifact that holds them"
+    source.run("rm", "-q", "package.json", "package-lock.json")
+    again = build_node(source.commit({}), tmp_path / "cache")
+    assert packed(again) == packed(first)
+
+
+def test_packages_that_a_build_leaves_behind_are_no_part_of_the_artifact(source: Source, tmp_path: Path) -> None:
+    commands = ["mkdir -p node_modules/tool && touch node_modules/tool/index.js"]
+    built = build_node(source.commit({"server.js": b"1"}), tmp_path / "cache", build={"commands": commands})
+    assert sorted(packed(built)) == ["app/server.js"]
 
 
 def test_hosts_that_cannot_run_it_are_refused_before_anything_is_built(source: Source, tmp_path: Path) -> None:

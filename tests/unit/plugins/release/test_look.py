@@ -185,4 +185,6 @@ def test_what_is_linked_into_a_release_of_node_was_not_added_by_hand(host: Host)
     assert seen(host)["edited"] == ["node_modules"]
     record["manifest"]["description"]["runtime"] = {"kind": "node"}
     path.write_text(json.dumps(record))
+    assert seen(host)["edited"] == ["node_modules"], "nothing is linked there without an environment"
+    path.write_text(json.dumps({**record, "environment_key": "0123456789abcdef"}))
     assert seen(host)["edited"] == []
