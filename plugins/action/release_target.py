@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
+from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, ledger
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
 
@@ -52,6 +52,18 @@ class ActionModule(ReleaseAction):
             "line": line,
             "began": time.time(),
         }
+        self._refuse_unasked(target.id)
         self.remember("plan", plan)
         short = {key: plan[key] for key in ("release", "previous", "slot")}
         return {**short, "ferryman": {"plan": short}}
+
+    def _refuse_unasked(self, release: str) -> None:
+        """Refuse a release whose steps need a secret that is gone meanwhile: it would be started, and then be left."""
+        told = next(each for each in self.look_of(self.groups["app"][0])["releases"] if each["id"] == release)
+        steps = (told.get("checks") or {}).get("verify") or []
+        given = self.verification(steps)
+        missing = expect.lacking(expect.asked(steps, given["writes"]), given["secrets"])
+        if missing and self.value("verify", True):
+            way_out = f"apps.{self.app}.secrets must name it; or `release_verify: false` in release.yml asks no steps"
+            refused = {"reason": expect.lack(release, missing), "hint": way_out, "refused": True, "evidence": []}
+            raise Stopped(self.host, refused)

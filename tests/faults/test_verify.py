@@ -149,6 +149,26 @@ def test_a_rollback_to_a_release_that_does_not_satisfy_its_steps_any_more_stays_
     assert prober.failed == []
 
 
+def test_a_rollback_to_a_release_whose_steps_need_a_secret_that_is_gone_says_the_way_out(
+    site: Site, password: str
+) -> None:
+    with_login = site.deploy(site.repository.commit(described(good("with a login"), *LOGIN)))
+    assert with_login.code == 0, str(with_login)
+    with site.inventory(secrets={}):
+        without = site.deploy(site.repository.commit(described(good("without steps"))))
+        assert without.code == 0, str(without)
+        answer = site.rollback()
+        assert (answer.code, answer.said["status"]) == (1, "refused"), str(answer)
+        assert f"verify of {with_login.said['release']} needs PW, and the inventory gives none" in answer.text
+        assert f"apps.{site.app}.secrets must name it" in answer.said["hint"]
+        assert "`release_verify: false` in release.yml" in answer.said["hint"]
+        assert site.served() == without.said["release"]
+        with site.settings(release_verify=False):  # the hint, taken at its word
+            back = site.rollback()
+    assert back.code == 0, str(back)
+    assert site.served() == with_login.said["release"]
+
+
 def test_the_guard_waits_for_steps_that_take_longer_than_a_switch_may_stay_unconfirmed(
     site: Site, prober: Prober, password: str
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -63,6 +63,16 @@ def secrets(steps: Sequence[Step]) -> list[str]:
     return sorted({name[len(SECRET) :] for step in steps for name in used(step) if name.startswith(SECRET)})
 
 
+def lacking(steps: Sequence[Step], given: Container[str]) -> list[str]:
+    """Return the names of the secrets that steps need and that are not `given`."""
+    return [name for name in secrets(steps) if name not in given]
+
+
+def lack(release: str, names: Sequence[str]) -> str:
+    """Return in a sentence what a release's steps need and nobody gives."""
+    return f"verify of {release} needs {', '.join(names)}, and the inventory gives none"
+
+
 def fill(value: Any, known: Mapping[str, str], written: Callable[[str], str] = str) -> Any:
     """Return `value` with its places filled, each as `written` puts it; `{{word}}` is the word in single braces."""
     if isinstance(value, str):
@@ -96,6 +106,12 @@ def left_out(steps: Sequence[Step], *, writes: bool) -> dict[str, str]:
             if step["name"] in out:
                 lost[name] = step["name"]
     return out
+
+
+def asked(steps: Sequence[Step], writes: Collection[str]) -> list[Step]:
+    """Return the steps that a rollback asks of a release; `writes` are the vantages from which those that write go."""
+    out = left_out(steps, writes=not {"slot", "entry"}.isdisjoint(writes))
+    return [step for step in steps if step["name"] not in out]
 
 
 # Whether an answer satisfies a step

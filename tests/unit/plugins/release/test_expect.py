@@ -233,3 +233,13 @@ def test_a_secret_is_in_no_form_in_what_is_shown(rest: str, around: str) -> None
 def test_every_answer_is_judged_in_sentences(status: int, text: str, wanted: dict[str, Any]) -> None:
     for sentence in judged(Answer(status, (("x", text),), text, 0.1), json=wanted, headers={"x": "a"}):
         assert sentence.startswith("expected ")
+
+
+def test_secrets_are_lacking_only_for_steps_that_are_asked() -> None:
+    read = step("read", headers={"X-Key": "{secret:READING}"})
+    write = step("write", method="POST", headers={"X-Key": "{secret:WRITING}"}, writes=True)
+    later = step("later", path="/{secret:LATER}", needs=["write"])
+    steps = [read, write, later]
+    assert expect.lacking(expect.asked(steps, []), {}) == ["READING"]
+    assert expect.lacking(expect.asked(steps, ["driver"]), {"READING": "x"}) == []
+    assert expect.lacking(expect.asked(steps, ["entry"]), {"READING": "x"}) == ["LATER", "WRITING"]
