@@ -44,10 +44,9 @@ class ActionModule(ReleaseAction):
             self._refuse(f"{told['release']} has no steps under verify: no data is no health", hint=LATER)
         if told["wants"]:
             wanted = self.verification(told["steps"])
-            missing = [name for name in told["wants"] if name not in wanted["secrets"]]
+            missing = expect.lacking(told["steps"], wanted["secrets"])
             if missing:
-                reason = f"verify of {told['release']} needs {', '.join(missing)}, and the inventory gives none"
-                self._refuse(reason, hint=f"apps.{self.app}.secrets must name it")
+                self._refuse(expect.lack(told["release"], missing), hint=f"apps.{self.app}.secrets must name it")
             told = self.ask("verify", verify=wanted, hosts=hosts)["verify"]
         return told, wanted
 
@@ -75,7 +74,7 @@ class ActionModule(ReleaseAction):
             given=wanted["secrets"],
             writes="driver" in wanted["writes"],
             timeout_s=wanted["timeout_s"],
-        )
+        ).results
 
     def _report(self, results: dict[str, Any], release: str) -> None:
         """Write the report for a pipeline; each host has a process of its own, and the last one writes all of it."""

@@ -44,6 +44,17 @@ class Place:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Run:
+    """What a run has found: one result a step (name, request, vantage, result, reason, seconds).
+
+    `private` is what nobody is shown of it, beside the secrets: the cookies and saved values that may be a session.
+    """
+
+    results: list[dict[str, Any]]
+    private: list[str]
+
+
 def run(
     steps: Sequence[expect.Step],
     place: Place,
@@ -52,8 +63,8 @@ def run(
     given: Mapping[str, str],
     writes: bool,
     timeout_s: float,
-) -> list[dict[str, Any]]:
-    """Ask every step in turn and return one result a step: name, request, vantage, result, reason, seconds.
+) -> Run:
+    """Ask every step in turn and return what was found.
 
     `given` are the secrets by name; nothing of them is in a result. All steps together take at most `timeout_s`.
     """
@@ -74,7 +85,7 @@ def run(
             wrong = client.go(step, limit_s=min(step["expect"]["within_s"], until - began))
             told.update(result=FAILED if wrong else PASSED, reason=wrong)
         results.append({**told, "seconds": round(time.monotonic() - began, 3)})
-    return results
+    return Run(results, client.private())
 
 
 def failed(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -95,7 +106,7 @@ class _Client:
         self.known = {**known, **{f"{expect.SECRET}{name}": value for name, value in given.items()}}
         self.jar: dict[str, str] = {}
         self.given = list(given.values())
-        self.saved: list[str] = []
+        self.heard: set[str] = set()  # also what a later answer replaced: logs and answers may still show it
 
     def go(self, step: expect.Step, *, limit_s: float) -> str:
         """Ask one step and keep what it gives; return what was not as expected, nothing where all was."""
@@ -105,15 +116,15 @@ class _Client:
         answer = _ask(self.place, step, self.known, self.jar, limit_s=limit_s)
         self.jar = expect.cookies(self.jar, answer, now=time.time())
         values, lost = expect.saved(step["save"], answer, self.jar)
-        self.saved += values.values()  # nor may an answer that is not as expected show them
+        self.heard |= {*self.jar.values(), *values.values()}  # nor may an answer that is not as expected show them
         wrong = expect.judge(step["expect"], answer, self.known) or lost
         if not wrong:
             self.known.update(values)
-        return expect.shown(wrong, answer, self._private()) if wrong else ""
+        return expect.shown(wrong, answer, [*self.given, *self.private()]) if wrong else ""
 
-    def _private(self) -> list[str]:
-        """Return what nobody is shown: secrets, and what is long enough to let somebody in."""
-        return self.given + [value for value in (*self.jar.values(), *self.saved) if len(value) >= PRIVATE]
+    def private(self) -> list[str]:
+        """Return what was heard and is long enough to let somebody in."""
+        return sorted(value for value in self.heard if len(value) >= PRIVATE)
 
 
 def _ask(

@@ -38,16 +38,17 @@ def _gate(host: Host, request: Request, slot: str, place: verify.Place | None) -
     """Let a release go on that satisfies its steps, and stop one that does not, with its own last log lines."""
     if not request.get("verify") or place is None or host.check:
         return {}
-    results = _results(request, place, _steps(request), release=str(request["release"]))
-    bad = verify.failed(results)
+    steps, secrets, release = _steps(request), request["verify"]["secrets"], str(request["release"])
+    asked = _asked(request, place, steps, release=release)
+    results, bad = asked.results, verify.failed(asked.results)
     passed = sum(result["result"] == verify.PASSED for result in results)
     detail = {"vantage": place.vantage, "passed": passed, "left_out": len(results) - passed - bool(bad)}
     if bad:
-        host.journal("verify", "failed", release=str(request["release"]), at=bad["name"], **detail)
-        private = list(request["verify"]["secrets"].values())
+        host.journal("verify", "failed", release=release, at=bad["name"], **detail)
+        private = [*secrets.values(), *asked.private]
         evidence = [expect.redacted(line, private) for line in shift.app_logs(host, slot)]
         raise Failed(verify.sentence(bad), evidence=evidence)
-    host.journal("verify", "done", release=str(request["release"]), **detail)
+    host.journal("verify", "done", release=release, **detail)
     seconds = round(sum(result["seconds"] for result in results), 3)
     return {"verified": {place.vantage: {**detail, "seconds": seconds}}}
 
@@ -61,11 +62,11 @@ def live(host: Host, request: Request) -> Answer:
     record = slots.record(host, slot)
     steps = record.get("manifest", {}).get("description", {}).get("verify") or []
     answer: Answer = {"release": str(record.get("id", "")), "steps": steps, "results": [], "wants": []}
-    answer["wants"] = [name for name in expect.secrets(steps) if name not in request["verify"]["secrets"]]
+    answer["wants"] = expect.lacking(steps, request["verify"]["secrets"])
     if answer["wants"] or not request["hosts"]:
         return answer
     for place in _places(host, request, slot):
-        answer["results"] += _results(request, place, steps, release=answer["release"])
+        answer["results"] += _asked(request, place, steps, release=answer["release"]).results
     return answer
 
 
@@ -75,9 +76,7 @@ def _places(host: Host, request: Request, slot: str) -> list[verify.Place]:
     return [place for place in here if place]
 
 
-def _results(
-    request: Request, place: verify.Place, steps: list[dict[str, Any]], *, release: str
-) -> list[dict[str, Any]]:
+def _asked(request: Request, place: verify.Place, steps: list[dict[str, Any]], *, release: str) -> verify.Run:
     wanted = request["verify"]
     return verify.run(
         steps,

@@ -200,7 +200,7 @@ def test_a_file_can_be_what_migrations_depend_on(source: Source, tmp_path: Path)
 
 
 NODE = {"node": "18", "node_version": "18.20.4", "platform": "linux-x86_64", "libc": "glibc-2.36"}
-VENDORED = {"server.js": b"1", "node_modules/a/index.js": b"1", "lib/node_modules/b.js": b"1"}
+VENDORED: dict[str, bytes | str] = {"server.js": b"1", "node_modules/a/index.js": b"1", "lib/node_modules/b.js": b"1"}
 
 
 def build_node(commit: git.Commit, cache: Path, **told: Any) -> artifact.Artifact:

@@ -81,7 +81,7 @@ def server() -> Iterator[verify.Place]:
 
 def went(server: verify.Place, *steps: dict[str, Any], timeout_s: float = 10, **more: Any) -> list[dict[str, Any]]:
     given = {"release": "r1", "given": {"PASSWORD": PASSWORD}, "writes": True, **more}
-    return verify.run(list(steps), server, timeout_s=timeout_s, **given)
+    return verify.run(list(steps), server, timeout_s=timeout_s, **given).results
 
 
 def words(results: list[dict[str, Any]]) -> list[str]:
