@@ -11,6 +11,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils import nginx_host, ng
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 HOOK = "/etc/ferryman/certificates.d/nginx"  # programs here are run after a certificate has changed
+ROTATION = "/etc/logrotate.d/ferryman-nginx"
 DIRECTIVE_SINCE = (1, 25, 1)  # `http2 on;`; before that it is a word of `listen`
 
 PAGES = {
@@ -94,5 +95,5 @@ class ActionModule(ActionBase):
             rotation = rotation.replace(f"{{{{ {name} }}}}", str(given[name]))
         return [
             {"path": HOOK, "text": program, "mode": "0755"},
-            {"path": "/etc/logrotate.d/ferryman-nginx", "text": rotation, "mode": "0644"},
+            {"path": ROTATION, "text": rotation, "mode": "0644"},
         ]
