@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ferryman import agreement, environments, outcomes, readiness, release, secrets, telling, variables
+from ferryman import agreement, environments, outcomes, reach, readiness, release, secrets, telling, variables
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.places import Place, Problem
@@ -35,7 +35,7 @@ def check(env: str, *, app: str, hosts: bool) -> Told:
     environment = environments.resolve(env)
     secrets.ensure_local(environment)
     problems, loaded = agreement.survey(environment)
-    apps = sorted({str(name) for _, found in agreement.applications(loaded) for name in found}) if loaded else []
+    apps = agreement.names(loaded) if loaded else []
     whole = loaded is not None and not loaded.partial and apps
     if app and (whole or not problems):  # it may be named in a file that is broken
         readiness.require_app(environment, app, apps)
@@ -111,26 +111,26 @@ def _hosts(environment: Environment, loaded: Loaded, described: Mapping[str, Tol
     if not story.facts.get("checked") and not story.failures:
         raise Stop(f"Ansible ended before its first step:\n{ended.said}")
     names = dict.fromkeys(host for group in ("entry", "app", "db") for host in loaded.groups.get(group, []))
-    return [found for host in names for found in found_of(host, story)]
+    return [found for host in names for found in found_of(host, story, reach.command(loaded, host))]
 
 
-def found_of(host: str, story: outcomes.Story) -> Iterator[Found]:
-    """Return what a run found of a host."""
+def found_of(host: str, story: outcomes.Story, ssh: str) -> Iterator[Found]:
+    """Return what a run found of a host that people reach by `ssh`."""
     judged = (story.facts.get("checked") or {}).get(host)
     if judged is not None:
         yield Found(host, "reach", "good", "it is reached, and sudo works")
         yield from (Found(host, each["key"], each["state"], each["said"], each["right"]) for each in judged)
     elif failure := story.failures.get(host):
-        yield _not_looked_at(host, failure)
+        yield _not_looked_at(host, failure, ssh)
     else:
         yield Found(host, "reach", "wrong", "nobody could look: the run ended before", "run it again")
 
 
-def _not_looked_at(host: str, failure: Mapping[str, Any]) -> Found:
+def _not_looked_at(host: str, failure: Mapping[str, Any], ssh: str) -> Found:
     """Return why a host told nothing; Ansible has no other sign of a refused sudo than its words."""
     reason = str(failure["reason"])
     if failure["lost"]:
-        return Found(host, "reach", "wrong", reason, f"`ssh {host}` with the same user, port and jump host")
+        return Found(host, "reach", "wrong", reason, f"`{ssh}` has to get in")
     if SUDO.search(reason):
         return Found(host, "sudo", "wrong", reason, "ansible_become_password, or sudo without one")
     return Found(host, "look", "wrong", reason, "mend on the host what is said, and run it again")

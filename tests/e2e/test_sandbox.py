@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 import yaml
 from tests.support.pages import blocks
 
-from ferryman import paths
+from ferryman import paths, reach, variables
+from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.sandbox import command, hosts, inventory
 from ferryman.sandbox.__main__ import free_port
@@ -105,6 +107,20 @@ def test_a_host_behind_a_jump_host_is_reached_and_sudo_wants_its_password(jumped
     assert "root" in done.stdout
     refused = ansible(directory, "inside", "--become", "-m", "ansible.builtin.ping", "-e", "ansible_become_password=no")
     assert refused.returncode != 0
+
+
+def test_what_people_are_told_to_type_reaches_a_host_behind_a_jump_host(jumped: tuple[Path, Sandbox]) -> None:
+    directory, _ = jumped
+    told = reach.command(variables.read(Environment(directory.name, directory)), "inside")
+    done = subprocess.run(
+        [*shlex.split(told), "hostname"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        stdin=subprocess.DEVNULL,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "inside"), f"{told}\n{done.stderr}"
 
 
 def test_root_and_passwords_do_not_get_in(jumped: tuple[Path, Sandbox]) -> None:

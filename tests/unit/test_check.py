@@ -147,7 +147,7 @@ def test_every_host_is_told_of_whatever_became_of_it() -> None:
         Event("ok", "Check", "web5", {"ferryman": {"checked": {"web5": [FIT]}}}),
     )
     found = {
-        host: [(each.key, each.state) for each in check.found_of(host, told)]
+        host: [(each.key, each.state) for each in check.found_of(host, told, f"ssh ops@{host}")]
         for host in ("web1", "web2", "web3", "web4", "web5", "web6")
     }
     fit = [("reach", "good"), ("disk", "good")]
@@ -159,8 +159,10 @@ def test_every_host_is_told_of_whatever_became_of_it() -> None:
         "web5": fit,
         "web6": [("look", "wrong")],
     }
-    (lost,) = check.found_of("web3", told)
+    (lost,) = check.found_of("web3", told, "ssh ops@web3")
     assert lost.said == "Missing sudo password"
+    (far,) = check.found_of("web2", told, "ssh -p 2222 ops@web2")
+    assert far.right == "`ssh -p 2222 ops@web2` has to get in"
 
 
 def test_what_slots_may_take_is_the_sum_of_all_applications_and_unknown_where_one_has_no_limit() -> None:
