@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ferryman import environments, moments, paths, readiness, runs, secrets
+from ferryman import moments, paths, readiness, runs, secrets
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.logs_telling import print_lines
@@ -30,10 +30,9 @@ HOLD_S = 0.5  # for so long a line waits for an older one of another host
 
 def show(env: str, words: Mapping[str, str], *, lines: int, follow: bool, ctx: Any) -> None:
     """Print what is wanted: once, or with `follow` until somebody interrupts it."""
-    environment = environments.resolve(env)
+    environment = readiness.looked_at(env, app=words.get("app", ""))
     values = asked(words, lines=lines, follow=follow, now=time.time())
     secrets.require(environment)
-    readiness.require_sandbox(environment)
     if follow:
         follow_on(environment, values, as_json=ctx.ferryman.json)
         return
