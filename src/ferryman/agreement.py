@@ -69,6 +69,11 @@ def applications(loaded: Loaded) -> Iterator[tuple[str, Apps]]:
             yield host, apps
 
 
+def names(loaded: Loaded) -> list[str]:
+    """Return the names of the applications, sorted."""
+    return sorted({str(name) for _, found in applications(loaded) for name in found})
+
+
 # Files
 
 

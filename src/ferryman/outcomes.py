@@ -39,6 +39,8 @@ class Story:
     returned: bool | None = None
     """Whether the way back was gone to its end; None where there was no need."""
     overtaken: bool = False
+    answered: set[str] = field(default_factory=set)
+    """The hosts that did a task; one that is lost after that may have done any part of the next."""
     changed: bool = False
     changes: list[Change] = field(default_factory=list)
     """What each task changed on a host, or in check mode would change."""
@@ -66,6 +68,7 @@ class Story:
             }
 
     def _ok(self, event: Event, told: dict[str, Any]) -> None:
+        self.answered.add(event.host)
         change = change_of(event)
         self.changed = self.changed or bool(change)
         self.changes += [change] if change else []
@@ -127,9 +130,13 @@ def status(story: Story, ended: Ended) -> str:
 
 
 def code_of_act(story: Story, ended: Ended) -> int:
-    """Return the exit code of an act that failed and has no way back: unless it was refused, it may be done in part."""
-    began = not story.failure.get("refused", not story.failure.get("lost"))
-    return NEEDS_PERSON if began or story.touched or ended.status in LOST else REFUSED
+    """Return the exit code of an act that failed and has no way back: unless nothing was begun, it may be done in part.
+
+    What a playbook refuses says so, or changes nothing before it; a host that was never reached did nothing.
+    """
+    lost = any(each["lost"] and host in story.answered for host, each in story.failures.items())
+    began = lost or story.touched or story.changed or story.failure.get("refused") is False
+    return NEEDS_PERSON if began or ended.status in LOST else REFUSED
 
 
 def report(command: str, story: Story, ended: Ended, *, environment: str, app: str) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ferryman import fitting
 from ferryman.environments import Environment
 
 # libyaml's parser where PyYAML was built with it: ten times as fast, with the same lines.
@@ -95,8 +95,7 @@ def _groups(node: yaml.Node | None, file: Path) -> Iterator[Problem]:
 def _group(node: yaml.MappingNode, file: Path) -> Iterator[Problem]:
     for key, value in node.value:
         if key.value not in GROUP:
-            near = get_close_matches(key.value, GROUP, n=1)
-            right = f"did you mean {near[0]}?" if near else f"one of: {', '.join(GROUP)}"
+            right = fitting.nearest(key.value, GROUP)
             yield Problem(Place(file, key.start_mark.line + 1), key.value, "is nothing that a group has", right)
         elif key.value == "children":
             yield from _groups(value, file)
@@ -206,6 +205,12 @@ def _outline(text: str) -> Mapping[Keys, int]:
     except (yaml.YAMLError, RecursionError):
         return {}
     return found
+
+
+def applications(environment: Environment) -> list[str]:
+    """Return the names of the applications as far as files have them in clear, sorted; no mistake in them matters."""
+    keys = [each for path in files(environment) for each in outline(path)]
+    return sorted({str(each[-1]) for each in keys if each[-2:-1] == ("apps",) and each[-3:-2] in ((), ("vars",))})
 
 
 def find_key(path: Path, name: str, within: Keys = (), *, host: str = "") -> Place | None:

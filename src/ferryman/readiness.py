@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Any
 
-from ferryman import environments, interrupts, paths, places, secrets
+from ferryman import environments, fitting, interrupts, paths, places, secrets
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.progress import progress
@@ -22,11 +22,23 @@ def checked(env: str, *, app: str | None = None) -> Environment:
     environment = environments.resolve(env)
     bring_up(environment)
     secrets.ensure_local(environment)
+    _require_agreement(environment, app)
+    return environment
+
+
+def acted_on(env: str, *, app: str) -> Environment:
+    """Return the environment that `env` names for an act on what it serves: without a mistake in it, and up already."""
+    environment = environments.resolve(env)
+    require_sandbox(environment)
+    _require_agreement(environment, app)
+    return environment
+
+
+def _require_agreement(environment: Environment, app: str | None) -> None:
     with interrupts.nothing_touched():
         apps = _apps_of_a_good(environment)
         if app is not None:
             require_app(environment, app, apps)
-    return environment
 
 
 def looked_at(env: str, *, app: str) -> Environment:
@@ -37,8 +49,7 @@ def looked_at(env: str, *, app: str) -> Environment:
     """
     environment = environments.resolve(env)
     require_sandbox(environment)
-    keys = [each for path in places.files(environment) for each in places.outline(path)]
-    named = sorted({str(each[-1]) for each in keys if each[-2:-1] == ("apps",) and each[-3:-2] in ((), ("vars",))})
+    named = places.applications(environment)
     if app and named:
         require_app(environment, app, named)
     return environment
@@ -120,8 +131,7 @@ def _apps_of_a_good(environment: Environment) -> list[str]:
             return list(told["apps"])
     from ferryman import agreement
 
-    loaded = agreement.require(environment)
-    apps = sorted({str(name) for values in loaded.hosts.values() for name in values.get("apps") or {}})
+    apps = agreement.names(agreement.require(environment))
     remembered.parent.mkdir(exist_ok=True)
     remembered.write_text(json.dumps({"digest": digest, "apps": apps}), encoding="utf-8")
     return apps
@@ -129,14 +139,13 @@ def _apps_of_a_good(environment: Environment) -> list[str]:
 
 def require_app(environment: Environment, app: str, apps: list[str]) -> None:
     """Refuse an application that is not there; an empty name means the only one."""
-    one_of = f"one of: {', '.join(apps)}"
     if not apps:
         place = environment.variables / "apps.yml"
         raise Stop(f"{environment.name} has no application", hint=f"{place} names them under `apps`")
     if app and app not in apps:
-        raise Stop(f"{environment.name} has no application {app!r}", hint=one_of)
+        raise Stop(f"{environment.name} has no application {app!r}", hint=fitting.nearest(app, apps))
     if not app and len(apps) > 1:
-        raise Stop(f"{environment.name} has several applications: --app is needed", hint=one_of)
+        raise Stop(f"{environment.name} has several applications: --app is needed", hint=f"one of: {', '.join(apps)}")
 
 
 def _digest(*judged: Environment) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ferryman import changes, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling
 from ferryman.environments import Environment
-from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
+from ferryman.errors import REFUSED, Stop
 from ferryman.progress import parts, progress
 
 Told = dict[str, Any]
@@ -51,7 +51,7 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     environment = readiness.checked(env, app=app)
     provisioning = _provision(environment, check=True)
     story, ended = run("release_plan", environment, {"release_app": app, **wanted})
-    _stop_unless_done(story, ended)
+    _stop_unless_done(story, ended, environment)
     told = {**story.facts["planned"], "provision": {"changes": changes.in_one_run(provisioning["changes"])}}
     if out:
         Path(out).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -62,7 +62,7 @@ def look(env: str, *, app: str) -> Told:
     """Return what every host serves; changes nothing."""
     environment = readiness.looked_at(env, app=app)
     story, ended = run("release_look", environment, {"release_app": app})
-    _stop_unless_done(story, ended)
+    _stop_unless_done(story, ended, environment)
     if not story.hosts:
         place = environment.inventory
         raise Stop(f"{environment.name} has no host to ask", hint=f"{place} names them; `check` says what it lacks")
@@ -82,7 +82,7 @@ def health(env: str, *, app: str) -> Told:
     """Ask everything that is served; return the answers by host."""
     environment = readiness.looked_at(env, app=app)
     story, ended = run("release_health", environment, {"release_app": app})
-    _stop_unless_done(story, ended)
+    _stop_unless_done(story, ended, environment)
     answers = story.facts.get("health") or {}
     good = bool(answers) and all(each["good"] for host in answers.values() for each in host.values())
     return {"environment": environment.name, "app": app, "good": good, "hosts": answers}
@@ -99,7 +99,7 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
     results = story.facts.get("verify") or {}
     good = not any(each["result"] == "failed" for listed in results.values() for each in listed)
     if good:  # then what failed, if something did, is not the application
-        _stop_unless_done(story, ended)
+        _stop_unless_done(story, ended, environment)
     return {
         "environment": environment.name,
         "app": app,
@@ -112,17 +112,17 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
 
 def maintenance(env: str, *, app: str, on: bool) -> Told:
     """Show or hide the maintenance page on every entry."""
-    environment = readiness.looked_at(env, app=app)
+    environment = readiness.acted_on(env, app=app)
     story, ended = run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
-    _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
+    _stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
 
 
 def unlock(env: str, *, app: str) -> Told:
     """Free the lock by force; return whose it was."""
-    environment = readiness.looked_at(env, app=app)
+    environment = readiness.acted_on(env, app=app)
     story, ended = run("release_unlock", environment, {"release_app": app})
-    _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
+    _stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "broken": story.facts.get("broken") or {}}
 
 
@@ -132,7 +132,7 @@ def once(env: str, *, app: str, process: str) -> Told:
         raise Stop("no process named", hint=f"{paths.program()} run NAME: a process of kind once in ferryman.yml")
     environment = _ready(env, app)
     story, ended = run("release_once", environment, {"release_app": app, "release_process": process})
-    _stop_unless_done(story, ended, code=outcomes.code_of_act(story, ended))
+    _stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "process": process, "output": str(story.facts.get("output", ""))}
 
 
@@ -149,8 +149,8 @@ def _ready(env: str, app: str) -> Environment:
 
 def _provision(environment: Environment, *, check: bool = False) -> Told:
     story, ended = run("host_provision", environment, {}, check=check)
-    lost = (story.changed or ended.status in outcomes.LOST) and not check
-    _stop_unless_done(story, ended, code=NEEDS_PERSON if lost else REFUSED)
+    code = REFUSED if check else outcomes.code_of_act(story, ended)
+    _stop_unless_done(story, ended, environment, code=code)
     if not check:
         readiness.remember_provisioned(environment)
     took = round(ended.seconds, 3)
@@ -210,11 +210,14 @@ def _told(command: str, environment: Environment, app: str, values: Mapping[str,
         with suppress(KeyboardInterrupt):  # it is done; only this look is cut short
             said["outside"] = outside.look(said["url"], ca=said["ca"])
     if said["code"]:
-        raise Stop(explain(said), hint=said.get("hint") or next_command(said), code=said["code"], facts=said)
+        hint = said.get("hint") or next_command(said) or _after(story, environment)
+        raise Stop(explain(said), hint=hint, code=said["code"], facts=said)
     return said
 
 
-def _stop_unless_done(story: outcomes.Story, ended: runs.Ended, *, code: int = REFUSED) -> None:
+def _stop_unless_done(
+    story: outcomes.Story, ended: runs.Ended, environment: Environment, *, code: int = REFUSED
+) -> None:
     if ended.status == "left":
         done = "nothing was changed" if code == REFUSED else "what was under way may be done in part"
         raise Stop(f"interrupted: {done}", hint=interrupts.AGAIN, code=code)
@@ -223,9 +226,16 @@ def _stop_unless_done(story: outcomes.Story, ended: runs.Ended, *, code: int = R
         evidence = story.failure.get("evidence") or []
         raise Stop(
             "\n".join([reason, *(f"  {line}" for line in evidence)]),
-            hint=str(story.failure.get("hint") or ""),
+            hint=str(story.failure.get("hint") or "") or _after(story, environment),
             code=code,
         )
+
+
+def _after(story: outcomes.Story, environment: Environment) -> str:
+    """Return what to type after a failure that says nothing of that itself."""
+    if not story.failure.get("lost"):
+        return ""
+    return f"`{paths.command('check --hosts', environment.name)}` looks at every host, and says how one is reached"
 
 
 def explain(said: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ HALF = Event(
 BACK_DONE = Event(
     "ok", "Deploy | Go back", "a1", {"ferryman": {"moved": False, "steps": [{"host": "a1", "step": "return"}]}}
 )
+CHANGED = Event("ok", "Install packages", "a1", {"changed": True})
 LOST = Event("unreachable", "Deploy | Send the clients to it", "a1", {"msg": "no route"})
 NO_WAY_BACK = Event("unreachable", "Deploy | Go back", "a1", {"msg": "no route"})
 
@@ -114,7 +115,11 @@ def test_what_ansible_puts_before_a_reason_is_left_out() -> None:
         ([Event("failed", "Choose the application", "a1", {"msg": "name one of: a, b"})], "failed", REFUSED),
         ([REFUSED_NOT], "failed", NEEDS_PERSON),
         ([STAGED, REFUSAL], "failed", NEEDS_PERSON),
-        ([LOST], "failed", NEEDS_PERSON),
+        ([LOST], "failed", REFUSED),
+        ([LOOK, LOST], "failed", NEEDS_PERSON),
+        ([LOOK, Event("failed", "Set the page", "a2", {"msg": "x"}), LOST], "failed", NEEDS_PERSON),
+        ([CHANGED, Event("failed", "Install", "a1", {"msg": "no package"})], "failed", NEEDS_PERSON),
+        ([LOOK, Event("failed", "Preflight", "a1", {"msg": "a foreign listener"})], "failed", REFUSED),
         ([], "unknown", NEEDS_PERSON),
     ],
 )

@@ -1,5 +1,8 @@
 """Before a run: an environment's mistakes and the application that is meant are said before any host is asked."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,27 @@ def test_a_look_at_a_sandbox_that_is_not_up_is_refused_with_what_brings_it_up(pr
     with pytest.raises(Stop, match="the sandbox of prod is not up") as stop:
         readiness.looked_at("prod", app="")
     assert "deploy --env prod" in stop.value.hint
+
+
+def test_an_act_on_what_is_served_is_refused_for_a_mistake_in_files_and_for_a_sandbox_that_is_not_up(
+    project: Path,
+) -> None:
+    assert readiness.acted_on("prod", app="two").name == "prod"
+    (project / "environment.yml").write_text("environment_name: prod\nhost_timezoen: UTC\n")
+    with pytest.raises(Stop, match=r"environment\.yml:2: host_timezoen"):
+        readiness.acted_on("prod", app="two")
+    (project / "sandbox.yml").write_text("sandbox_name: shop\n")
+    (project.parents[1] / "hosts.yml").write_text("all: {hosts: {a1: {sandbox_image: base}}}\n")
+    with pytest.raises(Stop, match="the sandbox of prod is not up"):
+        readiness.acted_on("prod", app="two")
+
+
+@pytest.mark.parametrize("words", [[], ["--follow"]])
+def test_logs_of_an_application_that_is_not_there_are_refused_with_the_nearest_name(
+    project: Path, words: list[str]
+) -> None:
+    argv = [sys.executable, "-m", "ferryman", "logs", "--env", "prod", "--app", "twoo", "--json", *words]
+    done = subprocess.run(argv, cwd=project.parents[3], capture_output=True, text=True, check=False, timeout=60)
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["error"]) == (1, "prod has no application 'twoo'")
+    assert said["hint"] == "did you mean two?"
