@@ -16,7 +16,6 @@ from ferryman.environments import LOCAL, Environment
 from ferryman.errors import Stop
 from ferryman.init import describe
 from ferryman.init.files import VARIABLES, Layout, refusals, template, templates
-from ferryman.sandbox.inventory import Loader
 
 Told = dict[str, Any]
 Files = dict[str, str]
@@ -113,7 +112,7 @@ def copied(files: Mapping[str, str], *, env: str) -> Files:
 def _yaml(text: str) -> dict[str, Any]:
     """Return a file's values; what is encrypted or unsafe in Ansible's sense is left out."""
     try:
-        found = yaml.load(text, Loader)  # noqa: S506  # a SafeLoader that skips tags
+        found = places.values(text)
     except yaml.YAMLError as error:
         raise Stop(f"the environment to begin with cannot be read: {error}") from error
     return found if isinstance(found, dict) else {}

@@ -113,16 +113,9 @@ def _hosts(group: Any, given: Mapping[str, Any]) -> Iterator[tuple[str, dict[str
         yield str(name), {**given, **(values if isinstance(values, Mapping) else {})}
 
 
-class _Plain(yaml.SafeLoader):
-    """YAML without Ansible's tags, whose values are not looked at."""
-
-
-_Plain.add_multi_constructor("!", lambda *_: None)
-
-
 def _plain(path: Any) -> dict[Any, Any]:
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _Plain)  # noqa: S506  # a SafeLoader that skips tags
+        found = places.values(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError, RecursionError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -13,13 +13,20 @@ from ferryman import fitting
 from ferryman.environments import Environment
 
 # libyaml's parser where PyYAML was built with it: ten times as fast, with the same lines.
-READER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FASTEST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 GROUP = ("hosts", "children", "vars")
 """What a group of an inventory may hold."""
 SAID = re.compile(r"\b(alias|anchor|handle) (['\"]).*?\2")
 TAGS = ("!vault", "!vault-encrypted", "!unsafe")
 NUMBERS = tuple(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp"))
 Keys = tuple[Any, ...]
+
+
+class Reader(FASTEST):  # type: ignore[misc]  # which of the two it is, only PyYAML knows
+    """Plain YAML; a value with a tag of Ansible's (!vault, !unsafe) is None, and not looked at."""
+
+
+Reader.add_multi_constructor("!", lambda *_: None)
 
 
 @dataclass(frozen=True, order=True)
@@ -58,10 +65,9 @@ def malformed(environment: Environment) -> Iterator[Problem]:
         shown = relative(Place(path), environment).file
         try:
             text = path.read_text(encoding="utf-8")
-            node = None if text.startswith("$ANSIBLE_VAULT") else yaml.compose(text, Loader=READER)
+            node = None if text.startswith("$ANSIBLE_VAULT") else yaml.compose(text, Loader=Reader)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            yield Problem(Place(shown, mark.line + 1 if mark else 0), "the file", f"is not YAML: {_problem(error)}")
+            yield Problem(Place(shown, line_of(error)), "the file", f"is not YAML: {said(error)}")
             continue
         except (UnicodeDecodeError, yaml.YAMLError, OSError, RecursionError) as error:
             yield Problem(
@@ -77,10 +83,16 @@ def malformed(environment: Environment) -> Iterator[Problem]:
             yield from _groups(node, shown)
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
+def line_of(error: yaml.MarkedYAMLError) -> int:
+    """Return the line on which a reader stumbled; 0 where it does not say."""
+    mark = error.problem_mark or error.context_mark
+    return mark.line + 1 if mark else 0
+
+
+def said(error: yaml.MarkedYAMLError) -> str:
     """Return what the reader says, without words of the file: a password that begins with `*` is an alias to it."""
-    said = str(error.problem or error.context)
-    return SAID.sub(r"\1 ... (a value that begins with one of YAML's signs is put in quotes)", said)
+    told = str(error.problem or error.context)
+    return SAID.sub(r"\1 ... (a value that begins with one of YAML's signs is put in quotes)", told)
 
 
 def _groups(node: yaml.Node | None, file: Path) -> Iterator[Problem]:
@@ -161,6 +173,11 @@ def variable_files(directory: Path) -> list[Path]:
     return found
 
 
+def values(text: str) -> Any:
+    """Return what a text in YAML holds; raises what PyYAML does."""
+    return yaml.load(text, Reader)  # noqa: S506  # a SafeLoader, of libyaml's or of PyYAML's
+
+
 def plain(path: Path) -> Any:
     """Return what a YAML file of Ferryman's own holds; read once in a process, so nobody may change it."""
     return _plain(path.read_text(encoding="utf-8"))
@@ -168,7 +185,7 @@ def plain(path: Path) -> Any:
 
 @lru_cache(maxsize=1024)
 def _plain(text: str) -> Any:
-    return yaml.load(text, READER)  # noqa: S506  # a SafeLoader, of libyaml's or of PyYAML's
+    return values(text)
 
 
 def outline(path: Path) -> Mapping[Keys, int]:
@@ -199,7 +216,7 @@ def _outline(text: str) -> Mapping[Keys, int]:
                 note(value, (*above, number))
 
     try:
-        node = yaml.compose(text, Loader=READER)
+        node = yaml.compose(text, Loader=Reader)
         if node is not None:
             note(node, ())
     except (yaml.YAMLError, RecursionError):

@@ -10,17 +10,11 @@ from typing import Any
 
 import yaml
 
+from ferryman import places
 from ferryman.errors import Stop
 from ferryman.sandbox.model import SSH_PORT, Host, Sandbox, checked, host, is_name
 
 PREFIX = "sandbox_"
-
-
-class Loader(yaml.SafeLoader):
-    """Plain YAML; values with a tag of Ansible's (!vault, !unsafe) are none of the sandbox's, and are skipped."""
-
-
-Loader.add_multi_constructor("!", lambda *_: None)
 
 
 def read(inventory: Path, below: Path) -> Sandbox:
@@ -66,7 +60,7 @@ def _host(name: str, variables: Mapping[str, Any]) -> Host:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  # a SafeLoader that skips tags
+        found = places.values(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
