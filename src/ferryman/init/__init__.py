@@ -1,6 +1,7 @@
 """`init`: a working project around an application, from what lies in the application's directory.
 
 - `sources`       reads the files that say something, and alone touches the disk;
+- `broken`        refuses those that cannot be read;
 - `dependencies`  what the application depends on, and whether that is locked;
 - `code`          what its Python says: the object that serves, pages of health, variables that it reads;
 - `starts`        what a Procfile or a Dockerfile starts, as processes; `commands` reads their lines;

@@ -4,9 +4,12 @@ from typing import Any
 
 import yaml
 
+from ferryman import places
 from ferryman.errors import Stop
 from ferryman.init.guess import guess
 from ferryman.init.model import Files, Guess, word
+
+ANEW = "mend it and run this again, or remove it to have it guessed anew; nothing was written"
 
 
 def read(text: str, files: Files, *, place: str) -> Guess:
@@ -15,13 +18,14 @@ def read(text: str, files: Files, *, place: str) -> Guess:
     The files beside it (path -> text) tell what a description does not: the database's driver, a lock that is missing.
     """
     try:
-        told = yaml.safe_load(text)
+        told = places.values(text)
+    except yaml.MarkedYAMLError as error:
+        raise Stop(f"{place}:{places.line_of(error)}: this is not YAML: {places.said(error)}", hint=ANEW) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Stop(f"{place} cannot be read: {' '.join(str(error).split())}") from error
+        raise Stop(f"{place} cannot be read: {' '.join(str(error).split())}", hint=ANEW) from error
     name = told.get("name") if isinstance(told, dict) else None
     if not isinstance(told, dict) or not isinstance(name, str) or not name:
-        hint = "`name:` is missing there; remove the file to have it guessed anew"
-        raise Stop(f"{place} names no application", hint=hint)
+        raise Stop(f"{place} names no application: `name:` is missing there", hint=ANEW)
     found = Guess({"name": name})
     again = guess(files, directory=name)
     known = again.secrets if again and again.name == found.name else {}

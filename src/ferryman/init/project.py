@@ -8,16 +8,15 @@ from typing import Any
 
 import yaml
 
-from ferryman import paths
+from ferryman import paths, places
 from ferryman.environments import LOCAL
 from ferryman.errors import Stop
-from ferryman.init import describe, described, sources
+from ferryman.init import broken, describe, described, sources
 from ferryman.init.dependencies import Missing
 from ferryman.init.files import Layout, refusals, template, templates
 from ferryman.init.guess import guess
 from ferryman.init.model import Guess, name_from, word
 from ferryman.sandbox import ports
-from ferryman.sandbox.inventory import Loader
 
 Told = dict[str, Any]
 
@@ -89,12 +88,15 @@ def _refuse_project_around(root: Path) -> None:
 def _found(directory: Path) -> Guess | None:
     """Return what the application says of itself, else what its files tell; None where they tell nothing."""
     path, files = directory / FILE, sources.read(directory)
-    if not path.is_file():
+    if not os.path.lexists(path):
+        broken.refuse(directory, files)
         return guess(files, directory=directory.name)
     try:
-        return described.read(path.read_text(encoding="utf-8"), files, place=str(path))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Stop(f"{path} cannot be read: {error}") from error
+        said = "it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
+        raise Stop(f"{path} cannot be read: {said}", hint=described.ANEW) from error
+    return described.read(text, files, place=str(path))
 
 
 def _placeholder(layout: Layout, directory: Path) -> Guess:
@@ -138,7 +140,7 @@ def _named(layout: Layout) -> list[str]:
     """Return the applications that the environment has."""
     path = layout.root / APPS
     try:
-        told = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  # a SafeLoader that skips tags
+        told = places.values(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return []  # the check says what is wrong with it
     apps = told.get("apps") if isinstance(told, dict) else None

@@ -168,6 +168,47 @@ def test_a_description_that_names_nothing_is_refused(shop: Path, text: str) -> N
         project.lay_out(shop, ".")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("package.json", b'{\n "name": "shop",\n}\n', r"package\.json:3: this is not JSON"),
+        ("package.json", b"[1]", r"package\.json:1: this is no object"),
+        ("package.json", b"{'\xe9': 1}", r"package\.json cannot be read: it is no text in UTF-8"),
+        ("pyproject.toml", b'[project]\nname = shop\n', r"pyproject\.toml:2: this is not TOML: Invalid value$"),
+        ("pyproject.toml", b'[project]\nname = "shop', r"pyproject\.toml:2: this is not TOML"),
+        ("ferryman.yml", b"format: 1\nname: [\n", r"ferryman\.yml:3: this is not YAML"),
+        ("ferryman.yml", b"name: caf\xe9\n", r"ferryman\.yml cannot be read: it is no text in UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_named_with_its_line_before_anything_is_written(
+    shop: Path, name: str, content: bytes, told: str
+) -> None:
+    (shop / name).write_bytes(content)
+    before = snapshot(shop)
+    with pytest.raises(Stop, match=told) as refused:
+        project.lay_out(shop, ".")
+    assert "mend it and run this again" in refused.value.hint
+    assert snapshot(shop) == before
+    assert refused.value.code == 1
+
+
+def test_every_broken_file_is_told_at_once(shop: Path) -> None:
+    (shop / "package.json").write_text("{")
+    (shop / "pyproject.toml").unlink()
+    (shop / "pyproject.toml").symlink_to("gone.toml")
+    with pytest.raises(Stop) as refused:
+        project.lay_out(shop, ".")
+    assert [line.rpartition("/")[2].partition(" ")[0] for line in refused.value.message.splitlines()] == [
+        "pyproject.toml", "package.json:1:",
+    ]  # fmt: skip
+
+
+def test_a_description_that_is_no_file_is_not_taken_for_one(shop: Path) -> None:
+    (shop / "ferryman.yml").mkdir()
+    with pytest.raises(Stop, match=r"ferryman\.yml cannot be read: Is a directory"):
+        project.lay_out(shop, ".")
+
+
 @pytest.mark.parametrize("text", ["build: 3\nsecrets: 4\n", "secrets: [1, {}]\nsecret_env: x\n"])
 def test_a_description_with_mistakes_is_left_to_the_check_that_names_them(shop: Path, text: str) -> None:
     (shop / "ferryman.yml").write_text(f"name: mine\n{text}")
