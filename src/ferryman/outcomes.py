@@ -40,7 +40,7 @@ class Story:
     """Whether the way back was gone to its end; None where there was no need."""
     overtaken: bool = False
     answered: set[str] = field(default_factory=set)
-    """The hosts that did a task; one that is lost after that may have done any part of the next."""
+    """The hosts that were reached; one that is lost after that may have done any part of the next task."""
     changed: bool = False
     changes: list[Change] = field(default_factory=list)
     """What each task changed on a host, or in check mode would change."""
@@ -68,7 +68,8 @@ class Story:
             }
 
     def _ok(self, event: Event, told: dict[str, Any]) -> None:
-        self.answered.add(event.host)
+        # What the driver did alone, like the check of a role's arguments, has neither.
+        self.answered |= {event.host} if "invocation" in event.result or "roles" in told else set()
         change = change_of(event)
         self.changed = self.changed or bool(change)
         self.changes += [change] if change else []

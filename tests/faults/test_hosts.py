@@ -229,3 +229,31 @@ def test_a_rollback_needs_neither_repository_nor_registry_nor_a_way_out(site: Si
         Path(away).rename(site.repository.path)
     assert prober.failed == []
     assert set(prober.releases) >= {first, second}
+
+
+def test_commands_for_a_host_that_nobody_reaches_touch_nothing_and_say_where_to_look(site: Site) -> None:
+    before = site.served()
+    # A connection that an earlier command left open must not help.
+    unreachable = "-o ControlPath=none -o ProxyCommand=false"
+    with site.settings(ansible_ssh_extra_args=unreachable):
+        for words in (("maintenance.on", "--app", site.app), ("unlock", "--app", site.app), ("provision",)):
+            answer = site.run(*words)
+            assert answer.code == 1, f"{words}\n{answer}"
+            assert "web1 cannot be reached" in answer.said["error"]
+            assert "check --hosts --env dev" in answer.said["hint"]
+        told = site.run("check", "--hosts")
+    assert told.code == 1
+    (found,) = told.said["hosts"]["web1"]
+    assert unreachable in found["right"], "the command that has to get in"
+    assert site.served() == before
+
+
+def test_the_maintenance_page_is_shown_and_hidden_again(site: Site) -> None:
+    on = site.run("maintenance.on", "--app", site.app)
+    try:
+        assert (on.code, on.said["maintenance"]) == (0, True), str(on)
+        assert site.get("/")[0] == 503
+    finally:
+        off = site.run("maintenance.off", "--app", site.app)
+    assert (off.code, off.said["maintenance"]) == (0, False), str(off)
+    assert site.get("/")[0] == 200

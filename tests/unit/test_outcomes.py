@@ -116,6 +116,8 @@ def test_what_ansible_puts_before_a_reason_is_left_out() -> None:
         ([REFUSED_NOT], "failed", NEEDS_PERSON),
         ([STAGED, REFUSAL], "failed", NEEDS_PERSON),
         ([LOST], "failed", REFUSED),
+        ([Event("ok", "Validating arguments", "a1", {}), LOST], "failed", REFUSED),
+        ([Event("ok", "Read the marker", "a1", {"invocation": {}}), LOST], "failed", NEEDS_PERSON),
         ([LOOK, LOST], "failed", NEEDS_PERSON),
         ([LOOK, Event("failed", "Set the page", "a2", {"msg": "x"}), LOST], "failed", NEEDS_PERSON),
         ([CHANGED, Event("failed", "Install", "a1", {"msg": "no package"})], "failed", NEEDS_PERSON),
