@@ -1,4 +1,4 @@
-"""Moments as people say them: `10m`, `yesterday`, a date, RFC 3339."""
+"""Moments as people say them: `10m`, `1w`, `now`, `yesterday`, a date, RFC 3339."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,10 @@ from ferryman.errors import Stop
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 AGO = re.compile(r"(?:\d+[smhdw])+")
 DAYS = {"today": 0, "yesterday": 1}
-SAID = "10m, 2h30m, 3d, today, yesterday, 2026-11-22, 2026-11-22T10:30, 2026-11-22T10:30:00Z (without a zone: UTC)"
+SAID = (
+    "10m, 2h30m, 3d, 1w, now, today, yesterday, 2026-11-22, 2026-11-22T10:30, 2026-11-22T10:30:00Z"
+    " (without a zone: UTC)"
+)
 
 
 def read(word: str, option: str, *, now: float) -> float:

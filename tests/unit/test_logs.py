@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ferryman import logs, logs_telling, moments
+from ferryman import logs, logs_telling, moments, paths
 from ferryman.errors import Stop
 
 NOW = 1_795_343_400.0  # 2026-11-22T10:30:00Z
@@ -30,7 +30,8 @@ def asked(*, lines: int = 200, follow: bool = False, **words: str) -> dict[str, 
 
 @pytest.mark.parametrize(
     ("word", "seconds"),
-    [("10m", NOW - 600), ("2h30m", NOW - 9000), ("1d", NOW - 86400), ("45s", NOW - 45), ("now", NOW),
+    [("10m", NOW - 600), ("2h30m", NOW - 9000), ("1d", NOW - 86400), ("1w", NOW - 7 * 86400),
+     ("45s", NOW - 45), ("now", NOW),
      ("today", NOW - 10.5 * 3600), ("yesterday", NOW - 34.5 * 3600), ("2026-11-22", NOW - 10.5 * 3600),
      ("2026-11-22T10:29", NOW - 60), ("2026-11-22 10:29:00", NOW - 60), ("2026-11-22T11:30:00+01:00", NOW),
      ("2026-11-22T10:30:00.5Z", NOW + 0.5)],
@@ -44,6 +45,16 @@ def test_any_other_word_is_refused_with_words_that_are_right(word: str) -> None:
     with pytest.raises(Stop, match="--since") as caught:
         moments.read(f"{word}?", "since", now=NOW)
     assert "10m" in caught.value.hint
+
+
+def test_every_word_for_a_time_is_told_where_people_look() -> None:
+    guide = (paths.CHECKOUT / "docs/guides/logs.md").read_text()
+    row = next(line for line in guide.splitlines() if line.startswith("| `--since`"))
+    for word in (*moments.UNITS, *moments.DAYS, "now"):
+        assert f"`{word}`" in row, word
+    examples = moments.SAID.partition(" (")[0].split(", ")
+    assert [moments.read(each, "since", now=NOW) for each in examples]
+    assert {each for each in examples if each.isalpha()} == {*moments.DAYS, "now"}
 
 
 # Asking

@@ -12,7 +12,7 @@ AT_ROOT = True
         "process": "Lines of this process; entry, database and system are those that no application starts.",
         "release": "Lines of this release; the beginning of its name will do.",
         "level": "Lines of this level and worse: debug, info, warning, error, critical.",
-        "since": "Not before: 10m, 2h30m, yesterday, 2026-11-22, 2026-11-22T10:30:00Z.",
+        "since": "Not before: 10m, 2h30m, 3d, 1w, now, today, yesterday, 2026-11-22, 2026-11-22T10:30:00Z.",
         "until": "Not after: written as --since.",
         "request_id": "Lines of this request, of the entry and of the application.",
         "grep": "Lines in which this regular expression is found.",
