@@ -51,10 +51,11 @@ def find(repository: str, *, root: Path, path: str, ref: str, cache: Path, allow
     Without an `explicit` ref, work that is not committed is refused, or named as such with `allow_dirty`.
     """
     place, path, worked_in = _place(repository, path, root=root, cache=cache)
+    shown = repository if place.is_relative_to(cache) else place  # "." says nothing to who reads it elsewhere
     name = posixpath.normpath(path.strip("/") or ".")
     if name.startswith("..") or ref.startswith("-"):
         wrong = path if name.startswith("..") else ref
-        raise AnsibleError(f"{wrong!r} is neither a directory in {repository} nor a ref")
+        raise AnsibleError(f"{wrong!r} is neither a directory in {shown} nor a ref")
     dirty = git(place, "status", "--porcelain", "--", name).rstrip() if worked_in and not explicit else ""
     if dirty and not allow_dirty:
         changed = ", ".join(line[3:] for line in dirty.splitlines()[:5])
@@ -69,7 +70,7 @@ def find(repository: str, *, root: Path, path: str, ref: str, cache: Path, allow
         way = f"`git -C {place} tag` and `branch -a` show what there is"
         if git(place, "rev-parse", "--is-shallow-repository").strip() == "true":
             way = f"it is a shallow clone: `git -C {place} fetch --unshallow`"
-        raise AnsibleError(f"{repository} has no commit {ref!r}; {way}") from None
+        raise AnsibleError(f"{shown} has no commit {ref!r}; {way}") from None
     words = ("log", "-1", "--no-show-signature", "--format=%H%x00%s%x00%cI")
     found, subject, at = git(place, *words, commit).strip().split("\0")
     return Commit(place, name, found, ref, subject, at, dirty=bool(dirty))

@@ -69,6 +69,19 @@ def test_what_is_no_commit_is_refused(repository: Path, tmp_path: Path, ref: str
         find(repository, tmp_path, ref=ref, explicit=True)
 
 
+@pytest.mark.parametrize(("path", "ref"), [(".", "v3"), ("../elsewhere", "main")])
+def test_a_refusal_names_the_repository_and_not_the_way_to_it(
+    repository: Path, path: str, ref: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AnsibleError, match=str(repository)):
+        git.find(".", root=repository, path=path, ref=ref, cache=tmp_path / "cache", allow_dirty=False, explicit=True)
+    with pytest.raises(AnsibleError, match=f"file://{repository} has no commit"):
+        git.find(
+            f"file://{repository}", root=tmp_path, path=".", ref="v3", cache=tmp_path / "cache",
+            allow_dirty=False, explicit=True,
+        )  # fmt: skip
+
+
 def test_changes_that_are_in_no_commit_are_refused_by_name(repository: Path, tmp_path: Path) -> None:
     (repository / "apps" / "one" / "page").write_text("changed")
     (repository / "new").write_text("new")
