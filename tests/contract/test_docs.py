@@ -11,7 +11,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import descri
 from invoke.parser import Parser, ParserContext
 from tests.support.pages import Block, blocks, commands, pages
 
-from ferryman import paths, specs
+from ferryman import errors, paths, specs
 from ferryman.program import Program, name_positionals
 from ferryman.tasks import namespace
 
@@ -133,3 +133,10 @@ def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
     for name, number in numbers.items():
         heading = (ROOT / "docs" / "decisions" / name).read_text(encoding="utf-8")
         assert heading.startswith(f"# {int(number)}. "), name
+
+
+def test_one_page_alone_says_what_exit_codes_mean_and_all_of_them() -> None:
+    row = re.compile(r"^\| `?(\d)`? \|", re.MULTILINE)
+    tables = {page.name: row.findall(page.read_text(encoding="utf-8")) for page in pages()}
+    known = [getattr(errors, name) for name in ("DONE", "REFUSED", "RETURNED", "NEEDS_PERSON")]
+    assert {name: codes for name, codes in tables.items() if codes} == {"pipeline.md": [str(code) for code in known]}
