@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as Xml
 
 import pytest
 from tests.support.histories import good
@@ -33,11 +34,18 @@ def runner(newcomer: Newcomer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     finally:
         key.with_suffix(".away").rename(key)
         settings.write_text(before)
+        newcomer.repository.commit(good("After the pipelines", verify=[]))  # a description stays what it was last
+
+
+STEPS: list[dict[str, Any]] = [
+    {"name": "front page", "path": "/", "expect": {"contains": ["{release}"]}},
+    {"name": "the right version", "path": "/version", "expect": {"json": {"release": "{release}"}}},
+]
 
 
 def deployed(runner: Runner, job: str, text: str, by: Callable[[str, str], Any]) -> dict[str, Any]:
     """Commit a version, have a job deploy it, and return its answer as the job keeps it."""
-    commit = runner.clone.repository.commit(good(text))
+    commit = runner.clone.repository.commit(good(text, verify=STEPS))
     tag = f"v-{commit[:12]}"
     runner.clone.repository.git("tag", tag)
     by(commit, tag)
@@ -45,6 +53,16 @@ def deployed(runner: Runner, job: str, text: str, by: Callable[[str, str], Any])
     assert (kept["status"], kept["release"][-7:]) == ("live", commit[:7]), (job, kept)
     assert kept["release"] == runner.clone.served()
     return kept
+
+
+def verified(runner: Runner) -> None:
+    """A job left a report of what the application says of itself, as a client saw it."""
+    report = runner.clone.root / "verify.xml"
+    (suite,) = Xml.fromstring(report.read_text())
+    assert str(suite.get("name")).endswith(".driver")
+    assert [case.get("name") for case in suite.iter("testcase")] == [step["name"] for step in STEPS]
+    assert not list(suite.iter("failure"))
+    report.unlink()
 
 
 def well(answers: dict[str, Answer]) -> None:
@@ -61,7 +79,9 @@ def test_github_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(r
     well(runner.on_github("check", inputs={}, GITHUB_SHA="HEAD", **HERE))
     assert json.loads((runner.clone.root / "plan.json").read_text())
     first = deployed(runner, "staging", "By GitHub, from the branch", staging)
+    verified(runner)
     second = deployed(runner, "prod", "By GitHub, by its tag", prod)
+    verified(runner)
     assert second["previous"] == first["release"]
     well(runner.on_github("rollback", inputs={"environment": "local", "to": ""}))
     assert runner.clone.served() == first["release"]
@@ -69,14 +89,16 @@ def test_github_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(r
 
 def test_gitlab_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(runner: Runner) -> None:
     def staging(commit: str, _: str) -> None:
-        well({"staging": runner.on_gitlab("staging", CI_COMMIT_SHA=commit, **HERE)})
+        well({job: runner.on_gitlab(job, CI_COMMIT_SHA=commit, **HERE) for job in ("staging", "staging verified")})
 
     def prod(_: str, tag: str) -> None:
-        well({"prod": runner.on_gitlab("prod", CI_COMMIT_TAG=tag, **HERE)})
+        well({job: runner.on_gitlab(job, CI_COMMIT_TAG=tag, **HERE) for job in ("prod", "prod verified")})
 
     well({"check": runner.on_gitlab("check", CI_COMMIT_SHA="HEAD", **HERE)})
     first = deployed(runner, "staging", "By GitLab, from the branch", staging)
+    verified(runner)
     second = deployed(runner, "prod", "By GitLab, by its tag", prod)
+    verified(runner)
     assert second["previous"] == first["release"]
     well({"back": runner.on_gitlab("prod back", **HERE)})
     assert runner.clone.served() == first["release"]
