@@ -4,9 +4,12 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.faults.test_drivers import CONFIRM_S, begin, settles
+from tests.support.groups import living
 from tests.support.histories import good
 from tests.support.prober import Prober
 from tests.support.site import Site
@@ -92,6 +95,61 @@ def test_ctrl_c_before_anything_was_touched_says_that_and_ends_with_1(site: Site
     assert "Nothing was touched." in terminal.text()
     assert not site.arbiter()["lock"]["alive"]
     prober.served_only(before)
+
+
+def appears(look: Callable[[], str], within_s: float = 60) -> int:
+    """Wait for the number that a process leaves, and return it."""
+    deadline = time.monotonic() + within_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it was never begun"
+        time.sleep(0.2)
+    return int(found)
+
+
+def test_ctrl_c_ends_a_build_with_all_that_it_began(site: Site, prober: Prober, tmp_path: Path) -> None:
+    before, mark = site.served(), tmp_path / "group"
+    commands = [f"sleep 600 & echo $$ > {mark}; sleep 600"]
+    commit = site.repository.commit(good("built for hours", build={"commands": commands}))
+    try:
+        terminal = deploying(site, commit)
+        group = appears(lambda: mark.read_text().strip() if mark.exists() else "")
+        assert living(group)
+        terminal.press(CTRL_C)
+        assert terminal.wait(45) == 1, terminal.text()
+        assert "Nothing was touched." in terminal.text()
+        assert living(group) == []
+    finally:
+        commit = site.repository.commit(good("built in no time", build={"commands": []}))
+    live = whole_again(site, before, commit)
+    prober.served_only(before, live)
+
+
+SLOW_INSTALL = """
+import os, sys, time
+if "venv" in sys.orig_argv:
+    open("/run/installing", "w").write(str(os.getpid()))
+    time.sleep(600)
+"""
+
+
+def test_ctrl_c_ends_an_installation_on_the_host(site: Site, prober: Prober) -> None:
+    before = site.served()
+    lock = site.repository.path / "requirements.txt"
+    lock.write_text(f"{lock.read_text()}# Another one: {time.time_ns()}\n")
+    commit = site.repository.commit(good("installed for hours"))
+    module = site.ssh("python3 -c 'import sitecustomize; print(sitecustomize.__file__)'")
+    site.ssh(f"cp -a $(readlink -f {module}) /root/sitecustomize.py; cat >> {module}", given=SLOW_INSTALL)
+    try:
+        terminal = deploying(site, commit)
+        process = appears(lambda: site.ssh("cat /run/installing", check=False))
+        terminal.press(CTRL_C)
+        assert terminal.wait(45) == 2, terminal.text()
+        assert "Clients were never sent to it" in " ".join(terminal.text().split())
+        assert site.ssh(f"test -d /proc/{process} || echo gone") == "gone"
+    finally:
+        site.ssh(f"cat /root/sitecustomize.py > {module}; rm -f /root/sitecustomize.py /run/installing")
+    live = whole_again(site, before, commit)
+    prober.served_only(before, live)
 
 
 def test_the_second_ctrl_c_leaves_now_and_says_what_the_hosts_do(site: Site) -> None:

@@ -16,13 +16,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import chain
+from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, children
 from ansible_collections.ferryman.ops.plugins.module_utils.release.lock import Now
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 LOG_LINES = 30  # what Node says of a missing module are twenty, cause first, and systemd's own words follow
 INTERRUPTED = "it was interrupted"
-HEED_S = 0.2
+HEED_S = children.HEED_S
 
 
 class Failed(Exception):
@@ -168,10 +168,16 @@ class Host:
 
     # Commands
 
-    def command(self, *words: str, timeout: float = 60, env: dict[str, str] | None = None) -> str:
-        """Run a command and return its output; Failed carries its last lines. No secret may be among `words`."""
+    def command(
+        self, *words: str, timeout: float = 60, env: dict[str, str] | None = None, cut_short: bool = False
+    ) -> str:
+        """Run a command and return its output; Failed carries its last lines. No secret may be among `words`.
+
+        One that may be `cut_short` ends at once when this run is asked to stop.
+        """
+        heed = self.heed if cut_short else lambda: None
         try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, env=env, check=False)
+            done = children.run(words, heed=heed, timeout=timeout, env=env)
         except subprocess.TimeoutExpired:
             raise Failed(f"{' '.join(words[:3])} did not end within {timeout:g} s") from None
         except FileNotFoundError:

@@ -29,7 +29,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, names, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import HEED_S, INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building, pack
 
 ANSWER = "ferryman-answer "
 LEASE_S = 30.0  # of the lock, renewed on the arbiter while its steps run (docs/decisions/0006-short-lease.md)
@@ -115,7 +115,8 @@ class ReleaseAction(ActionBase):
         _, self.args = self.validate_argument_spec(self.ARGUMENTS)
         try:
             self._heed()
-            result.update(self.work())
+            with building.heeding(self._heed):
+                result.update(self.work())
         except Stopped as stopped:
             result.update(failed=True, msg=stopped.text(), ferryman=stopped.answer)
         return result

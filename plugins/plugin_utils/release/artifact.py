@@ -22,7 +22,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES as HOSTS
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import STORES
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git, increment, tarball
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building, git, increment, tarball
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes.lock import sums
 
@@ -222,7 +222,7 @@ def _members(
     if process.returncode:
         raise AnsibleError(f"git archive {commit.tree}: {said}")
     if build["commands"] or build["root"] != ".":
-        yield from _from_directory(_built(work / "tree", build))
+        yield from building.files(building.built(work / "tree", build))
         shutil.rmtree(work / "tree")
 
 
@@ -233,27 +233,6 @@ def _from_tar(archive: tarfile.TarFile) -> Iterator[tuple[str, int, bytes | str]
         elif member.isfile():
             content = archive.extractfile(member)
             yield member.name, member.mode, content.read() if content else b""
-
-
-def _built(tree: Path, build: Mapping[str, Any]) -> Path:
-    for command in build["commands"]:
-        done = subprocess.run(command, shell=True, cwd=tree, capture_output=True, text=True, check=False)  # noqa: S602 - a command of the application's own description
-        if done.returncode:
-            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-            raise AnsibleError(f"the build's command {command!r} failed ({done.returncode}):\n{last}")
-    root = tree / str(build["root"])
-    if not root.is_dir():
-        raise AnsibleError(f"build.root {build['root']!r} is no directory after the build")
-    return root
-
-
-def _from_directory(root: Path) -> Iterator[tuple[str, int, bytes | str]]:
-    for name in sorted(str(path.relative_to(root)) for path in root.rglob("*")):  # git's order, and that of files.txt
-        path = root / name
-        if path.is_symlink():
-            yield name, 0o777, os.readlink(path)
-        elif path.is_file():
-            yield name, path.stat().st_mode, path.read_bytes()
 
 
 def _pack(

@@ -42,4 +42,5 @@ def install(host: Host, place: Path, packages: Sequence[Path]) -> None:
     host.directory(place)
     for package in packages:
         words = ("--extract", "--gzip", "--no-same-owner", "--same-permissions")
-        host.command("/usr/bin/tar", *words, "--file", str(package), "--directory", str(place), timeout=600)
+        more = ("--file", str(package), "--directory", str(place))
+        host.command("/usr/bin/tar", *words, *more, timeout=600, cut_short=True)

@@ -28,12 +28,14 @@ def tools() -> dict[str, str]:
 
 def install(host: Host, place: Path, packages: Sequence[Path]) -> None:
     """Make the environment at `place`; none of it comes from anywhere but `packages`."""
-    host.command("/usr/bin/python3", "-m", "venv", *([] if packages else ["--without-pip"]), str(place), timeout=120)
+    pip = [] if packages else ["--without-pip"]
+    host.command("/usr/bin/python3", "-m", "venv", *pip, str(place), timeout=120, cut_short=True)
     if packages:
         words = ("install", "--quiet", "--no-index", "--no-deps", "--no-input")
         more = ("--disable-pip-version-check", "--no-cache-dir")
         host.command(
             *(str(place / "bin/python"), "-m", "pip", *words, *more, *map(str, packages)),
             timeout=600,
+            cut_short=True,
             env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PIP_CONFIG_FILE": "/dev/null"},
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building, git
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import nearest
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes import npm_lock
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes.lock import (
@@ -126,7 +126,8 @@ def _run(program: str, *words: str, cwd: Path | None = None, env: Mapping[str, s
     """Run a tool of the driver: in the whole environment, npm's settings may be there, unless another one is given."""
     whole = {**(os.environ if env is None else env), "PATH": tool_path()}
     try:
-        done = subprocess.run([program, *words], cwd=cwd, env=whole, capture_output=True, text=True, check=True)
+        done = building.run([program, *words], cwd=cwd, env=whole)
+        done.check_returncode()
     except FileNotFoundError:
         raise AnsibleError(f"there is no {program} on this machine, where packages are fetched: install Node") from None
     return done.stdout

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building, git
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes.lock import (
     Lock,
     filling,
@@ -96,7 +96,7 @@ def _how(tools: Mapping[str, str], target: Path) -> list[str]:
 
 def _pip(name: str, words: list[str], tools: Mapping[str, str]) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = building.run(command)
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-12:])
         raise AnsibleError(
