@@ -46,8 +46,11 @@ def test_every_role_calls_a_site_by_the_same_name(shared: dict[str, bool]) -> No
     assert names[site] == "my-shop"
 
 
-def test_logs_watches_what_nginx_writes_and_rotates() -> None:
+def test_logs_watches_what_nginx_writes_and_rotates_for_as_long() -> None:
     spec = yaml.safe_load((ROOT / "roles/nginx/meta/argument_specs.yml").read_text())
-    default = spec["argument_specs"]["main"]["options"]["nginx_log_path"]["default"]
-    assert wired("logs", "logs_watched") == [{"path": default, "rotation": nginx_configure.ROTATION}]
-    assert wired("logs", "logs_watched", nginx_log_path="/srv/logs")[0]["path"] == "/srv/logs"
+    path, days = (
+        spec["argument_specs"]["main"]["options"][f"nginx_log_{name}"]["default"] for name in ("path", "keep_days")
+    )
+    assert wired("logs", "logs_watched") == [{"path": path, "rotation": nginx_configure.ROTATION, "keep_days": days}]
+    other = wired("logs", "logs_watched", nginx_log_path="/srv/logs", nginx_log_keep_days=3)
+    assert (other[0]["path"], other[0]["keep_days"]) == ("/srv/logs", 3)

@@ -70,6 +70,19 @@ def test_where_there_is_room_nothing_goes(host: Any) -> None:
     assert names(host) == before
 
 
+def test_days_are_kept_also_of_a_site_that_nothing_writes_to_any_more(host: Any) -> None:
+    """Nothing is renamed there, so that logrotate does not look."""
+    host.check_output(f"touch -d '-20 days' {HERE}/gone.access.json")
+    for name, days in (("1", 13), ("2.gz", 15), ("3.gz", 40)):
+        write(host, f"gone.access.json.{name}", 1, days_old=days)
+    host.check_output("systemctl start ferryman-logs.service")
+    try:
+        assert [name for name in names(host) if name.startswith("gone")] == ["gone.access.json", "gone.access.json.1"]
+        assert f"dropped {HERE}/gone.access.json.2.gz: older than 14 days" in dropped(host)
+    finally:
+        host.check_output(f"rm {HERE}/gone.*")
+
+
 def test_more_than_its_bytes_goes_the_oldest_first(host: Any) -> None:
     for number, days in ((1, 1), (2, 2), (3, 3), (4, 4)):
         write(host, f"pages.access.json.{number}", 3, days_old=days)

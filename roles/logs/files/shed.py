@@ -1,9 +1,11 @@
 #!/usr/bin/python3
-"""Drop the oldest logs: where a directory has more than its bytes, and where too little of a disk is free.
+"""Drop the oldest logs: past their days, where a directory has more than its bytes, and where a disk is nearly full.
 
 A full disk stops what writes to it: a database, an upload. Old logs are what can best be missed, so they go first,
 and what is being written last: it is renamed by the writer's own logrotate configuration, then goes as any other.
-Run each minute by ferryman-logs.timer. `decide` alone decides; the rest looks and deletes.
+Days are kept here, too, since logrotate counts them only where it renames: of a log that nothing writes to any more it
+would keep the last ones for ever.
+Run each minute by ferryman-logs.timer. `decide` and `expired` decide; the rest looks and deletes.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 SETTINGS = Path("/etc/ferryman/logs.json")
 JOURNALS = Path("/var/log/journal")
 STATE = "/run/ferryman-logrotate.state"  # of rotations out of turn; in memory, since the disk may be full
+DAY_S = 86400
 SHARE = 10  # of a small disk so much (in percent) is enough to be free
 ROTATED = re.compile(r"\.\d+(\.gz)?$|-\d{8}(-\d+)?(\.gz)?$")
 ARCHIVED = re.compile(r"@.*\.journal$|\.journal~$")  # what journald writes to has no @ in its name
@@ -55,6 +58,11 @@ def decide(logs: Iterable[Log], *, above: int) -> list[Path]:
         doomed.append(log.path)
         above -= log.size
     return doomed
+
+
+def expired(logs: Iterable[Log], *, days: int, now: float) -> list[Path]:
+    """Return the rotated logs that were last written to more than `days` before `now`; without days (0), none."""
+    return [log.path for log in logs if days and log.rotated and log.written < now - days * DAY_S]
 
 
 def excess(logs: Iterable[Log], max_bytes: int) -> int:
@@ -141,6 +149,8 @@ def main() -> int:
     settings = json.loads(SETTINGS.read_text(encoding="utf-8"))
     every = [watched for watched in settings["watched"] if Path(watched["path"]).is_dir()]
     for watched in every:
+        days = watched.get("keep_days", 0)
+        drop(expired(logs_in(watched), days=days, now=time.time()), f"older than {days} days")
         bound(watched, settings["max_bytes"])
     for path in [*(Path(watched["path"]) for watched in every), JOURNALS]:
         if path.is_dir():

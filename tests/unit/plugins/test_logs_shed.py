@@ -48,6 +48,13 @@ def test_as_few_as_will_do_go_the_oldest_first_and_none_that_is_written_to(logs:
     assert not gone or freed - gone[-1].size < above
 
 
+@given(LOGS, st.integers(0, 10**4), st.floats(0, 10**9))
+def test_rotated_logs_go_after_their_days_and_none_without(logs: list[Any], days: int, now: float) -> None:
+    gone = set(shed.expired(logs, days=days, now=now))
+    old = {log.path for log in logs if (now - log.written) > days * 86400}
+    assert gone == {log.path for log in logs if log.rotated and log.path in old and days}
+
+
 @given(st.integers(0, 10**12), st.integers(0, 10**13))
 def test_a_small_disk_need_not_be_emptied(keep_free: int, total: int) -> None:
     assert shed.floor(keep_free, total) <= max(total // 10, 0)
