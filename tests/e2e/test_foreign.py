@@ -1,4 +1,6 @@
-"""Two applications that nobody here wrote, each as its own documentation has it, with a ferryman.yml beside it.
+"""Applications for which nobody here wrote a description by hand, or that nobody here wrote at all.
+
+Two are as their own documentation has them, with a ferryman.yml beside it; one is described by `init` alone.
 
 Kinto (Python, PostgreSQL, migrations) keeps records; Node-RED (Node) runs flows that are drawn in a browser. Locks are
 made by uv and npm as they are set up on this machine: a lock in git would name its registry.
@@ -9,6 +11,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +21,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.e2e.test_runtimes import commit
+from tests.support.newcomer import IDENTITY
 from tests.support.prober import Prober
 from tests.support.site import ENV, HOST, Site
 
@@ -95,6 +99,24 @@ FLOW = [
 ]
 
 
+# What `init` is to find out by itself: how it starts, where it is asked for its health, what key it wants.
+BOARD = {
+    "package.json": json.dumps(
+        {"name": "board", "version": "1.0.0", "private": True, "scripts": {"start": "node server.js"},
+         "dependencies": {"ms": "2.1.3"}}
+    ),
+    "server.js": """\
+const http = require('http')
+const ms = require('ms')
+const key = process.env.SESSION_SECRET
+http.createServer((request, response) => {
+  if (request.url === '/health') return response.end('well')
+  response.end(`${ms('1m')} ${key}`)
+}).listen(process.env.PORT, process.env.HOST)
+""",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Foreign:
     """One of them on the shared host: its repository, how a version of it is written, and how a client tells it."""
@@ -145,7 +167,7 @@ class Foreign:
 
 @pytest.fixture(scope="module")
 def host(hosted: Site) -> Iterator[Site]:
-    """The shared host with both on it, and their database."""
+    """The shared host with all of them on it, and their database."""
     variables = hosted.root / "inventories" / ENV
     files = {path: path.read_text() for path in (variables / "hosts.yml", variables / "group_vars/all/apps.yml")}
     tree, apps = (yaml.safe_load(text) for text in files.values())
@@ -164,6 +186,7 @@ def host(hosted: Site) -> Iterator[Site]:
         "secrets": {"ADMIN_HASH": HASH, "CREDENTIAL_SECRET": "planted credential"},
     }
     new(hosted.root / "records", {"ferryman.yml": yaml.safe_dump(KINTO), "pyproject.toml": PROJECT}, "uv lock")
+    apps["apps"] |= guessed(hosted.root.with_name("board"))
     package = {"ferryman.yml": yaml.safe_dump(NODE_RED), "package.json": json.dumps(PACKAGE)}
     new(hosted.root / "flows", package, "npm install --package-lock-only")
     try:
@@ -186,6 +209,23 @@ def new(repository: Path, files: dict[str, str], locks: str) -> None:
         locks.split(), cwd=repository, env=environment(), capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def guessed(repository: Path) -> dict[str, Any]:
+    """Begin a repository, have `init` describe it, type what it tells, and return what it says of an inventory."""
+    shutil.rmtree(repository, ignore_errors=True)
+    commit(repository, BOARD)
+    init = [sys.executable, "-m", "ferryman", "init", "--json"]
+    told = json.loads(subprocess.run(init, cwd=repository, check=True, capture_output=True, text=True).stdout)
+    *typed, deploy = told["next"]
+    assert deploy.endswith("deploy")
+    for line in [*(each["command"] for each in told["missing"]), *typed]:
+        subprocess.run(["bash", "-ec", line], cwd=repository, env=environment() | IDENTITY, check=True, timeout=120)
+    apps: dict[str, Any] = yaml.safe_load((repository / "inventories/local/group_vars/all/apps.yml").read_text())[
+        "apps"
+    ]
+    apps["board"].update(repository=str(repository), secrets=dict.fromkeys(apps["board"]["secrets"], "planted"))
+    return apps
 
 
 def title(body: bytes) -> str:
@@ -254,3 +294,12 @@ def test_node_red_runs_its_flows_over_deploys_a_failure_and_the_way_back(flows: 
     good_failing_back(flows, first)
     assert greeted(flows) == (200, "hello")
     assert flows.exposure() <= MOST_EXPOSED
+
+
+def test_an_application_for_node_is_deployed_as_init_has_guessed_it(host: Site) -> None:
+    board = replace(host, app="board")
+    answer = host.run("deploy", "--app", "board", timeout_s=300)
+    assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
+    assert board.get("/") == (200, "60000 planted")
+    described = yaml.safe_load((host.root.with_name("board") / "ferryman.yml").read_text())
+    assert described["processes"]["web"]["health"] == {"path": "/health"}, "what the gate asked"

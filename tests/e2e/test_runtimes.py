@@ -1,5 +1,6 @@
 """One small seam, three runtimes: mere files, and a single program, are deployed like a Python application."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.driving import Answer
 from tests.support.pages import blocks
 from tests.support.site import ENV, Site
 
@@ -93,12 +95,36 @@ def shown(site: Site, app: str) -> str:
     return text
 
 
+def as_announced(site: Site, planned: Answer, commit: str) -> None:
+    """A plan of the site of files alone named its one page, nothing to start, and what the deploy then made of it."""
+    assert planned.code == 0, str(planned)
+    told = planned.said
+    assert {kind: [each["path"] for each in listed] for kind, listed in told["files"].items()} == {
+        "added": [], "changed": ["index.html"], "removed": [],
+    }  # fmt: skip
+    assert not any((told["configuration"], told["secrets"], told["migrations"]["run"], told["refused"]))
+    assert (told["wanted"]["commit"], told["wanted"]["environment_key"]) == (commit, "")
+    release = site.ssh("readlink /srv/pages/current").rpartition("/")[2]
+    made = json.loads(site.ssh(f"cat /srv/pages/releases/{release}/release.json"))
+    assert {key: told["wanted"][key] for key in ("digest", "configuration")} == {
+        key: made[key] for key in ("digest", "configuration")
+    }
+    lines = [json.loads(line) for line in site.ssh("cat /var/lib/ferryman/sites/pages/journal.jsonl").splitlines()]
+    done = {line["step"]: line["detail"] for line in lines if (line["result"], line["release"]) == ("done", release)}
+    assert "migrate" not in {*done, *(each["step"] for each in told["steps"])}
+    staged = done["stage"]["sent_bytes"]
+    assert told["sent_bytes"] == staged > 0
+    assert site.run("plan", "--app", "pages").said["change"] is False
+
+
 def test_a_site_of_files_alone_is_built_served_changed_and_brought_back(both: Site) -> None:
     deploy(both, "pages")
     assert shown(both, "pages") == "<p>one</p>"
-    commit(both.root / "pages", {"text": "two"})
+    wanted = commit(both.root / "pages", {"text": "two"})
+    planned = both.run("plan", "--app", "pages")
     deploy(both, "pages")
     assert shown(both, "pages") == "<p>two</p>"
+    as_announced(both, planned, wanted)
     answer = both.run("rollback", "--app", "pages")
     assert answer.code == 0, str(answer)
     assert shown(both, "pages") == "<p>one</p>"
