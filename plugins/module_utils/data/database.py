@@ -1,0 +1,160 @@
+"""The one door to the database that is masked: its catalogue, rows that stream out, and what replaces them.
+
+Everything goes through psql as the server's own account; values travel on standard streams alone, never as arguments.
+Standard library only: it runs on hosts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from ansible_collections.ferryman.ops.plugins.module_utils.data import copytext
+from ansible_collections.ferryman.ops.plugins.module_utils.data.rules import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+TABLES = """
+select coalesce(json_agg(json_build_object('schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
+  'root', (select case when rn.nspname = 'public' then rc.relname else rn.nspname || '.' || rc.relname end
+           from pg_class rc join pg_namespace rn on rn.oid = rc.relnamespace where rc.oid = pg_partition_root(c.oid)),
+  'columns', (select coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod),
+      not a.attnotnull, a.attgenerated <> '') order by a.attnum), '[]')
+      from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped))
+  order by n.nspname, c.relname), '[]')
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'm', 'f') and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'
+"""
+OTHERS = """
+select coalesce(json_agg(distinct usename || ' (' || coalesce(nullif(application_name, ''), 'psql') || ')'), '[]')
+from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
+OBJECTS = "select json_build_object('count', count(*)) from pg_largeobject_metadata"
+PARTS = "ferryman_masks"
+"""The schema that holds masks until they replace what they stand for."""
+
+
+class Trouble(Exception):
+    """Something that ends the work, as one sentence."""
+
+
+class Table(NamedTuple):
+    """A table (or `m` of a materialized view, `f` of a foreign table), with its columns by name."""
+
+    schema: str
+    name: str
+    kind: str
+    root: str
+    columns: dict[str, Column]
+    generated: frozenset[str]
+
+    @property
+    def full(self) -> str:
+        """Its name as rules write it; a partition has that of the table that it is a part of."""
+        return self.root
+
+    @property
+    def quoted(self) -> str:
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+
+def quoted(name: str) -> str:
+    """Return an identifier as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Database:
+    """A database on this host, on the server that listens on `port`, reached as the account `postgres`."""
+
+    def __init__(self, name: str, port: int, account: str = "postgres", socket: str = "") -> None:
+        self.name = name
+        place = ["-h", socket] if socket else []
+        self.words = ["runuser", "-u", account, "--", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+                      "-p", str(port), *place, "-d", name]  # fmt: skip
+        self.environment = {**os.environ, "PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8"}
+
+    def _start(self, *words: str, **streams: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([*self.words, *words], cwd="/", env=self.environment, stderr=subprocess.PIPE, **streams)
+
+    def run(self, script: str) -> str:
+        """Run SQL, all of it or nothing, and return what it answers."""
+        return self._answer("-1", script)
+
+    def ask(self, query: str) -> Any:
+        """Return the JSON that a query answers."""
+        return json.loads(self.run(query))
+
+    def alone(self, statement: str) -> None:
+        """Run one statement outside a transaction."""
+        self._answer("--no-password", statement)
+
+    def _answer(self, word: str, script: str) -> str:
+        psql = self._start(word, "-f", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        said, complaint = psql.communicate(script.encode())
+        self._end(psql, complaint)
+        return said.decode()
+
+    def rows(self, table: Table, columns: Sequence[str], *, at: bool = False) -> Iterator[list[Optional[str]]]:
+        """Yield the columns of every row as texts; with `at`, the row's place before them."""
+        picked = [*(["ctid"] if at else []), *map(quoted, columns)]
+        fields, source = ", ".join(f"{each}::text" for each in picked), f"only {table.quoted}"
+        source = table.quoted if table.kind == "m" else source
+        query = f"copy (select {fields} from {source}) to stdout"  # noqa: S608  # names are quoted
+        psql = self._start("-c", query, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        with psql:
+            assert psql.stdout
+            assert psql.stderr
+            for row in psql.stdout:  # as bytes: of a text's line ends only line feeds end a row
+                yield copytext.fields(row.decode())
+            complaint = psql.stderr.read()
+        self._end(psql, complaint)
+
+    @contextmanager
+    def filling(self, table: str) -> Iterator[Callable[[Sequence[Optional[str]]], None]]:
+        """Give a function that takes rows for `table`, which has them all when the block ends."""
+        psql = self._start("-c", f"copy {table} from stdin", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        assert psql.stdin
+        stream = psql.stdin
+
+        def write(row: Sequence[Optional[str]]) -> None:
+            stream.write(copytext.line(row).encode())
+
+        try:
+            with suppress(BrokenPipeError):  # psql has ended early, and says why below
+                yield write
+        finally:
+            complaint = psql.communicate()[1]
+        self._end(psql, complaint)
+
+    def _end(self, psql: subprocess.Popen[bytes], complaint: bytes) -> None:
+        if psql.returncode:
+            # Its first line says what is wrong; those behind it may quote a row.
+            lines = complaint.decode(errors="replace").split("\n")
+            said = lines[0].rpartition("ERROR:")[2].strip() or f"exit code {psql.returncode}"
+            raise Trouble(f"PostgreSQL would not go on with {self.name}: {said}")
+
+    # The catalogue
+
+    def tables(self) -> list[Table]:
+        """Return every table with rows of its own, partitions too, and what materialized views hold."""
+        found = []
+        for each in self.ask(TABLES):
+            own = each["name"] if each["schema"] == "public" else f"{each['schema']}.{each['name']}"
+            root = each["root"] or own
+            columns = {name: Column(root, name, kind, nullable) for name, kind, nullable, _ in each["columns"]}
+            generated = frozenset(name for name, _, _, made in each["columns"] if made)
+            found.append(Table(each["schema"], each["name"], each["kind"], root, columns, generated))
+        return [table for table in found if table.schema != PARTS]
+
+    def others(self) -> list[str]:
+        """Return who else is connected."""
+        return list(self.ask(OTHERS))
+
+    def large_objects(self) -> int:
+        """Return how many large objects there are, into which nobody looks."""
+        return int(self.ask(OBJECTS)["count"])
