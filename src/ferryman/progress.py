@@ -66,8 +66,13 @@ def is_quiet(name: str) -> bool:
 
 
 def short(name: str) -> str:
-    """Return a task's name without its role and its file."""
-    return name.rpartition(" : ")[2].rpartition(" | ")[2]
+    """Return a task's name without its file, after that of its role: "Install" alone could be anybody's.
+
+    The steps of a release are what every deploy consists of: they need no such word.
+    """
+    role, _, task = name.rpartition(" : ")
+    role, task = role.rpartition(".")[2], task.rpartition(" | ")[2]
+    return task if role in ("", "release") else f"{role}: {task}"
 
 
 def named(hosts: Iterable[str]) -> str:

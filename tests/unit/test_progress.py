@@ -57,6 +57,18 @@ def test_a_step_that_all_skip_is_not_told_and_one_that_some_skip_is(
     lines.close()
 
 
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        ("ferryman.ops.nginx : Packages | Install", "nginx: Install"),
+        ("ferryman.ops.release : Deploy | Stage the release", "Stage the release"),
+        ("Take a backup", "Take a backup"),
+    ],
+)
+def test_a_step_is_told_with_its_role_unless_it_is_one_of_a_release(task: str, told: str) -> None:
+    assert progress.short(task) == told
+
+
 def test_of_many_hosts_some_are_named() -> None:
     assert progress.named(f"h{number}" for number in range(5)) == " (h0, h1, h2 and 2 more)"
     assert progress.named([]) == ""
