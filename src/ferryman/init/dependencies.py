@@ -18,10 +18,11 @@ COMPILED = "requirements.lock"
 
 @dataclass(frozen=True)
 class Missing:
-    """Something to do before a deploy can work: what to type, and why."""
+    """Something to do before a deploy can work: what to type, why, and the files that it `writes` for the commit."""
 
     command: str
     why: str
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,19 +108,18 @@ def _lock(files: Files, project: Mapping[str, Any]) -> tuple[str, tuple[Missing,
         if is_locked(files.get(name, "")):
             return name, ()
     if project.get("dependencies"):
-        return "uv.lock", (Missing("uv lock", "pyproject.toml has dependencies and no lock says their versions"),)
+        why = "pyproject.toml has dependencies and no lock says their versions"
+        return "uv.lock", (Missing("uv lock", why, ("uv.lock",)),)
+    exported = ("requirements.txt",)
     if "poetry.lock" in files:
-        return "requirements.txt", (
-            Missing("poetry export --output requirements.txt", "poetry.lock is read by Poetry alone"),
-        )
+        command = "poetry export --output requirements.txt"
+        return "requirements.txt", (Missing(command, "poetry.lock is read by Poetry alone", exported),)
     if "Pipfile.lock" in files:
-        return "requirements.txt", (
-            Missing("pipenv requirements --hash > requirements.txt", "Pipfile.lock is read by Pipenv alone"),
-        )
+        command = "pipenv requirements --hash > requirements.txt"
+        return "requirements.txt", (Missing(command, "Pipfile.lock is read by Pipenv alone", exported),)
     source = next((name for name in REQUIREMENTS if _lines(files.get(name, ""))), "")
     if source:
         command = f"uv pip compile --quiet --universal --generate-hashes --output-file {COMPILED} {source}"
-        return COMPILED, (
-            Missing(command, f"{source} is no lock: exact versions and hashes of all packages are wanted"),
-        )
+        why = f"{source} is no lock: exact versions and hashes of all packages are wanted"
+        return COMPILED, (Missing(command, why, (COMPILED,)),)
     return "", ()

@@ -42,7 +42,7 @@ def describe(files: Files, package: Mapping[str, Any], directory: str) -> Guess 
         wants.give(found, scheme=scheme, keys=keys, others=others)
     if not any(lock in files for lock in LOCKS):
         why = "no package-lock.json says which versions to take"
-        found.missing.append(Missing("npm install --package-lock-only", why))
+        found.missing.append(Missing("npm install --package-lock-only", why, (LOCKS[0],)))
     return found
 
 

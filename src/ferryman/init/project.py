@@ -62,7 +62,7 @@ def lay_out(root: Path, application: str) -> Told:
     app = "" if {*named, found.name} == {found.name} else found.name
     missing = [*(_seen_from_here(each, at) for each in found.missing), *_not_named(named, found, at)]
     new = [name.split("/")[0] for name in layout.made] if at == "." else [FILE]
-    new += [found.lock] if found.lock and not (directory / found.lock).is_file() else []
+    new += [name for each in found.missing for name in each.writes]
     return {
         "project": str(root),
         "app": found.name,

@@ -101,9 +101,8 @@ def _command(known: list[str], serves: code.Serves, found: Guess, *, wanted: str
         lock = found.description["build"].get("lock")
         source = next((name for name in ("requirements.in", "requirements.txt") if name in files and name != lock), "")
         how = f"echo {server} >> {source}" if source else f"uv add --no-sync {server}"
-        found.missing.insert(
-            0, Missing(how, f"no server for production is among the dependencies, and {server} is a good one")
-        )
+        why = f"no server for production is among the dependencies, and {server} is a good one"
+        found.missing.insert(0, Missing(how, why, (source,) if source else ("pyproject.toml", "uv.lock")))
     factory, call = "", ""
     target = serves.target
     if serves.factory:

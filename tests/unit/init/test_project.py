@@ -259,3 +259,23 @@ def test_in_a_repository_with_commits_only_what_was_made_is_added(shop: Path) ->
     assert told["next"][0] == "git add ferryman.yml tasks.py group_vars inventories .gitignore"
     (shop / "uv.lock").unlink()
     assert project.lay_out(shop, ".")["next"][0] == "git add uv.lock"
+
+
+@pytest.mark.parametrize(
+    ("files", "added"),
+    [
+        ({"package.json": '{"scripts": {"start": "node a.js"}, "dependencies": {"ms": "2"}}'}, "package-lock.json"),
+        ({"requirements.txt": "flask\n", "app.py": FLASK}, "requirements.txt requirements.lock"),
+        ({"pyproject.toml": '[project]\nname = "x"\ndependencies = ["flask"]\n', "app.py": FLASK},
+         "pyproject.toml uv.lock"),
+    ],
+)  # fmt: skip
+def test_what_the_commands_to_type_will_write_is_added_too(tmp_path: Path, files: dict[str, str], added: str) -> None:
+    """Else the deploy that is told next would be refused: they were not committed."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    made = "ferryman.yml tasks.py group_vars inventories .gitignore"
+    assert project.lay_out(tmp_path, ".")["next"][0] == f"git add {made} {added}"
