@@ -113,7 +113,8 @@ class Masker:
         same = (kind, find.canonical(kind, made))
         if same in self.originals or same == (kind, bare):
             return False
-        if kind in WORDED and self.names.within(made):
+        # Words that came by chance may read as somebody's, with capitals as they will be written.
+        if kind in WORDED and (self.names.within(made) or any(e.kind != kind for e in find.shaped(made.title()))):
             return False
         return kind not in IDENTIFYING or self.owners.get(same, bare) == bare
 
