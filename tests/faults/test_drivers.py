@@ -131,6 +131,8 @@ def test_a_dead_drivers_lock_is_free_within_its_lease_without_unlock(site: Site,
     before, commit = site.served(), site.repository.commit(good("after the lease"))
     driver = begin(site, commit)
     assert driver.wait_for_step("Stage")
+    while site.ledger()[-1]["status"] != "started":  # told by the driver before the host has begun
+        assert driver.process.poll() is None, driver.wait()
     driver.kill()
     killed = time.monotonic()
     refused = site.deploy(commit)
