@@ -6,6 +6,7 @@ Changes nothing that serves.
 from __future__ import annotations
 
 import base64
+import os
 import zlib
 from pathlib import Path
 from typing import Any, ClassVar
@@ -109,7 +110,7 @@ class ActionModule(ReleaseAction):
             "app": self.app,
             "run": self.run_id,
             "url": url,
-            "ca": str(self.value("ca", "") or ""),
+            "ca": os.path.normpath(ca) if (ca := str(self.value("ca", "") or "")) else "",
             **short,
         }
 

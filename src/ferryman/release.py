@@ -183,11 +183,11 @@ def run(
     def listen(event: runs.Event) -> None:
         story.hear(event)
         if event.kind == "task":
-            seen.step(event.task)
+            seen.step(event.title)
         elif event.kind == "begun":
             seen.begun(event.host)
         else:
-            seen.ended(event.task, event.host, event.kind, parts(event.result.get("ferryman") or {}))
+            seen.ended(event.title, event.host, event.kind, parts(event.result.get("ferryman") or {}))
 
     runs.own_processes_only()
     given = {name: value for name, value in values.items() if value not in ("", None)}

@@ -41,6 +41,11 @@ class Event:
     seconds: float = 0.0
     role: str = ""
 
+    @property
+    def title(self) -> str:
+        """The task's name after that of its role, as Ansible prints it."""
+        return f"{self.role} : {self.task}" if self.role else self.task
+
 
 @dataclass(frozen=True)
 class Ended:
