@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults.test_drivers import CONFIRM_S, begin, settles
-from tests.support.groups import living
+from tests.support.groups import living, outlived
 from tests.support.histories import good
 from tests.support.prober import Prober
 from tests.support.site import Site
@@ -117,7 +117,7 @@ def test_ctrl_c_ends_a_build_with_all_that_it_began(site: Site, prober: Prober, 
         terminal.press(CTRL_C)
         assert terminal.wait(45) == 1, terminal.text()
         assert "Nothing was touched." in terminal.text()
-        assert living(group) == []
+        assert outlived(group) == []
     finally:
         commit = site.repository.commit(good("built in no time", build={"commands": []}))
     live = whole_again(site, before, commit)

@@ -7,16 +7,16 @@ from pathlib import Path
 DYING_S = 5  # a process that was killed dies when it is its turn, which on a busy machine comes later
 
 
-def living(group: int) -> list[int]:
+def outlived(group: int) -> list[int]:
     """Return the processes of a group, by its number, once those that were killed had their time to die."""
     until = time.monotonic() + DYING_S
-    while (found := _now(group)) and time.monotonic() < until:
+    while (found := living(group)) and time.monotonic() < until:
         time.sleep(0.05)
     return found
 
 
-def _now(group: int) -> list[int]:
-    """Return the processes of a group as it is; one that ended and was not waited for is none."""
+def living(group: int) -> list[int]:
+    """Return the processes of a group, by its number; one that ended and was not waited for is none."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

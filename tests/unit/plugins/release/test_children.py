@@ -12,7 +12,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import childr
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED, Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import node, python
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building
-from tests.support.groups import living
+from tests.support.groups import living, outlived
 from tests.unit.plugins.release.test_artifact import Source, build
 from tests.unit.plugins.release.test_look import Here
 
@@ -46,13 +46,13 @@ def test_what_is_not_cut_short_is_run_as_ever(tmp_path: Path) -> None:
 def test_a_command_ends_with_all_that_it_began(tmp_path: Path, command: str) -> None:
     with pytest.raises(Failed, match="enough"):
         children.run(command, heed=once_begun(tmp_path / "group"), cwd=tmp_path)
-    assert living(int((tmp_path / "group").read_text())) == []
+    assert outlived(int((tmp_path / "group").read_text())) == []
 
 
 def test_a_command_that_takes_too_long_ends_in_the_same_way(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         children.run(LONG, heed=nobody, timeout=1, cwd=tmp_path)
-    assert living(int((tmp_path / "group").read_text())) == []
+    assert outlived(int((tmp_path / "group").read_text())) == []
 
 
 def test_a_build_that_is_cut_short_leaves_nothing_in_the_cache(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_build_that_is_cut_short_leaves_nothing_in_the_cache(tmp_path: Path) -
     commands = [LONG.replace("> group", f"> {group}")]
     with pytest.raises(Failed, match="enough"), building.heeding(once_begun(group)):
         build(commit, tmp_path / "cache", build={"commands": commands})
-    assert living(int(group.read_text())) == []
+    assert outlived(int(group.read_text())) == []
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
     assert build(commit, tmp_path / "cache", build={"commands": ["true"]}).manifest["files"] == 1, (
         "nobody asks any more"
