@@ -15,7 +15,7 @@ import yaml
 from tests.support import histories
 
 from ferryman import paths
-from ferryman.sandbox.__main__ import free_port
+from ferryman.sandbox.ports import free_port
 
 # What waits on purpose is not what is measured: all of it is off, and printed with the result.
 WAITS = {"release_soak_s": 0, "release_watch_s": 0, "release_drain_s": 0, "release_worker_soak_s": 0}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.newcomer import DOMAIN, Newcomer
 
-from ferryman.sandbox.__main__ import free_port
+from ferryman.sandbox.ports import free_port
 
 LOCAL = "inventories/local"
 

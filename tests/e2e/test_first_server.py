@@ -18,7 +18,7 @@ from tests.support.pages import blocks
 from ferryman import paths
 from ferryman.sandbox import __main__ as sandbox
 from ferryman.sandbox import hosts
-from ferryman.sandbox.__main__ import free_port
+from ferryman.sandbox.ports import free_port
 from ferryman.sandbox.probing import probe
 
 PAGE = paths.CHECKOUT / "docs" / "guides" / "first-server.md"

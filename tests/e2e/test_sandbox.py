@@ -20,8 +20,8 @@ from ferryman import paths, reach, variables
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.sandbox import command, hosts, inventory
-from ferryman.sandbox.__main__ import free_port
 from ferryman.sandbox.model import Sandbox
+from ferryman.sandbox.ports import free_port
 from ferryman.sandbox.probing import probe
 
 PAGE = paths.CHECKOUT / "docs" / "guides" / "jump-host.md"

@@ -15,7 +15,7 @@ import pytest
 from ferryman import paths
 from ferryman.sandbox import __main__ as sandbox
 from ferryman.sandbox import hosts
-from ferryman.sandbox.__main__ import free_port
+from ferryman.sandbox.ports import free_port
 
 PLAYBOOK = """\
 - hosts: web

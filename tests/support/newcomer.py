@@ -23,7 +23,7 @@ from tests.support import site as sites
 from tests.support.histories import Repository
 
 from ferryman import paths
-from ferryman.sandbox.__main__ import free_port
+from ferryman.sandbox.ports import free_port
 
 DOMAIN = "notes.localhost"
 NAME = "e2e-newcomer"

@@ -27,8 +27,8 @@ from tests.support.driving import Answer, Driver
 
 from ferryman.paths import CHECKOUT
 from ferryman.sandbox import command, hosts, inventory
-from ferryman.sandbox.__main__ import free_port
 from ferryman.sandbox.model import DEFAULT_DEBIAN, Sandbox
+from ferryman.sandbox.ports import free_port
 from ferryman.sandbox.probing import probe
 
 ENV = "dev"

@@ -10,7 +10,6 @@ FERRYMAN_SANDBOX_DEBIAN names the Debian of bare hosts that name none, so that o
 import argparse
 import json
 import os
-import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,11 @@ from typing import Any
 from ferryman.errors import Stop
 from ferryman.sandbox import access, hosts
 from ferryman.sandbox.model import Host, Sandbox, checked, host
-from ferryman.sandbox.ports import is_free
+from ferryman.sandbox.ports import free_port
 
-# Above the ports of applications, below those that the kernel gives to outgoing connections.
-FREE_PORTS = range(30000, 32000)
 # Molecule's own words about a platform, which are none of ours.
 MOLECULE = {"groups", "children", "hostname"}
 DEBIAN = "FERRYMAN_SANDBOX_DEBIAN"
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nobody uses now."""
-    for port in random.sample(FREE_PORTS, len(FREE_PORTS)):  # nothing secret hangs on it
-        if is_free(port):
-            return port
-    raise Stop("no port from 30000 to 31999 is free on this machine")
 
 
 def platform(options: dict[str, Any], ports: dict[str, int]) -> Host:
