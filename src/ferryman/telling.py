@@ -66,14 +66,17 @@ def summary(told: Told) -> str:
     lines += _outside(told.get("outside", {}), told["url"])
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
     if told.get("drained_s", 0) >= NOTICED_S:
-        lines.append(f"{told['drained_s']:.0f} s of it left uploads the time to end in the slot that was needed")
+        waited = f"it waited {told['drained_s']:.0f} s first"
+        lines.append(f"{waited}, for uploads that might still go to the slot that it needed")
     if told.get("no_restore_point"):
         lines.append(f"no dump was taken before the migration: {told['no_restore_point']}")
     if told.get("verified"):
         asked = (f"{seen['passed']} steps at {place}" for place, seen in told["verified"].items())
         lines.append(f"verified: {', '.join(asked)}")
     if told["previous"]:
-        lines.append(f"before: {told['previous']}; `{paths.command('rollback', env, told['app'])}` goes back")
+        # A release that was rolled back from is where nobody goes unless it is named.
+        back = "rollback" if told["command"] == "deploy" else f"rollback --to {told['previous']}"
+        lines.append(f"before: {told['previous']}; `{paths.command(back, env, told['app'])}` goes back")
     if told["ca"]:
         lines.append(f"curl --cacert {told['ca']} {told['url']}")
     return "\n".join(lines)

@@ -6,14 +6,17 @@ from ferryman import release, screen, telling
 from ferryman.errors import Stop
 
 LIVE = {
-    "environment": "prod", "app": "shop", "status": "live", "release": "r2", "previous": "r1", "duration_s": 22.3,
-    "url": "https://shop.test", "ca": "",
+    "command": "deploy", "environment": "prod", "app": "shop", "status": "live", "release": "r2", "previous": "r1",
+    "duration_s": 22.3, "url": "https://shop.test", "ca": "",
 }  # fmt: skip
 
 
 def test_the_way_back_names_environment_and_application() -> None:
     assert "`./invoke rollback --env prod --app shop` goes back" in telling.summary(LIVE)
     assert "goes back" not in telling.summary({**LIVE, "previous": ""})
+    # Without a name it would be refused: what was rolled back from is no target.
+    back = telling.summary({**LIVE, "command": "rollback"})
+    assert "`./invoke rollback --to r1 --env prod --app shop` goes back" in back
 
 
 def test_a_migration_without_a_dump_is_told() -> None:
@@ -23,7 +26,8 @@ def test_a_migration_without_a_dump_is_told() -> None:
 
 
 def test_waiting_for_uploads_is_told_where_somebody_notices_it() -> None:
-    assert "17 s of it left uploads the time to end" in telling.summary({**LIVE, "drained_s": 17.2})
+    told = telling.summary({**LIVE, "drained_s": 17.2})
+    assert "it waited 17 s first, for uploads that might still go to the slot that it needed" in told
     assert "uploads" not in telling.summary({**LIVE, "drained_s": 0.2})
 
 

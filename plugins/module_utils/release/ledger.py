@@ -58,6 +58,8 @@ def story(lines: Iterable[Line]) -> Story:
             continue
         release = told.releases.setdefault(name, Release(name, line=line))
         release.status = status
+        if not release.good:
+            release.line = line
         if status == "started":
             told.unfinished = line
             continue

@@ -71,7 +71,7 @@ def provision(ctx: Context, env: str = "", check: bool = False) -> None:
 
 @task(help=ENV)
 def releases(ctx: Context, env: str = "", app: str = "") -> None:
-    """Show the ledger: every release, who, when, what became of it, what a rollback would go to."""
+    """Show the ledger: every release, who, what became of it and why, what a rollback would go to."""
     from ferryman import release, telling
 
     telling.tell(release.look(env, app=app), telling.ledger, ctx)

@@ -52,6 +52,11 @@ def test_after_a_rollback_and_a_new_deploy_the_way_back_is_to_what_was_live_befo
     assert target == "a"
 
 
+def test_a_release_that_failed_is_told_with_the_reason_of_its_last_line() -> None:
+    lines = [line("a", "started", run="1"), line("a", "returned", run="1", reason="it never got ready")]
+    assert ledger.story(lines).releases["a"].line["reason"] == "it never got ready"
+
+
 def test_going_back_past_a_release_leaves_it_as_well() -> None:
     target, lines = back(deployed("a", "b", "c"), to="a")
     assert target == "a"
