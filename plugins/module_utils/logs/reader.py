@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple, Optional
 
-from ansible_collections.ferryman.ops.plugins.module_utils.logs import entries, files
+from ansible_collections.ferryman.ops.plugins.module_utils.logs import entries, files, timeline
 from ansible_collections.ferryman.ops.plugins.module_utils.logs.entries import Entry, Wanted
 from ansible_collections.ferryman.ops.plugins.module_utils.logs.journal import Journal
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
@@ -47,11 +47,23 @@ class Host:
         self.journal = Journal(sites)
         self.logs: dict[str, Log] = {}
         for site, app in sites.items():
-            self.logs[f"{entry_path}/{site}.access.json"] = Log(app, "entry", entries.of_access_log)
+            self.logs[f"{entry_path}/{site}.access.json"] = Log(app, "entry", self._request(site))
             self.logs[f"{entry_path}/{site}.error.log"] = Log(app, "entry", entries.of_error_log)
         for path in sorted(glob.glob(f"{glob.escape(database_path)}/*.log")):
             self.logs[path] = Log("", "database", entries.of_database, entries.DATABASE.match)
         self.secrets = entries.hidden(_secrets())
+
+    def _request(self, site: str) -> Callable[[str, str], Optional[Entry]]:
+        """Return what reads a request of a site; of an application that names no release, slot and time tell it."""
+
+        def parse(text: str, app: str) -> Optional[Entry]:
+            entry = entries.of_access_log(text, app)
+            if entry and entry["slot"] and not entry["release"]:
+                turns = self.journal.turns[site].get(str(entry["slot"]), [])
+                entry["release"] = timeline.release_at(turns, int(entry["at"]))
+            return entry
+
+        return parse
 
     # What was
 
