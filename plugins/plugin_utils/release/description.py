@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -92,6 +93,10 @@ VERSION: Spec = {"path": {"type": "str", "required": True}, "key": {"type": "str
 RENAMED: dict[str, str] = {}
 """Old keys and their new names, for two releases: `"processes.*.memory": "processes.*.memory_max"`."""
 CHECK: Spec = {"name": {"type": "str", "required": True}, **HEALTH}
+
+
+FILLED = ("host", "port", "revision")
+IN_BRACES = re.compile(r"\{(\w+)\}")
 
 
 def read(text: str, *, source: str = FILE, renamed: Mapping[str, str] = RENAMED) -> dict[str, Any]:
@@ -236,6 +241,10 @@ def _command(
         reader.wrong(path, "is missing")
     elif words and words[0] in absent:
         reader.wrong(path, f"begins with {words[0]}, which is not on hosts: name what it runs, like `node server.js`")
+    for name in IN_BRACES.findall(command or ""):
+        near = difflib.get_close_matches(name, FILLED, 1)  # other braces are the command's own
+        if near and name not in FILLED:
+            reader.wrong(path, f"holds {{{name}}}, which nothing fills; did you mean {{{near[0]}}}?")
 
 
 def _sizes(reader: Reader, process: Mapping[str, Any], path: Path) -> None:

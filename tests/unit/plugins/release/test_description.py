@@ -69,6 +69,13 @@ def test_two_that_were_read_share_nothing() -> None:
     assert description.read(GOOD) == two
 
 
+def test_a_word_in_braces_that_is_nearly_one_of_ours_is_a_typo_and_any_other_is_the_commands_own() -> None:
+    typo = GOOD.replace("{port}", "{prot}")
+    assert typo != GOOD
+    assert any("holds {prot}, which nothing fills; did you mean {port}?" in each for each in problems(typo))
+    description.read(GOOD.replace("{port}", "{port} --format {time}"))
+
+
 def test_every_error_is_told_at_once_in_the_order_of_the_file() -> None:
     text = """\
 format: 2
