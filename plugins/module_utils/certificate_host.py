@@ -13,8 +13,9 @@ import glob
 import json
 import os
 import shutil
-import subprocess
 from typing import Any, Iterator
+
+from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 
 SETTINGS = "/etc/ferryman/certificate"  # <owner>.json, <owner>-ca.pem
 PUBLISHED = "/etc/ferryman/certificates"  # <name>/{fullchain,privkey}.pem: what servers are pointed at
@@ -26,6 +27,7 @@ CERTBOT = "/usr/local/lib/ferryman/certbot"
 REQUIREMENTS = f"{CERTBOT}/requirements.txt"
 LOGS = "/var/log/ferryman/certbot"
 LOCK = "/run/ferryman-certificate.lock"
+run = program.run
 
 
 class Problem(Exception):
@@ -38,21 +40,6 @@ def locked() -> Iterator[None]:
     with open(LOCK, "w", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def run(words: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            **more,
-        )
-    except OSError as error:  # a script whose interpreter is gone, too
-        return subprocess.CompletedProcess(words, 127, f"{words[0]}: {error.strerror}")
 
 
 def now() -> str:

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import glob
-import hashlib
 import os
 import re
 import shutil
-import sys
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_facts as facts
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_host as host
+from ansible_collections.ferryman.ops.plugins.module_utils.host import program
+from ansible_collections.ferryman.ops.plugins.module_utils.host.program import tail
 
 
 def certbot() -> str:
-    """Return the path of certbot, building its environment if this Python has none yet.
-
-    The environment is named after Python's version and the lock: after an upgrade of the system's Python the next
-    run, by timer or by hand, builds another one instead of failing in the old.
-    """
-    with open(host.REQUIREMENTS, "rb") as file:
-        key = f"{sys.version_info[0]}.{sys.version_info[1]}-{hashlib.sha256(file.read()).hexdigest()[:12]}"
-    path = os.path.join(host.CERTBOT, key)
-    program, complete = f"{path}/bin/certbot", f"{path}/complete"
-    if os.path.exists(complete) and host.run([program, "--version"]).returncode == 0:
-        return program
-    shutil.rmtree(path, ignore_errors=True)
-    pip = [f"{path}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
-    for words in (
-        ["/usr/bin/python3", "-m", "venv", path],
-        [*pip, "--require-hashes", "--requirement", host.REQUIREMENTS],
-        [program, "--version"],
-    ):
-        done = host.run(words)
-        if done.returncode:
-            raise host.Problem(f"certbot could not be installed ({' '.join(words[:4])} ...):\n{tail(done.stdout)}")
-    with open(complete, "w", encoding="ascii"):
-        pass
-    for other in glob.glob(f"{host.CERTBOT}/[0-9]*"):
-        if other != path:
-            shutil.rmtree(other)
-    return program
-
-
-def tail(text: str, lines: int = 12) -> str:
-    return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+    """Return the path of certbot, building its environment if this Python has none yet."""
+    try:
+        return program.environment(host.CERTBOT, host.REQUIREMENTS, "certbot")
+    except program.NotInstalled as error:
+        raise host.Problem(str(error)) from None
 
 
 def reason(output: str) -> str:
@@ -58,11 +31,11 @@ def reason(output: str) -> str:
     return tail("\n".join(line for line in output.splitlines() if not noise.match(line)), 6)
 
 
-def words_for(program: str, settings: dict[str, Any], certificate: dict[str, Any], *, force: bool) -> list[str]:
+def words_for(certbot_path: str, settings: dict[str, Any], certificate: dict[str, Any], *, force: bool) -> list[str]:
     """Return certbot's command line; `certonly` for renewals too, since it also sees changed names."""
     name = certificate["name"]
     words = [
-        program,
+        certbot_path,
         "certonly",
         "--non-interactive",
         "--agree-tos",

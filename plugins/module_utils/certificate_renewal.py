@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_facts as facts
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_host as host
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_obtain as source
+from ansible_collections.ferryman.ops.plugins.module_utils.host.program import tail
 
 SERVED_SECONDS = 10.0
 
@@ -28,7 +29,7 @@ def take_up(settings: dict[str, Any]) -> str:
     for words in [*programs, *([settings["reload"]] if settings["reload"] else [])]:
         done = host.run(words)
         if done.returncode:
-            wrong.append(f"{' '.join(words)}: {source.tail(done.stdout, 4)}")
+            wrong.append(f"{' '.join(words)}: {tail(done.stdout, 4)}")
     return "; ".join(wrong)
 
 

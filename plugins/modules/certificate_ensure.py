@@ -48,29 +48,19 @@ certificates: {description: The record of each certificate., type: list, element
 
 import glob
 import hashlib
-import inspect
 import json
 import os
-from types import ModuleType
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_facts as facts
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_host as host
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_obtain, certificate_renewal
+from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 
-LIBRARY = "/usr/local/lib/ferryman/python"
 PROGRAM = "/usr/local/lib/ferryman/certificate"
 SERVICE = "/etc/systemd/system/ferryman-certificate.service"
 TIMER = "/etc/systemd/system/ferryman-certificate.timer"
-LAUNCHER = f"""#!/usr/bin/python3
-import sys
-
-sys.path.insert(0, "{LIBRARY}")
-from {certificate_renewal.__name__} import main
-
-sys.exit(main())
-"""
 OF_SETTINGS = ("directory", "email", "webroot", "address", "port", "reload", "warn_days")
 
 
@@ -91,24 +81,11 @@ def refuse_taken(wanted: dict[str, Any]) -> None:
             raise host.Problem(f"certificate {', '.join(sorted(taken))} belongs to {owner!r} on this host")
 
 
-def library(modules: list[ModuleType]) -> list[tuple[str, str, int]]:
-    """Return the files by which the host runs by itself what Ansible runs here, under the same names."""
-    files = {}
-    for module in modules:
-        *packages, name = module.__name__.split(".")
-        path = LIBRARY
-        for package in packages:  # a marker in each: a collection installed for Ansible's own use must not come first
-            path = os.path.join(path, package)
-            files[f"{path}/__init__.py"] = ""
-        files[f"{path}/{name}.py"] = inspect.getsource(module)
-    return [(path, text, 0o644) for path, text in files.items()]
-
-
 def place(wanted: dict[str, Any], settings: dict[str, Any], *, pretend: bool) -> bool:
     """Write all files; return whether one was different. Keys of provided certificates among them."""
     files = [
-        *library([facts, host, certificate_obtain, certificate_renewal]),
-        (PROGRAM, LAUNCHER, 0o755),
+        *program.library([program, facts, host, certificate_obtain, certificate_renewal]),
+        (PROGRAM, program.launcher(certificate_renewal), 0o755),
         (host.REQUIREMENTS, wanted["requirements"], 0o644),
         (SERVICE, wanted["service"], 0o644),
         (TIMER, wanted["timer"], 0o644),

@@ -41,6 +41,32 @@ options:
       database: {description: Name of the database., type: str, required: true}
       user: {description: Name of the role., type: str, required: true}
       from: {description: An address or a network., type: str, required: true}
+  logins:
+    description: Roles that log in and own nothing; from elsewhere over TLS alone.
+    type: list
+    elements: dict
+    default: []
+    options:
+      name: {description: Name of the role., type: str, required: true}
+      replication: {description: Whether it may read the server's own stream., type: bool, default: false}
+      member_of: {description: Roles that it is a member of., type: list, elements: str, default: []}
+      functions:
+        description: "Functions of database postgres that it may call, as C(name(type, type))."
+        type: list
+        elements: str
+        default: []
+      databases: {description: Databases that it may connect to., type: list, elements: str, default: []}
+      from: {description: Addresses or networks that it comes from., type: list, elements: str, default: []}
+  login_passwords: {description: "Passwords of the logins, by name; apart, too.", type: dict, default: {}}
+  synchronous:
+    description: Names of standbys of which any one has a commit before it is acknowledged.
+    type: list
+    elements: str
+    default: []
+  slot_keep:
+    description: "What a replication slot may hold back, as max_slot_wal_keep_size takes it; empty: no bound."
+    type: str
+    default: ''
   memory_percent: {description: Share of the host's memory that the server may plan with., type: int, default: 50}
   settings: {description: Further settings by name; they win over computed ones., type: dict, default: {}}
   restart: {description: Whether to restart where a setting needs it., type: bool, default: true}
@@ -75,8 +101,8 @@ import os
 from typing import TYPE_CHECKING, Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_logins, postgresql_scram
 from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_plan as plan
-from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_scram as scram
 from ansible_collections.ferryman.ops.plugins.module_utils.postgresql_server import Server, Trouble, find, memory, write
 
 if TYPE_CHECKING:
@@ -87,6 +113,12 @@ DATABASE = {
     "owner": {"type": "str", "required": True},
     "extensions": {"type": "list", "elements": "str", "default": []},
 }
+LIST = {"type": "list", "elements": "str", "default": []}
+LOGIN = {
+    "name": {"type": "str", "required": True},
+    "replication": {"type": "bool", "default": False},
+    **dict.fromkeys(("member_of", "functions", "databases", "from"), LIST),
+}
 ALLOW = {name: {"type": "str", "required": True} for name in ("database", "user", "from")}
 SPEC = {
     "databases": {"type": "list", "elements": "dict", "options": DATABASE, "default": []},
@@ -94,6 +126,10 @@ SPEC = {
     "listen": {"type": "list", "elements": "str", "default": ["localhost"]},
     "port": {"type": "int", "default": 5432},
     "allow": {"type": "list", "elements": "dict", "options": ALLOW, "default": []},
+    "logins": {"type": "list", "elements": "dict", "options": LOGIN, "default": []},
+    "login_passwords": {"type": "dict", "no_log": True, "default": {}},
+    "synchronous": LIST,
+    "slot_keep": {"type": "str", "default": ""},
     "memory_percent": {"type": "int", "default": 50},
     "settings": {"type": "dict", "default": {}},
     "restart": {"type": "bool", "default": True},
@@ -130,11 +166,16 @@ class Setup:
         own = {name: str(value) for name, value in self.wished["settings"].items()}
         own["listen_addresses"] = ", ".join(self.wished["listen"])
         own["port"] = str(self.wished["port"])
+        if self.wished["synchronous"]:
+            own["synchronous_standby_names"] = postgresql_logins.standbys(self.wished["synchronous"])
+        if self.wished["slot_keep"]:
+            own["max_slot_wal_keep_size"] = self.wished["slot_keep"]
         own["password_encryption"] = "scram-sha-256"  # noqa: S105 -- the name of a method
         computed = plan.sizes(self.memory, self.wished["memory_percent"])
         self.settings = plan.chosen(computed, own, self.server.foreign(self.conf))
         before = {path: path.read_text() if path.exists() else None for path in (self.conf, self.hba)}
         lines = plan.access(self.wished["databases"], self.wished["allow"])
+        lines += postgresql_logins.access(self.wished["logins"])
         after = {self.conf: plan.conf(self.settings), self.hba: plan.merged(before[self.hba] or "", lines)}
         changed = [path for path in after if after[path] != before[path]]
         for path in changed:
@@ -179,8 +220,12 @@ class Setup:
         """Roles and databases."""
         databases = self.wished["databases"]
         found = self.server.roles([database["owner"] for database in databases])
-        steps = plan.roles(databases, found, scram.matches, scram.verifier)
+        crypt = postgresql_scram.matches, postgresql_scram.verifier
+        steps = plan.roles(databases, found, *crypt)
         steps += plan.bases(databases, self.server.bases(databases))
+        logins = self.wished["logins"]
+        may = {login["name"]: self.server.answer(postgresql_logins.question(login)) for login in logins}
+        steps += postgresql_logins.steps(logins, may, *crypt)
         for step in steps:
             self.steps.append(step.what)
             if not self.check:
@@ -208,7 +253,10 @@ def main() -> None:
     wished = module.params
     for database in wished["databases"]:
         database["password"] = wished["passwords"].get(database["name"])
+    for login in wished["logins"]:
+        login["password"] = wished["login_passwords"].get(login["name"])
     problems = plan.problems(wished["databases"], wished["allow"], wished["settings"])
+    problems += postgresql_logins.problems(wished["logins"], [database["owner"] for database in wished["databases"]])
     if problems:
         module.fail_json(msg="; ".join(problems))
     if os.geteuid() != 0:

@@ -11,6 +11,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils import certificate_ho
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_obtain as source
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_renewal as renewal
 from ansible_collections.ferryman.ops.plugins.module_utils import certificate_settings as settings
+from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 from ansible_collections.ferryman.ops.plugins.modules import certificate_ensure as ensure
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
@@ -163,11 +164,11 @@ def test_a_provided_certificate_that_is_gone_is_a_failure() -> None:
 
 
 def test_the_program_runs_by_itself_with_the_hosts_own_python(tmp_path: Path) -> None:
-    for path, text, _ in ensure.library([facts, host, source, renewal]):
+    for path, text, _ in program.library([program, facts, host, source, renewal]):
         host.write_file(f"{tmp_path}{path}", text, 0o644)
-    program = tmp_path / "certificate"
-    program.write_text(ensure.LAUNCHER.replace(ensure.LIBRARY, f"{tmp_path}{ensure.LIBRARY}"))
-    done = subprocess.run(["/usr/bin/python3", program, "--help"], capture_output=True, text=True, check=False)
+    launcher = tmp_path / "certificate"
+    launcher.write_text(program.launcher(renewal).replace(program.LIBRARY, f"{tmp_path}{program.LIBRARY}"))
+    done = subprocess.run(["/usr/bin/python3", launcher, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "renew" in done.stdout
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_logins as logins
 from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_plan as plan
 from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_server as server
 from hypothesis import given
@@ -141,3 +142,60 @@ def test_a_file_that_was_written_after_the_last_reload_has_not_been_read(
     for loaded, read in ((written - 1, False), (written + 1, True)):
         monkeypatch.setattr(server.Server, "sql", lambda *_, at=loaded: f"{at:.6f}\n")
         assert server.Server(cluster).has_read(files) is read
+
+
+LOGIN = {
+    "name": "archive", "password": "secret", "replication": True, "member_of": ["pg_read_all_data"],
+    "functions": ["pg_switch_wal()"], "databases": ["notes"], "from": ["192.0.2.7", "2001:db8::/64"],
+}  # fmt: skip
+HAS = {
+    "super": False, "login": True, "replication": True, "password": "secret", "member_of": ["pg_read_all_data"],
+    "functions": ["pg_switch_wal()"], "databases": ["postgres", "notes"],
+}  # fmt: skip
+
+
+def login_steps(found: Any, **more: Any) -> list[str]:
+    listed = logins.steps([{**LOGIN, **more}], {"archive": found}, lambda a, b: a == b, lambda word: f"of {word}")
+    return [step.what for step in listed]
+
+
+def test_a_login_is_made_with_all_that_it_may_and_once() -> None:
+    assert login_steps(None) == [
+        "create role archive", "let archive replicate", "set the password of archive",
+        "make archive a member of pg_read_all_data", "let archive call pg_switch_wal()", "let archive into notes",
+    ]  # fmt: skip
+    assert login_steps(HAS) == []
+
+
+def test_what_a_login_lacks_is_given_and_nothing_is_taken_back() -> None:
+    assert login_steps({**HAS, "login": False, "functions": []}) == [
+        "let archive log in", "let archive call pg_switch_wal()",
+    ]  # fmt: skip
+    assert login_steps(HAS, member_of=[], functions=[], databases=[], replication=False) == []
+
+
+def test_a_login_that_is_a_superuser_is_refused() -> None:
+    with pytest.raises(ValueError, match="'archive' is a superuser"):
+        login_steps({**HAS, "super": True})
+
+
+def test_a_login_comes_over_tls_alone_and_reads_the_stream_only_where_it_may() -> None:
+    assert logins.access([LOGIN]) == [
+        'hostssl all "archive" 192.0.2.7/32 scram-sha-256', 'hostssl replication "archive" 192.0.2.7/32 scram-sha-256',
+        'hostssl all "archive" 2001:db8::/64 scram-sha-256',
+        'hostssl replication "archive" 2001:db8::/64 scram-sha-256',
+    ]  # fmt: skip
+    assert not any("replication" in line for line in logins.access([{**LOGIN, "replication": False}]))
+
+
+def test_every_mistake_in_a_login_is_named_at_once() -> None:
+    wrong = {**LOGIN, "name": "x y", "functions": ["drop table x"], "from": ["nowhere"], "member_of": ['a"b']}
+    assert [line.split(":")[0] for line in logins.problems([wrong, {**LOGIN, "name": "notes"}], ["notes"])] == [
+        "logins[0].name", "logins[0].member_of", "logins[0].functions", "logins[0].from", "logins[1].name",
+    ]  # fmt: skip
+    assert logins.problems([LOGIN], ["notes"]) == []
+
+
+def test_any_one_of_the_standbys_will_do() -> None:
+    assert logins.standbys(["standby-1", "barman_receive_wal"]) == 'ANY 1 ("standby-1", barman_receive_wal)'
+    assert logins.standbys([]) == ""
