@@ -65,7 +65,7 @@ def question(login: Mapping[str, Any]) -> str:
     """
     functions = ", ".join(literal(text) for text in login["functions"]) or "''"
     databases = ", ".join(literal(name) for name in ["postgres", *login["databases"]])
-    return f"""select (select json_build_object(
+    return f"""select coalesce((select json_build_object(
         'super', rolsuper, 'login', rolcanlogin, 'replication', rolreplication, 'password', rolpassword,
         'member_of', (select coalesce(json_agg(pg_get_userbyid(roleid)), '[]')
             from pg_auth_members where member = role.oid),
@@ -73,7 +73,7 @@ def question(login: Mapping[str, Any]) -> str:
             where to_regprocedure(wish) is not null and has_function_privilege(role.oid, wish, 'execute')),
         'databases', (select coalesce(json_agg(datname), '[]') from pg_database
             where datname in ({databases}) and has_database_privilege(role.oid, oid, 'connect')))
-        from pg_authid role where rolname = {literal(login["name"])})"""  # noqa: S608 -- quoted by literal()
+        from pg_authid role where rolname = {literal(login["name"])}), 'null')"""  # noqa: S608 -- quoted by literal()
 
 
 def steps(

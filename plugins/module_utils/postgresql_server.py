@@ -16,9 +16,11 @@ from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_pla
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Whatever a server is told to log, these sessions stay out of it: a verifier is not a password, but nobody's business.
-SILENCE = """set log_statement = 'none'; set log_min_duration_statement = -1; set log_min_error_statement = 'panic';
-set log_min_messages = 'panic'; set log_duration = off;
+# Whatever a server waits for before it acknowledges, these sessions do not: a standby that is not there yet may need
+# what is said in them. And whatever a server is told to log, they stay out of it: a verifier is not a password, but
+# nobody's business.
+SILENCE = """set synchronous_commit = 'local'; set log_statement = 'none'; set log_min_duration_statement = -1;
+set log_min_error_statement = 'panic'; set log_min_messages = 'panic'; set log_duration = off;
 """
 PLACES = """select coalesce(json_agg(json_build_object('name', name, 'setting', setting, 'file', sourcefile)
 order by seqno), '[]') from pg_file_settings where sourcefile is not null"""
@@ -97,6 +99,13 @@ class Server:
             return int((Path(self.cluster.data) / "postmaster.pid").read_text().splitlines()[3])
         except (OSError, IndexError, ValueError):
             return self.cluster.port
+
+    def has_standby(self, names: Sequence[str]) -> bool:
+        """Return whether one of these standbys is connected, or commits wait for one already."""
+        listed = ", ".join(plan.literal(name) for name in names)
+        query = f"""select to_json(current_setting('synchronous_standby_names') <> ''
+            or exists (select from pg_stat_replication where application_name in ({listed})))"""  # noqa: S608 -- quoted by literal()
+        return bool(self.answer(query))
 
     def start(self) -> None:
         run(["systemctl", "start", self.cluster.unit])

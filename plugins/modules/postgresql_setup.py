@@ -146,7 +146,7 @@ class Setup:
         self.hba = server.cluster.conf / "pg_hba.conf"
         self.steps: list[str] = []
         self.pending: list[str] = []
-        self.stopped = False
+        self.stopped = self.waits = False
         self.diffs: list[dict[str, str]] = []
         self.memory = memory()
         self.settings: dict[str, str] = {}
@@ -166,7 +166,8 @@ class Setup:
         own = {name: str(value) for name, value in self.wished["settings"].items()}
         own["listen_addresses"] = ", ".join(self.wished["listen"])
         own["port"] = str(self.wished["port"])
-        if self.wished["synchronous"]:
+        self.waits = bool(self.wished["synchronous"]) and self.server.has_standby(self.wished["synchronous"])
+        if self.waits:
             own["synchronous_standby_names"] = postgresql_logins.standbys(self.wished["synchronous"])
         if self.wished["slot_keep"]:
             own["max_slot_wal_keep_size"] = self.wished["slot_keep"]
@@ -276,6 +277,8 @@ def main() -> None:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
     for line in overridden:
         module.warn(f"postgresql: a later file wins over this setting of Ferryman's: {line}")
+    if wished["synchronous"] and not setup.waits:
+        module.warn("postgresql: no standby is there yet, so commits wait for none; the next run looks again")
     if setup.pending:
         module.warn(f"postgresql: these settings wait for a restart: {', '.join(setup.pending)}")
     module.exit_json(changed=bool(setup.steps), version=setup.server.cluster.version, memory=setup.memory,

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 SNAPSHOT = re.compile(r"(\d+):(\d+):((?:\d+(?:,\d+)*)?)")
-COMMITTED, ABORTED, RUNNING = "committed", "aborted", "in progress"
+COMMITTED = "committed"
 
 
 class Difference(NamedTuple):
@@ -76,30 +76,42 @@ def snapshot(text: str) -> Snapshot:
     return Snapshot(int(found[1]), int(found[2]), frozenset(int(number) for number in found[3].split(",") if number))
 
 
-def in_doubt(seen: Snapshot, after: Snapshot) -> list[int]:
-    """Return the transactions that `seen` does not see and that may have committed before the point that came with it.
-
-    `after` is a snapshot taken once the point was written. What it does not see either is still running, or began
-    later; whoever waits for those asks again with what became of them (`is_exact`).
+class Point(NamedTuple):
+    """Where recovery stops to give back what a snapshot saw: before the commit of `before`, or (None) at the point by
+    name. Where it is not `exact`, no place of the WAL is just that; then another snapshot is tried.
     """
-    began = range(seen.high, after.high)
-    return sorted({*seen.open, *began})
+
+    before: int | None
+    exact: bool
 
 
-def is_exact(doubtful: list[int], states: dict[int, str]) -> bool:
-    """Return whether a snapshot holds just what recovery to its point gives back.
+def place(seen: list[Snapshot], commits: list[int]) -> Point:
+    """Return where recovery stops, for the snapshots of all databases.
 
-    `states` says of each transaction in doubt what became of it, asked of the source some time after the point: one
-    that runs on had not committed before it, one that aborted never does. Unknown is not exact.
+    `commits` are the transactions whose commits stand in the WAL up to the named point, in its order, from well before
+    the snapshots. A commit that is written shows itself a moment later (it waits for the disk, or for a standby), so a
+    snapshot may lack some; what it saw is one place of the WAL as long as none that it saw comes after one that it did
+    not.
     """
-    return all(states.get(number) in (ABORTED, RUNNING) for number in doubtful)
+    unseen = [number for number in commits if not all(_sees(each, number) for each in seen)]
+    if not unseen:
+        return Point(None, True)
+    after = commits[commits.index(unseen[0]) :]
+    return Point(unseen[0], not any(_sees(each, number) for each in seen for number in after))
+
+
+def _sees(seen: Snapshot, number: int) -> bool:
+    return number < seen.high and number not in seen.open
 
 
 def comparable(seen: Snapshot, restored: Snapshot, states: dict[int, str]) -> bool:
-    """Return whether a restored server is at the point of a manifest's snapshot.
+    """Return whether a restored server holds no transaction that a manifest's snapshot did not see.
 
-    `restored` is a snapshot of the restored server, `states` what it says of each transaction from the manifest's
-    snapshot on that the snapshot did not see. One that committed there was not counted by the manifest.
+    `restored` is a snapshot of the restored server, `states` what it says became of each of `unseen_by`.
     """
-    unseen = {*seen.open, *range(seen.high, restored.high)}
-    return not any(states.get(number) == COMMITTED for number in unseen)
+    return not any(states.get(number) == COMMITTED for number in unseen_by(seen, restored))
+
+
+def unseen_by(seen: Snapshot, restored: Snapshot) -> list[int]:
+    """Return the transactions that `restored` may hold and `seen` does not see."""
+    return sorted({*seen.open, *range(seen.high, restored.high)})

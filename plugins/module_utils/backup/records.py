@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import re
 from typing import Any
@@ -67,22 +68,31 @@ def newest(records: list[Record], kind: str, good: Any = has_passed) -> Record |
     return max(fitting, key=taken_at, default=None)
 
 
+def digest(told: Record) -> str:
+    """Return the SHA-256 over a document's canonical JSON, its own `digest` aside."""
+    rest = {key: value for key, value in told.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def written(told: Record) -> str:
+    """Return a document as it is written down, with its digest."""
+    return json.dumps({**told, "digest": digest(told)}, indent=1) + "\n"
+
+
 def read(text: str, source: str) -> Record:
     """Return a record (or another document of ours) from its text; Trouble says what is wrong with it."""
     try:
         told = json.loads(text)
     except ValueError:
-        raise Trouble(
-            f"{source} is damaged (it is no JSON): move it aside, the other backups are told by their own"
-        ) from None
+        told = None
     if not isinstance(told, dict) or not isinstance(told.get("format"), int):
-        raise Trouble(
-            f"{source} is damaged (it says no format): move it aside, the other backups are told by their own"
-        )
+        raise Trouble(f"{source} is damaged: move it aside, the other backups are told by their own")
     if told["format"] > FORMAT:
         raise Trouble(
             f"{source} was written by a newer Ferryman (format {told['format']}, this one reads {FORMAT}): upgrade"
         )
+    if told.get("digest") != digest(told):
+        raise Trouble(f"{source} is not as it was written: move it aside, the other backups are told by their own")
     return told
 
 

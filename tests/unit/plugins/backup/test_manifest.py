@@ -76,43 +76,48 @@ def test_snapshots_are_read_as_the_server_writes_them() -> None:
         manifest.snapshot("745")
 
 
-# A history: transactions begin and end in the order of numbers; each has, or has not, written its commit by the time
-# of the point, and shown it by the time of the snapshot. In the server the second comes after the first.
-histories = st.lists(st.sampled_from(["early", "written", "between", "late", "aborted", "runs on"]), max_size=12)
+@st.composite
+def servers(draw: Any) -> tuple[list[int], list[manifest.Snapshot], int]:
+    """The commits in the order of the WAL, snapshots of a server that shows each a while after it was written, and how
+    many were written when the named point was."""
+    numbers = draw(st.lists(st.integers(700, 712), unique=True, max_size=10))
+    shown = draw(st.permutations(numbers))
+    running = set(range(700, 714)) - set(numbers)
+    taken = []
+    for _ in range(draw(st.integers(1, 2))):
+        visible = set(shown[: draw(st.integers(0, len(shown)))])
+        high = max([*visible, 699]) + draw(st.integers(1, 3))
+        unseen = {number for number in [*numbers, *running] if number < high and number not in visible}
+        taken.append(manifest.Snapshot(700, high, frozenset(unseen)))
+    return numbers, taken, draw(st.integers(0, len(numbers)))
 
 
-@given(histories, st.integers(0, 12))
-def test_a_snapshot_called_exact_is_what_recovery_to_its_point_gives_back(story: list[str], begun: int) -> None:
-    """`begun` of the transactions had begun at the snapshot; who began later cannot be seen by it."""
-    first = 700
-    numbers = {first + place: state for place, state in enumerate(story)}
-    high = first + min(begun, len(story))
-    seen_open = {number for number, state in numbers.items() if number < high and state != "early"}
-    seen = manifest.Snapshot(first, high, frozenset(seen_open))
-    after = manifest.Snapshot(first, first + len(story), frozenset())
-    final = {"aborted": manifest.ABORTED, "runs on": manifest.RUNNING}
-    states = {number: final.get(state, manifest.COMMITTED) for number, state in numbers.items()}
-    doubtful = manifest.in_doubt(seen, after)
-    visible = {number for number in numbers if number < high and number not in seen_open}
-    # Before the point: all that the snapshot saw, and who had written a commit that it did not see yet.
-    recovered = visible | {n for n, state in numbers.items() if state == "written" or (state == "early" and n >= high)}
-    if manifest.is_exact(doubtful, states):
-        assert visible == recovered
+@given(servers())
+def test_a_place_called_exact_gives_back_just_what_every_snapshot_saw(server: Any) -> None:
+    numbers, taken, written = server
+    commits = numbers[:written]
+    found = manifest.place(taken, commits)
+    recovered = set(commits if found.before is None else commits[: commits.index(found.before)])
+    for seen in taken:
+        visible = {number for number in numbers if number < seen.high and number not in seen.open}
+        if found.exact and visible <= set(commits):  # what shows itself was written before
+            assert recovered == visible
 
 
-@given(histories, st.integers(0, 12))
-def test_a_restored_server_is_compared_only_where_it_committed_what_the_snapshot_saw(
-    story: list[str], begun: int
+def test_a_commit_that_was_written_and_did_not_show_itself_yet_is_where_recovery_stops() -> None:
+    seen = manifest.snapshot("741:744:741,743")
+    assert manifest.place([seen], [742]) == (None, True)
+    assert manifest.place([seen], [742, 743, 741]) == (743, True)
+    assert manifest.place([seen], [741, 742]) == (741, False)
+    assert manifest.place([seen], [742, 745]) == (745, True)
+
+
+@given(st.sets(st.integers(700, 710)), st.sets(st.integers(700, 710)), st.integers(700, 711))
+def test_a_restored_server_with_one_commit_too_many_is_not_compared(
+    committed: set[int], running: set[int], high: int
 ) -> None:
-    first, high = 700, 700 + min(begun, len(story))
-    committed = {first + place for place, state in enumerate(story) if state in ("early", "written", "between")}
-    seen_open = frozenset(n for n in range(first, high) if n not in committed or story[n - first] != "early")
-    states = {n: manifest.COMMITTED if n in committed else manifest.ABORTED for n in range(first, first + len(story))}
-    restored = manifest.Snapshot(first, first + len(story), frozenset())
-    visible = {n for n in range(first, high) if n not in seen_open}
-    assert manifest.comparable(manifest.Snapshot(first, high, seen_open), restored, states) == (visible == committed)
-
-
-def test_what_nobody_knows_is_not_exact() -> None:
-    assert manifest.is_exact([], {})
-    assert not manifest.is_exact([745], {})
+    seen = manifest.Snapshot(700, high, frozenset(number for number in running if number < high))
+    restored = manifest.Snapshot(700, 711, frozenset())
+    states = {number: "committed" if number in committed else "aborted" for number in range(700, 711)}
+    more = {number for number in committed if number >= high or number in seen.open}
+    assert manifest.comparable(seen, restored, states) == (not more)

@@ -1,0 +1,92 @@
+"""The two hosts: who keeps the archive, and what is archived."""
+
+import json
+import os
+import shlex
+from typing import Any
+
+import pytest
+import testinfra
+
+PROGRAM = "/usr/local/lib/ferryman/backup"
+HOME = "/srv/backups/demo"
+
+
+class Archive:
+    """The host that keeps the archive."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+
+    def sh(self, command: str) -> str:
+        """Run a command that must end well."""
+        return str(self.host.check_output("sh -c %s", command))
+
+    def python(self, text: str) -> None:
+        """Run Python there with the program's own modules; `of` are its records."""
+        self.sh(f"python3 - <<'END'\n{OWN}{text}\nEND")
+
+    def act(self, verb: str, *words: str) -> Any:
+        """Run the program of the timers."""
+        return self.host.run(f"timeout 200 {PROGRAM} {verb} --name demo {' '.join(words)}")
+
+    def take(self) -> dict[str, Any]:
+        """Take a backup that must be good; return its record."""
+        done = self.act("run")
+        assert done.rc == 0, done.stdout + done.stderr
+        return self.records()[-1]
+
+    def state(self) -> dict[str, Any]:
+        """Return what is known of it."""
+        done = self.act("status")
+        assert done.rc == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the catalogue as it lies there."""
+        listed = self.sh(f"cat {HOME}/records/*.json | python3 -c {shlex.quote(ALL)}")
+        return sorted(json.loads(listed), key=lambda record: record["id"])
+
+    def manifest(self, record: dict[str, Any]) -> dict[str, Any]:
+        return dict(json.loads(self.sh(f"cat {HOME}/manifests/{record['id']}.json")))
+
+
+OWN = """import json, sys, time
+sys.path.insert(0, "/usr/local/lib/ferryman/python")
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
+"""
+ALL = """
+import json, sys
+text, found, reader = sys.stdin.read(), [], json.JSONDecoder()
+while text.strip():
+    told, end = reader.raw_decode(text.lstrip())
+    found.append(told)
+    text = text.lstrip()[end:]
+print(json.dumps(found))
+"""
+
+
+class Database:
+    """The host that serves the database."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+
+    def sql(self, statements: str, base: str = "notes", seconds: int = 20) -> str:
+        """Run SQL that must end well, and in time."""
+        words = f"timeout {seconds} runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d {base} -c %s"
+        return str(self.host.check_output(words, statements))
+
+
+@pytest.fixture(scope="module")
+def archive() -> Archive:
+    return Archive(_host("host"))
+
+
+@pytest.fixture(scope="module")
+def database() -> Database:
+    return Database(_host("db"))
+
+
+def _host(name: str) -> Any:
+    return testinfra.get_host(f"ansible://{name}?ansible_inventory={os.environ['MOLECULE_INVENTORY_FILE']}", sudo=True)

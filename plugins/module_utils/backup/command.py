@@ -1,0 +1,69 @@
+"""The program that timers and units run on the archive host."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import drill, job, metrics
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
+
+VERBS = ("run", "check", "archive", "stream", "status", "drill")
+
+
+def run_name() -> str:
+    """Return a new name of a run, as decision 1 has it."""
+    return f"{of.stamp(time.time())}-{os.urandom(3).hex()}"
+
+
+def act(given: argparse.Namespace) -> int:
+    """Do what was asked; return the exit code."""
+    own = Archive(given.name)
+    if given.verb == "stream":
+        job.engine(own, "database").stream()
+    if given.verb == "archive":
+        job.engine(own, "database").archive_wal()
+        metrics.write(own)
+    if given.verb == "run":
+        told = job.take(own, given.set, run_name(), {})
+        record = told["record"]
+        good = of.has_passed(record)
+        findings = (record["check"] or {}).get("findings", [])
+        print(f"{record['id']} {record['result']} {'; '.join(f['said'] for f in findings) or record['reason']}".strip())
+        for line in [*(f"pruned {name}" for name in told["pruned"]), *told["notes"]]:
+            print(line)
+        return 0 if good and not told["notes"] else 1
+    if given.verb == "check":
+        checked = job.check(own, given.set, given.backup)
+        for record in checked:
+            print(f"{record['id']} {record['check']['result']}", *(f["said"] for f in record["check"]["findings"]))
+        return 0 if all(map(of.has_passed, checked)) else 1
+    if given.verb == "drill":
+        found = drill.Drill(own, run_name()).go()
+        lines = [f"{one['name']} {one['result']}: {one['said']}" for one in found["checks"]]
+        print("\n".join([f"{found['id']} {found['result']} {found['reason']}".strip(), *lines]))
+        return 0 if found["result"] == "passed" else 1
+    if given.verb == "status":
+        print(json.dumps(metrics.write(own), indent=1))
+    return 0
+
+
+def main() -> int:
+    """Read the words, act, and say in one sentence what went wrong."""
+    parser = argparse.ArgumentParser(prog="backup", description=__doc__)
+    parser.add_argument("verb", choices=VERBS)
+    parser.add_argument("--name", required=True, help="the archive: the environment's name")
+    parser.add_argument("--set", default="database", choices=of.SETS)
+    parser.add_argument("--backup", default="", help="of check: an id, or all; the newest if not said")
+    try:
+        return act(parser.parse_args())
+    except Trouble as trouble:
+        print(trouble, file=sys.stderr)
+    except OSError as error:
+        print(job.said(error), file=sys.stderr)
+    return 1

@@ -1,0 +1,1 @@
+"""What takes and restores: one module an engine, each with the five verbs of decision 14."""

@@ -1,0 +1,130 @@
+"""Putting a restored cluster in the place of the one that serves: the way in, the exchange, and the way back.
+
+Runs on the database's host. What is put in place has run already, elsewhere, and was found whole; here directories
+change their names. What served before stays beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import pwd
+import re
+import shutil
+import time
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_server
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import space
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
+
+OWNER = "postgres"
+WAY_IN_S = 6 * 3600  # a key that nobody takes back works no longer
+START_S = 600
+RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
+
+
+class Place:
+    """The cluster on a port, and what lies beside its directory."""
+
+    def __init__(self, port: int, name: str) -> None:
+        if not RUN.fullmatch(name):
+            raise Trouble(f"{name!r} is no name of a restore: take that of a job")
+        self.name = name
+        try:
+            self.server = postgresql_server.Server(postgresql_server.find(port))
+        except postgresql_server.Trouble as trouble:
+            raise Trouble(f"{trouble}") from None
+        self.data = self.server.cluster.data
+        self.incoming, self.before = f"{self.data}.restored-{name}", f"{self.data}.before-{name}"
+        self.keys = os.path.join(pwd.getpwnam(OWNER).pw_dir, ".ssh", "authorized_keys")
+
+    # The way in
+
+    def open(self, public_key: str, needed: int, keep_free: int) -> dict[str, Any]:
+        """Let one key in for a while, where there is room for what it brings; return where to, and this host's keys."""
+        found = os.statvfs(os.path.dirname(self.data))
+        room = space.Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+        verdict = space.judge(needed, room, keep_free, os.path.dirname(self.data))
+        if not verdict.enough:
+            raise Trouble(f"{verdict.said}; nothing was touched: make room on the database's host")
+        for path in (self.incoming, os.path.dirname(self.keys)):
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            shutil.chown(path, OWNER, OWNER)
+        until = time.strftime("%Y%m%d%H%M", time.localtime(time.time() + WAY_IN_S))
+        self._write([*self._lines(), f'restrict,expiry-time="{until}" {public_key} {self._mark()}'])
+        return {"into": self.incoming, "host_keys": host_keys()}
+
+    def close(self, *, everything: bool = False) -> None:
+        """Take the key back; with `everything` what came by it, too."""
+        if os.path.exists(self.keys):
+            self._write(self._lines())
+        if everything:
+            shutil.rmtree(self.incoming, ignore_errors=True)
+
+    def _mark(self) -> str:
+        return f"ferryman-restore-{self.name}"
+
+    def _lines(self) -> list[str]:
+        try:
+            with open(self.keys, encoding="utf-8") as file:
+                return [line for line in file.read().splitlines() if not line.endswith(self._mark())]
+        except FileNotFoundError:
+            return []
+
+    def _write(self, lines: list[str]) -> None:
+        with open(os.open(self.keys, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+        shutil.chown(self.keys, OWNER, OWNER)
+
+    # The exchange
+
+    def switch(self) -> dict[str, Any]:
+        """Serve from what came; where it does not start, from what served before, again."""
+        if not os.path.exists(f"{self.incoming}/PG_VERSION"):
+            raise Trouble(f"{self.incoming} holds no cluster: take the restore again (`backup.restore`)")
+        self._exchange(self.incoming, self.before)
+        return {"aside": self.before}
+
+    def back(self) -> dict[str, Any]:
+        """Serve from what served before the last restore; return where the restored one lies now."""
+        kept = sorted(glob.glob(f"{self.data}.before-*"))
+        if not kept:
+            raise Trouble(f"nothing lies beside {self.data}: no restore was put in place here (`backup.restore` does)")
+        aside = kept[-1].replace(".before-", ".undone-")
+        self._exchange(kept[-1], aside)
+        return {"aside": aside}
+
+    def _exchange(self, new: str, aside: str) -> None:
+        unit = self.server.cluster.unit
+        postgresql_server.run(["systemctl", "stop", unit])
+        os.rename(self.data, aside)
+        os.rename(new, self.data)
+        try:
+            self._start()
+        except postgresql_server.Trouble as trouble:
+            with contextlib.suppress(postgresql_server.Trouble):
+                postgresql_server.run(["systemctl", "stop", unit])
+            os.rename(self.data, new)
+            os.rename(aside, self.data)
+            postgresql_server.run(["systemctl", "start", unit])
+            raise Trouble(f"it did not start, what served before serves again: {trouble}; look at {new}") from None
+
+    def _start(self) -> None:
+        postgresql_server.run(["systemctl", "start", self.server.cluster.unit])
+        until = time.monotonic() + START_S
+        while self.server.sql("select pg_is_in_recovery();").strip() != "f":
+            if time.monotonic() > until:
+                raise postgresql_server.Trouble(f"it still recovers after {START_S} s: look at its log")
+            time.sleep(0.2)
+
+
+def host_keys() -> list[str]:
+    """Return the public keys by which this host is known to who logs in."""
+    known = []
+    for path in sorted(glob.glob(HOST_KEYS)):
+        with open(path, encoding="ascii") as file:
+            known.append(" ".join(file.read().split()[:2]))
+    return known

@@ -1,0 +1,118 @@
+"""A restore as a recorded job: which backup, to which moment, where, how long it took, and what came of it."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, job
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.scratch import Scratch
+
+
+def moment(text: str) -> float | None:
+    """Return seconds since 1970 for a moment with its zone as RFC 3339 has it; None for what is no moment."""
+    try:
+        found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found.timestamp() if found.tzinfo else None
+
+
+def choose(records: list[Record], kind: str, to: str, now: float) -> tuple[Record, dict[str, Any]]:
+    """Return the backup to begin from, and where recovery goes: {point: true}, {time: text} or {latest: true}.
+
+    `to` is `latest`, a moment, or a backup's id (or its beginning). For a moment it is the newest backup whose point
+    lies before it: of those whose check passed, since a restore from another may end anywhere.
+    """
+    passed = [record for record in records if record["set"] == kind and of.has_passed(record)]
+    if not passed:
+        raise Trouble(f"no backup of {kind} has passed a check: take one (`backup.run`)")
+    if to == "latest":
+        return passed[-1], {"latest": True}
+    when = moment(to)
+    if when is None:
+        return of.find(passed, to, kind), {"point": True}
+    if when > now:
+        raise Trouble(f"{to} is not over yet: take a moment of the past, or latest")
+    before = [record for record in passed if of.moment(record["point"]["at"]) <= when]
+    if not before:
+        first = passed[0]["point"]["at"]
+        raise Trouble(f"nothing reaches back to {to}: take a moment from {first} on")
+    return before[-1], {"time": to}
+
+
+def send(own: archive.Archive, host: str, port: int, host_keys: list[str], into: str) -> None:
+    """Bring what was made ready to the host whose keys these are; that host let this one in for it."""
+    scratch = place_of(own)
+    known, key = f"{scratch.directory}/known_hosts", f"{scratch.directory}/key"
+    with open(known, "w", encoding="ascii") as file:
+        file.write("".join(f"[{host}]:{port} {each}\n{host} {each}\n" for each in host_keys))
+    shell = f"ssh -p {port} -i {key} -o BatchMode=yes -o IdentitiesOnly=yes -o UserKnownHostsFile={known}"
+    words = ["rsync", "--archive", "--whole-file", "-e", f"{shell} -o StrictHostKeyChecking=yes"]
+    archive.run([*words, f"{scratch.data}/", f"postgres@{host}:{into}/"])
+
+
+def place_of(own: archive.Archive) -> Scratch:
+    """Return where restores of an archive go to."""
+    return Scratch(f"{own.path}/scratch/restore", own.settings["database"]["programs"])
+
+
+def end(own: archive.Archive) -> None:
+    """Take away what a restore left."""
+    with own.alone("scratch"):
+        place_of(own).end()
+
+
+class Restore:
+    """One restore; `job` is its record."""
+
+    def __init__(self, own: archive.Archive, kind: str, to: str, run: str) -> None:
+        self.own, self.began = own, time.time()
+        self.works = job.engine(own, kind)
+        self.backup, self.to = choose(own.records(), kind, to, self.began)
+        self.scratch = place_of(own)
+        self.job: Record = {
+            "format": of.FORMAT, "id": run, "set": kind, "environment": own.name, "backup": self.backup["id"],
+            "to": to, "into": "scratch", "began_at": of.said(self.began), "ended_at": "", "duration_s": 0.0,
+            "result": "failed", "reason": "", "checks": [], "look": "",
+        }  # fmt: skip
+
+    def into_scratch(self) -> Record:
+        """Restore beside everything else, leave a server there, and return the job, which is written down."""
+        with self.own.alone("scratch"):
+            try:
+                self._restored()
+                self.job["result"] = "passed"
+            except (Trouble, OSError) as error:
+                self.job["reason"] = job.said(error)
+            self.job["ended_at"] = of.said(time.time())
+            self.job["duration_s"] = round(time.time() - self.began, 3)
+            self.own.write("jobs", self.job)
+        return self.job
+
+    def _restored(self) -> None:
+        self.scratch.end()
+        job.require_room(self.own, self.works.restored_bytes(self.backup))
+        self.works.restore(self.backup, self.to, self.scratch.make())
+        self.scratch.start()
+        self.scratch.wait_for("select not pg_is_in_recovery()")
+        found = {}
+        if self.to.get("point"):  # before anything is written there: then it is of another moment
+            found["manifest"] = self.scratch.differences(self.own.manifest(self.backup))
+        found["amcheck"] = self.scratch.amcheck()
+        self.job["checks"] = [{"name": name, "result": "failed" if said else "passed"} for name, said in found.items()]
+        wrong = [line for said in found.values() for line in said]
+        if wrong:
+            raise Trouble("; ".join(wrong[:5]))
+        self.job["look"] = f"sudo runuser -u {archive.USER} -- psql -h {self.scratch.socket} -U postgres"
+
+    def ready(self) -> dict[str, Any]:
+        """Stop the server that was found whole, as it is to be in its new place; return what lets it travel there."""
+        self.scratch.rest()
+        path = f"{self.scratch.directory}/key"
+        archive.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path])
+        with open(f"{path}.pub", encoding="ascii") as file:
+            return {"public_key": " ".join(file.read().split()[:2]), "bytes": self.scratch.bytes()}

@@ -1,0 +1,84 @@
+"""The state of an archive: what is there, how the stream is, what is wrong."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import freshness, retention, space
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines.barman import Barman
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
+
+
+def look(own: Archive) -> dict[str, Any]:
+    """Return everything that is known of an archive now, and as `wrong` what is wrong with it, worst first."""
+    now = time.time()
+    records, damaged = own.documents("records")
+    drills, damaged_drills = own.documents("drills")
+    state: dict[str, Any] = {"records": records, "drills": drills, "space": _space(own, records)}
+    if "database" in own.settings["sets"]:
+        state["stream"] = _stream(own)
+    settings = own.settings
+    rule = freshness.Rule(
+        sets=tuple(settings["sets"]), every_s=settings["every_s"], wal_lag_s=settings["wal_lag_s"],
+        full_days=settings["full_days"], drill_days=settings["drill_days"],
+    )  # fmt: skip
+    wrong = [freshness.Wrong("P1", "", each, "backup.check") for each in damaged + damaged_drills]
+    wrong += freshness.judge(state, rule, now)
+    kept = retention.decide(records, retention.Rule(settings["keep_days"], settings["keep_years"]), now)
+    return {
+        "name": own.name,
+        "at": of.said(now),
+        "path": own.path,
+        "sets": {kind: _of_set(records, kind, now) for kind in settings["sets"]},
+        "stream": state.get("stream"),
+        "space": state["space"],
+        "drill": max(drills, key=of.taken_at, default=None),
+        "wrong": [each._asdict() for each in sorted(wrong, key=lambda each: each.severity)],
+        "backups": [{**record, "why": why.why} for record, why in zip(sorted(records, key=lambda r: r["id"]), kept)],
+    }
+
+
+def _of_set(records: list[dict[str, Any]], kind: str, now: float) -> dict[str, Any]:
+    whole = of.newest(records, kind, of.is_whole)
+    passed = of.newest(records, kind)
+    recent = [
+        one for one in records if one["set"] == kind and now - of.taken_at(one) <= freshness.RATE_DAYS * freshness.DAY_S
+    ]
+    return {
+        "last": whole["id"] if whole else "",
+        "age_s": round(now - of.taken_at(whole), 1) if whole else None,
+        "bytes": whole["bytes"] if whole else None,
+        "duration_s": whole["duration_s"] if whole else None,
+        "passed": passed["id"] if passed else "",
+        "success_rate": freshness.success_rate(recent),
+        "count": sum(one["set"] == kind and of.is_whole(one) for one in records),
+    }
+
+
+def _stream(own: Archive) -> dict[str, Any] | None:
+    try:
+        return Barman(own).state()
+    except Trouble:
+        return None
+
+
+def _space(own: Archive, records: list[dict[str, Any]]) -> dict[str, Any] | None:
+    room = own.room()
+    if room.free is None or room.total is None:
+        return None
+    newest = [of.newest(records, kind, of.is_whole) for kind in own.settings["sets"]]
+    needed = space.need(sum(record["bytes"] for record in newest if record), None)
+    samples, used = [], 0
+    for record in sorted((one for one in records if of.is_whole(one)), key=of.taken_at):
+        used += record["bytes"]
+        samples.append((of.taken_at(record), used))
+    return {
+        "free": room.free,
+        "total": room.total,
+        "needed": needed,
+        "missing": space.judge(needed, room, own.settings["keep_free_bytes"], own.path).missing,
+        "days_until_full": space.days_until_full(room.free, samples),
+    }

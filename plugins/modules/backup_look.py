@@ -1,0 +1,53 @@
+#!/usr/bin/python
+"""Say what an archive holds, why it is kept, and what is wrong."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_look
+short_description: Say what an archive holds, and what is wrong
+description:
+  - Reads the catalogue, asks the source how the stream is, and judges.
+  - It changes nothing.
+options:
+  name: {description: Name of the archive., type: str, required: true}
+author: [The Ferryman authors]
+attributes:
+  check_mode: {support: full, description: It changes nothing.}
+"""
+
+EXAMPLES = r"""
+- name: Look at the archive
+  ferryman.ops.backup_look: {name: prod}
+"""
+
+RETURN = r"""
+ferryman:
+  description: Under C(archive) sets, stream, space, last drill, C(backups) with C(why), and what is C(wrong).
+  type: dict
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import job, state
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"name": {"required": True}},
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        told, changed = {"archive": state.look(Archive(given["name"]))}, False
+    except Trouble as trouble:
+        module.fail_json(msg=str(trouble), ferryman={"refused": True})
+    except OSError as error:
+        module.fail_json(msg=job.said(error))
+    module.exit_json(changed=changed, ferryman=told)
+
+
+if __name__ == "__main__":
+    main()

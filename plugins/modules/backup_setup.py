@@ -1,0 +1,243 @@
+#!/usr/bin/python
+"""Bring the archive of an environment to its state on this host, and reach what it archives."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_setup
+short_description: Bring the archive of an environment to its state
+description:
+  - Writes settings, secrets, Barman's configuration and the program that timers run.
+  - Installs Barman in an environment of its own.
+  - Then logs in to the source as the archive will, and says what it lacks.
+options:
+  name: {description: "The archive's name, that of the environment.", type: str, required: true}
+  path: {description: Directory below which archives lie., type: path, required: true}
+  sets: {description: The sets that this host takes., type: list, elements: str, required: true}
+  database:
+    description: Where the database is and who logs in.
+    type: dict
+    required: true
+    options:
+      host: {description: Name or address., type: str, required: true}
+      port: {description: TCP port., type: int, required: true}
+      user: {description: Role., type: str, required: true}
+  database_password: {description: Its password., type: str, required: true}
+  synchronous: {description: Whether commits are to wait for this host., type: bool, required: true}
+  keep_days: {description: Days that every set is kept., type: int, required: true}
+  keep_years: {description: 'Years that the first of each month is kept, by set.', type: dict, required: true}
+  keep_free_bytes: {description: Bytes that must stay free., type: int, required: true}
+  every_s: {description: Seconds between two backups., type: int, required: true}
+  wal_lag_s: {description: Seconds that the stream may be behind., type: int, required: true}
+  full_days: {description: A disk that is full in fewer days is told., type: int, required: true}
+  drill_days: {description: Days after which a drill is too old., type: int, required: true}
+  requirements: {description: "Hashed requirements of Barman's environment.", type: str, required: true}
+author: [The Ferryman authors]
+attributes:
+  check_mode: {support: full, description: Says what would change; reaches for nothing.}
+"""
+
+EXAMPLES = r"""
+- name: Keep the archive of prod
+  ferryman.ops.backup_setup:
+    name: prod
+    path: /srv/backups
+"""
+
+RETURN = r"""
+paths: {description: The files and directories that changed., type: list, elements: str, returned: success}
+version: {description: Version of the source., type: str, returned: when it was reached}
+"""
+
+import os
+import shutil
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
+    archive,
+    command,
+    drill,
+    freshness,
+    job,
+    manifest,
+    metrics,
+    postgres,
+    records,
+    retention,
+    scratch,
+    space,
+    state,
+    streaming,
+    wal,
+)
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines import barman
+from ansible_collections.ferryman.ops.plugins.module_utils.host import program
+
+MODULES = [
+    program, archive, barman, command, drill, freshness, job, manifest, metrics, postgres, records, retention, scratch,
+    space, state, streaming, wal,
+]  # fmt: skip
+KEPT = ("path", "sets", "synchronous", "keep_days", "keep_years", "keep_free_bytes", "every_s", "wal_lag_s",
+        "full_days", "drill_days")  # fmt: skip
+RECEIVER = """#!/bin/sh
+# Written by Ferryman (role backup). Barman asks at its start alone whether commits wait; they may begin to later.
+exec {programs}/pg_receivewal "$@" --synchronous
+"""
+LINKED = ("pg_basebackup", "pg_verifybackup", "psql")
+CONF = """\
+; Written by Ferryman (role backup); changes here are lost. Retention is not Barman's here.
+[barman]
+barman_user = {user}
+barman_home = {home}/barman
+configuration_files_directory = {home}/barman/none
+log_level = WARNING
+
+[database]
+description = the database of {name}
+backup_directory = {home}/database
+conninfo = {conninfo}
+backup_method = postgres
+streaming_archiver = on
+slot_name = {slot}
+path_prefix = {beside}
+immediate_checkpoint = true
+"""
+
+
+class Setup:
+    """One run: what was wished, and what was different."""
+
+    def __init__(self, wished: dict[str, Any], pretend: bool) -> None:
+        self.wished, self.pretend = wished, pretend
+        self.name, self.home = wished["name"], os.path.join(wished["path"], wished["name"])
+        self.secrets = f"{archive.SETTINGS}/{self.name}"
+        self.paths: list[str] = []
+        source = wished["database"]
+        self.conninfo = (
+            f"host={source['host']} port={source['port']} user={source['user']} sslmode=require "
+            f"channel_binding=require connect_timeout=10 passfile={self.secrets}/database.pass"
+        )
+
+    def run(self) -> dict[str, Any]:
+        self.directories()
+        password = self.wished["database_password"].replace("\\", "\\\\").replace(":", "\\:")
+        self.file(f"{self.secrets}/database.pass", f"*:*:*:*:{password}\n", 0o600, owner=archive.USER)
+        self.file(archive.REQUIREMENTS, self.wished["requirements"])
+        for path, text, mode in program.library(MODULES):
+            self.file(path, text, mode)
+        self.file(archive.PROGRAM, program.launcher(command), 0o755)
+        if self.pretend:
+            return {}
+        if not os.path.exists(drill.key(self.name)):
+            words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"drills of {self.name}"]
+            archive.run([*words, "-f", drill.key(self.name)], user="root")
+            self.paths.append(drill.key(self.name))
+        program.environment(archive.BARMAN, archive.REQUIREMENTS, "barman")
+        facts = postgres.facts(self.conninfo)
+        programs = os.path.dirname(postgres.program(facts["number"] // 10000, "pg_verifybackup"))
+        self.settings(programs, self.beside(programs))
+        return {"version": facts["version"]}
+
+    def directories(self) -> None:
+        for path, mode, owner in (
+            (archive.SETTINGS, 0o755, "root"),
+            (self.secrets, 0o700, archive.USER),
+            (self.wished["path"], 0o755, "root"),
+            (self.home, 0o755, "root"),
+            (f"{self.home}/barman", 0o700, archive.USER),
+            (f"{self.home}/database", 0o700, archive.USER),
+            (f"{self.home}/records", 0o755, "root"),
+        ):
+            if not os.path.isdir(path):
+                self.paths.append(path)
+                if not self.pretend:
+                    os.makedirs(path, mode=mode)
+                    os.chmod(path, mode)
+                    shutil.chown(path, owner, owner)
+
+    def beside(self, programs: str) -> str:
+        """Have PostgreSQL's programs where Barman looks for them, the receiver as it is to be called."""
+        directory = f"/usr/local/lib/ferryman/postgresql-{programs.split('/')[-2]}"
+        self.file(f"{directory}/pg_receivewal", RECEIVER.format(programs=programs), 0o755)
+        for name in LINKED:
+            if not os.path.islink(f"{directory}/{name}"):
+                self.paths.append(f"{directory}/{name}")
+                os.symlink(f"{programs}/{name}", f"{directory}/{name}")
+        return directory
+
+    def settings(self, programs: str, beside: str) -> None:
+        """Write what depends on the source."""
+        slot = f"ferryman_{self.name.replace('-', '_')}"
+        database = {"conninfo": self.conninfo, "slot": slot, "programs": programs, **self.wished["database"]}
+        told = {"format": 1, "name": self.name, **{key: self.wished[key] for key in KEPT}, "database": database}
+        self.file(f"{archive.SETTINGS}/{self.name}.json", records.written(told))
+        words = {
+            "user": archive.USER,
+            "home": self.home,
+            "name": self.name,
+            "conninfo": f"{self.conninfo} dbname=postgres",
+        }
+        self.file(f"{archive.SETTINGS}/{self.name}.conf", CONF.format(**words, slot=slot, beside=beside))
+
+    def file(self, path: str, text: str, mode: int = 0o644, owner: str = "root") -> None:
+        try:
+            with open(path, encoding="utf-8") as file:
+                if file.read() == text and os.fstat(file.fileno()).st_mode & 0o7777 == mode:
+                    return
+        except FileNotFoundError:
+            pass
+        self.paths.append(path)
+        if not self.pretend:
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            archive.replace(path, text, mode)
+            os.chmod(path, mode)
+            shutil.chown(path, owner, owner)
+
+
+def problems(wished: dict[str, Any]) -> list[str]:
+    """Return everything that is wrong with the wishes, in sentences."""
+    found = retention.problems(retention.Rule(wished["keep_days"], wished["keep_years"]))
+    if not archive.NAME.fullmatch(wished["name"]):
+        found.append(f"backup_name: {wished['name']!r} is no name of an environment")
+    if not wished["database"]["host"]:
+        found.append("backup_database_host: it must say where the database is")
+    if not wished["database_password"]:
+        found.append("backup_database_password: the login at the database wants one")
+    return found
+
+
+def main() -> None:
+    """Refuse what is wrong, write, install, and reach the source."""
+    required = {"required": True}
+    integer = {"type": "int", **required}
+    module = AnsibleModule(
+        argument_spec={
+            "name": required,
+            "path": {"type": "path", **required},
+            "sets": {"type": "list", "elements": "str", **required},
+            "database": {"type": "dict", **required, "options": {"host": required, "port": integer, "user": required}},
+            "database_password": {"no_log": True, **required},
+            "synchronous": {"type": "bool", **required},
+            "keep_years": {"type": "dict", **required},
+            **dict.fromkeys([key for key in KEPT if key.startswith("keep_") and key != "keep_years"], integer),
+            **dict.fromkeys(("every_s", "wal_lag_s", "full_days", "drill_days"), integer),
+            "requirements": required,
+        },
+        supports_check_mode=True,
+    )
+    wrong = problems(module.params)
+    if wrong:
+        module.fail_json(msg="; ".join(wrong))
+    setup = Setup(module.params, module.check_mode)
+    try:
+        more = setup.run()
+    except (records.Trouble, program.NotInstalled) as error:
+        module.fail_json(msg=str(error), changed=bool(setup.paths))
+    except OSError as error:
+        module.fail_json(msg=f"cannot write {error.filename}: {error.strerror}")
+    module.exit_json(changed=bool(setup.paths), paths=setup.paths, **more)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""How far the stream is behind, what will never come, and how all of it is told to monitoring."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import metrics, streaming, wal
+from hypothesis import given
+from hypothesis import strategies as st
+
+SLOT = {"active": True, "wal_status": "reserved", "restart_lsn": "0/5000130"}
+
+
+@pytest.mark.parametrize(
+    ("slot", "newest", "said"),
+    [
+        (SLOT, 5, ""),
+        (SLOT, 4, ""),  # the file that is confirmed may be on its way to its place
+        (SLOT, 3, "the archive ends 2 files before what it has confirmed: an older one was put in its place"),
+        (SLOT, 9, ""),
+        (None, 5, "the source has no slot for this archive"),
+        ({**SLOT, "wal_status": "lost"}, 5, "the source has given up WAL that this archive was to get"),
+        ({**SLOT, "wal_status": "extended"}, 5, ""),
+        ({**SLOT, "restart_lsn": None}, 5, ""),
+    ],
+)
+def test_what_will_never_come_is_told(slot: Any, newest: int, said: str) -> None:
+    found = streaming.gap(slot, [wal.name(1, number) for number in range(1, newest + 1)])
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+@given(st.integers(0, 2000), st.integers(0, 2000))
+def test_an_archive_that_ends_where_it_confirmed_or_after_has_no_gap(confirmed: int, more: int) -> None:
+    slot = {**SLOT, "restart_lsn": wal.written(confirmed * wal.SEGMENT + 64)}
+    assert streaming.gap(slot, [wal.name(1, confirmed + more)]) == ""
+
+
+def test_a_stream_is_as_far_behind_as_its_source_says_and_else_since_something_came() -> None:
+    assert streaming.lag({"behind": 0, "lag": 9.0}, [], 100.0) == 0.0
+    assert streaming.lag({"behind": 512, "lag": 2.5}, [], 100.0) == 2.5
+    assert streaming.lag({}, [40.0, 90.0], 100.0) == 10.0
+    assert streaming.lag({}, [], 100.0) is None
+
+
+def test_files_are_found_wherever_they_wait(tmp_path: Path) -> None:
+    for path in ("streaming/000000010000000000000006.partial", "streaming/000000010000000000000005",
+                 "wals/0000000100000000/000000010000000000000004", "wals/main-xlog.db"):  # fmt: skip
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    home = str(tmp_path)
+    assert sorted(streaming.received(home)) == [wal.name(1, number) for number in (4, 5, 6)]
+    assert list(streaming.archived(home)) == [wal.name(1, 4)]
+    told = {name: Path(path).name for name, path in streaming.waiting(home).items()}
+    assert told == {wal.name(1, 5): wal.name(1, 5), wal.name(1, 6): wal.name(1, 6) + ".partial"}
+
+
+def told(**more: Any) -> dict[str, Any]:
+    one = {"age_s": 60.0, "bytes": 10, "duration_s": 2.0, "success_rate": 1.0, "count": 3, "passed": "x"}
+    return {
+        "name": "demo", "sets": {"database": one}, "stream": None, "space": None, "drill": None,
+        "wrong": [{"severity": "P1"}], **more,
+    }  # fmt: skip
+
+
+def test_metrics_have_a_line_for_what_is_known_and_none_for_what_is_not() -> None:
+    text = metrics.text(told())
+    assert 'ferryman_backup_age_seconds{archive="demo",set="database"} 60\n' in text
+    assert 'ferryman_backup_wrong{archive="demo",severity="P1"} 1\n' in text
+    assert 'ferryman_backup_wrong{archive="demo",severity="P0"} 0\n' in text
+    assert "wal_" not in text
+    assert "drill" not in text
+    well = metrics.text(told(stream={"running": True, "lag_s": 0.0, "behind_bytes": None}, space={"free": 5}))
+    assert 'ferryman_backup_wal_running{archive="demo"} 1\n' in well
+    assert "behind_bytes" not in well
+    assert 'ferryman_backup_space_free_bytes{archive="demo"} 5\n' in well
+
+
+def test_metrics_are_what_a_scraper_reads() -> None:
+    for line in metrics.text(told()).splitlines():
+        assert line.startswith("# ") or float(line.rsplit(" ", 1)[1]) >= 0
