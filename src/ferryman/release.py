@@ -51,7 +51,7 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     environment = readiness.checked(env, app=app)
     provisioning = _provision(environment, check=True)
     story, ended = run("release_plan", environment, {"release_app": app, **wanted})
-    _stop_unless_done(story, ended, environment)
+    stop_unless_done(story, ended, environment)
     told = {**story.facts["planned"], "provision": {"changes": changes.in_one_run(provisioning["changes"])}}
     if out:
         Path(out).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -62,7 +62,7 @@ def look(env: str, *, app: str) -> Told:
     """Return what every host serves; changes nothing."""
     environment = readiness.looked_at(env, app=app)
     story, ended = run("release_look", environment, {"release_app": app})
-    _stop_unless_done(story, ended, environment)
+    stop_unless_done(story, ended, environment)
     if not story.hosts:
         place = environment.inventory
         raise Stop(f"{environment.name} has no host to ask", hint=f"{place} names them; `check` says what it lacks")
@@ -82,7 +82,7 @@ def health(env: str, *, app: str) -> Told:
     """Ask everything that is served; return the answers by host."""
     environment = readiness.looked_at(env, app=app)
     story, ended = run("release_health", environment, {"release_app": app})
-    _stop_unless_done(story, ended, environment)
+    stop_unless_done(story, ended, environment)
     answers = story.facts.get("health") or {}
     good = bool(answers) and all(each["good"] for host in answers.values() for each in host.values())
     return {"environment": environment.name, "app": app, "good": good, "hosts": answers}
@@ -99,7 +99,7 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
     results = story.facts.get("verify") or {}
     good = not any(each["result"] == "failed" for listed in results.values() for each in listed)
     if good:  # then what failed, if something did, is not the application
-        _stop_unless_done(story, ended, environment)
+        stop_unless_done(story, ended, environment)
     return {
         "environment": environment.name,
         "app": app,
@@ -114,7 +114,7 @@ def maintenance(env: str, *, app: str, on: bool) -> Told:
     """Show or hide the maintenance page on every entry."""
     environment = readiness.acted_on(env, app=app)
     story, ended = run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
-    _stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
 
 
@@ -122,7 +122,7 @@ def unlock(env: str, *, app: str) -> Told:
     """Free the lock by force; return whose it was."""
     environment = readiness.acted_on(env, app=app)
     story, ended = run("release_unlock", environment, {"release_app": app})
-    _stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "broken": story.facts.get("broken") or {}}
 
 
@@ -132,7 +132,7 @@ def once(env: str, *, app: str, process: str) -> Told:
         raise Stop("no process named", hint=f"{paths.program()} run NAME: a process of kind once in ferryman.yml")
     environment = _ready(env, app)
     story, ended = run("release_once", environment, {"release_app": app, "release_process": process})
-    _stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "process": process, "output": str(story.facts.get("output", ""))}
 
 
@@ -150,7 +150,7 @@ def _ready(env: str, app: str) -> Environment:
 def _provision(environment: Environment, *, check: bool = False) -> Told:
     story, ended = run("host_provision", environment, {}, check=check)
     code = REFUSED if check else outcomes.code_of_act(story, ended)
-    _stop_unless_done(story, ended, environment, code=code)
+    stop_unless_done(story, ended, environment, code=code)
     if not check:
         readiness.remember_provisioned(environment)
     took = round(ended.seconds, 3)
@@ -215,7 +215,7 @@ def _told(command: str, environment: Environment, app: str, values: Mapping[str,
     return said
 
 
-def _stop_unless_done(
+def stop_unless_done(
     story: outcomes.Story, ended: runs.Ended, environment: Environment, *, code: int = REFUSED
 ) -> None:
     if ended.status == "left":

@@ -1,0 +1,230 @@
+"""Backups: asking for them, restoring them, and telling what is there and what is wrong.
+
+What is taken, kept, found damaged or called wrong is decided on the archive host (the collection's role `backup`).
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ferryman import moments, outcomes, paths, readiness, release, telling
+from ferryman.environments import Environment
+from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
+from ferryman.progress import size
+
+Told = Mapping[str, Any]
+SETS = ("database",)
+GRAVE = ("P0", "P1")
+"""Severities that somebody has to look at now: a command that only looks ends with 3."""
+
+
+def _play(verb: str, environment: Environment, values: Mapping[str, Any], key: str, *, act: bool) -> Any:
+    """Run a playbook of the feature, and return what the archive host said under `key`."""
+    story, ended = release.run(f"backup_{verb}", environment, values)
+    release.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended) if act else REFUSED)
+    if key not in story.facts:
+        place = environment.inventory
+        raise Stop(
+            f"{environment.name} has no archive host", hint=f"{place} names one in group backup; docs/guides/backups.md"
+        )
+    return story.facts[key]
+
+
+def _set(kind: str) -> str:
+    if kind not in SETS:
+        raise Stop(f"there is no set {kind!r}", hint=f"--set takes one of: {', '.join(SETS)}")
+    return kind
+
+
+def run(env: str, *, kind: str) -> Told:
+    """Take a backup now; return its record."""
+    values = {"backup_set": _set(kind)}
+    record = _play("run", readiness.looked_at(env, app=""), values, "record", act=True)
+    return {"environment": record["environment"], "record": record}
+
+
+def look(env: str, verb: str) -> Told:
+    """Return what the archive holds, why each backup is kept, and what is wrong."""
+    environment = readiness.looked_at(env, app="")
+    return {"environment": environment.name, **_play(verb, environment, {}, "archive", act=False)}
+
+
+def show(env: str, which: str) -> Told:
+    """Return the one backup that `which` names by its id or the beginning of it; the newest if it is empty."""
+    told = look(env, "list")
+    found = [one for one in told["backups"] if one["id"].startswith(which)]
+    if not found or (len(found) > 1 and which):
+        what = f"{which!r} names {len(found) or 'no'} backups" if which else "no backup was ever taken"
+        raise Stop(what, hint=f"`{paths.command('backup.list', told['environment'])}` shows them")
+    return {"environment": told["environment"], "backup": found[-1]}
+
+
+def check(env: str, *, kind: str, backup: str) -> Told:
+    """Read backups again; a Stop where one is not as it was written."""
+    environment = readiness.looked_at(env, app="")
+    values = {"backup_set": _set(kind), "backup_chosen": backup}
+    return {"environment": environment.name, "checked": _play("check", environment, values, "checked", act=True)}
+
+
+def drill(env: str) -> Told:
+    """Restore for practice; return the record."""
+    environment = readiness.looked_at(env, app="")
+    return {"environment": environment.name, "drill": _play("drill", environment, {}, "drill", act=True)}
+
+
+def restore(env: str, *, kind: str, to: str, into: str, end: bool) -> Told:
+    """Restore a set into a place of its own; return the job."""
+    if into != "scratch":
+        raise Stop(f"there is no place {into!r}", hint="--into takes scratch or place")
+    environment = readiness.looked_at(env, app="")
+    values = {"backup_set": _set(kind), "backup_to": _to(to, time.time()), "backup_end": end}
+    return {"environment": environment.name, "restore": _play("restore", environment, values, "restore", act=True)}
+
+
+def place(env: str, *, kind: str, to: str, undo: bool, yes: bool) -> Told:
+    """Restore a set and put it in the place of what serves, or go back; return where the other one lies now."""
+    environment, values = (
+        readiness.looked_at(env, app=""),
+        {"backup_set": _set(kind), "backup_to": _to(to, time.time())},
+    )
+    what = "what served before the last restore" if undo else f"the {kind} as it was ({to})"
+    sure(
+        f"{environment.name} will serve {what}; what is there now stays beside it, and what is written meanwhile",
+        yes=yes,
+    )
+    placed = _play("place", environment, {**values, "backup_undo": undo}, "placed", act=True)
+    return {"environment": environment.name, "undo": undo, "placed": placed}
+
+
+def sure(what: str, *, yes: bool) -> None:
+    """Ask on a terminal whether to go on; without one only `--yes` does."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Stop(f"{what}: nobody is here to be asked", hint="the same command with --yes does it")
+    print(f"{what}. Type yes to go on: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != "yes":
+        raise Stop("nothing was touched", hint="only the word yes goes on")
+
+
+def _to(word: str, now: float) -> str:
+    """Return where a restore goes as the role takes it: an id as it is, `latest`, or a moment with its zone."""
+    if not word or word == "latest":
+        return "latest"
+    if word[:8].isdigit() and word[8:9] in ("", "T") and "-" not in word[:8]:
+        return word
+    return datetime.fromtimestamp(moments.read(word, "to", now=now), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+# Words
+
+
+def listed(told: Told) -> str:
+    """List the backups, the newest last, each with why it is kept."""
+    rows = [("backup", "size", "check", "kept since")] if told["backups"] else []
+    rows += [(one["id"], size(one["bytes"]), _checked(one), one["why"]) for one in told["backups"]]
+    if not rows:
+        return f"{told['environment']}: no backup was ever taken"
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
+    )
+
+
+def _checked(record: Mapping[str, Any]) -> str:
+    if record["result"] != "taken":
+        return "not taken"
+    return record["check"]["result"] if record["check"] else "not yet"
+
+
+def shown(told: Told) -> str:
+    """Tell everything about one backup."""
+    one = told["backup"]
+    lines = [
+        f"{one['id']}  {_checked(one)}",
+        f"  kept: {one['why']}",
+        f"  {size(one['bytes'])} in {one['duration_s']:.0f} s",
+    ]
+    if one["source"]:
+        lines.append(f"  of {one['source']['host']}, PostgreSQL {one['source']['version']}")
+    if one["point"]:
+        lines.append(f"  a restore of it goes to {one['point']['at']}")
+    lines += [f"  {one['reason']}"] if one["reason"] else []
+    lines += [f"  {each['what']}: {each['said']}" for each in (one["check"] or {}).get("findings", [])]
+    return "\n".join(lines)
+
+
+def taken(told: Told) -> str:
+    """Say what was taken."""
+    one = told["record"]
+    return f"{one['id']}: {size(one['bytes'])} in {one['duration_s']:.0f} s, and it passed its check"
+
+
+def looked(told: Told) -> str:
+    """Say which backups were read, and what came of it."""
+    return "\n".join(f"{one['id']} is as it was written" for one in told["checked"])
+
+
+def drilled(told: Told) -> str:
+    """Say how a drill went."""
+    one = told["drill"]
+    lost = "unknown" if one["rpo_s"] is None else f"{one['rpo_s']:g} s"
+    return "\n".join(
+        [
+            f"{one['id']} passed: restored and looked at in {one['rto_s']:.1f} s",
+            f"  {lost} would be lost: {one['rpo_said']}",
+            *(f"  {check['name']}: {check['said']}" for check in one["checks"]),
+        ]
+    )
+
+
+def restored(told: Told) -> str:
+    """Say what was restored, and how to look at it."""
+    one = told["restore"]
+    if not one:
+        return "what an earlier restore left is gone"
+    return (
+        f"{one['backup']} was restored to {one['to']} in {one['duration_s']:.1f} s; on the archive host:\n{one['look']}"
+    )
+
+
+def put(told: Told) -> str:
+    """Say what serves now, and how to go back."""
+    where = f"what served until now lies in {told['placed']['aside']}"
+    back = f"`{paths.command('backup.restore', told['environment'])} --into place --undo` goes back"
+    return f"{told['environment']} serves what was restored; {where}\n{back}" if not told["undo"] else where
+
+
+def tell_state(told: Told, ctx: Any) -> None:
+    """Print the state; what is grave is a failure of the command, so that a pipeline sees it."""
+    if any(one["severity"] in GRAVE for one in told["wrong"]):
+        raise Stop(state(told), hint=_next(told), code=NEEDS_PERSON, facts=dict(told))
+    telling.tell(told, state, ctx)
+
+
+def _next(told: Told) -> str:
+    command, _, rest = told["wrong"][0]["do"].partition(" ")
+    return " ".join([paths.command(command, told["environment"]), rest]).strip()
+
+
+def state(told: Told) -> str:
+    """Say how the archive is: what is wrong first."""
+    lines = [f"{one['severity']}  {one['set'] or 'all'}: {one['said']}" for one in told["wrong"]]
+    for kind, one in told["sets"].items():
+        if one["last"]:
+            rate = one["success_rate"]
+            lines.append(
+                f"{kind}: {one['count']} backups, the last {one['last']} ({size(one['bytes'])}), {rate:.0%} succeeded"
+            )
+    stream, space, drill = told["stream"], told["space"], told["drill"]
+    if stream and stream["running"]:
+        lines.append(
+            f"stream: {stream['behind_bytes']} bytes behind" + (", commits wait for it" if stream["sync"] else "")
+        )
+    if space:
+        lines.append(f"space: {size(space['free'])} free")
+    if drill and drill["rto_s"] is not None:
+        lines.append(f"last drill: {drill['id']} {drill['result']}, {drill['rto_s']:.0f} s")
+    return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""`backup.*`: what can be restored, and whether it was."""
+
+from invoke import Collection, Context, task
+
+ENV = {"env": "Environment (local if not said, where there is one)."}
+SET = {"set": "The set: database."}
+
+
+@task(help=ENV | SET)
+def run(ctx: Context, env: str = "", set: str = "database") -> None:  # noqa: A002  # the word of the command line
+    """Take a backup now, check it, and prune what may go."""
+    from ferryman import backup, telling
+
+    telling.tell(backup.run(env, kind=set), backup.taken, ctx)
+
+
+@task(name="list", help=ENV)
+def list_(ctx: Context, env: str = "") -> None:
+    """Show every backup, and why it is kept."""
+    from ferryman import backup, telling
+
+    telling.tell(backup.look(env, "list"), backup.listed, ctx)
+
+
+@task(positional=["backup"], help=ENV | {"backup": "Its id or the beginning of it; the newest if not said."})
+def show(ctx: Context, backup: str = "", env: str = "") -> None:
+    """Show all that is known of one backup."""
+    from ferryman import backup as backups
+    from ferryman import telling
+
+    telling.tell(backups.show(env, backup), backups.shown, ctx)
+
+
+@task(help=ENV | SET | {"backup": "Its id or the beginning of it, or all; the newest if not said."})
+def check(ctx: Context, env: str = "", set: str = "database", backup: str = "") -> None:  # noqa: A002  # as above
+    """Read what a restore would read, and say what is not as it was written."""
+    from ferryman import backup as backups
+    from ferryman import telling
+
+    telling.tell(backups.check(env, kind=set, backup=backup), backups.looked, ctx)
+
+
+@task(help=ENV)
+def status(ctx: Context, env: str = "") -> None:
+    """Show how backups, stream, space and drills are, and what is wrong."""
+    from ferryman import backup
+
+    backup.tell_state(backup.look(env, "status"), ctx)
+
+
+@task(
+    help=ENV
+    | SET
+    | {
+        "to": "A moment (10m, 2026-11-26T12:00:00Z), a backup's id, or latest.",
+        "into": "Where to: scratch (a server of its own on the archive host) or place (what serves; asks first).",
+        "end": "Take away what an earlier restore left in scratch.",
+        "undo": "With --into place: go back to what served before the last restore.",
+    }
+)
+def restore(
+    ctx: Context,
+    env: str = "",
+    set: str = "database",  # noqa: A002  # as above
+    to: str = "latest",
+    into: str = "scratch",
+    end: bool = False,
+    undo: bool = False,
+) -> None:
+    """Restore a set to a moment or a backup, find it whole, and leave it to be looked at, or put it in place."""
+    from ferryman import backup, telling
+
+    if into == "place":
+        telling.tell(backup.place(env, kind=set, to=to, undo=undo, yes=ctx.ferryman.yes), backup.put, ctx)
+    else:
+        telling.tell(backup.restore(env, kind=set, to=to, into=into, end=end), backup.restored, ctx)
+
+
+@task(help=ENV)
+def drill(ctx: Context, env: str = "") -> None:
+    """Restore for practice: check, measure, tear down, and record."""
+    from ferryman import backup, telling
+
+    telling.tell(backup.drill(env), backup.drilled, ctx)
+
+
+namespace = Collection(run, list_, show, check, status, restore, drill)

@@ -1,0 +1,177 @@
+"""Backups as a team has them: two hosts, the guide's commands, and the row that is there and the one that is not."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.support import site as sites
+from tests.support.pages import blocks
+
+from ferryman import paths
+from ferryman.sandbox import hosts, inventory
+from ferryman.sandbox.model import Sandbox
+from ferryman.sandbox.ports import free_port
+
+PAGE = paths.CHECKOUT / "docs" / "guides" / "backups.md"
+ARCHIVE = "archive1"
+PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"]
+
+
+class Pair:
+    """A site whose database has an archive host."""
+
+    def __init__(self, root: Path) -> None:
+        self.site = sites.lay_out(root, f"e2e-backups-{os.getpid()}")
+        port, directory = free_port(), root / "inventories" / sites.ENV
+        tree = yaml.safe_load((directory / "hosts.yml").read_text())
+        groups = tree["all"]["children"]
+        groups["db"] = {"hosts": {sites.HOST: {}}}
+        groups["backup"] = {"hosts": {ARCHIVE: {
+            "ansible_host": "127.0.0.1", "ansible_port": port, "sandbox_image": "base", "sandbox_publish": {port: port},
+        }}}  # fmt: skip
+        (directory / "hosts.yml").write_text(yaml.safe_dump(tree))
+        values: dict[str, dict[str, Any]] = {
+            "apps": {"apps": {"tiny": {
+                "repository": "tiny", "domains": ["tiny.localhost"],
+                "database": {"name": "tiny", "owner": "tiny", "password": "of the application"},
+            }}},
+            "backup": {
+                "backup_database_host": sites.HOST, "backup_database_password": "of the archive",
+                "backup_from": PRIVATE, "backup_synchronous": True,
+            },
+        }  # fmt: skip
+        for file, content in values.items():
+            (directory / "group_vars" / "all" / f"{file}.yml").write_text(yaml.safe_dump(content))
+        self.sandbox = Sandbox(self.site.name, root / ".ferryman/sandbox" / self.site.name,
+                               tuple(inventory.from_tree(tree)))  # fmt: skip
+
+    def on(self, host: str, script: str, *, binary: bytes | None = None) -> bytes:
+        """Run a script as root on a host."""
+        argv = ["ssh", "-F", str(self.sandbox.directory / "ssh_config"), "-o", "BatchMode=yes"]
+        argv += [host, f"sudo bash -c {shlex.quote(script)}"]
+        done = subprocess.run(argv, check=False, capture_output=True, timeout=120, input=binary or b"")
+        assert done.returncode == 0, f"{script}\n{done.stdout.decode()}{done.stderr.decode()}"
+        return done.stdout
+
+    def sql(self, statements: str) -> str:
+        words = f"timeout 30 runuser -u postgres -- psql -XAtq -d tiny -c {shlex.quote(statements)}"
+        return self.on(sites.HOST, f"cd / && {words}").decode().strip()
+
+    def command(self, *words: str, code: int = 0) -> dict[str, Any]:
+        answer = self.site.run(*words, timeout_s=300)
+        assert answer.code == code, str(answer)
+        return dict(answer.said)
+
+    def two_writes(self, before: str, after: str) -> str:
+        """Write a row, then another; return a moment between the two."""
+        self.sql(f"insert into line values ('{before}')")
+        moment = self.sql("select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+        self.sql(f"insert into line values ('{after}')")
+        return moment
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    sites.sweep("e2e-backups")
+    made = Pair(tmp_path_factory.mktemp("backups") / "project")
+    try:
+        hosts.up(made.sandbox, lambda line: print(line, file=sys.stderr))
+        answer = made.site.run("provision", "--check", timeout_s=300)  # of hosts on which nothing is yet
+        assert answer.code == 0, str(answer)
+        answer = made.site.run("provision", timeout_s=500)
+        assert answer.code == 0, str(answer)
+        made.sql("create table line (text text)")
+        yield made
+    finally:
+        sites.down(made.site)
+
+
+def by_hand() -> list[list[str]]:
+    return [block.lines for block in blocks(PAGE, "text")]
+
+
+def test_provisioning_again_changes_nothing(pair: Pair) -> None:
+    assert not pair.command("provision")["changed"]
+
+
+def test_every_command_of_the_guide_works_in_its_order(pair: Pair) -> None:
+    lines = [line for block in blocks(PAGE, "sh") for line in block.lines]
+    assert lines[0] == "./invoke backup.run"
+    told = {line.split()[1]: pair.command(*line.split()[1:]) for line in lines}
+    record = told["backup.run"]["record"]
+    assert told["backup.show"]["backup"]["id"] == record["id"]
+    assert [one["why"] for one in told["backup.list"]["backups"]] == ["the newest that passed its check"]
+    assert told["backup.check"]["checked"][0]["check"]["result"] == "passed"
+    assert [one["severity"] for one in told["backup.status"]["wrong"]] == ["P3"]
+    assert told["backup.drill"]["drill"]["result"] == "passed"
+    assert pair.command("backup.status")["wrong"] == []
+    assert pair.sql("show synchronous_standby_names") == "ANY 1 (barman_receive_wal)"
+
+
+def test_a_restore_to_a_moment_between_two_writes_has_the_one_and_not_the_other(pair: Pair) -> None:
+    pair.command("backup.run")
+    moment = pair.two_writes("before", "after")
+    told = pair.command("backup.restore", "--to", moment)["restore"]
+    assert (told["result"], told["into"]) == ("passed", "scratch")
+    asked = f"cd / && {told['look'].removeprefix('sudo ')} -XAt -d tiny -c 'select text from line'"
+    assert pair.on(ARCHIVE, asked).decode().split() == ["before"]
+    assert pair.sql("select string_agg(text, ' ') from line") == "before after"
+    record = pair.command("backup.show")["backup"]["id"]
+    told = pair.command("backup.restore", "--to", record)["restore"]
+    assert [(one["name"], one["result"]) for one in told["checks"]] == [("manifest", "passed"), ("amcheck", "passed")]
+    pair.command("backup.restore", "--end")
+    pair.on(ARCHIVE, "test ! -e /srv/backups/dev/scratch/restore")
+
+
+def test_a_restore_in_place_asks_keeps_what_served_and_goes_back(pair: Pair) -> None:
+    moment = pair.two_writes("stays", "goes")
+    refused = pair.command("backup.restore", "--into", "place", "--to", moment, code=1)
+    assert "nobody is here to be asked" in refused["error"]
+    told = pair.command("backup.restore", "--into", "place", "--to", moment, "--yes")["placed"]
+    both = "select string_agg(text, ' ' order by text) from line where text in ('stays', 'goes')"
+    assert pair.sql(both) == "stays"
+    pair.sql("insert into line values ('since')")  # it is acknowledged: the stream follows the new history
+    assert pair.on(sites.HOST, f"test -d {told['aside']} && echo kept") == b"kept\n"
+    assert pair.on(sites.HOST, "cat ~postgres/.ssh/authorized_keys") == b""
+    assert pair.command("backup.status")["backups"][-1]["check"]["result"] == "passed"
+    pair.command("backup.restore", "--into", "place", "--undo", "--yes")
+    assert pair.sql(both) == "goes stays"
+    assert pair.sql("select count(*) from line where text = 'since'") == "0"
+    assert pair.command("backup.drill")["drill"]["rpo_s"] == 0.0
+
+
+def test_what_cannot_be_restored_is_refused_with_what_can(pair: Pair) -> None:
+    told = pair.command("backup.restore", "--to", "2020-01-01T00:00:00Z", code=1)
+    assert "nothing reaches back to 2020-01-01T00:00:00.000000Z: take a moment from" in told["error"]
+    told = pair.command("backup.restore", "--to", "19990101T000000Z-database", code=1)
+    assert "names no backup of database; `backup.list` shows them" in told["error"]
+
+
+def test_a_backup_is_restored_by_hand_with_the_engines_own_commands(pair: Pair) -> None:
+    """The guide's lines, with this environment's names; how the files travel between hosts is the reader's matter."""
+    moment = pair.two_writes("kept", "lost")
+    archive, place = (next(listed for listed in by_hand() if line in "\n".join(listed))
+                      for line in ("barman restore", "mv /var/lib/postgresql"))  # fmt: skip
+
+    def ours(lines: list[str]) -> str:
+        text = "set -e\n" + "\n".join(lines)
+        return text.replace("prod", "dev").replace("2026-11-26T09:00:00Z", moment)
+
+    pair.on(ARCHIVE, ours(archive))
+    partial = "for f in /srv/backups/dev/database/streaming/*; do n=$(basename ${f%.partial}); "
+    pair.on(ARCHIVE, partial + "cp -n $f /srv/backups/dev/by-hand/data/barman_wal/$n; done")
+    version = pair.on(sites.HOST, "ls /etc/postgresql").decode().strip()
+    before, after = ("\n".join(place).replace("15", version).split("rsync ")[part] for part in (0, 1))
+    files = pair.on(ARCHIVE, "tar -C /srv/backups/dev/by-hand/data -c .")
+    pair.on(sites.HOST, ours(before.splitlines()))
+    main = f"/var/lib/postgresql/{version}/main"
+    pair.on(sites.HOST, f"install -d -o postgres -g postgres -m 700 {main}; tar -C {main} -x", binary=files)
+    pair.on(sites.HOST, f"chown -R postgres:postgres {main}; chmod 700 {main}")
+    pair.on(sites.HOST, "timeout 60 bash -c " + shlex.quote(ours(after.splitlines()[1:])))
+    assert pair.sql("select string_agg(text, ' ' order by text) from line where text in ('kept', 'lost')") == "kept"

@@ -1,0 +1,102 @@
+"""What people are told of backups, and what they may type."""
+
+from typing import Any
+
+import pytest
+
+from ferryman import backup
+from ferryman.errors import NEEDS_PERSON, Stop
+
+RECORD = {
+    "id": "20261126T010000Z-database", "bytes": 31_000_000, "duration_s": 6.4, "result": "taken", "reason": "",
+    "check": {"result": "passed", "findings": []}, "why": "the newest that passed its check",
+    "source": {"host": "db1", "version": "15.20"}, "point": {"at": "2026-11-26T01:00:05Z"},
+}  # fmt: skip
+STATE: dict[str, Any] = {
+    "environment": "prod", "wrong": [], "stream": {"running": True, "behind_bytes": 0, "sync": "quorum"},
+    "space": {"free": 5 * 10**9}, "drill": {"id": "20261101T050000Z-drill", "result": "passed", "rto_s": 17.9},
+    "sets": {"database": {"last": RECORD["id"], "count": 7, "bytes": 31_000_000, "success_rate": 1.0}},
+}  # fmt: skip
+
+
+class Asked:
+    """What a task's context says: no JSON is wanted."""
+
+    class ferryman:  # noqa: N801  # the name is the context's
+        json = False
+
+
+def test_each_backup_is_listed_with_why_it_is_kept() -> None:
+    failed = {
+        **RECORD,
+        "id": "20261125T010000Z-database",
+        "result": "failed",
+        "check": None,
+        "bytes": 0,
+        "why": "young",
+    }
+    told = {"environment": "prod", "backups": [failed, {**RECORD, "check": None}, RECORD]}
+    rows = [line.split("  ") for line in backup.listed(told).splitlines()]
+    assert [[cell.strip() for cell in row if cell.strip()][2] for row in rows] == [
+        "check", "not taken", "not yet", "passed",
+    ]  # fmt: skip
+    assert backup.listed(told).endswith("the newest that passed its check")
+    assert backup.listed({"environment": "prod", "backups": []}) == "prod: no backup was ever taken"
+
+
+def test_all_of_one_backup_is_shown_with_what_is_wrong() -> None:
+    bad = {**RECORD, "check": {"result": "failed", "findings": [{"what": "wal", "said": "one file is missing"}]}}
+    text = backup.shown({"backup": bad})
+    assert text.splitlines()[0] == f"{RECORD['id']}  failed"
+    assert text.splitlines()[-1] == "  wal: one file is missing"
+    assert "a restore of it goes to 2026-11-26T01:00:05Z" in text
+
+
+def test_a_state_with_nothing_grave_is_told_and_one_that_is_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
+    minor = {**STATE, "wrong": [{"severity": "P3", "set": "", "said": "no drill was ever made", "do": "backup.drill"}]}
+    backup.tell_state(minor, Asked)
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "P3  all: no drill was ever made"
+    assert "stream: 0 bytes behind, commits wait for it" in out
+    grave = {"severity": "P1", "set": "database", "said": "WAL is missing", "do": "backup.run --set database"}
+    with pytest.raises(Stop, match="P1  database: WAL is missing") as stopped:
+        backup.tell_state({**STATE, "wrong": [grave]}, Asked)
+    assert stopped.value.code == NEEDS_PERSON
+    assert stopped.value.hint.endswith("backup.run --env prod --set database")
+
+
+def test_a_drill_says_what_would_be_lost_and_that_nobody_knows() -> None:
+    drill = {
+        "id": "x",
+        "rto_s": 17.9,
+        "rpo_s": 0.0,
+        "rpo_said": "all is there",
+        "checks": [{"name": "manifest", "said": "ok"}],
+    }
+    assert "0 s would be lost: all is there" in backup.drilled({"drill": drill})
+    assert "unknown would be lost" in backup.drilled({"drill": {**drill, "rpo_s": None}})
+
+
+def test_moments_ids_and_the_latest_are_told_apart() -> None:
+    now = 1795662000.0
+    assert backup._to("latest", now) == "latest"
+    assert backup._to("20261126T010000Z-database", now) == "20261126T010000Z-database"
+    assert backup._to("20261126", now) == "20261126"
+    assert backup._to("10m", now) == "2026-11-26T02:50:00.000000Z"
+    assert backup._to("2026-11-26T02:00", now) == "2026-11-26T02:00:00.000000Z"
+    with pytest.raises(Stop, match="is no time"):
+        backup._to("soon", now)
+
+
+def test_what_is_no_set_and_no_place_is_refused() -> None:
+    with pytest.raises(Stop, match="there is no set 'medai'"):
+        backup.run("", kind="medai")
+    with pytest.raises(Stop, match="there is no place 'nowhere'"):
+        backup.restore("", kind="database", to="latest", into="nowhere", end=False)
+
+
+def test_nothing_is_put_in_place_where_nobody_can_be_asked() -> None:
+    backup.sure("prod will serve something else", yes=True)
+    with pytest.raises(Stop, match="nobody is here to be asked") as stopped:
+        backup.sure("prod will serve something else", yes=False)
+    assert "--yes" in stopped.value.hint
