@@ -13,5 +13,6 @@ class ActionModule(ReleaseAction):
     def work(self) -> dict[str, Any]:
         """Ask the host and return its answers by name."""
         answer = self.ask("health")
-        good = all(each["good"] for each in answer["health"].values())
-        return {"good": good, "health": answer["health"], "ferryman": {"health": {self.host: answer["health"]}}}
+        told = {key: answer[key] for key in ("health", "maintenance")}
+        good = not told["maintenance"] and all(each["good"] for each in told["health"].values())
+        return {"good": good, **told, "ferryman": {key: {self.host: value} for key, value in told.items()}}

@@ -31,7 +31,9 @@ class ActionModule(ReleaseAction):
         bad = [f"{where}: {verify.sentence(result)}" for where, each in results.items() for result in each
                if result["result"] == verify.FAILED]  # fmt: skip
         short = {"release": told["release"], "verify": results}
-        return {"good": not bad, "bad": bad, **short, "ferryman": short}
+        hidden = told["maintenance"]
+        answer = {"good": not bad, "bad": bad, "maintenance": hidden, **short}
+        return {**answer, "ferryman": {**short, "maintenance": {self.host: hidden}}}
 
     def _asked(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Ask the host; once more with the secrets that its release's steps turn out to need."""

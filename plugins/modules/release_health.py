@@ -8,6 +8,8 @@ module: release_health
 short_description: Ask everything that a host serves whether it is well
 description:
   - Each process is asked on its own port, the entry as a client would ask it, each within its own time.
+  - >-
+    Behind a maintenance page nothing but the entry itself is asked through the entry, and the host is not well.
   - Runs over one session of the host's connection; the host needs Python and nothing else.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
@@ -23,7 +25,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-good: {description: Whether everything is well., type: bool, returned: success}
+good: {description: "Whether everything is well, and clients get it.", type: bool, returned: success}
+maintenance: {description: Whether this entry shows the maintenance page., type: bool, returned: success}
 health:
   description: By unit or name of the check, whether it is C(good) and what it C(said).
   type: dict

@@ -33,6 +33,10 @@ bad:
   type: list
   elements: str
   returned: success
+maintenance:
+  description: Whether this entry shows the maintenance page, which then answers what is asked through it.
+  type: bool
+  returned: success
 release: {description: The live release., type: str, returned: success}
 verify:
   description: >-

@@ -155,6 +155,7 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
         "previous": plan.get("previous", ""),
         "url": arbiter.get("url", ""),
         "ca": arbiter.get("ca", ""),
+        "maintenance": any(told.get("maintenance") for told in story.hosts.values()),
         "changed": story.changed,
         "duration_s": round(ended.seconds, 3),
         "steps": story.steps,

@@ -84,8 +84,9 @@ def health(env: str, *, app: str) -> Told:
     story, ended = run("release_health", environment, {"release_app": app})
     stop_unless_done(story, ended, environment)
     answers = story.facts.get("health") or {}
-    good = bool(answers) and all(each["good"] for host in answers.values() for each in host.values())
-    return {"environment": environment.name, "app": app, "good": good, "hosts": answers}
+    hidden = any((story.facts.get("maintenance") or {}).values())
+    good = bool(answers) and not hidden and all(each["good"] for host in answers.values() for each in host.values())
+    return {"environment": environment.name, "app": app, "good": good, "maintenance": hidden, "hosts": answers}
 
 
 def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
@@ -105,6 +106,7 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
         "app": app,
         "release": story.facts.get("release", ""),
         "good": good,
+        "maintenance": any((story.facts.get("maintenance") or {}).values()),
         "results": results,
         "junit": report,
     }

@@ -30,6 +30,8 @@ def state(told: Told) -> str:
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
     seen = telling.arbiter(told)
     lines = list(_clients(told, seen))
+    if any(answer.get("maintenance") for answer in told["hosts"].values()):  # on every entry at once: told once
+        lines += _fault(Fault(telling.PAGE, "maintenance.off"), told["environment"], seen.get("app", ""))
     for host, answer in told["hosts"].items():
         lines.append(("", f"{host} ({', '.join(answer['roles'])})", PLAIN))
         lines += _host(answer)
@@ -155,8 +157,6 @@ def wrong(seen: Told) -> Iterator[Fault]:
             way_out = seen[name].get("way_out") or "compare it with a backup before you go on"
             yield Fault(f"{name}: {problem}: {way_out}")
     yield from map(Fault, seen.get("damaged") or [])
-    if seen.get("maintenance"):
-        yield Fault("the maintenance page is shown", "maintenance.off")
 
 
 def _unfinished(seen: Told) -> Iterator[Fault]:

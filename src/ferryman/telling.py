@@ -10,6 +10,7 @@ from ferryman.errors import NEEDS_PERSON, Stop
 Told = Mapping[str, Any]
 ILL = 400  # from here on an HTTP status says that a client did not get what it asked for
 NOTICED_S = 1  # what people notice and wonder about
+PAGE = "the maintenance page is shown"
 
 
 def tell(told: Told, words: Callable[[Told], str], ctx: Any) -> None:
@@ -20,11 +21,13 @@ def tell(told: Told, words: Callable[[Told], str], ctx: Any) -> None:
 def tell_health(told: Told, ctx: Any) -> None:
     """Print the answers; ill is a failure of the command, so that a pipeline sees it."""
     if not told["good"]:
-        ill = [line for good, line in _answers(told) if not good] or ["nothing answered: no data is no health"]
+        ill = [PAGE] if told["maintenance"] else []
+        ill += [line for good, line in _answers(told) if not good]
+        ill = ill or ["nothing answered: no data is no health"]
         env = told["environment"]
         raise Stop(
             "\n  ".join([f"{env} is not well:", *ill]),
-            hint=paths.command("status", env, told["app"]),
+            hint=paths.command("maintenance.off" if told["maintenance"] else "status", env, told["app"]),
             code=NEEDS_PERSON,
             facts=dict(told),
         )
@@ -42,9 +45,10 @@ def tell_verified(told: Told, ctx: Any) -> None:
     lines = [_step(where, each) for where, listed in told["results"].items() for each in listed]
     if not told["good"]:
         env, what = told["environment"], told["release"]
+        shown = [f"{PAGE}, and answers what is asked through the entry"] if told["maintenance"] else []
         raise Stop(
-            "\n  ".join([f"{env} is not as {what} says that it should be:", *lines]),
-            hint=paths.command("logs", env, told["app"]),
+            "\n  ".join([f"{env} is not as {what} says that it should be:", *shown, *lines]),
+            hint=paths.command("maintenance.off" if shown else "logs", env, told["app"]),
             code=NEEDS_PERSON,
             facts=dict(told),
         )
@@ -63,7 +67,7 @@ def summary(told: Told) -> str:
     if told["status"] == "unchanged":
         return f"{told['release']} is live already on {env}; nothing was changed {took}\n{told['url']}"
     lines = [f"{told['release']} is live on {env} {took}", told["url"]]
-    lines += _outside(told.get("outside", {}), told["url"])
+    lines += _outside(told)
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
     if told.get("drained_s", 0) >= NOTICED_S:
         waited = f"it waited {told['drained_s']:.0f} s first"
@@ -82,11 +86,14 @@ def summary(told: Told) -> str:
     return "\n".join(lines)
 
 
-def _outside(seen: Told, url: str) -> Iterator[str]:
+def _outside(told: Told) -> Iterator[str]:
     """Say what this machine, as a client, got from the entry where that is not what a client would like."""
+    seen, url = told.get("outside", {}), told["url"]
+    if told.get("maintenance"):
+        yield f"{PAGE}; `{paths.command('maintenance.off', told['environment'], told['app'])}` hides it"
     if "error" in seen:
         yield f"the hosts see it answer, this machine does not: {seen['error']}"
-    elif seen.get("status", 200) >= ILL:
+    elif seen.get("status", 200) >= ILL and not told.get("maintenance"):
         yield f"this machine got {seen['status']} from {url}: the application's own answer, or the name leads elsewhere"
 
 

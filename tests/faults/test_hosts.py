@@ -253,6 +253,10 @@ def test_the_maintenance_page_is_shown_and_hidden_again(site: Site) -> None:
     try:
         assert (on.code, on.said["maintenance"]) == (0, True), str(on)
         assert site.get("/")[0] == 503
+        ill = site.run("health", "--app", site.app)
+        assert (ill.code, ill.said["maintenance"]) == (3, True), str(ill)
+        assert "maintenance.off" in ill.said["hint"]
+        assert all(answer["good"] for answer in ill.said["hosts"]["web1"].values()), "the page is all that is wrong"
     finally:
         off = site.run("maintenance.off", "--app", site.app)
     assert (off.code, off.said["maintenance"]) == (0, False), str(off)

@@ -84,6 +84,15 @@ def test_what_another_run_is_doing_now_is_not_called_wrong() -> None:
     assert "wrong" not in text
 
 
+def test_a_maintenance_page_on_several_entries_is_one_fault() -> None:
+    hosts = {
+        name: {**WELL, "maintenance": True, "roles": roles}
+        for name, roles in (("e1", ["entry"]), ("e2", WELL["roles"]))
+    }
+    lines = screen.state({"environment": "prod", "hosts": hosts, "outside": {"status": 503, "seconds": 0.1}})
+    assert lines.count("wrong") == lines.count("./invoke maintenance.off --env prod --app shop") == 1
+
+
 def test_a_screen_holds_it_with_two_faults() -> None:
     text = shown(edited=["app/main.py"], certificates=[EXPIRED])
     assert len(text.splitlines()) <= 24

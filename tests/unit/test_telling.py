@@ -47,10 +47,35 @@ def test_what_this_machine_got_is_told_where_it_is_no_good_answer(outside: dict[
 
 
 def test_what_is_ill_is_followed_by_the_command_that_asks_further() -> None:
-    ill = {"environment": "prod", "app": "shop", "good": False, "hosts": {}}
+    ill = {"environment": "prod", "app": "shop", "good": False, "maintenance": False, "hosts": {}}
     with pytest.raises(Stop) as stopped:
         telling.tell_health(ill, None)
     assert stopped.value.hint == "./invoke status --env prod --app shop"
+
+
+HIDDEN = {"environment": "prod", "app": "shop", "good": False, "maintenance": True}
+OFF = "./invoke maintenance.off --env prod --app shop"
+
+
+def test_a_maintenance_page_is_the_reason_why_clients_are_not_well() -> None:
+    well = {"web1": {"entry": {"good": True, "said": "/slot answered 200"}}}
+    with pytest.raises(Stop, match="the maintenance page is shown") as stopped:
+        telling.tell_health({**HIDDEN, "hosts": well}, None)
+    assert stopped.value.hint == OFF
+    assert "no data" not in str(stopped.value)
+
+
+def test_a_verification_behind_a_maintenance_page_says_who_answered() -> None:
+    step = {"name": "home", "vantage": "entry", "result": "failed", "reason": "503 and not 200"}
+    with pytest.raises(Stop, match="the maintenance page is shown, and answers what is asked") as stopped:
+        telling.tell_verified({**HIDDEN, "release": "r2", "results": {"web1": [step]}}, None)
+    assert stopped.value.hint == OFF
+
+
+def test_who_answers_behind_a_maintenance_page_is_known_and_not_guessed() -> None:
+    told = telling.summary({**LIVE, "maintenance": True, "outside": {"status": 503, "seconds": 0.1}})
+    assert f"the maintenance page is shown; `{OFF}` hides it" in told
+    assert "leads elsewhere" not in told
 
 
 FAILED = {

@@ -25,6 +25,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     planned,
     provision,
     settling,
+    shift,
     steps,
     verifying,
 )
@@ -70,6 +71,7 @@ def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dic
         answer["seen"] = _look(host, request, answer)
     elif act == "health":
         answer["health"] = look.health(host, request)
+        answer["maintenance"] = "entry" in request["roles"] and shift.hidden(host)
     elif act == "verify":
         answer["verify"] = verifying.live(host, request)
     elif act == "provision":

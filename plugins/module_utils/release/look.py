@@ -70,7 +70,7 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
             shift=state,
             share=shift.share(host),
             pending=host.site.pending.exists(),
-            maintenance=(host.site.state / "maintenance").exists(),
+            maintenance=shift.hidden(host),
         )
     journal = chain.read(host.site.state / "journal.jsonl")
     seen["journal"] = {
@@ -330,9 +330,10 @@ def health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _entry_health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask through the entry; behind a maintenance page only the entry itself, since the page answers for all else."""
     answers = {}
     live = slots.record(host, shift.state(host)["stable"])
-    declared = live["manifest"]["description"]["health"]["checks"] if live else []
+    declared = live["manifest"]["description"]["health"]["checks"] if live and not shift.hidden(host) else []
     paths = {"entry": {"path": shift.SLOT_PATH, "status": 200}, **{check["name"]: check for check in declared}}
     for name, check in paths.items():
         try:

@@ -30,8 +30,7 @@ def through_entry(host: Host, request: Request, slot: str) -> Answer:
         budget = min(request["verify"]["timeout_s"], sum(s["expect"]["within_s"] for s in _steps(request)))
         with deciding(host):
             settling.extend(host, by_s=budget + request["settings"]["confirm_s"])
-    hidden = (host.site.state / "maintenance").exists()
-    return _gate(host, request, slot, None if hidden else _through_entry(request))
+    return _gate(host, request, slot, None if shift.hidden(host) else _through_entry(request))
 
 
 def _gate(host: Host, request: Request, slot: str, place: verify.Place | None) -> Answer:
@@ -56,12 +55,14 @@ def _gate(host: Host, request: Request, slot: str, place: verify.Place | None) -
 def live(host: Host, request: Request) -> Answer:
     """Ask what is live, from each vantage of this host, and return the results with its steps and its release.
 
-    Where it needs secrets that the request does not hold, nothing is asked, and `wants` names them.
+    Where it needs secrets that the request does not hold, nothing is asked, and `wants` names them. `maintenance` says
+    whether clients get the maintenance page here, as who asks through the entry then does.
     """
     slot = str(shift.state(host)["stable"])
     record = slots.record(host, slot)
     steps = record.get("manifest", {}).get("description", {}).get("verify") or []
     answer: Answer = {"release": str(record.get("id", "")), "steps": steps, "results": [], "wants": []}
+    answer["maintenance"] = "entry" in request["roles"] and shift.hidden(host)
     answer["wants"] = expect.lacking(steps, request["verify"]["secrets"])
     if answer["wants"] or not request["hosts"]:
         return answer

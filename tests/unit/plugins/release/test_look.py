@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, edits, files, look, names, probe
+from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, edits, files, look, names, probe, shift
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import node
@@ -188,3 +188,19 @@ def test_what_is_linked_into_a_release_of_node_was_not_added_by_hand(host: Host)
     assert seen(host)["edited"] == ["node_modules"], "nothing is linked there without an environment"
     path.write_text(json.dumps({**record, "environment_key": "0123456789abcdef"}))
     assert seen(host)["edited"] == []
+
+
+@pytest.mark.parametrize(("hidden", "asked"), [(False, {"entry", "home"}), (True, {"entry"})])
+def test_what_a_maintenance_page_would_answer_is_not_asked(
+    host: Host, monkeypatch: pytest.MonkeyPatch, hidden: bool, asked: set[str]
+) -> None:
+    path = host.site.release(TWO) / "release.json"
+    record = json.loads(path.read_text())
+    record["manifest"]["description"]["health"] = {"checks": [{"name": "home", "path": "/", "status": 200}]}
+    path.write_text(json.dumps(record))
+    monkeypatch.setattr(shift, "get", lambda *_, **__: (503 if hidden else 200, {}, ""))
+    if hidden:
+        (host.site.state / "maintenance").touch()
+    answers = look.health(host, {"roles": ["entry"], "entry": {"domain": "tiny.test"}})
+    assert set(answers) == asked
+    assert look.look(host, {"roles": ["entry"]})["maintenance"] is hidden
