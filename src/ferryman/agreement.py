@@ -5,6 +5,7 @@ together with what the roles' specs say: all that can be known without a host.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -101,14 +102,22 @@ def strangers(loaded: Loaded) -> Iterator[Problem]:
 
 
 def lost_secrets(loaded: Loaded) -> Iterator[Problem]:
-    """Return each secret that a file uses and nothing defines, where it is used."""
+    """Return each secret that a file uses and nothing defines, where it is used.
+
+    One that a deploy would generate is as good as given, unless it is another one misspelt: a new key in the place of
+    the old one opens nothing that the old one closed.
+    """
     known = {name for values in loaded.hosts.values() for name in values}
-    for path in places.files(loaded.environment):
-        for name, line in secrets.used(path):
-            if name not in known:
-                place = places.relative(Place(path, line), loaded.environment)
-                right = f"`{secrets.way_in(loaded.environment, name)}` takes it"
-                yield Problem(place, name, "is used and nothing defines it", right)
+    made = secrets.pending(loaded.environment)
+    used = [(name, path, line) for path in places.files(loaded.environment) for name, line in secrets.used(path)]
+    often = Counter(name for name, _, _ in used)
+    for name, path, line in used:
+        near = secrets.meant(name, sorted(known)) if name in made and often[name] == 1 else ""
+        if name not in known and (near or name not in made):
+            place = places.relative(Place(path, line), loaded.environment)
+            way = f"`{secrets.way_in(loaded.environment, name)}` takes "
+            right = f"did you mean {near}? {way}one that is new" if near else f"{way}it"
+            yield Problem(place, name, "is used and nothing defines it", right)
 
 
 # Groups and hosts

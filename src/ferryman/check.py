@@ -4,7 +4,7 @@ Where the files are wrong no host is asked. What hosts carry is judged in the co
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ class Found:
 def check(env: str, *, app: str, hosts: bool) -> Told:
     """Return what was found good; Stop with every mistake in the files, or with all that is wrong with hosts."""
     environment = environments.resolve(env)
-    secrets.ensure_local(environment)
     problems, loaded = agreement.survey(environment)
     apps = agreement.names(loaded) if loaded else []
     whole = loaded is not None and not loaded.partial and apps
@@ -42,7 +41,7 @@ def check(env: str, *, app: str, hosts: bool) -> Told:
     described: dict[str, Told] = {}
     if loaded and apps and can_be_read(loaded, problems):
         # A secret that is missing hides nothing else: what is read here needs its name alone.
-        lacking = {problem.key: "missing" for problem in problems if problem.key.startswith("vault_")}
+        lacking = _stand_ins([*secrets.pending(environment), *(problem.key for problem in problems)])
         described = _described(environment, {"check_app": app, **lacking})
         problems = with_descriptions(loaded, problems, described)
     if problems:
@@ -61,6 +60,11 @@ def check(env: str, *, app: str, hosts: bool) -> Told:
         wrong = f"hosts of {environment.name} are not fit, and nothing was changed:\n{telling.fitness(told)}"
         raise Stop(wrong, hint="mend what is wrong and look again", facts=told)
     return told
+
+
+def _stand_ins(names: Iterable[str]) -> dict[str, str]:
+    """Return a value in the place of each secret among names: nobody reads it, and nothing is written."""
+    return {name: "missing" for name in names if name.startswith("vault_")}
 
 
 def can_be_read(loaded: Loaded, problems: list[Problem]) -> bool:
@@ -107,7 +111,8 @@ def needs(described: Mapping[str, Told]) -> dict[str, int]:
 def _hosts(environment: Environment, loaded: Loaded, described: Mapping[str, Told]) -> list[Found]:
     """Return what was found of every host: of those that could not be asked, too, with the reason."""
     readiness.bring_up(environment)
-    story, ended = release.run("check_hosts", environment, needs(described))
+    given = {**needs(described), **_stand_ins(secrets.pending(environment))}
+    story, ended = release.run("check_hosts", environment, given, without_secrets=True)
     if not story.facts.get("checked") and not story.failures:
         raise Stop(f"Ansible ended before its first step:\n{ended.said}")
     names = dict.fromkeys(host for group in ("entry", "app", "db") for host in loaded.groups.get(group, []))

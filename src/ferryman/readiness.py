@@ -19,11 +19,22 @@ def checked(env: str, *, app: str | None = None) -> Environment:
     Stop with everything that is wrong. An `app` that is given must be one of its applications, and must be named where
     there are several.
     """
+    environment = agreed(env, app=app)
+    make_ready(environment)
+    return environment
+
+
+def agreed(env: str, *, app: str | None) -> Environment:
+    """Return the environment that `env` names as `checked` does, with nothing made for it yet: no host, no secret."""
     environment = environments.resolve(env)
-    bring_up(environment)
-    secrets.ensure_local(environment)
     _require_agreement(environment, app)
     return environment
+
+
+def make_ready(environment: Environment) -> None:
+    """Make what a good environment still lacks: the hosts of its sandbox, and the secrets of `local`."""
+    bring_up(environment)
+    secrets.ensure_local(environment)
 
 
 def acted_on(env: str, *, app: str) -> Environment:

@@ -7,6 +7,8 @@ FERRYMAN_VAULT_<ENV> names.
 import os
 import re
 import secrets
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 from ferryman import paths, places
@@ -16,6 +18,8 @@ from ferryman.errors import Stop
 NAME = re.compile(r"\bvault_[a-z0-9_]+\b")
 DEFINED = re.compile(r"^(vault_[a-z0-9_]+):", re.MULTILINE)
 LENGTH = 32  # bytes of randomness
+DIGITS = re.compile(r"\d+")
+BEGUN = "---\n# Generated for this machine alone; not in git.\n"
 
 
 def key_file(environment: Environment) -> Path | None:
@@ -48,19 +52,20 @@ def way_in(environment: Environment, name: str) -> str:
     return f"{program} encrypt_string --vault-id {environment.name}@{shown} --stdin-name {name} >> {vault}"
 
 
+def pending(environment: Environment) -> list[str]:
+    """Return the secrets that a deploy would generate: those that files of `local` use and its vault lacks, sorted."""
+    text = _vault(environment)
+    if environment.name != LOCAL or text.startswith("$ANSIBLE_VAULT"):  # as a whole it may hold them, and takes no line
+        return []
+    return sorted(_wanted(environment) - set(DEFINED.findall(text)))
+
+
 def ensure_local(environment: Environment) -> list[str]:
-    """Generate what `local` still lacks of the secrets that its files name; return the new names."""
-    if environment.name != LOCAL:
+    """Generate what is `pending`; return the new names."""
+    missing = pending(environment)
+    if not missing:
         return []
-    vault = environment.variables / "vault.yml"
-    text = (
-        vault.read_text(encoding="utf-8")
-        if vault.is_file()
-        else "---\n# Generated for this machine alone; not in git.\n"
-    )
-    missing = sorted(_wanted(environment) - set(DEFINED.findall(text)))
-    if not missing or text.startswith("$ANSIBLE_VAULT"):  # encrypted as a whole it may hold them, and takes no line
-        return []
+    vault, text = environment.variables / "vault.yml", _vault(environment)
     key = paths.state_directory() / "vault" / f"{environment.name}.key"
     key.parent.mkdir(mode=0o700, exist_ok=True)
     if not key.is_file():
@@ -75,6 +80,19 @@ def ensure_local(environment: Environment) -> list[str]:
         text += variables.encrypted(name, secrets.token_urlsafe(LENGTH), environment=environment.name, key=key)
     _write(vault, text)
     return missing
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return the known secret that a new name is a misspelling of; empty where it is a name of its own.
+
+    Names of two applications, or of two of a kind, differ by a whole word or by a number: neither is a misspelling.
+    """
+    words, digits = name.split("_"), DIGITS.findall(name)
+    for near in get_close_matches(name, [each for each in known if DIGITS.findall(each) == digits], cutoff=0.9):
+        pairs = list(zip(words, near.split("_"), strict=False))
+        if len(words) != near.count("_") + 1 or all(get_close_matches(a, [b], cutoff=0.7) for a, b in pairs):
+            return near
+    return ""
 
 
 def require(environment: Environment) -> None:
@@ -112,6 +130,11 @@ def used(path: Path) -> list[tuple[str, int]]:
 def _wanted(environment: Environment) -> set[str]:
     """Return the names of all secrets that the environment's files use: the same that a check asks for."""
     return {name for path in places.files(environment) for name, _ in used(path)}
+
+
+def _vault(environment: Environment) -> str:
+    vault = environment.variables / "vault.yml"
+    return vault.read_text(encoding="utf-8") if vault.is_file() else BEGUN
 
 
 def _write(path: Path, text: str) -> None:

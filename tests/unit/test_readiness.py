@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support import histories
 
-from ferryman import readiness
+from ferryman import agreement, check, environments, readiness, secrets
 from ferryman.errors import Stop
 
 APPS = "apps:\n  one: {domains: [one.test]}\n  two: {domains: [two.test]}\n"
@@ -116,3 +117,57 @@ def test_logs_of_an_application_that_is_not_there_are_refused_with_the_nearest_n
     said = json.loads(done.stdout)
     assert (done.returncode, said["error"]) == (1, "prod has no application 'twoo'")
     assert said["hint"] == "did you mean two?"
+
+
+USES = """\
+apps:
+  one:
+    repository: one
+    domains: [one.test]
+    env:
+      KEY: "{{ vault_one_session_key }}"
+"""
+
+
+@pytest.fixture
+def local(project: Path) -> Path:
+    """Return the directory of values of the environment `local`, whose application uses a secret."""
+    where = project.parents[2] / "local"
+    project.parents[1].rename(where)
+    values = where / "group_vars" / "all"
+    (values / "environment.yml").write_text("environment_name: local\n")
+    (values / "apps.yml").write_text(USES)
+    histories.tiny(values.parents[3] / "one", histories.good("v1"), name="one")
+    return values
+
+
+def files(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_check_takes_a_secret_that_a_deploy_would_make_for_given_and_writes_nothing(local: Path) -> None:
+    before = files(local)
+    assert check.check("local", app="", hosts=False)["problems"] == []
+    assert files(local) == before
+    assert not (local.parents[3] / ".ferryman" / "vault").exists()
+
+
+def test_a_misspelt_secret_is_refused_with_the_one_that_was_meant_and_none_is_made(local: Path) -> None:
+    secrets.ensure_local(environments.resolve("local"))
+    (local / "apps.yml").write_text(USES.replace("session", "sesion"))
+    before = files(local)
+    said = r"apps\.yml:6: vault_one_sesion_key is used and nothing defines it; did you mean vault_one_session_key\?"
+    with pytest.raises(Stop, match=said) as stop:
+        check.check("local", app="", hosts=False)
+    assert stop.value.code == 1
+    with pytest.raises(Stop, match=said):
+        readiness.checked("local", app="one")
+    assert files(local) == before
+
+
+def test_a_secret_of_another_name_is_made_by_the_next_deploy(local: Path) -> None:
+    secrets.ensure_local(environments.resolve("local"))
+    (local / "apps.yml").write_text(USES + '      MAIL: "{{ vault_one_mail_password }}"\n')
+    assert agreement.survey(environments.resolve("local"))[0] == []
+    readiness.checked("local", app="one")
+    assert "vault_one_mail_password: " in (local / "vault.yml").read_text()

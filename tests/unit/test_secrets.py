@@ -126,3 +126,22 @@ def test_a_secret_is_encrypted_with_the_key_that_is_used_here(
     monkeypatch.setenv("FERRYMAN_VAULT_PROD", "/run/secrets/prod.key")
     told = secrets.way_in(Environment("prod", project.directory), "vault_a")
     assert "--vault-id prod@/run/secrets/prod.key --stdin-name vault_a" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("vault_notes_sesion_key", "vault_notes_session_key"),
+        ("vault_note_session_key", "vault_notes_session_key"),
+        ("vault_notes_sessionkey", "vault_notes_session_key"),
+        ("vault_shop_session_key", ""),
+        ("vault_notes2_session_key", ""),
+        ("vault_notes_database_password", ""),
+    ],
+)
+def test_a_misspelt_secret_is_told_from_a_new_one(name: str, meant: str) -> None:
+    assert secrets.meant(name, ["vault_mail", "vault_notes_session_key"]) == meant
+
+
+def test_the_secrets_of_two_applications_are_no_misspellings_of_each_other() -> None:
+    assert secrets.meant("vault_a_session_key", ["vault_b_session_key"]) == ""
