@@ -201,11 +201,16 @@ def app_options() -> dict[str, specs.Option]:
 
 
 def domains(loaded: Loaded) -> Iterator[Problem]:
-    """Return names that are none, and those that two applications claim, or one claims twice."""
+    """Return names that are none, those that two applications claim, or one claims twice, and who has none at all."""
     for host, apps in applications(loaded):
         owners: dict[str, str] = {}
         for app, told in apps.items():
             listed = _filled(loaded, host, told.get("domains")) if isinstance(told, dict) else None
+            if listed == []:
+                place, key = loaded.place(host, "apps", (app, "domains")), f"apps.{app}.domains"
+                yield Problem(
+                    place, key, "names no domain", f"it needs at least one, as in `domains: [{app}.localhost]`"
+                )
             for number, domain in enumerate(listed if isinstance(listed, list) else []):
                 place, key = loaded.place(host, "apps", (app, "domains", number)), f"apps.{app}.domains"
                 if not isinstance(domain, str) or not DOMAIN.fullmatch(domain):

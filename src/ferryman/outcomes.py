@@ -1,7 +1,7 @@
 """What a run's events amount to: a pure reading, so that a command, its JSON and its exit code never disagree."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,8 @@ CODES = {
     "failed": RETURNED,
     "unknown": NEEDS_PERSON,
 }
-ANSIBLES_OWN = re.compile(r"^((Task|Action|Module) failed: )+")  # before what really was said
+ANSIBLES_OWN = re.compile(r"^((Task|Action|Module) failed[:.] ?)+")  # before what really was said, if anything was
+UNTRACED = "(traceback unavailable)"
 TOLD = ("gate", "gate_s", "drained_s", "restore_point", "no_restore_point", "verified", "pruned")
 LOST = ("left", "unknown")
 WAY_BACK = ("Go back", "Stay where we were")
@@ -55,6 +56,7 @@ class Story:
         self._did(event, told)
         if event.kind != "ok":
             self.failures.setdefault(event.host, _failure(event))
+            self.changed = self.changed or _in_part(event)
         if event.kind == "ok":
             self._ok(event, told)
         elif _is_way_back(event):
@@ -98,11 +100,24 @@ def _is_way_back(event: Event) -> bool:
     return any(way in event.task for way in WAY_BACK)
 
 
+def _in_part(event: Event) -> bool:
+    """Say whether a loop that failed had changed something with another of its items."""
+    return any(item.get("changed") and not item.get("failed") for item in event.result.get("results") or [])
+
+
+def _said(result: Mapping[str, Any]) -> Iterator[str]:
+    """Return what a failed result says of its reason, the best first: an exception may have no words but its name."""
+    for key in ("msg", "stderr", "module_stderr", "exception"):
+        text = ANSIBLES_OWN.sub("", str(result.get(key) or "").strip())
+        if text and text != UNTRACED:
+            yield text.splitlines()[-1] if key == "exception" else text
+
+
 def _failure(event: Event) -> dict[str, Any]:
     # A loop says only that it is over; what went wrong is said by its item.
     items = [item for item in event.result.get("results") or [] if item.get("failed")]
     result = items[0] if items else event.result
-    message = ANSIBLES_OWN.sub("", str(result.get("msg") or result.get("stderr") or "it failed and said nothing"))
+    message = next(_said(result), f"{event.title!r} failed and said nothing of the reason")
     if event.kind == "unreachable":
         message = f"{event.host} cannot be reached: {message}"
     return {"reason": message.strip(), "host": event.host, "task": event.task, "lost": event.kind == "unreachable"}

@@ -40,6 +40,13 @@ def test_a_domain_given_twice_or_no_name_at_all_is_told_by_its_own_line(project:
     assert "shop.test is also that of itself" in told[2]
 
 
+def test_an_application_without_a_domain_is_told_with_the_way_out(project: Configured) -> None:
+    project.change("apps.yml", "[api.test]", "[]")
+    assert one(project) == (
+        "apps.yml:14: apps.api.domains names no domain; it needs at least one, as in `domains: [api.localhost]`"
+    )
+
+
 @pytest.mark.parametrize("text", ["certificate_terms_agreed: false\n", "certificate_email: ops@example.org\n"])
 def test_domains_that_nothing_certifies_are_told(project: Configured, text: str) -> None:
     project.write("certificate.yml", text)

@@ -108,6 +108,25 @@ def test_what_ansible_puts_before_a_reason_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        ({"msg": "Task failed.", "exception": "(traceback unavailable)"}, "'Provision' failed and said nothing"),
+        ({"msg": "Task failed.", "exception": "Traceback:\n  line 1\nKeyError: 'slots'\n"}, "KeyError: 'slots'"),
+        ({"msg": "Task failed: Action failed.", "module_stderr": "sudo: no tty\n"}, "sudo: no tty"),
+        ({}, "'Provision' failed and said nothing"),
+    ],
+)
+def test_no_failure_is_told_by_ansibles_bare_words(result: dict[str, Any], reason: str) -> None:
+    assert told(Event("failed", "Provision", "a1", result)).failure["reason"].startswith(reason)
+
+
+def test_a_loop_that_failed_after_one_of_its_items_had_changed_something_needs_a_person() -> None:
+    done, broke = {"changed": True}, {"failed": True, "msg": "no package"}
+    failed = Event("failed", "Install", "a1", {"msg": "One or more items failed", "results": [done, broke]})
+    assert outcomes.code_of_act(told(failed), Ended("failed", 1.0)) == NEEDS_PERSON
+
+
+@pytest.mark.parametrize(
     ("events", "ended", "code"),
     [
         ([REFUSAL], "failed", REFUSED),

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -120,6 +121,13 @@ class ReleaseAction(ActionBase):
                 result.update(self.work())
         except Stopped as stopped:
             result.update(failed=True, msg=stopped.text(), ferryman=stopped.answer)
+        except Exception as error:
+            if str(error):
+                raise
+            # Ansible shows an exception's words alone: of one without any nobody would learn what it was.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            said = f"unexpected {type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+            raise AnsibleError(f"{said}, in {type(self).__doc__}; `check` may say what it stumbled over") from error
         return result
 
     def work(self) -> dict[str, Any]:
@@ -246,7 +254,10 @@ class ReleaseAction(ActionBase):
     @cached_property
     def entry(self) -> dict[str, Any]:
         """How the entry is asked from its own host."""
-        return {"domain": str(next(iter(self.value("domains")))), "port": int(self.value("entry_port", 443))}
+        domains = list(self.value("domains"))
+        if not domains:
+            raise AnsibleError("release_domains names no domain; name at least one")
+        return {"domain": str(domains[0]), "port": int(self.value("entry_port", 443))}
 
     # What the run remembers between its tasks
 

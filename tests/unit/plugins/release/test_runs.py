@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import action
 
 
@@ -70,3 +71,37 @@ def test_a_host_that_cannot_be_told_to_stop_is_no_fault(monkeypatch: pytest.Monk
     with Lost().watching(["start"]):
         assert asked.wait(10)
     assert raised == []
+
+
+def test_an_exception_without_words_is_told_by_its_name_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wordless(action.ReleaseAction):
+        """ferryman.ops.wordless"""
+
+        def __init__(self) -> None:
+            """Know nothing of Ansible."""
+
+        def validate_argument_spec(self, *_: object) -> tuple[None, dict[str, object]]:
+            return None, {}
+
+        def is_to_stop(self) -> bool:
+            return False
+
+        def work(self) -> dict[str, object]:
+            return next(iter(()))
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_: {})
+    said = r"unexpected StopIteration at test_runs\.py:\d+, in ferryman\.ops\.wordless"
+    with pytest.raises(AnsibleError, match=said):
+        Wordless().run(task_vars={"inventory_hostname": "a1"})
+
+
+def test_an_application_without_a_domain_is_refused_by_the_name_of_the_setting() -> None:
+    class Nameless(action.ReleaseAction):
+        def __init__(self) -> None:
+            """Know nothing of Ansible."""
+
+        def value(self, name: str, default: object = None) -> object:
+            return []
+
+    with pytest.raises(AnsibleError, match="release_domains names no domain; name at least one"):
+        assert Nameless().entry
