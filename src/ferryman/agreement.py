@@ -75,6 +75,21 @@ def names(loaded: Loaded) -> list[str]:
     return sorted({str(name) for _, found in applications(loaded) for name in found})
 
 
+def sources(loaded: Loaded) -> dict[str, dict[str, str]]:
+    """Return where each application's commits come from ({repository, path, ref}), by name, with the wiring's defaults.
+
+    Where one of the three is known on hosts alone, all are empty.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for host, apps in applications(loaded):
+        for app, told in apps.items():
+            given = {"repository": ".", "path": ".", "ref": "", **told}
+            filled = {key: _filled(loaded, host, given[key]) for key in ("repository", "path", "ref")}
+            known = UNKNOWN not in filled.values()
+            found.setdefault(str(app), {key: str(value) if known else "" for key, value in filled.items()})
+    return found
+
+
 # Files
 
 

@@ -49,7 +49,7 @@ def _require_agreement(environment: Environment, app: str | None) -> None:
     with interrupts.nothing_touched():
         apps = _apps_of_a_good(environment)
         if app is not None:
-            require_app(environment, app, apps)
+            require_app(environment, app, list(apps))
 
 
 def looked_at(env: str, *, app: str) -> Environment:
@@ -130,22 +130,28 @@ def _sandbox_up(environment: Environment) -> bool:
         seen.close()
 
 
-def _apps_of_a_good(environment: Environment) -> list[str]:
-    """Return the names of the applications of an environment that a check has found good."""
+def source(environment: Environment, app: str) -> dict[str, str]:
+    """Return where the commits of an application of an agreed environment come from; an empty name: the only one."""
+    found = _apps_of_a_good(environment)
+    return found[app or next(iter(found))]
+
+
+def _apps_of_a_good(environment: Environment) -> dict[str, dict[str, str]]:
+    """Return the applications of an environment that a check has found good, with their sources, by name."""
     project = environment.directory.parent.parent  # one environment is judged beside the others
     others = (environments.resolve(name, project=project) for name in environments.names(project))
     digest = _digest(environment, *others)
     remembered = paths.state_directory() / "checked" / f"{environment.name}.json"
     if remembered.is_file():
         told = json.loads(remembered.read_text(encoding="utf-8"))
-        if told["digest"] == digest:
-            return list(told["apps"])
+        if told["digest"] == digest and "sources" in told:
+            return dict(told["sources"])
     from ferryman import agreement
 
-    apps = agreement.names(agreement.require(environment))
+    sources = dict(sorted(agreement.sources(agreement.require(environment)).items()))
     remembered.parent.mkdir(exist_ok=True)
-    remembered.write_text(json.dumps({"digest": digest, "apps": apps}), encoding="utf-8")
-    return apps
+    remembered.write_text(json.dumps({"digest": digest, "sources": sources}), encoding="utf-8")
+    return sources
 
 
 def require_app(environment: Environment, app: str, apps: list[str]) -> None:

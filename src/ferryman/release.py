@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ferryman import changes, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling
+from ferryman import changes, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling, worktree
 from ferryman.environments import Environment
 from ferryman.errors import REFUSED, Stop
 from ferryman.progress import parts, progress
@@ -21,7 +21,11 @@ VANTAGES = ("driver", "hosts", "both")
 
 def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
     """Deploy a commit; return the report. A failure is a Stop that carries it."""
-    return _told("deploy", _ready(env, app), app, _wanted(env, ref=ref, allow_dirty=allow_dirty))
+    wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
+    environment = readiness.agreed(env, app=app)
+    if not ref and not allow_dirty:
+        _require_commit(environment, app)
+    return _told("deploy", _prepared(environment), app, wanted)
 
 
 def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
@@ -29,6 +33,18 @@ def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
     if allow_dirty and env == "prod":
         raise Stop("--allow-dirty is not for prod", hint="commit the changes, so that somebody can see what is live")
     return {"release_ref": ref, "release_allow_dirty": allow_dirty}
+
+
+def _require_commit(environment: Environment, app: str) -> None:
+    """Refuse a work tree that a deploy would refuse, in its words, before any host is made or provisioned for it."""
+    source = readiness.source(environment, app)
+    if source["ref"] or not source["repository"]:
+        return
+    if reason := worktree.refusal(environment.directory.parent.parent, source):
+        story = outcomes.Story(failure={"reason": reason, "refused": True})
+        ended = runs.Ended("failed", 0.0)
+        said = outcomes.report("deploy", story, ended, environment=environment.name, app=app)
+        raise _failed(said, story, environment)
 
 
 def rollback(env: str, *, app: str, to: str, accept_schema: bool) -> Told:
@@ -143,7 +159,11 @@ def once(env: str, *, app: str, process: str) -> Told:
 
 def _ready(env: str, app: str) -> Environment:
     """Return the environment, checked; one of sandbox hosts is provisioned where need be."""
-    environment = readiness.checked(env, app=app)
+    return _prepared(readiness.agreed(env, app=app))
+
+
+def _prepared(environment: Environment) -> Environment:
+    readiness.make_ready(environment)
     if readiness.wants_provisioning(environment):
         _provision(environment)
     return environment
@@ -212,9 +232,13 @@ def _told(command: str, environment: Environment, app: str, values: Mapping[str,
         with suppress(KeyboardInterrupt):  # it is done; only this look is cut short
             said["outside"] = outside.look(said["url"], ca=said["ca"])
     if said["code"]:
-        hint = said.get("hint") or next_command(said) or _after(story, environment)
-        raise Stop(explain(said), hint=hint, code=said["code"], facts=said)
+        raise _failed(said, story, environment)
     return said
+
+
+def _failed(said: Told, story: outcomes.Story, environment: Environment) -> Stop:
+    hint = said.get("hint") or next_command(said) or _after(story, environment)
+    return Stop(explain(said), hint=hint, code=said["code"], facts=said)
 
 
 def stop_unless_done(

@@ -171,3 +171,28 @@ def test_a_secret_of_another_name_is_made_by_the_next_deploy(local: Path) -> Non
     assert agreement.survey(environments.resolve("local"))[0] == []
     readiness.checked("local", app="one")
     assert "vault_one_mail_password: " in (local / "vault.yml").read_text()
+
+
+@pytest.mark.parametrize("words", [[], ["--app", "one"]])
+def test_a_deploy_of_what_is_in_no_commit_is_refused_before_any_host_or_secret_is_made(
+    local: Path, words: list[str]
+) -> None:
+    root = local.parents[3]
+    (local / "sandbox.yml").write_text("sandbox_name: shop\n")
+    (root / "one" / "new.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "ferryman", "deploy", "--json", *words],
+        cwd=root, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["status"], said["changed"]) == (1, "refused", False)
+    assert f"{root / 'one'} has changes that are in no commit: new.py. Commit them, or" in said["error"]
+    assert said["error"].endswith("Nothing was touched.")
+    assert not (local / "vault.yml").exists()
+    assert sorted(path.name for path in (root / ".ferryman").iterdir()) == [".gitignore", "checked"]
+
+
+def test_where_the_inventory_names_what_to_deploy_the_work_tree_is_not_asked(local: Path) -> None:
+    (local / "apps.yml").write_text(USES.replace("repository: one", "repository: one\n    ref: v1"))
+    environment = readiness.agreed("local", app="")
+    assert readiness.source(environment, "") == {"repository": "one", "path": ".", "ref": "v1"}

@@ -9,6 +9,8 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import git
 
+from ferryman import worktree
+
 
 def run(place: Path, *words: str) -> str:
     done = subprocess.run(["git", "-C", str(place), *words], check=True, text=True, capture_output=True)
@@ -182,3 +184,37 @@ def test_a_subject_of_any_letters_is_read(repository: Path, tmp_path: Path) -> N
     (repository / "x").write_text("x")
     commit(repository, "Say «ü» | %s $x")
     assert find(repository, tmp_path).subject == "Say «ü» | %s $x"
+
+
+@pytest.mark.parametrize(
+    ("at", "path", "changed"),
+    [
+        (".", ".", "new"),
+        (".", "apps/one", "apps/one/page"),
+        ("apps", "one", "apps/one/page"),
+        (".", "apps/one", "beside"),
+        (".", ".", ""),
+    ],
+)
+def test_a_deploy_is_refused_before_it_begins_by_the_words_that_would_end_it(
+    repository: Path, tmp_path: Path, at: str, path: str, changed: str
+) -> None:
+    if changed:
+        (repository / changed).write_text("v3")
+    place = str((repository / at).relative_to(tmp_path))
+    said = worktree.refusal(tmp_path, {"repository": place, "path": path})
+    assert bool(said) == (changed not in ("", "beside"))
+    if said:
+        with pytest.raises(AnsibleError) as later:
+            find(place, tmp_path, path=path)
+        assert said == str(later.value)
+    else:
+        assert not find(place, tmp_path, path=path).dirty
+
+
+def test_what_is_no_repository_is_said_before_a_deploy_begins_and_one_elsewhere_is_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(AnsibleError) as later:
+        find("plain", tmp_path)
+    assert worktree.refusal(tmp_path, {"repository": "plain", "path": "."}) == str(later.value)
+    assert worktree.refusal(tmp_path, {"repository": "git@forge.test:shop.git", "path": "."}) == ""
