@@ -45,6 +45,7 @@ def test_health_that_never_comes_leaves_clients_where_they_are(
     assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
     assert said in answer.text
     assert evidence in answer.evidence
+    assert (CRASH in answer.evidence) == (evidence == CRASH), "another release's words"
     keeps_evidence(site, answer)
     assert site.served() == before
     prober.served_only(before)

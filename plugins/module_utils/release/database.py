@@ -6,6 +6,7 @@ A dump before its migration, the migration itself, and the schema's revision bef
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ def once(host: Host, name: str, release: str, *, timeout_s: int) -> str:
     path = RUNTIME_UNITS / unit
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.replace("[Service]\n", f"[Service]\nStandardOutput=truncate:{output}\n", 1), encoding="utf-8")
+    began = time.time()
     try:
         host.systemctl("daemon-reload")
         host.systemctl("start", unit, timeout=timeout_s + 30)
@@ -109,6 +111,6 @@ def once(host: Host, name: str, release: str, *, timeout_s: int) -> str:
         result = host.systemctl("show", "-P", "Result", unit).strip()
         said = output.read_text(encoding="utf-8", errors="replace").splitlines()[-5:] if output.exists() else []
         reason = f"it took longer than {timeout_s} s" if result == "timeout" else f"`{name}` ended with {result}"
-        raise Failed(reason, evidence=[*said, *host.logs(unit)]) from None
+        raise Failed(reason, evidence=[*said, *host.logs(unit, since=began)]) from None
     finally:
         path.unlink(missing_ok=True)

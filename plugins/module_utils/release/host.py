@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, children
+from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, children, evidence
 from ansible_collections.ferryman.ops.plugins.module_utils.release.lock import Now
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 LOG_LINES = 30  # what Node says of a missing module are twenty, cause first, and systemd's own words follow
+LOG_READ = 2000  # records from which those are chosen: a process that is started again and again repeats itself
 INTERRUPTED = "it was interrupted"
 HEED_S = children.HEED_S
 
@@ -94,6 +95,8 @@ class Host:
         self.token = token
         self.check = check
         self.decides = False
+        self.started: dict[str, float] = {}
+        """By slot when this run started its processes, in seconds since 1970."""
         self.changes: list[str] = []
         self.diffs: list[dict[str, str]] = []
 
@@ -191,11 +194,12 @@ class Host:
         """Run systemctl."""
         return self.command("systemctl", *words, timeout=timeout)
 
-    def logs(self, unit: str, *, lines: int = LOG_LINES) -> list[str]:
-        """Return the last log lines of a unit, as the application wrote them."""
+    def logs(self, unit: str, *, since: float, lines: int = LOG_LINES) -> list[str]:
+        """Return what evidence.lines shows of a unit's log from `since` (seconds since 1970) on."""
+        words = ["--no-pager", "--quiet", "--all", "--output=json", f"--output-fields={evidence.FIELDS}"]
         with suppress(Failed):
-            out = self.command("journalctl", "--no-pager", "-o", "cat", "-n", str(lines), "-u", unit)
-            return [f"{unit}: {line}" for line in out.splitlines()]
+            out = self.command("journalctl", *words, f"--since=@{since:.6f}", f"--lines={LOG_READ}", f"--unit={unit}")
+            return evidence.lines(unit, [json.loads(line) for line in out.splitlines()], most=lines)
         return [f"{unit}: its log could not be read"]
 
     # Being asked to stop

@@ -97,7 +97,7 @@ def pass_gate(
 def _refuse(host: Host, slot: str, release: Mapping[str, Any], instance: slots.Instance, reason: str) -> NoReturn:
     told = {"slot": slot, "since": slots.since(host, slot), "unit": instance.unit, "reason": reason}
     host.journal("start", "failed", release=str(release.get("id")), **told)
-    evidence = host.logs(instance.unit or "nginx.service")
+    evidence = slots.logs(host, slot, instance.unit or "nginx.service")
     raise Failed(f"{instance.unit or instance.name}: {reason}", evidence=evidence)
 
 

@@ -230,7 +230,7 @@ def verify(host: Host, entry: Mapping[str, Any], description: Mapping[str, Any],
         status, _, text = get(entry, path)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise Failed(
-            f"https://{entry['domain']} does not answer: {error}", evidence=host.logs("nginx.service")
+            f"https://{entry['domain']} does not answer: {error}", evidence=slots.logs(host, slot, "nginx.service")
         ) from None
     if status >= 400:
         raise Failed(f"https://{entry['domain']}{path} answers {status}: {text[:200]}", evidence=app_logs(host, slot))
@@ -266,4 +266,4 @@ def _right_version(
 def app_logs(host: Host, slot: str) -> list[str]:
     """Return the last log lines of what serves requests in a slot."""
     units = [i.unit for i in slots.instances(host, slot, slots.record(host, slot)) if i.kind == "web"]
-    return [line for unit in units for line in host.logs(unit, lines=8)]
+    return [line for unit in units for line in slots.logs(host, slot, unit, lines=8)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names, render
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json, utc
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
+    LOG_LINES,
+    Failed,
+    Host,
+    read_json,
+    utc,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import UNITS
 
 
@@ -49,10 +56,27 @@ def holds(host: Host, slot: str) -> str:
 
 def since(host: Host, slot: str) -> str:
     """Return when a slot got what it holds, as RFC 3339 with microseconds: whose lines are whose in the logs."""
+    at = _changed(host, slot)
+    return f"{utc(at // 1_000_000)[:-1]}.{at % 1_000_000:06d}Z" if at else ""
+
+
+def _changed(host: Host, slot: str) -> int:
     with suppress(OSError):
-        at = os.lstat(host.site.slot(slot)).st_mtime_ns // 1000
-        return f"{utc(at // 1_000_000)[:-1]}.{at % 1_000_000:06d}Z"
-    return ""
+        return os.lstat(host.site.slot(slot)).st_mtime_ns // 1000
+    return 0
+
+
+def began(host: Host, slot: str) -> float:
+    """Return from when on (seconds since 1970) a slot's log tells of the processes that it runs now.
+
+    What it ran before has the same units. The same release may have been started anew, which leaves the slot as it is.
+    """
+    return max(_changed(host, slot) / 1_000_000, host.started.get(slot, 0.0))
+
+
+def logs(host: Host, slot: str, unit: str, *, lines: int = LOG_LINES) -> list[str]:
+    """Return the last log lines of a unit of `slot`, as Host.logs does, since it began."""
+    return host.logs(unit, since=began(host, slot), lines=lines)
 
 
 def instances(host: Host, slot: str, release: Mapping[str, Any]) -> list[Instance]:
@@ -125,13 +149,14 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
     wanted = [i for i in wanted if i.unit]
     _place(host, slot, wanted, render.all_secrets(release["manifest"]["description"]))
     units = [i.unit for i in wanted if i.kind == "web" or _overlaps(i)]
+    host.started[slot] = time.time()
     if units:
         try:
             host.systemctl("start", *units)
         except Failed:
             raise Failed(
                 f"{', '.join(units)} could not be started",
-                evidence=[line for unit in units for line in host.logs(unit)],
+                evidence=[line for unit in units for line in logs(host, slot, unit)],
             ) from None
     host.changes.append(f"slot {slot}: {name}")
 
@@ -217,19 +242,20 @@ def move_workers(host: Host, slot: str, *, alive_s: float, wait: bool = True) ->
         host.systemctl("stop", *old, timeout=moving_takes(host, slot) + 30)
     if not new:
         return
+    started = time.time()
     host.systemctl("start", *([] if wait else ["--no-block"]), *new)
     services = [unit for unit in new if unit.endswith(".service")]
     if services and alive_s:
-        _stay_up(host, services, alive_s)
+        _stay_up(host, services, alive_s, since=started)
 
 
-def _stay_up(host: Host, units: list[str], alive_s: float) -> None:
+def _stay_up(host: Host, units: list[str], alive_s: float, *, since: float) -> None:
     before = {unit: _restarts(host, unit) for unit in units}
     host.wait(alive_s)
     alive = running(host)
     for unit in units:
         if unit not in alive or _restarts(host, unit) != before[unit]:
-            raise Failed(f"{unit} did not stay up for {alive_s:g} s", evidence=host.logs(unit))
+            raise Failed(f"{unit} did not stay up for {alive_s:g} s", evidence=host.logs(unit, since=since))
 
 
 def _restarts(host: Host, unit: str) -> int:

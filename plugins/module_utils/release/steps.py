@@ -113,7 +113,9 @@ def _well(host: Host, slot: str) -> None:
     time.sleep(0.3)
     again = probe.check(host, slot, kinds=("web",))
     if {line.unit for line in ill} & {line.unit for line in again}:
-        evidence = [log for unit in sorted({line.unit for line in again}) for log in host.logs(unit, lines=8)]
+        evidence = [
+            log for unit in sorted({line.unit for line in again}) for log in slots.logs(host, slot, unit, lines=8)
+        ]
         raise Failed(f"after the switch: {'; '.join(map(str, again))}", evidence=evidence)
 
 
