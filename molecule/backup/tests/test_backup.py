@@ -226,6 +226,7 @@ def test_a_disk_that_gets_full_in_the_middle_leaves_what_was_there(archive: Any,
         done = archive.act("run")
         assert done.rc == 1, done.stdout
         database.sql("insert into busy values (2)")
+        assert any("commits do not wait" in one["said"] or "stream" in one["said"] for one in archive.state()["wrong"])
     finally:
         archive.sh("rm -f /srv/backups/filler; mv /run/settings /etc/ferryman/backup/demo.json")
         database.sql("alter system reset synchronous_standby_names")

@@ -60,7 +60,7 @@ def _of_set(records: list[dict[str, Any]], kind: str, now: float) -> dict[str, A
 
 def _stream(own: Archive) -> dict[str, Any] | None:
     try:
-        return Barman(own).state()
+        return {**Barman(own).state(), "synchronous": own.settings["synchronous"]}
     except Trouble:
         return None
 

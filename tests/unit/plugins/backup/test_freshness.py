@@ -38,6 +38,11 @@ def test_where_all_is_well_nothing_is_said() -> None:
         ({"stream": {"running": False, "lag_s": 900.0}}, "P1", "the stream of WAL is down, 15 minutes behind"),
         ({"stream": {"running": True, "lag_s": 900.0}}, "P1", "the stream of WAL is slow, 15 minutes behind"),
         ({"stream": {"running": True, "lag_s": 0, "gap": "from 0/5 on"}}, "P1", "WAL is missing: from 0/5 on"),
+        (
+            {"stream": {"running": True, "lag_s": 0, "gap": "", "sync": "", "synchronous": True}},
+            "P1",
+            "commits do not wait for the archive, as backup_synchronous says that they do",
+        ),
         ({"space": None}, "P2", "nobody could say how much of the archive's disk is free"),
         ({"space": {"missing": 5 * 10**9}}, "P2", "the next backup does not fit: 5.0 GB too little"),
         ({"space": {"missing": 0, "days_until_full": 3.2}}, "P2", "the archive's disk is full in 3 days"),
@@ -92,4 +97,4 @@ def test_a_set_without_a_backup_that_passed_is_never_called_well(records: list[A
 def test_the_worst_comes_first_and_each_says_what_to_type(records: list[Any]) -> None:
     found = freshness.judge({"records": records, "drills": [], "stream": None}, freshness.Rule(sets=of.SETS), NOW)
     assert [wrong.severity for wrong in found] == sorted(wrong.severity for wrong in found)
-    assert all(wrong.do.startswith("backup.") for wrong in found)
+    assert all(wrong.do.startswith(("backup.", "provision")) for wrong in found)
