@@ -90,7 +90,7 @@ CONF = """\
 [barman]
 barman_user = {user}
 barman_home = {home}/barman
-configuration_files_directory = {home}/barman/none
+configuration_files_directory = {home}/barman/servers
 log_level = WARNING
 
 [database]
@@ -146,6 +146,7 @@ class Setup:
             (self.wished["path"], 0o755, "root"),
             (self.home, 0o755, "root"),
             (f"{self.home}/barman", 0o700, archive.USER),
+            (f"{self.home}/barman/servers", 0o700, archive.USER),
             (f"{self.home}/database", 0o700, archive.USER),
             (f"{self.home}/records", 0o755, "root"),
         ):

@@ -72,6 +72,9 @@ class Barman:
     def take(self, record: Record) -> Record:
         """Take a base backup, and its manifest at a point after it; return the manifest, with the record filled in."""
         self.require_stream()
+        self.call("archive-wal", SERVER)
+        if not streaming.archived(self.home):  # without any, Barman holds the stream for one that was never set up
+            self.call("switch-wal", "--force", "--archive", "--archive-timeout", str(SWITCH_S), SERVER)
         source = postgres.facts(self.conninfo)
         self.call("backup", "--wait", "--wait-timeout", str(WAIT_S), "--name", record["id"], SERVER)
         found = self.info(record["id"])
