@@ -97,7 +97,9 @@ class Site:
 
     def arbiter(self) -> dict[str, Any]:
         """Return what `status` says of the host that keeps lock and ledger."""
-        return next(seen for seen in self.status()["hosts"].values() if "arbiter" in seen["roles"])
+        told = self.status()
+        assert "hosts" in told, told
+        return next(seen for seen in told["hosts"].values() if "arbiter" in seen["roles"])
 
     def good(self, text: str) -> str:
         """Deploy a new good version that shows `text`, and return its release."""
