@@ -15,6 +15,7 @@ from ferryman import fitting, neighbours, paths, placeholders, places, secrets, 
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.places import Place, Problem
+from ferryman.sandbox.model import OPTIONS
 from ferryman.variables import Loaded
 
 Apps = dict[str, dict[str, Any]]
@@ -136,6 +137,17 @@ def lost_secrets(loaded: Loaded) -> Iterator[Problem]:
 
 
 # Groups and hosts
+
+
+def sandbox_words(loaded: Loaded) -> Iterator[Problem]:
+    """Return settings of sandbox hosts that there are not: a host whose image is misspelt would be none."""
+    known = [f"sandbox_{option}" for option in ("name", *OPTIONS)]
+    for host, values in loaded.hosts.items():
+        for name in values:
+            if name.startswith("sandbox_") and name not in known:
+                yield Problem(
+                    loaded.place(host, name), name, "is no setting of a sandbox host", fitting.nearest(name, known)
+                )
 
 
 def hostless(loaded: Loaded) -> Iterator[Problem]:
@@ -291,7 +303,7 @@ def _filled(loaded: Loaded, host: str, value: Any) -> Any:
 
 Rule = Callable[[Loaded], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
-    strangers, hostless, empty_groups, lost_arbiter, misshapen, domains, lost_sources, textless,
+    strangers, sandbox_words, hostless, empty_groups, lost_arbiter, misshapen, domains, lost_sources, textless,
     neighbours.twins, neighbours.ports, neighbours.shared,
 )  # fmt: skip
 WHOLE: tuple[Rule, ...] = (uncertified, lost_secrets)

@@ -148,6 +148,12 @@ def test_a_port_that_two_want_is_told(project: Configured) -> None:
     assert one(project).startswith("hosts.yml:7: ansible_port port 443 is that of SSH (ansible_port) and of nginx")
 
 
+def test_a_misspelt_setting_of_a_sandbox_host_is_told_and_makes_it_no_other_host(project: Configured) -> None:
+    told = "web1: {ansible_host: 10.1.0.11, sandbox_imge: base}"
+    project.change("hosts.yml", "web1: {ansible_host: 10.1.0.11}", told)
+    assert one(project) == "hosts.yml:7: sandbox_imge is no setting of a sandbox host; did you mean sandbox_image?"
+
+
 def test_a_port_that_two_sandbox_hosts_publish_is_told(project: Configured) -> None:
     first = "{ansible_host: 127.0.0.1, ansible_port: 2222, sandbox_publish: {2222: 2222, 8443: 443}}"
     second = "{ansible_host: 127.0.0.1, ansible_port: 2223, sandbox_publish: {8443: 443}}"

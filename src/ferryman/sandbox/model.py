@@ -101,16 +101,19 @@ def _choice(value: object, choices: Sequence[Choice], where: str) -> Choice:
     raise Stop(f"{where} is {value!r}", hint=f"one of: {', '.join(map(str, choices))}")
 
 
-def host(name: str, options: Mapping[str, Any]) -> Host:
-    """Return the host that `options` describe (image, debian, publish, aliases, domains, sudo, ssh_port).
+OPTIONS = ("image", "debian", "publish", "aliases", "domains", "sudo", "ssh_port")
+"""What can be said of a host; an inventory puts `sandbox_` before it."""
 
-    Stop on a bad one.
-    """
+
+def host(name: str, options: Mapping[str, Any]) -> Host:
+    """Return the host that `options` (some of OPTIONS) describe; Stop on a bad one."""
     if not is_name(name):
         raise Stop(f"{name!r} can't be a sandbox host's name", hint="lower case letters, digits and hyphens")
-    unknown = set(options) - {"name", "image", "debian", "publish", "aliases", "domains", "sudo", "ssh_port"}
+    unknown = set(options) - {"name", *OPTIONS}
     if unknown:
-        raise Stop(f"host {name}: no such sandbox option: {', '.join(sorted(unknown))}")
+        raise Stop(
+            f"host {name}: no such sandbox option: {', '.join(sorted(unknown))}", hint=f"one of: {', '.join(OPTIONS)}"
+        )
     return Host(
         name=name,
         image=_choice(options.get("image", "base"), IMAGES, f"host {name}: image"),
