@@ -140,14 +140,13 @@ def lost_secrets(loaded: Loaded) -> Iterator[Problem]:
 
 
 def sandbox_words(loaded: Loaded) -> Iterator[Problem]:
-    """Return settings of sandbox hosts that there are not: a host whose image is misspelt would be none."""
-    known = [f"sandbox_{option}" for option in ("name", *OPTIONS)]
+    """Return settings of sandbox hosts that are misspelt: a host whose image is would be none. Other names are free."""
     for host, values in loaded.hosts.items():
         for name in values:
-            if name.startswith("sandbox_") and name not in known:
-                yield Problem(
-                    loaded.place(host, name), name, "is no setting of a sandbox host", fitting.nearest(name, known)
-                )
+            option = name.removeprefix("sandbox_")
+            if option != name and option not in OPTIONS and (near := get_close_matches(option, OPTIONS, 1, 0.8)):
+                right = f"did you mean sandbox_{near[0]}?"
+                yield Problem(loaded.place(host, name), name, "is no setting of a sandbox host", right)
 
 
 def hostless(loaded: Loaded) -> Iterator[Problem]:
