@@ -20,7 +20,7 @@ from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 2  # of tests that need no hosts: they wait for nothing
-HOSTED_WORKERS = 3  # those with hosts wait for a third of their time, and two leave two cores idle
+HOSTED_WORKERS = 3  # those with hosts wait for them between their own work; three keep two cores busy
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
 

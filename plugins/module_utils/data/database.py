@@ -71,10 +71,10 @@ def quoted(name: str) -> str:
 class Database:
     """A database on this host, on the server that listens on `port`, reached as the account `postgres`."""
 
-    def __init__(self, name: str, port: int, account: str = "postgres", socket: str = "") -> None:
+    def __init__(self, name: str, port: int, socket: str = "") -> None:
         self.name = name
         place = ["-h", socket] if socket else []
-        self.words = ["runuser", "-u", account, "--", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+        self.words = ["runuser", "-u", "postgres", "--", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
                       "-p", str(port), *place, "-d", name]  # fmt: skip
         self.environment = {**os.environ, "PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8"}
 
