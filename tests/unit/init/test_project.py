@@ -171,7 +171,7 @@ def test_a_description_that_names_nothing_is_refused(shop: Path, text: str) -> N
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("package.json", b'{\n "name": "shop",\n}\n', r"package\.json:3: this is not JSON"),
+        ("package.json", b'{\n "name": "shop",\n "version" 3\n}\n', r"package\.json:3: this is not JSON"),
         ("package.json", b"[1]", r"package\.json:1: this is no object"),
         ("package.json", b"{'\xe9': 1}", r"package\.json cannot be read: it is no text in UTF-8"),
         ("pyproject.toml", b'[project]\nname = shop\n', r"pyproject\.toml:2: this is not TOML: Invalid value$"),
