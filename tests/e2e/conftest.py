@@ -11,3 +11,10 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     """A fresh clone with a release that serves."""
     with arrived(tmp_path_factory.mktemp("newcomer") / "ferryman") as found:
         yield found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the newcomer, so that the others can run beside them."""
+    for item in items:
+        if "newcomer" in getattr(item, "fixturenames", ()):
+            item.add_marker("newcomer")
