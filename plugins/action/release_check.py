@@ -47,7 +47,7 @@ class ActionModule(ReleaseAction):
         text = Reader(place, git.show(commit, source.FILE))
         names, database = sorted(git.names(commit)), bool(self.value("database", {}))
         given = list(dict(self.vars.get("release_secrets_names") or {}) or self.secrets)
-        found += fit.doubtful(told, text, self.app, secrets=given, database=database, files=names)
+        found += fit.doubtful(told, text, self.app, secrets=given, files=names)
         return {
             "problems": [self._fields(each) for each in found],
             "notes": list(fit.notes(told, place, self.app, database=database, files=names)),

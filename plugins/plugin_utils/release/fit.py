@@ -40,7 +40,7 @@ def unfit(
 
 
 def doubtful(
-    told: Mapping[str, Any], text: Reader, app: str, *, secrets: Collection[str], database: bool, files: Collection[str]
+    told: Mapping[str, Any], text: Reader, app: str, *, secrets: Collection[str], files: Collection[str]
 ) -> Iterator[Finding]:
     """Return what a deploy would do, and nobody can have meant: values that nothing reads, paths that cannot be.
 
@@ -55,9 +55,6 @@ def doubtful(
         above = ["/".join(name.split("/")[:length]) for length in range(1, name.count("/") + 1)]
         if told["build"]["root"] == "." and not set(above).isdisjoint(files):
             yield _at(text, ("shared", number), f"{name!r} cannot be: a part of it is a file of the commit")
-    if told["migrations"] and not database:
-        wrong = f"has no database, and {text.source} has migrations: no dump is taken before them"
-        yield Finding(f"apps.{app}", (), f"{wrong}; name it under `database`")
 
 
 def _at(text: Reader, keys: Path, wrong: str) -> Finding:
@@ -68,6 +65,10 @@ def notes(told: Mapping[str, Any], place: str, app: str, *, database: bool, file
     """Return what may be meant, and should be known."""
     if database and not told["migrations"]:
         yield f"{place}: {app} has a database and no migrations: nothing changes its schema in a deploy"
+    if told["migrations"] and not database:
+        # Its database may be a file, or somebody else's to look after.
+        why = f"apps.{app} of the inventory names no database"
+        yield f"{place}: {app} has migrations, and no dump is taken before them: {why}"
     for name in told["shared"]:
         inside = [path for path in files if path == name or path.startswith(f"{name}/")]
         if inside:

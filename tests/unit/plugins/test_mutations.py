@@ -62,7 +62,7 @@ def findings(text: str, values: dict[str, Any]) -> list[Finding]:
         return wrong.findings
     secrets = values.get("secrets") or {}
     found = fit.unfit(told, Reader("ferryman.yml", text), "shop", env=values.get("env") or {}, secrets=secrets)
-    found += fit.doubtful(told, Reader("ferryman.yml", text), "shop", secrets=secrets, database=True, files=[])
+    found += fit.doubtful(told, Reader("ferryman.yml", text), "shop", secrets=secrets, files=[])
     try:
         description.sized(told, values.get("processes") or {}, source="apps.shop.processes")
     except description.Problems as wrong:

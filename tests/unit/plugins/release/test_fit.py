@@ -24,7 +24,7 @@ secrets: [SESSION_KEY]
 
 def doubts(text: str = TEXT, **given: Any) -> list[str]:
     """Return what is doubtful, as people read it."""
-    values: dict[str, Any] = {"secrets": ["SESSION_KEY"], "database": True, "files": []} | given
+    values: dict[str, Any] = {"secrets": ["SESSION_KEY"], "files": []} | given
     found = fit.doubtful(description.read(text), Reader("ferryman.yml", text), "shop", **values)
     return [str(each) for each in found]
 
@@ -43,9 +43,10 @@ def test_a_shared_path_inside_of_a_file_is_told_by_its_line() -> None:
     assert told.startswith("ferryman.yml:9: shared.1 'var/cache' cannot be")
 
 
-def test_migrations_without_a_database_are_told() -> None:
-    (told,) = doubts(database=False)
-    assert "no dump is taken before them" in told
+@pytest.mark.parametrize(("database", "count"), [(True, 0), (False, 1)])
+def test_migrations_without_a_database_of_the_inventory_are_noted(database: bool, count: int) -> None:
+    told = list(fit.notes(description.read(TEXT), "ferryman.yml", "shop", database=database, files=[]))
+    assert len([note for note in told if "no dump is taken before them" in note]) == count
 
 
 def test_committed_files_below_a_shared_path_are_noted() -> None:
