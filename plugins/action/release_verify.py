@@ -11,7 +11,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import expect
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import junit
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
-LATER = "docs/guides/verify.md shows steps under verify in ferryman.yml"
+LATER = "Ferryman's docs/guides/verify.md shows steps under verify in ferryman.yml"
 
 
 class ActionModule(ReleaseAction):

@@ -60,6 +60,11 @@ lines:
   returned: success
 cut: {description: Whether there are more than were answered., type: bool, returned: success}
 cursor: {description: From where to go on., type: dict, returned: success}
+known:
+  description: >-
+    Lists C(processes) (those with units here) and C(releases) (those that ran here), of O(app) where it is given.
+  type: dict
+  returned: without O(cursor)
 """
 
 import time

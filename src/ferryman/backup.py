@@ -27,7 +27,8 @@ def _play(verb: str, environment: Environment, values: Mapping[str, Any], key: s
     if key not in story.facts:
         place = environment.inventory
         raise Stop(
-            f"{environment.name} has no archive host", hint=f"{place} names one in group backup; docs/guides/backups.md"
+            f"{environment.name} has no archive host",
+            hint=f"{place} names one in group backup; Ferryman's docs/guides/backups.md",
         )
     return story.facts[key]
 

@@ -21,7 +21,10 @@ from ferryman.logs_telling import print_lines
 from ferryman.progress import nobody_reads
 
 Entry = dict[str, Any]
+Known = dict[str, list[str]]
+"""Names of processes and of releases, these the newest first."""
 LEVELS = ("debug", "info", "warning", "error", "critical")
+OTHERS = ("entry", "database", "system")  # processes that no application starts
 LINES_MAX = 10_000
 MARK = "ferryman-logs "  # what the action logs_read prints before each answer while it follows
 HELP = "`logs --help` tells what can be asked for, `status` what the hosts say"
@@ -36,12 +39,16 @@ def show(env: str, words: Mapping[str, str], *, lines: int, follow: bool, ctx: A
     if follow:
         follow_on(environment, values, as_json=ctx.ferryman.json)
         return
-    told, lost = read(environment, values, lines=lines)
+    told, known, lost = read(environment, values, lines=lines)
     if lost:
         if not ctx.ferryman.json:
             print_lines(told["lines"], sys.stdout)
         hint = "the lines of the other hosts are complete" if told["hosts"] else HELP
         raise Stop("\n".join(lost), hint=hint, code=NEEDS_PERSON if told["hosts"] else REFUSED, facts=told)
+    if not told["lines"]:
+        wrong = unknown(words, known)
+        if wrong:
+            raise Stop("\n".join(wrong), hint=HELP)
     if ctx.ferryman.json:
         print(json.dumps(told, ensure_ascii=False))
         return
@@ -90,8 +97,8 @@ def asked(words: Mapping[str, str], *, lines: int, follow: bool, now: float) -> 
 # Reading once
 
 
-def read(environment: Environment, values: Mapping[str, Any], *, lines: int) -> tuple[dict[str, Any], list[str]]:
-    """Return the newest `lines` of all hosts, and a sentence for each host that did not answer."""
+def read(environment: Environment, values: Mapping[str, Any], *, lines: int) -> tuple[dict[str, Any], Known, list[str]]:
+    """Return the newest `lines` of all hosts, what the hosts know, and a sentence for each that did not answer."""
     answers: dict[str, Mapping[str, Any]] = {}
     lost: list[str] = []
 
@@ -113,7 +120,24 @@ def read(environment: Environment, values: Mapping[str, Any], *, lines: int) -> 
         "cut": len(merged) > lines or any(answer["cut"] for answer in answers.values()),
         "hosts": {host: {"lines": len(answer["lines"]), "cut": answer["cut"]} for host, answer in answers.items()},
     }
-    return told, lost
+    processes, releases = (
+        sorted({name for answer in answers.values() for name in answer["known"][kind]})
+        for kind in ("processes", "releases")
+    )
+    return told, {"processes": processes, "releases": releases[::-1]}, lost
+
+
+def unknown(words: Mapping[str, str], known: Known) -> list[str]:
+    """Return what was asked for and is nowhere: no line is like that, and none can be."""
+    process, release = words.get("process", ""), words.get("release", "")
+    processes = [*known["processes"], *OTHERS]
+    wrong = []
+    if process and process not in processes:
+        wrong.append(f"--process: nothing is called {process!r}, only {', '.join(processes)}")
+    if release and not any(name.startswith(release) for name in known["releases"]):
+        those = f"the newest are {', '.join(known['releases'][:3])}" if known["releases"] else "none ever ran there"
+        wrong.append(f"--release: no release that ran begins with {release!r}; {those}")
+    return wrong
 
 
 def merge(answers: Mapping[str, Iterable[Entry]]) -> list[Entry]:

@@ -91,7 +91,9 @@ def line_of(error: yaml.MarkedYAMLError) -> int:
 
 def said(error: yaml.MarkedYAMLError) -> str:
     """Return what the reader says, without words of the file: a password that begins with `*` is an alias to it."""
-    told = str(error.problem or error.context)
+    told, mark, begun = str(error.problem or error.context), error.problem_mark, error.context_mark
+    if mark and begun and begun.line < mark.line:  # a brace that is missing is missed on a later line
+        told += f", in what begins at line {begun.line + 1}"
     return SAID.sub(r"\1 ... (a value that begins with one of YAML's signs is put in quotes)", told)
 
 

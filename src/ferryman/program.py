@@ -111,9 +111,27 @@ class Program(InvokeProgram):
         try:
             super().parse_tasks()
         except ParseError as error:
-            raise Stop(str(error), hint=f"{self.binary} --list") from error
+            raise Stop(str(error), hint=self._meant()) from error
         except ValueError as error:  # Invoke lets go what a number's own type says
             raise Stop(f"an option wants a number: {error}", hint="`--help` after the command names them") from error
+
+    def _meant(self) -> str:
+        """Return the way out for words that nothing takes: the command that was meant, or what it takes."""
+        from difflib import get_close_matches
+
+        word, known = self.core.unparsed[0], list(self.collection.task_names)
+        if word in known:
+            return f"`{self.binary} {word} --help` says what it takes"
+        near = "".join(f"did you mean {name}? " for name in get_close_matches(word, known, n=1))
+        return f"{near}`{self.binary} --list` shows all"
+
+    def print_help(self) -> None:
+        """Say how commands are typed, and which there are: what Invoke's own options do is of use to nobody here."""
+        print(f"Usage: {self.binary} COMMAND [--option ...]\n")
+        ours = {f"{self.binary} COMMAND --help": "What a command takes.", "--version": "Which version this is."}
+        ours |= {f"--{name}": str(self.args[name].help) for name in ("json", "yes")}
+        self.print_columns(list(ours.items()))
+        self.list_tasks()
 
     def execute(self) -> None:
         """Run the tasks; exit code 1 says "nothing was touched", so what is not a `Stop` must not end with it."""

@@ -54,10 +54,13 @@ class Progress(Protocol):
         """Nothing more comes."""
 
 
-def progress() -> Progress:
-    """Return a live list where somebody looks on, on a terminal that can move its cursor; else plain lines."""
+def progress(*, asks: bool = False) -> Progress:
+    """Return a live list where somebody looks on, on a terminal that can move its cursor; else plain lines.
+
+    Of a run that only `asks` (in check mode) no step looks as if something had been done.
+    """
     able = sys.stderr.isatty() and (os.environ.get("TERM") or "dumb") not in ("dumb", "unknown")
-    return Live() if able else Lines()
+    return Live(asks=asks) if able else Lines(asks=asks)
 
 
 def is_quiet(name: str) -> bool:
@@ -145,8 +148,9 @@ class Lines:
 
     MOMENT_S = 0.1
 
-    def __init__(self) -> None:
+    def __init__(self, *, asks: bool = False) -> None:
         self.began = time.monotonic()
+        self.before = "check: " if asks else ""
         self.waiting: threading.Timer | None = None
         self.now = Step()
         self.told = True
@@ -173,7 +177,7 @@ class Lines:
         with self.turn:  # a timer that was too late to be stopped is of a step before this one
             if step is self.now and not self.told:
                 self.told = True
-                self.note(step.name + named([*step.ran, *step.running]))
+                self.note(self.before + step.name + named([*step.ran, *step.running]))
 
     def _finish(self) -> None:
         self._drop()
@@ -210,7 +214,7 @@ class Live:
     The live line is never as wide as the terminal: one that a resize wraps could not be taken back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, asks: bool = False) -> None:
         from rich.console import Console
         from rich.live import Live as RichLive
         from rich.spinner import Spinner
@@ -219,6 +223,8 @@ class Live:
         self.now = Step()
         self.console = Console(stderr=True, highlight=False)
         self.plain = self.console.options.ascii_only
+        good = ("?", "?") if asks else ("+", "✓")
+        self.good, self.bad = (good[0], "x") if self.plain else (good[1], "✗")
         self.spinner = Spinner("line" if self.plain else "dots")
         self.live = RichLive(
             console=self.console, get_renderable=self.draw, refresh_per_second=8, transient=True, redirect_stdout=False
@@ -250,8 +256,7 @@ class Live:
         step, self.now = self.now, Step()
         if not step.name or step.state == "skipped":
             return
-        good, bad = ("+", "x") if self.plain else ("✓", "✗")
-        mark = Text(good, "green") if step.state == "ok" else Text(bad, "red")
+        mark = Text(self.good, "green") if step.state == "ok" else Text(self.bad, "red")
         self._row(mark, f"{time.monotonic() - step.since:.1f} s", Text.assemble(step.name, (named(step.ran), "dim")))
         if step.parts:
             self._row(Text(), "", Text(step.parts, "dim"))

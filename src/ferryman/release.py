@@ -17,14 +17,17 @@ from ferryman.progress import parts, progress
 Told = dict[str, Any]
 VANTAGES = ("driver", "hosts", "both")
 """From where a verification may ask."""
+MENDED = "once that is mended, the same command goes on: what is done stays"
 
 
 def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
     """Deploy a commit; return the report. A failure is a Stop that carries it."""
     wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
     environment = readiness.agreed(env, app=app)
-    if not ref and not allow_dirty:
-        _require_commit(environment, app)
+    if not ref and not allow_dirty and (reason := _uncommitted(environment, app)):
+        story = outcomes.Story(failure={"reason": reason, "refused": True})
+        said = outcomes.report("deploy", story, runs.Ended("failed", 0.0), environment=environment.name, app=app)
+        raise _failed(said, story, environment)
     return _told("deploy", _prepared(environment), app, wanted)
 
 
@@ -35,16 +38,12 @@ def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
     return {"release_ref": ref, "release_allow_dirty": allow_dirty}
 
 
-def _require_commit(environment: Environment, app: str) -> None:
-    """Refuse a work tree that a deploy would refuse, in its words, before any host is made or provisioned for it."""
+def _uncommitted(environment: Environment, app: str) -> str:
+    """Return why a deploy would refuse the work tree, in its words; asked before any host is made or provisioned."""
     source = readiness.source(environment, app)
     if source["ref"] or not source["repository"]:
-        return
-    if reason := worktree.refusal(environment.directory.parent.parent, source):
-        story = outcomes.Story(failure={"reason": reason, "refused": True})
-        ended = runs.Ended("failed", 0.0)
-        said = outcomes.report("deploy", story, ended, environment=environment.name, app=app)
-        raise _failed(said, story, environment)
+        return ""
+    return worktree.refusal(environment.directory.parent.parent, source)
 
 
 def rollback(env: str, *, app: str, to: str, accept_schema: bool) -> Told:
@@ -64,7 +63,10 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     if out and Path(out).is_dir():
         raise Stop(f"{out} is a directory", hint="--out names the file to write the plan to")
     wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
-    environment = readiness.checked(env, app=app)
+    environment = readiness.agreed(env, app=app)
+    if not ref and not allow_dirty and (reason := _uncommitted(environment, app)):
+        raise Stop(reason)  # in the words of the deploy that would refuse it
+    readiness.make_ready(environment)
     provisioning = _provision(environment, check=True)
     story, ended = run("release_plan", environment, {"release_app": app, **wanted})
     stop_unless_done(story, ended, environment)
@@ -200,7 +202,7 @@ def run(
     """
     if not without_secrets:
         secrets.require(environment)
-    story, seen = outcomes.Story(), progress()
+    story, seen = outcomes.Story(), progress(asks=check)
 
     def listen(event: runs.Event) -> None:
         story.hear(event)
@@ -252,15 +254,15 @@ def stop_unless_done(
         evidence = story.failure.get("evidence") or []
         raise Stop(
             "\n".join([reason, *(f"  {line}" for line in evidence)]),
-            hint=str(story.failure.get("hint") or "") or _after(story, environment),
+            hint=str(story.failure.get("hint") or "") or _after(story, environment, code=code),
             code=code,
         )
 
 
-def _after(story: outcomes.Story, environment: Environment) -> str:
+def _after(story: outcomes.Story, environment: Environment, *, code: int = REFUSED) -> str:
     """Return what to type after a failure that says nothing of that itself."""
     if not story.failure.get("lost"):
-        return ""
+        return "" if code == REFUSED else MENDED
     return f"`{paths.command('check --hosts', environment.name)}` looks at every host, and says how one is reached"
 
 

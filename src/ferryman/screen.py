@@ -92,16 +92,17 @@ def _host(seen: Told) -> Iterator[Line]:
 
 
 def _releases(seen: Told) -> Iterator[Line]:
-    """Say which release serves, which came before it and what became of that, and where a rollback would go."""
+    """Say which release serves, which came next to it and what became of them, and where a rollback would go."""
     live = (seen.get("shift") or {}).get("release_stable") or seen.get("live", "")
     history = {entry["release"]: entry for entry in seen.get("history", [])}
-    entry = history.pop(live, {})
+    entry, names = history.get(live, {}), list(history)
+    place = names.index(live) if live in names else len(names)
     ref = entry.get("ref") if entry.get("ref") != entry.get("commit") else ""  # the release's name has it already
     said = ", ".join(filter(None, (ref, entry.get("who"), entry.get("at"))))
     yield "live", f"{live}{f' ({said})' if said else ''}" if live else "nothing yet", GOOD if live else PLAIN
-    if history:
-        before = list(history.values())[-1]
-        yield "before it", f"{before['release']} ({telling.standing(before, live=live)})", PLAIN
+    for label, some in (("before it", names[:place]), ("after it", names[place + 1 :])):
+        for name in some[-1:]:
+            yield label, f"{name} ({telling.standing(history[name], live=live)})", PLAIN
     if "would_roll_back_to" in seen:
         yield "rollback to", seen["would_roll_back_to"] or "nothing: there is no good release before", PLAIN
 

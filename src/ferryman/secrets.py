@@ -115,7 +115,8 @@ def require(environment: Environment) -> None:
     if missing:
         raise Stop(
             f"{environment.name} lacks secrets that its files use: {', '.join(missing)}",
-            hint=f"`{way_in(environment, missing[0])}` takes one; docs/guides/first-server.md, step 2, makes them all",
+            hint=f"`{way_in(environment, missing[0])}` takes one; "
+            "Ferryman's docs/guides/first-server.md, step 2, makes them all",
         )
 
 

@@ -93,7 +93,7 @@ def test_more_lines_than_are_wanted_are_said_to_be_left_out(newcomer: Newcomer) 
 @pytest.mark.parametrize(
     ("words", "right"),
     [("--since soon", "2h30m"), ("--level loud", "warning"), ("--grep '('", "backslash"), ("--lines 0", "10000"),
-     ("--app note", "did you mean notes?")],
+     ("--app note", "did you mean notes?"), ("--process wroker", "worker"), ("--release 2001", "the newest are 20")],
 )  # fmt: skip
 def test_a_bad_word_is_refused_with_what_is_right(newcomer: Newcomer, words: str, right: str) -> None:
     assert right in newcomer.type(f"./invoke logs {words}", code=1).err

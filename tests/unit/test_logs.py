@@ -178,3 +178,27 @@ def test_no_line_moves_the_cursor(text: str) -> None:
 def test_a_line_for_programs_is_an_object_with_all_of_it() -> None:
     given_ = line(1, message="zwölf\n", fields={"a": [1]})
     assert json.loads(shown([given_], as_json=True)) == {**given_, "host": "web1"}
+
+
+KNOWN = {"processes": ["web", "worker"], "releases": ["20261126T100000Z-bbbbbbb", "20261125T100000Z-aaaaaaa"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({}, []),
+        ({"process": "web", "release": "20261125"}, []),
+        ({"process": "entry"}, []),
+        ({"process": "wroker"}, ["--process: nothing is called 'wroker', only web, worker, entry, database, system"]),
+        ({"release": "2027"}, ["--release: no release that ran begins with '2027'; the newest are"]),
+        ({"process": "x", "release": "2027"}, ["--process: ", "--release: "]),
+    ],
+)
+def test_a_name_that_no_line_can_have_is_told_with_those_that_there_are(words: dict[str, str], told: list[str]) -> None:
+    found = logs.unknown(words, KNOWN)
+    assert [line[: len(start)] for line, start in zip(found, told, strict=True)] == told
+
+
+def test_where_nothing_ever_ran_that_is_said() -> None:
+    (told,) = logs.unknown({"release": "2027"}, {"processes": [], "releases": []})
+    assert told.endswith("none ever ran there")

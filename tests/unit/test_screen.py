@@ -47,6 +47,14 @@ def test_what_is_well_is_told_whole_on_one_screen() -> None:
     ]
 
 
+def test_what_came_after_the_live_release_is_not_told_as_before_it() -> None:
+    failed = {**WELL["history"][0], "release": "20261122T113000Z-ccccccc", "good": False, "status": "failed"}
+    text = shown(history=[*WELL["history"], failed])
+    assert f"  before it   {BEFORE} (good)\n  after it    20261122T113000Z-ccccccc (failed)\n" in text
+    first = shown(history=[WELL["history"][1], failed])
+    assert "before it" not in first
+
+
 EXPIRED = {**CERTIFICATE, "last_attempt": {"at": "now", "result": "failed", "reason": "no such name"}}
 
 

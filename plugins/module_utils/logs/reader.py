@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Optional
 from ansible_collections.ferryman.ops.plugins.module_utils.logs import entries, files, timeline
 from ansible_collections.ferryman.ops.plugins.module_utils.logs.entries import Entry, Wanted
 from ansible_collections.ferryman.ops.plugins.module_utils.logs.journal import Journal
-from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import UNITS, Site, unit_parts
 
 BYTES_MAX = 400_000  # of one answer: from 700,000 on, ansible-runner empties results
 LATE_US = 5_000_000  # workers of nginx write beside each other: so far from its place a line may stand
@@ -76,7 +76,18 @@ class Host:
             *(self._file(path, wanted, mark) for path, mark in cursor["files"].items()),
         ):
             found += islice(source, lines + 1)
-        return {**self._answer(found, lines), "cursor": cursor}
+        return {**self._answer(found, lines), "cursor": cursor, "known": self.known(wanted.app)}
+
+    def known(self, app: str) -> dict[str, list[str]]:
+        """Return which processes of an application (of all for an empty word) have units here, and which releases its
+        slots held."""
+        sites = [site for site, name in self.journal.sites.items() if app in ("", name)]
+        parts = [unit_parts(path.name) for site in sites for path in UNITS.glob(f"{site}-*")]
+        slots = [turns for site in sites for turns in self.journal.turns[site].values()]
+        return {
+            "processes": sorted({part["process"] for part in parts if part.get("site") in sites}),
+            "releases": sorted({release for turns in slots for _, release in turns}),
+        }
 
     def _journal(self, wanted: Wanted, cursor: Cursor) -> Iterator[Entry]:
         for place, entry in self.journal.newest(wanted):

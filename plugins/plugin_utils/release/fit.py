@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, render
@@ -14,13 +14,22 @@ UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def unfit(
-    told: Mapping[str, Any], text: Reader, app: str, *, env: Mapping[str, Any], secrets: Collection[str]
+    told: Mapping[str, Any],
+    text: Reader,
+    app: str,
+    *,
+    env: Mapping[str, Any],
+    secrets: Collection[str],
+    has: Callable[[str], bool],
 ) -> list[Finding]:
     """Return why nothing of this description can be deployed with what an inventory gives the application `app`.
 
-    `text` is what the description was read from.
+    `text` is what the description was read from; `has` says whether a file is in the same commit.
     """
     found = []
+    lock = told["build"]["lock"]
+    if lock and not has(lock):
+        found.append(_at(text, ("build", "lock"), f"names {lock!r}, which is not in the commit; commit it"))
     if told["name"] != app:
         found.append(_at(text, ("name",), f"is {told['name']!r}, the inventory calls it {app!r}"))
     found += [Finding(f"apps.{app}.env", (name,), what) for name, what in description.unfit(env).items()]

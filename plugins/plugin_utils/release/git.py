@@ -129,6 +129,11 @@ def names(commit: Commit) -> set[str]:
     return set(git(commit.repository, "ls-tree", "-r", "-z", "--name-only", commit.tree).split("\0")[:-1])
 
 
+def has(commit: Commit, name: str) -> bool:
+    """Say whether a file is in the application's tree."""
+    return show(commit, name) is not None
+
+
 def show(commit: Commit, name: str) -> str | None:
     """Return the text of a file of the application's tree, or None."""
     try:

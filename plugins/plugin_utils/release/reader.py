@@ -64,8 +64,10 @@ class Reader:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             self.data = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
+            mark, begun = (getattr(error, name, None) for name in ("problem_mark", "context_mark"))
             told = f"this is not YAML: {getattr(error, 'problem', None) or error}"
+            if mark and begun and begun.line < mark.line:  # a brace that is missing is missed on a later line
+                told += f", in what begins at line {begun.line + 1}"
             raise Problems([Finding(self.source, (), told, mark.line + 1 if mark else 0)]) from None
         except (ValueError, OverflowError, RecursionError) as error:  # a date that is none, a number beyond all bounds
             raise Problems([Finding(self.source, (), f"this cannot be read: {error}")]) from None
@@ -114,7 +116,8 @@ class Reader:
         One option is checked at a time, so that no error hides another.
         """
         if not isinstance(value, dict):
-            self.wrong(path, f"must hold keys and values, this is {type(value).__name__}")
+            what = "is empty" if value is None else f"is {type(value).__name__}"
+            self.wrong(path, f"must hold keys and values, this {what}")
             return {}
         for key in value:
             if key not in spec and not str(key).startswith("x-"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,8 @@ def judged(action: ReleaseAction, commit: git.Commit) -> tuple[dict[str, Any], l
         return {}, wrong.findings
     env = dict(action.value("env", {}) or {})
     have = dict(action.vars.get("release_secrets_names") or {}) or action.secrets
-    found = fit.unfit(told, Reader(place, text), action.app, env=env, secrets=set(have))
+    reader = Reader(place, text)
+    found = fit.unfit(told, reader, action.app, env=env, secrets=set(have), has=partial(git.has, commit))
     try:
         told = description.sized(told, dict(action.value("processes", {}) or {}), source=f"apps.{action.app}.processes")
     except description.Problems as wrong:

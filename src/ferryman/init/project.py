@@ -106,7 +106,7 @@ def _placeholder(layout: Layout, directory: Path) -> Guess:
         raise Stop(
             f"nothing in {directory} says how it is started: no pyproject.toml, requirements.txt, package.json, "
             "Procfile, Dockerfile, manage.py, index.html",
-            hint=f"describe it in {directory / FILE} (docs/guides/own-app.md shows how), then run this again",
+            hint=f"describe it in {directory / FILE} (Ferryman's docs/guides/own-app.md), then run this again",
         )
     layout.put("site/index.html", PLACEHOLDER.format(name=name_from(directory.name)))
     found = guess({"site/index.html": ""}, directory=directory.name)

@@ -61,8 +61,9 @@ def findings(text: str, values: dict[str, Any]) -> list[Finding]:
     except description.Problems as wrong:
         return wrong.findings
     secrets = values.get("secrets") or {}
-    found = fit.unfit(told, Reader("ferryman.yml", text), "shop", env=values.get("env") or {}, secrets=secrets)
-    found += fit.doubtful(told, Reader("ferryman.yml", text), "shop", secrets=secrets, files=[])
+    env, text_of = values.get("env") or {}, Reader("ferryman.yml", text)
+    found = fit.unfit(told, text_of, "shop", env=env, secrets=secrets, has=lambda name: True)
+    found += fit.doubtful(told, text_of, "shop", secrets=secrets, files=[])
     try:
         description.sized(told, values.get("processes") or {}, source="apps.shop.processes")
     except description.Problems as wrong:

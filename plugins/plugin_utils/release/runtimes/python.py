@@ -38,8 +38,6 @@ def lock(commit: git.Commit, description: Mapping[str, Any]) -> Lock:
         text = git.show(commit, name)
         if text is not None:
             return Lock(name, _exported(commit, text) if name.endswith("uv.lock") else text)
-    if named:
-        raise AnsibleError(f"build.lock names {named}, which is not in the commit")
     return Lock("", "")
 
 

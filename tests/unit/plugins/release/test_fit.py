@@ -38,6 +38,16 @@ def test_a_secret_that_nothing_reads_is_told_with_the_one_that_was_meant() -> No
     assert told == "apps.shop.secrets.SESION_KEY is a secret that ferryman.yml does not name; did you mean SESSION_KEY?"
 
 
+@pytest.mark.parametrize(("there", "count"), [(True, 0), (False, 1)])
+def test_a_lock_that_is_not_in_the_commit_is_told_by_its_line(there: bool, count: int) -> None:
+    text = TEXT + "build: {lock: requirements/app.txt}\n"
+    reader = Reader("ferryman.yml", text)
+    given: dict[str, Any] = {"env": {}, "secrets": ["SESSION_KEY"], "has": lambda name: there}
+    found = fit.unfit(description.read(text), reader, "shop", **given)
+    told = "ferryman.yml:11: build.lock names 'requirements/app.txt', which is not in the commit; commit it"
+    assert [str(each) for each in found] == [told] * count
+
+
 def test_a_shared_path_inside_of_a_file_is_told_by_its_line() -> None:
     (told,) = doubts(files=["var", "media/logo.png"])
     assert told.startswith("ferryman.yml:9: shared.1 'var/cache' cannot be")
