@@ -105,6 +105,17 @@ def test_what_is_no_personal_data_is_left_alone() -> None:
         assert masker.scrub(text) == text
 
 
+def test_an_address_with_the_length_of_its_network_is_no_card() -> None:
+    alike = [
+        f"{a}.{b}.115.1{c:02d}/32" for a in (201, 61) for b in range(100, 256) for c in range(100)
+        if find.is_card(f"{a}{b}1151{c:02d}32")
+    ]  # fmt: skip
+    assert len(alike) > 1000
+    for text in alike:
+        (found,) = find.shaped(text)
+        assert (found.kind, found.canonical) == ("ip", text.partition("/")[0])
+
+
 def told_of(crowd: list[persons.Person], seed: int, count: int) -> list[tuple[str, dict[str, str]]]:
     rng = random.Random(seed)
     return [persons.text(rng, rng.choice(crowd)) for _ in range(count)]
