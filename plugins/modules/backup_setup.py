@@ -58,26 +58,13 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     archive,
     command,
     drill,
-    freshness,
-    job,
-    manifest,
-    metrics,
     postgres,
     records,
     retention,
-    scratch,
-    space,
-    state,
-    streaming,
-    wal,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines import barman
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.placing import Placing
 from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 
-MODULES = [
-    program, archive, barman, command, drill, freshness, job, manifest, metrics, postgres, records, retention, scratch,
-    space, state, streaming, wal,
-]  # fmt: skip
 KEPT = ("path", "sets", "synchronous", "keep_days", "keep_years", "keep_free_bytes", "every_s", "wal_lag_s",
         "full_days", "drill_days")  # fmt: skip
 RECEIVER = """#!/bin/sh
@@ -109,10 +96,10 @@ class Setup:
     """One run: what was wished, and what was different."""
 
     def __init__(self, wished: dict[str, Any], pretend: bool) -> None:
-        self.wished, self.pretend = wished, pretend
+        self.wished, self.pretend, self.place = wished, pretend, Placing(pretend)
         self.name, self.home = wished["name"], os.path.join(wished["path"], wished["name"])
         self.secrets = f"{archive.SETTINGS}/{self.name}"
-        self.paths: list[str] = []
+        self.paths = self.place.paths
         source = wished["database"]
         self.conninfo = (
             f"host={source['host']} port={source['port']} user={source['user']} sslmode=require "
@@ -122,11 +109,11 @@ class Setup:
     def run(self) -> dict[str, Any]:
         self.directories()
         password = self.wished["database_password"].replace("\\", "\\\\").replace(":", "\\:")
-        self.file(f"{self.secrets}/database.pass", f"*:*:*:*:{password}\n", 0o600, owner=archive.USER)
-        self.file(archive.REQUIREMENTS, self.wished["requirements"])
-        for path, text, mode in program.library(MODULES):
-            self.file(path, text, mode)
-        self.file(archive.PROGRAM, program.launcher(command), 0o755)
+        self.place.file(f"{self.secrets}/database.pass", f"*:*:*:*:{password}\n", 0o600, owner=archive.USER)
+        self.place.file(archive.REQUIREMENTS, self.wished["requirements"])
+        for path, text, mode in program.library(program.needed(command)):
+            self.place.file(path, text, mode)
+        self.place.file(archive.PROGRAM, program.launcher(command), 0o755)
         if self.pretend:
             return {}
         if not os.path.exists(drill.key(self.name)):
@@ -160,7 +147,7 @@ class Setup:
     def beside(self, programs: str) -> str:
         """Have PostgreSQL's programs where Barman looks for them, the receiver as it is to be called."""
         directory = f"/usr/local/lib/ferryman/postgresql-{programs.split('/')[-2]}"
-        self.file(f"{directory}/pg_receivewal", RECEIVER.format(programs=programs), 0o755)
+        self.place.file(f"{directory}/pg_receivewal", RECEIVER.format(programs=programs), 0o755)
         for name in LINKED:
             if not os.path.islink(f"{directory}/{name}"):
                 self.paths.append(f"{directory}/{name}")
@@ -172,28 +159,14 @@ class Setup:
         slot = f"ferryman_{self.name.replace('-', '_')}"
         database = {"conninfo": self.conninfo, "slot": slot, "programs": programs, **self.wished["database"]}
         told = {"format": 1, "name": self.name, **{key: self.wished[key] for key in KEPT}, "database": database}
-        self.file(f"{archive.SETTINGS}/{self.name}.json", records.written(told))
+        self.place.file(f"{archive.SETTINGS}/{self.name}.json", records.written(told))
         words = {
             "user": archive.USER,
             "home": self.home,
             "name": self.name,
             "conninfo": f"{self.conninfo} dbname=postgres",
         }
-        self.file(f"{archive.SETTINGS}/{self.name}.conf", CONF.format(**words, slot=slot, beside=beside))
-
-    def file(self, path: str, text: str, mode: int = 0o644, owner: str = "root") -> None:
-        try:
-            with open(path, encoding="utf-8") as file:
-                if file.read() == text and os.fstat(file.fileno()).st_mode & 0o7777 == mode:
-                    return
-        except FileNotFoundError:
-            pass
-        self.paths.append(path)
-        if not self.pretend:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            archive.replace(path, text, mode)
-            os.chmod(path, mode)
-            shutil.chown(path, owner, owner)
+        self.place.file(f"{archive.SETTINGS}/{self.name}.conf", CONF.format(**words, slot=slot, beside=beside))
 
 
 def problems(wished: dict[str, Any]) -> list[str]:

@@ -15,7 +15,10 @@ from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.progress import size
 
 Told = Mapping[str, Any]
-SETS = ("database",)
+FILES = ("media", "config")
+SETS = ("database", *FILES)
+RESTORED = "/var/lib/ferryman/backup/{}/restored"
+"""Where files go that are restored to be looked at; no backup takes what lies there."""
 GRAVE = ("P0", "P1")
 """Severities that somebody has to look at now: a command that only looks ends with 3."""
 
@@ -41,8 +44,8 @@ def _set(kind: str) -> str:
 
 def run(env: str, *, kind: str) -> Told:
     """Take a backup now; return its record."""
-    values = {"backup_set": _set(kind)}
-    record = _play("run", readiness.looked_at(env, app=""), values, "record", act=True)
+    verb, key = ("files_run", "backup_files_set") if _set(kind) in FILES else ("run", "backup_set")
+    record = _play(verb, readiness.looked_at(env, app=""), {key: kind}, "record", act=True)
     return {"environment": record["environment"], "record": record}
 
 
@@ -79,24 +82,42 @@ def restore(env: str, *, kind: str, to: str, into: str, end: bool) -> Told:
     """Restore a set into a place of its own; return the job."""
     if into != "scratch":
         raise Stop(f"there is no place {into!r}", hint="--into takes scratch or place")
-    environment = readiness.looked_at(env, app="")
-    values = {"backup_set": _set(kind), "backup_to": _to(to, time.time()), "backup_end": end}
+    if _set(kind) in FILES and end:
+        raise Stop(f"{kind} was restored into a directory", hint="remove it on its host where you need it no more")
+    environment, goal = readiness.looked_at(env, app=""), _to(to, time.time())
+    if kind in FILES:
+        return _files(environment, kind, goal, f"{RESTORED.format(environment.name)}/{kind}-{int(time.time())}")
+    values = {"backup_set": kind, "backup_to": goal, "backup_end": end}
     return {"environment": environment.name, "restore": _play("restore", environment, values, "restore", act=True)}
 
 
 def place(env: str, *, kind: str, to: str, undo: bool, yes: bool) -> Told:
     """Restore a set and put it in the place of what serves, or go back; return where the other one lies now."""
-    environment, values = (
-        readiness.looked_at(env, app=""),
-        {"backup_set": _set(kind), "backup_to": _to(to, time.time())},
-    )
+    kind, goal = _set(kind), _to(to, time.time())
+    environment = readiness.looked_at(env, app="")
     what = "what served before the last restore" if undo else f"the {kind} as it was ({to})"
     sure(
         f"{environment.name} will serve {what}; what is there now stays beside it, and what is written meanwhile",
         yes=yes,
     )
-    placed = _play("place", environment, {**values, "backup_undo": undo}, "placed", act=True)
+    if kind in FILES:
+        return _files_back(environment, kind) if undo else _files(environment, kind, goal, "")
+    values = {"backup_set": kind, "backup_to": goal, "backup_undo": undo}
+    placed = _play("place", environment, values, "placed", act=True)
     return {"environment": environment.name, "undo": undo, "placed": placed}
+
+
+def _files(environment: Environment, kind: str, goal: str, into: str) -> Told:
+    """Give back the files of a backup that the catalogue knows; in place where `into` is empty."""
+    values = {"backup_files_set": kind, "backup_into": into, "backup_to": goal}
+    job = _play("files_restore", environment, values, "files", act=True)
+    return {"environment": environment.name, "files": job}
+
+
+def _files_back(environment: Environment, kind: str) -> Told:
+    """Put back what the last restore of a set in place put aside."""
+    back = _play("files_back", environment, {"backup_files_set": kind}, "back", act=True)
+    return {"environment": environment.name, "back": back}
 
 
 def sure(what: str, *, yes: bool) -> None:
@@ -149,7 +170,8 @@ def shown(told: Told) -> str:
         f"  {size(one['bytes'])} in {one['duration_s']:.0f} s",
     ]
     if one["source"]:
-        lines.append(f"  of {one['source']['host']}, PostgreSQL {one['source']['version']}")
+        version = f", PostgreSQL {one['source']['version']}" if "version" in one["source"] else ""
+        lines.append(f"  of {one['source']['host']}{version}")
     if one["point"]:
         lines.append(f"  a restore of it goes to {one['point']['at']}")
     lines += [f"  {one['reason']}"] if one["reason"] else []
@@ -183,6 +205,9 @@ def drilled(told: Told) -> str:
 
 def restored(told: Told) -> str:
     """Say what was restored, and how to look at it."""
+    if "files" in told:
+        one = told["files"]
+        return f"{one['backup']} was restored in {one['duration_s']:.1f} s, as it was taken; it lies in {one['into']}"
     one = told["restore"]
     if not one:
         return "what an earlier restore left is gone"
@@ -193,9 +218,15 @@ def restored(told: Told) -> str:
 
 def put(told: Told) -> str:
     """Say what serves now, and how to go back."""
+    if "back" in told:
+        return f"{', '.join(told['back'])}: as before the last restore"
+    again = f"`{paths.command('backup.restore', told['environment'])} --into place --undo"
+    if "files" in told:
+        one = told["files"]
+        aside = f"what was there until now lies in {', '.join(one['aside'])}"
+        return f"{one['backup']} is in place, as it was taken; {aside}\n{again} --set {one['set']}` goes back"
     where = f"what served until now lies in {told['placed']['aside']}"
-    back = f"`{paths.command('backup.restore', told['environment'])} --into place --undo` goes back"
-    return f"{told['environment']} serves what was restored; {where}\n{back}" if not told["undo"] else where
+    return f"{told['environment']} serves what was restored; {where}\n{again}` goes back" if not told["undo"] else where
 
 
 def tell_state(told: Told, ctx: Any) -> None:

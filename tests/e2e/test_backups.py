@@ -20,6 +20,7 @@ from ferryman.sandbox.ports import free_port
 
 PAGE = paths.CHECKOUT / "docs" / "guides" / "backups.md"
 ARCHIVE = "archive1"
+MEDIA = "/srv/tiny/shared"
 PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"]
 
 
@@ -44,6 +45,8 @@ class Pair:
             "backup": {
                 "backup_database_host": sites.HOST, "backup_database_password": "of the archive",
                 "backup_from": PRIVATE, "backup_synchronous": True,
+                "backup_archive_address": ARCHIVE, "backup_archive_port": port,
+                "backup_passphrase": "of nobody else at all",
             },
         }  # fmt: skip
         for file, content in values.items():
@@ -87,6 +90,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         answer = made.site.run("provision", timeout_s=500)
         assert answer.code == 0, str(answer)
         made.sql("create table line (text text)")
+        made.on(sites.HOST, f"mkdir {MEDIA}/pictures; echo one > {MEDIA}/pictures/one")
+        for kind in ("media", "config"):
+            assert made.command("backup.run", "--set", kind)["record"]["check"]["result"] == "passed"
         yield made
     finally:
         sites.down(made.site)
@@ -106,7 +112,7 @@ def test_every_command_of_the_guide_works_in_its_order(pair: Pair) -> None:
     told = {line.split()[1]: pair.command(*line.split()[1:]) for line in lines}
     record = told["backup.run"]["record"]
     assert told["backup.show"]["backup"]["id"] == record["id"]
-    assert [one["why"] for one in told["backup.list"]["backups"]] == ["the newest that passed its check"]
+    assert [one["why"] for one in told["backup.list"]["backups"]] == 3 * ["the newest that passed its check"]
     assert told["backup.check"]["checked"][0]["check"]["result"] == "passed"
     assert [one["severity"] for one in told["backup.status"]["wrong"]] == ["P3"]
     assert told["backup.drill"]["drill"]["result"] == "passed"
@@ -175,3 +181,19 @@ def test_a_backup_is_restored_by_hand_with_the_engines_own_commands(pair: Pair) 
     pair.on(sites.HOST, f"chown -R postgres:postgres {main}; chmod 700 {main}")
     pair.on(sites.HOST, "timeout 60 bash -c " + shlex.quote(ours(after.splitlines()[1:])))
     assert pair.sql("select string_agg(text, ' ' order by text) from line where text in ('kept', 'lost')") == "kept"
+
+
+def test_files_of_the_application_are_restored_beside_and_in_place_and_put_back(pair: Pair) -> None:
+    for kind in ("media", "config"):
+        assert pair.command("backup.check", "--set", kind)["checked"][0]["check"]["result"] == "passed"
+    pair.on(sites.HOST, f"rm -r {MEDIA}/pictures; echo two > {MEDIA}/two")
+    refused = pair.command("backup.restore", "--set", "media", "--into", "place", code=1)
+    assert "nobody is here to be asked" in refused["error"]
+    aside = pair.command("backup.restore", "--set", "media", "--to", "1s")["files"]["into"]
+    assert pair.on(sites.HOST, f"cat {aside}{MEDIA}/pictures/one") == b"one\n"
+    pair.command("backup.restore", "--set", "media", "--into", "place", "--yes")
+    assert pair.on(sites.HOST, f"ls {MEDIA}; cat {MEDIA}/pictures/one") == b"pictures\none\n"
+    pair.command("backup.restore", "--set", "media", "--into", "place", "--undo", "--yes")
+    assert pair.on(sites.HOST, f"ls {MEDIA}") == b"two\n"
+    told = pair.command("backup.restore", "--set", "config", "--to", "19990101T000000Z-config", code=1)
+    assert "names no backup of config; `backup.list` shows them" in told["error"]

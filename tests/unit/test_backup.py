@@ -77,6 +77,29 @@ def test_a_drill_says_what_would_be_lost_and_that_nobody_knows() -> None:
     assert "unknown would be lost" in backup.drilled({"drill": {**drill, "rpo_s": None}})
 
 
+def test_restored_files_are_told_with_where_they_and_the_old_ones_lie() -> None:
+    job = {
+        "set": "media",
+        "backup": "20261126T010000Z-media",
+        "duration_s": 2.04,
+        "into": "/back",
+        "aside": ["/srv/old"],
+    }
+    assert (
+        backup.restored({"files": job})
+        == "20261126T010000Z-media was restored in 2.0 s, as it was taken; it lies in /back"
+    )
+    put = backup.put({"environment": "prod", "files": job}).splitlines()
+    assert put[0] == "20261126T010000Z-media is in place, as it was taken; what was there until now lies in /srv/old"
+    assert put[1].endswith("backup.restore --env prod --into place --undo --set media` goes back")
+    assert (
+        backup.put({"environment": "prod", "back": ["/srv/notes/shared"]})
+        == "/srv/notes/shared: as before the last restore"
+    )
+    with pytest.raises(Stop, match="media was restored into a directory"):
+        backup.restore("", kind="media", to="latest", into="scratch", end=True)
+
+
 def test_moments_ids_and_the_latest_are_told_apart() -> None:
     now = 1795662000.0
     assert backup._to("latest", now) == "latest"

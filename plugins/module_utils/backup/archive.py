@@ -36,6 +36,11 @@ def run(words: list[str], text: str = "", user: str = USER, environment: Mapping
     return done.stdout
 
 
+def files(name: str) -> str:
+    """Return the path of what an archive knows of the files that others give it."""
+    return f"{SETTINGS}/{name}.files.json"
+
+
 class Archive:
     """The archive of an environment; `settings` are those of its file (role backup writes it)."""
 
@@ -49,6 +54,8 @@ class Archive:
         except FileNotFoundError:
             raise Trouble(f"this host keeps no archive {name!r}: provision it (group `backup`)") from None
         self.path = os.path.join(self.settings["path"], name)
+        with contextlib.suppress(FileNotFoundError), open(files(name), encoding="utf-8") as file:
+            self.settings["sets"] += of.read(file.read(), file.name)["sets"]
 
     # The catalogue
 

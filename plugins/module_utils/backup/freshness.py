@@ -63,6 +63,9 @@ def _of_set(records: list[dict[str, Any]], kind: str, rule: Rule, now: float) ->
         if of.has_failed_check(whole):
             said = "; ".join(each["said"] for each in whole["check"]["findings"]) or "it says nothing of why"
             found.append(Wrong("P1", kind, f"{whole['id']} did not pass its check: {said}", take))
+    bad = [one["id"] for one in listed if one is not whole and of.has_failed_check(one)]
+    if bad:
+        found.append(Wrong("P1", kind, f"older ones did not pass their last check: {', '.join(bad)}", look))
     recent = [one for one in listed if now - of.taken_at(one) <= RATE_DAYS * DAY_S]
     rate = success_rate(recent)
     if rate is not None and rate < GOOD_RATE:

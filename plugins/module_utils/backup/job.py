@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import metrics, retention, space
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive, replace
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.collector import Collector
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines.barman import Barman
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 
@@ -18,7 +21,10 @@ class NoRoom(Trouble):
     """There is too little room, and nothing was touched."""
 
 
-ENGINES = {"database": Barman}
+ENGINES: dict[str, Callable[[Archive], Any]] = {
+    "database": Barman,
+    **{kind: partial(Collector, kind=kind) for kind in of.FILES},
+}
 
 
 def engine(own: Archive, kind: str) -> Any:
@@ -54,6 +60,8 @@ def take(own: Archive, kind: str, run: str, release: dict[str, str], held_until:
     That is {record, pruned: ids, notes, refused: nothing was touched}. A failure is in the catalogue, too, with its
     reason; `pruned` is empty then.
     """
+    if kind in of.FILES:
+        raise Trouble(f"{kind} is sent by the host that has it: take it there (`backup-source take --set {kind}`)")
     works, began, refused = engine(own, kind), time.time(), False
     record: Record = {
         "format": of.FORMAT, "id": of.name(kind, began), "set": kind, "environment": own.name,
@@ -72,7 +80,7 @@ def take(own: Archive, kind: str, run: str, release: dict[str, str], held_until:
             looked = look(own, works, record)
             record["check"] = looked
             own.write("records", record)
-        pruned, notes = prune(own) if of.has_passed(record) else ([], [])
+        pruned, notes = prune(own, kind) if of.has_passed(record) else ([], [])
     metrics.write(own)
     return {"record": record, "pruned": pruned, "notes": notes, "refused": refused}
 
@@ -125,13 +133,13 @@ def check(own: Archive, kind: str, wanted: str = "") -> list[Record]:
     return chosen
 
 
-def prune(own: Archive) -> tuple[list[str], list[str]]:
-    """Drop what the rule lets go, oldest first; return the ids, and what could not be dropped."""
-    by_id = {record["id"]: record for record in own.records()}
+def prune(own: Archive, kind: str) -> tuple[list[str], list[str]]:
+    """Drop what the rule lets go of a set, oldest first; return the ids, and what could not be dropped."""
+    by_id = {record["id"]: record for record in own.records() if record["set"] == kind}
     gone, notes = [], []
     for name in retention.expired(list(by_id.values()), rule(own), time.time()):
         try:
-            engine(own, by_id[name]["set"]).prune(by_id[name])
+            engine(own, kind).prune(by_id[name])
             own.forget(by_id[name])
             gone.append(name)
         except (Trouble, OSError) as error:

@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 FORMAT = 1
-SETS = ("database", "media", "config")
+FILES = ("media", "config")
+SETS = ("database", *FILES)
 STAMP = "%Y%m%dT%H%M%SZ"
 ID = re.compile(rf"(\d{{8}}T\d{{6}}Z)-({'|'.join(SETS)})")
 
@@ -48,9 +49,19 @@ def taken_at(record: Record) -> float:
     return moment(record["began_at"])
 
 
+def reaches(record: Record) -> float:
+    """Return the moment (seconds since 1970) that it holds: its point, or its begin where an engine knows no points."""
+    return moment(record["point"]["at"]) if record["point"] else taken_at(record)
+
+
 def is_whole(record: Record) -> bool:
     """Return whether it was taken to its end."""
     return bool(record["result"] == "taken")
+
+
+def stored(record: Record) -> int:
+    """Return the bytes that a backup took of the archive's disk: what was new, where an engine shares the rest."""
+    return int((record.get("engine_facts") or {}).get("sent_bytes") or record["bytes"])
 
 
 def has_passed(record: Record) -> bool:

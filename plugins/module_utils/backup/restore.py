@@ -29,7 +29,7 @@ def choose(records: list[Record], kind: str, to: str, now: float) -> tuple[Recor
     """
     passed = [record for record in records if record["set"] == kind and of.has_passed(record)]
     if not passed:
-        raise Trouble(f"no backup of {kind} has passed a check: take one (`backup.run`)")
+        raise Trouble(f"no backup of {kind} has passed a check: take one (`backup.run --set {kind}`)")
     if to == "latest":
         return passed[-1], {"latest": True}
     when = moment(to)
@@ -37,9 +37,9 @@ def choose(records: list[Record], kind: str, to: str, now: float) -> tuple[Recor
         return of.find(passed, to, kind), {"point": True}
     if when > now:
         raise Trouble(f"{to} is not over yet: take a moment of the past, or latest")
-    before = [record for record in passed if of.moment(record["point"]["at"]) <= when]
+    before = [record for record in passed if of.reaches(record) <= when]
     if not before:
-        first = passed[0]["point"]["at"]
+        first = of.said(of.reaches(passed[0]))
         raise Trouble(f"nothing reaches back to {to}: take a moment from {first} on")
     return before[-1], {"time": to}
 
@@ -70,6 +70,10 @@ class Restore:
     """One restore; `job` is its record."""
 
     def __init__(self, own: archive.Archive, kind: str, to: str, run: str) -> None:
+        if kind in of.FILES:
+            raise Trouble(
+                f"{kind} goes to the host that has it: restore it there (`backup-source restore --set {kind}`)"
+            )
         self.own, self.began = own, time.time()
         self.works = job.engine(own, kind)
         self.backup, self.to = choose(own.records(), kind, to, self.began)

@@ -27,6 +27,9 @@ def look(own: Archive) -> dict[str, Any]:
     )  # fmt: skip
     wrong = [freshness.Wrong("P1", "", each, "backup.check") for each in damaged + damaged_drills]
     wrong += freshness.judge(state, rule, now)
+    for noted in own.documents("notes")[0]:
+        do = f"backup.check --set {noted['id']}"
+        wrong += [freshness.Wrong("P1", noted["id"], f"{each['at']}: {each['said']}", do) for each in noted["notes"]]
     kept = retention.decide(records, retention.Rule(settings["keep_days"], settings["keep_years"]), now)
     return {
         "name": own.name,
@@ -70,10 +73,10 @@ def _space(own: Archive, records: list[dict[str, Any]]) -> dict[str, Any] | None
     if room.free is None or room.total is None:
         return None
     newest = [of.newest(records, kind, of.is_whole) for kind in own.settings["sets"]]
-    needed = space.need(sum(record["bytes"] for record in newest if record), None)
+    needed = space.need(sum(of.stored(record) for record in newest if record), None)
     samples, used = [], 0
     for record in sorted((one for one in records if of.is_whole(one)), key=of.taken_at):
-        used += record["bytes"]
+        used += of.stored(record)
         samples.append((of.taken_at(record), used))
     return {
         "free": room.free,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import glob
 import hashlib
 import inspect
@@ -25,6 +26,27 @@ def library(modules: list[ModuleType]) -> list[tuple[str, str, int]]:
             files[f"{path}/__init__.py"] = ""
         files[f"{path}/{parts[-1]}.py"] = inspect.getsource(module)
     return [(path, text, 0o644) for path, text in files.items()]
+
+
+def needed(*mains: ModuleType) -> list[ModuleType]:
+    """Return programs' modules and all of ours that they import, and those import, in the order of names."""
+    found: dict[str, ModuleType] = {}
+    left = list(mains)
+    while left:
+        module = left.pop()
+        if module.__name__ not in found:
+            found[module.__name__] = module
+            left += [sys.modules[name] for name in _imports(module)]
+    return [found[name] for name in sorted(found)]
+
+
+def _imports(module: ModuleType) -> set[str]:
+    """Return the names of modules of this collection that one imports, packages aside: they hold nothing."""
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("ansible_collections."):
+            named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in named if name in sys.modules and not hasattr(sys.modules[name], "__path__")}
 
 
 def launcher(main: ModuleType) -> str:

@@ -3,7 +3,7 @@
 from invoke import Collection, Context, task
 
 ENV = {"env": "Environment (local if not said, where there is one)."}
-SET = {"set": "The set: database."}
+SET = {"set": "The set: database, media or config."}
 
 
 @task(help=ENV | SET)
@@ -53,7 +53,7 @@ def status(ctx: Context, env: str = "") -> None:
     | SET
     | {
         "to": "A moment (10m, 2026-11-26T12:00:00Z), a backup's id, or latest.",
-        "into": "Where to: scratch (a server of its own on the archive host) or place (what serves; asks first).",
+        "into": "Where to: scratch (to be looked at) or place (what serves; asks first).",
         "end": "Take away what an earlier restore left in scratch.",
         "undo": "With --into place: go back to what served before the last restore.",
     }

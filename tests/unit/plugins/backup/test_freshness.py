@@ -34,6 +34,11 @@ def test_where_all_is_well_nothing_is_said() -> None:
         ({"records": [record(0.5, "unseen")]}, "P0", "none of 1 backups has passed a check"),
         ({"records": [record(28 * HOUR)]}, "P2", "the last backup is 28 hours old"),
         ({"records": [record(3)]}, "P1", "the last backup is 3 days old"),
+        (
+            {"records": [record(2, "bad"), record(0.5)]},
+            "P1",
+            "older ones did not pass their last check: 20261124T030000Z-database",
+        ),
         ({"stream": None}, "P1", "nobody could say how far the stream of WAL is"),
         ({"stream": {"running": False, "lag_s": 900.0}}, "P1", "the stream of WAL is down, 15 minutes behind"),
         ({"stream": {"running": True, "lag_s": 900.0}}, "P1", "the stream of WAL is slow, 15 minutes behind"),
