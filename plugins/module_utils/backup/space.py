@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+DAY_S = 86400
 MARGIN = 1.1  # what grows while it is copied
 
 
@@ -50,12 +51,13 @@ def judge(needed: int, room: Room, keep_free: int, where: str) -> Verdict:
 def days_until_full(free: int, samples: list[tuple[float, int]]) -> float | None:
     """Return in how many days a disk is full, from (moment, bytes used) in the order of time; None: it is not filling.
 
-    The straight line through first and last: what was pruned between them is part of how it goes.
+    The straight line through first and last: what was pruned between them is part of how it goes. Less than a day tells
+    nothing of days: the first backups of all sets may come within a minute.
     """
-    if len(samples) < 2 or samples[-1][0] <= samples[0][0]:
+    if len(samples) < 2 or samples[-1][0] - samples[0][0] < DAY_S:
         return None
     (began, first), (ended, last) = samples[0], samples[-1]
-    a_day = (last - first) / (ended - began) * 86400
+    a_day = (last - first) / (ended - began) * DAY_S
     return free / a_day if a_day > 0 else None
 
 

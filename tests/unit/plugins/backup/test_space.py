@@ -46,6 +46,8 @@ def test_days_until_full_are_those_of_the_straight_line(free: int, a_day: int, d
     assert space.days_until_full(free, samples) == pytest.approx(free / a_day)
 
 
-@pytest.mark.parametrize("samples", [[], [(0.0, 5)], [(0.0, 5), (86400.0, 5)], [(0.0, 5), (86400.0, 1)]])
+@pytest.mark.parametrize(
+    "samples", [[], [(0.0, 5)], [(0.0, 5), (86400.0, 5)], [(0.0, 5), (86400.0, 1)], [(0.0, 5), (60.0, 10**8)]]
+)
 def test_a_disk_that_is_not_filling_is_never_full(samples: list[tuple[float, int]]) -> None:
     assert space.days_until_full(10**9, samples) is None
