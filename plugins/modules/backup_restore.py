@@ -34,11 +34,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ferryman: {description: The job under C(restore)., type: dict, returned: always}
+socket: {description: Directory of the restored server's socket., type: str, returned: where one runs}
+account: {description: System account that may reach it., type: str, returned: where one runs}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import command, job, restore
-from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import USER, Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 
@@ -75,7 +77,7 @@ def main() -> None:
         module.fail_json(msg=str(trouble), ferryman={"refused": True})
     except OSError as error:
         module.fail_json(msg=job.said(error))
-    module.exit_json(changed=changed, ferryman=told)
+    module.exit_json(changed=changed, ferryman=told, socket=work.scratch.socket, account=USER)
 
 
 if __name__ == "__main__":

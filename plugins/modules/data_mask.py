@@ -20,6 +20,7 @@ options:
   database: {description: Name of the database., type: str, required: true}
   port: {description: Port of its server., type: int, default: 5432}
   socket: {description: Directory of the server's socket, where it is not the packaged one., type: str, default: ''}
+  account: {description: System account that may reach the server as C(postgres)., type: str, default: postgres}
   columns:
     description:
       - A rule for each column, by V(table.column), or V(schema.table.column) where the schema is not V(public).
@@ -76,6 +77,7 @@ SPEC = {
     "database": {"type": "str", "required": True},
     "port": {"type": "int", "default": 5432},
     "socket": {"type": "str", "default": ""},
+    "account": {"type": "str", "default": "postgres"},
     "columns": {"type": "dict", "required": True},
     "key": {"type": "str", "default": "", "no_log": True},
     "proof": {"type": "path", "default": ""},
@@ -87,7 +89,7 @@ def main() -> None:
     """Look, refuse or mask, and look again."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     wanted = module.params["columns"]
-    database = Database(module.params["database"], module.params["port"], socket=module.params["socket"])
+    database = Database(*(module.params[name] for name in ("database", "port", "socket", "account")))
     told = {
         "columns": {name: rule for name, rule in wanted.items() if not rules.is_kept(rule)},
         "kept": {name: rule["keep"] for name, rule in wanted.items() if rules.is_kept(rule) and "keep" in rule},
@@ -104,7 +106,7 @@ def main() -> None:
         told["rows"] = masking.replace(seen.tables)
         told["left"] = masking.left()
     except work.Refused as refused:
-        module.fail_json(msg=f"nothing was changed: {refused}", refused=True, left={})
+        module.fail_json(msg=f"nothing was changed: {refused}", ferryman={"refused": True}, left={})
     except Trouble as trouble:
         module.fail_json(msg=str(trouble), left={})
     if told["left"]:

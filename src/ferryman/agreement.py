@@ -216,9 +216,9 @@ def app_options() -> dict[str, specs.Option]:
     """Return the option behind each key of an application."""
     roles = specs.roles()
     found: dict[str, specs.Option] = {}
+    every = {name: option for role in roles.values() for name, option in role.options.items()}
     for key, (name, required) in wiring.of_apps(paths.collection_root()).items():
-        option = roles["release"].options.get(name, {"type": "raw"}) if "release" in roles else {"type": "raw"}
-        found[key] = {**option, "required": required}
+        found[key] = {**every.get(name, {"type": "raw"}), "required": required}
     if found and "postgresql" in roles and "nginx" in roles:
         database = roles["postgresql"].options["postgresql_databases"]
         found["database"] = {"type": "dict", "description": database["description"], "options": database["options"]}

@@ -84,7 +84,7 @@ def restore(env: str, *, kind: str, to: str, into: str, end: bool) -> Told:
         raise Stop(f"there is no place {into!r}", hint="--into takes scratch or place")
     if _set(kind) in FILES and end:
         raise Stop(f"{kind} was restored into a directory", hint="remove it on its host where you need it no more")
-    environment, goal = readiness.looked_at(env, app=""), _to(to, time.time())
+    environment, goal = readiness.looked_at(env, app=""), point(to, time.time())
     if kind in FILES:
         return _files(environment, kind, goal, f"{RESTORED.format(environment.name)}/{kind}-{int(time.time())}")
     values = {"backup_set": kind, "backup_to": goal, "backup_end": end}
@@ -93,7 +93,7 @@ def restore(env: str, *, kind: str, to: str, into: str, end: bool) -> Told:
 
 def place(env: str, *, kind: str, to: str, undo: bool, yes: bool) -> Told:
     """Restore a set and put it in the place of what serves, or go back; return where the other one lies now."""
-    kind, goal = _set(kind), _to(to, time.time())
+    kind, goal = _set(kind), point(to, time.time())
     environment = readiness.looked_at(env, app="")
     what = "what served before the last restore" if undo else f"the {kind} as it was ({to})"
     sure(
@@ -131,7 +131,7 @@ def sure(what: str, *, yes: bool) -> None:
         raise Stop("nothing was touched", hint="only the word yes goes on")
 
 
-def _to(word: str, now: float) -> str:
+def point(word: str, now: float) -> str:
     """Return where a restore goes as the role takes it: an id as it is, `latest`, or a moment with its zone."""
     if not word or word == "latest":
         return "latest"

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +20,15 @@ from ferryman.sandbox.model import Sandbox
 from ferryman.sandbox.ports import free_port
 
 PAGE = paths.CHECKOUT / "docs" / "guides" / "backups.md"
+REFRESH = paths.CHECKOUT / "docs" / "guides" / "refresh.md"
 ARCHIVE = "archive1"
 MEDIA = "/srv/tiny/shared"
+STAGING = "staging"
+PEOPLE = """
+create table person (id int primary key, email text, remark text);
+insert into person
+  select n, 'ada' || n || '@example.org', 'write to ada' || n || '@example.org' from generate_series(1, 50) n;
+"""
 PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"]
 
 
@@ -38,6 +46,7 @@ class Pair:
         }}}  # fmt: skip
         (directory / "hosts.yml").write_text(yaml.safe_dump(tree))
         values: dict[str, dict[str, Any]] = {
+            "host": {"host_shared": True},
             "apps": {"apps": {"tiny": {
                 "repository": "tiny", "domains": ["tiny.localhost"],
                 "database": {"name": "tiny", "owner": "tiny", "password": "of the application"},
@@ -62,12 +71,13 @@ class Pair:
         assert done.returncode == 0, f"{script}\n{done.stdout.decode()}{done.stderr.decode()}"
         return done.stdout
 
-    def sql(self, statements: str) -> str:
-        words = f"timeout 30 runuser -u postgres -- psql -XAtq -d tiny -c {shlex.quote(statements)}"
+    def sql(self, statements: str, database: str = "tiny") -> str:
+        words = f"timeout 30 runuser -u postgres -- psql -XAtq -d {database} -c {shlex.quote(statements)}"
         return self.on(sites.HOST, f"cd / && {words}").decode().strip()
 
     def command(self, *words: str, code: int = 0) -> dict[str, Any]:
-        answer = self.site.run(*words, timeout_s=300)
+        environment = () if "--env" in words else ("--env", sites.ENV)
+        answer = self.site.begin(*words, *environment, "--json").wait(300)
         assert answer.code == code, str(answer)
         return dict(answer.said)
 
@@ -150,6 +160,54 @@ def test_a_restore_in_place_asks_keeps_what_served_and_goes_back(pair: Pair) -> 
     assert pair.sql(both) == "goes stays"
     assert pair.sql("select count(*) from line where text = 'since'") == "0"
     assert pair.command("backup.drill")["drill"]["rpo_s"] == 0.0
+
+
+@pytest.fixture
+def staging(pair: Pair) -> str:
+    """Another environment on the same host, with a database of its own; returns that one's name."""
+    directory = pair.site.root / "inventories"
+    shutil.copytree(directory / sites.ENV, directory / STAGING)
+    variables = directory / STAGING / "group_vars" / "all"
+    (variables / "environment.yml").write_text(yaml.safe_dump({"environment_name": STAGING}))
+    told = yaml.safe_load((variables / "apps.yml").read_text())
+    told["apps"]["tiny"] |= {"domains": ["staging.localhost"]}
+    told["apps"]["tiny"]["database"] = {"name": "tiny_staging", "owner": "tiny_staging", "password": "of staging"}
+    (variables / "apps.yml").write_text(yaml.safe_dump(told))
+    (variables / "backup.yml").unlink()
+    tree = yaml.safe_load((directory / STAGING / "hosts.yml").read_text())
+    del tree["all"]["children"]["backup"]
+    (directory / STAGING / "hosts.yml").write_text(yaml.safe_dump(tree))
+    pair.command("provision", "--env", STAGING)
+    return "tiny_staging"
+
+
+def test_another_environment_gets_the_data_without_the_people_or_nothing(pair: Pair, staging: str) -> None:
+    (line,) = (line for block in blocks(REFRESH, "sh") for line in block.lines)
+    words = line.replace("prod", sites.ENV).split()[1:]
+    pair.sql(PEOPLE)
+    pair.command("backup.run")
+    pair.sql("create table own (text text); insert into own values ('staging')", staging)
+    asks = pair.command(*words, code=1)
+    assert "nobody is here to be asked" in asks["error"]
+    refused = pair.command(*words, "--yes", code=1)
+    for column in ("person.email", "person.remark"):
+        assert f"{column} holds personal data" in refused["error"]
+    assert pair.sql("select text from own", staging) == "staging"
+    pair.on(ARCHIVE, "test ! -e /srv/backups/dev/scratch/restore")
+    with pair.site.inventory(masking={"person.email": "email", "person.remark": "scrub"}):
+        told = pair.command(*words, "--yes")
+    assert told["copied"]["rows"]["person"] == 50
+    count = "select count(*) from person where "
+    assert pair.sql(f"{count} email like '%example.org' or remark like '%example.org%'", staging) == "0"
+    assert pair.sql(f"{count} remark = 'write to ' || email", staging) == "50"
+    assert pair.sql(f"{count} email like '%example.org'") == "50", "where it came from"
+    owner = "select pg_get_userbyid(relowner) from pg_class where relname = 'person'"
+    assert pair.sql(owner, staging) == "tiny_staging"
+    assert not pair.command("provision", "--env", STAGING)["changed"], "who may connect is as it was"
+    pair.on(ARCHIVE, "test ! -e /srv/backups/dev/scratch/restore && ! ls -d /tmp/ferryman-data-*")
+    assert list((pair.site.root / ".ferryman" / "data").iterdir()) == []
+    pair.command("data.refresh", "--env", STAGING, "--undo", "--yes")
+    assert pair.sql("select text from own", staging) == "staging"
 
 
 def test_what_cannot_be_restored_is_refused_with_what_can(pair: Pair) -> None:

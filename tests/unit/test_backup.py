@@ -102,13 +102,13 @@ def test_restored_files_are_told_with_where_they_and_the_old_ones_lie() -> None:
 
 def test_moments_ids_and_the_latest_are_told_apart() -> None:
     now = 1795662000.0
-    assert backup._to("latest", now) == "latest"
-    assert backup._to("20261126T010000Z-database", now) == "20261126T010000Z-database"
-    assert backup._to("20261126", now) == "20261126"
-    assert backup._to("10m", now) == "2026-11-26T02:50:00.000000Z"
-    assert backup._to("2026-11-26T02:00", now) == "2026-11-26T02:00:00.000000Z"
+    assert backup.point("latest", now) == "latest"
+    assert backup.point("20261126T010000Z-database", now) == "20261126T010000Z-database"
+    assert backup.point("20261126", now) == "20261126"
+    assert backup.point("10m", now) == "2026-11-26T02:50:00.000000Z"
+    assert backup.point("2026-11-26T02:00", now) == "2026-11-26T02:00:00.000000Z"
     with pytest.raises(Stop, match="is no time"):
-        backup._to("soon", now)
+        backup.point("soon", now)
 
 
 def test_what_is_no_set_and_no_place_is_refused() -> None:

@@ -53,13 +53,13 @@ def psql(host, script, database="crowd"):
     return done.stdout
 
 
-def play(**values):
-    """Run the entry `mask` as a stranger's playbook does."""
+def play(name="mask", **values):
+    """Run an entry as a stranger's playbook does."""
     argv = [
         "ansible-playbook",
         "-i",
         os.environ["MOLECULE_INVENTORY_FILE"],
-        str(HERE / "mask.yml"),
+        str(HERE / f"{name}.yml"),
         "-e",
         json.dumps(values),
     ]
@@ -230,3 +230,51 @@ def test_kept_is_what_has_a_reason_and_the_proof_says_it(host, masked):
 
 def test_what_was_masked_is_told_without_a_value(masked, crowd):
     assert not [value for who in crowd for value in (who.values["email"], who.values["iban"]) if value in masked.stdout]
+
+
+def psql_open(host, script):
+    return psql(host, script, database="open").strip()
+
+
+@pytest.fixture
+def opened(host):
+    """Another database that serves, with a table of its own."""
+    psql_open(host, "drop table if exists own; create table own (n int); insert into own values (7)")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"rows": {"people": 399, "letters": 1200, "events": 400}}, "people has 400 rows and should have 399"),
+        ({"size": 10**15}, "MB are free: make room"),
+    ],
+)
+def test_a_copy_that_is_not_whole_or_does_not_fit_takes_nobodys_place(host, masked, opened, wrong, said):
+    done = play("put", **wrong)
+    assert done.returncode != 0
+    assert said in " ".join(done.stdout.split())
+    assert psql_open(host, "select n from own") == "7"
+    names = psql(host, "select string_agg(datname, ' ') from pg_database where datname like 'open%'")
+    assert names.strip() == "open"
+
+
+def test_a_copy_takes_a_databases_place_from_who_is_connected_and_gives_it_back(host, masked, opened):
+    sleeper = "runuser -u postgres -- psql -qc 'select pg_sleep(60)' open"
+    host.run_test(f'cd /; sh -c "{sleeper}" >/tmp/sleeper 2>&1 & sleep 1')
+    access = "select datacl::text from pg_database where datname = 'open'"
+    before = psql_open(host, f"alter database open set statement_timeout = '77s'; {access}")
+    done = play("put")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert psql_open(host, "select count(*) from people join letters l on l.person = people.id") == "1200"
+    assert psql_open(host, access) == before
+    assert psql_open(host, "show statement_timeout") == "77s"
+    assert "terminating connection" in host.file("/tmp/sleeper").content_string
+    assert host.run("runuser -u postgres -- psql -d open_before -c 'select 1'").rc != 0, (
+        "nobody writes there by mistake"
+    )
+    done = play("back")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert psql_open(host, "select n from own") == "7"
+    again = play("back")
+    assert again.returncode != 0
+    assert "nothing of open is kept" in " ".join(again.stdout.split())

@@ -32,8 +32,6 @@ class Scratch:
         self.directory, self.programs = directory, programs
         self.data, self.socket, self.log = f"{directory}/data", f"{directory}/socket", f"{directory}/log"
         self.conninfo = f"host={self.socket} user=postgres"
-        self.looked_into: list[str] = []
-        """The databases that were given the extension by which PostgreSQL looks into them."""
 
     def make(self) -> str:
         """Make the place anew, and return where files are to be restored to."""
@@ -100,11 +98,7 @@ class Scratch:
             archive.run([f"{self.programs}/pg_ctl", "-D", self.data, "-s", "-m", "fast", "stop"])
 
     def rest(self) -> None:
-        """Stop the server in a state to be moved: without what the looking left, with the source's own settings."""
-        for base in postgres.databases(self.conninfo):
-            if base["name"] in self.looked_into:
-                with closing(postgres.Session(self.conninfo, f"'{base['name']}'")) as session:
-                    session.ask("drop extension amcheck")
+        """Stop the server in a state to be moved: with the source's own settings."""
         self.stop()
         told = f"{self.data}/postgresql.auto.conf"
         if os.path.exists(f"{told}.origin"):
@@ -144,14 +138,21 @@ class Scratch:
         return manifest.comparable(seen, restored, states)
 
     def amcheck(self) -> list[str]:
-        """Have PostgreSQL look at every table and index; return what it finds."""
+        """Have PostgreSQL look at every table and index; return what it finds.
+
+        The extension by which it looks is gone afterwards from where it was not before: a copy is as its source was.
+        """
+        without = []
         for base in postgres.databases(self.conninfo):
             with closing(postgres.Session(self.conninfo, f"'{base['name']}'")) as session:
                 if session.ask("select count(*) from pg_extension where extname = 'amcheck'") == "0":
-                    self.looked_into.append(base["name"])
+                    without.append(base["name"])
         words = ["-h", self.socket, "-U", "postgres", "--all", "--install-missing"]
         try:
             archive.run([f"{self.programs}/pg_amcheck", *words])
         except Trouble as trouble:
             return [str(trouble)]
+        for name in without:
+            with closing(postgres.Session(self.conninfo, f"'{name}'")) as session:
+                session.ask("drop extension if exists amcheck")
         return []

@@ -69,17 +69,26 @@ def quoted(name: str) -> str:
 
 
 class Database:
-    """A database on this host, on the server that listens on `port`, reached as the account `postgres`."""
+    """A database on this host, on the server that listens on `port`; `account` is who may reach that as `postgres`."""
 
-    def __init__(self, name: str, port: int, socket: str = "") -> None:
+    def __init__(self, name: str, port: int, socket: str = "", account: str = "postgres") -> None:
         self.name = name
-        place = ["-h", socket] if socket else []
-        self.words = ["runuser", "-u", "postgres", "--", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
-                      "-p", str(port), *place, "-d", name]  # fmt: skip
+        self.place = ["-U", "postgres", "-p", str(port), *(["-h", socket] if socket else []), "-d", name]
+        self.account = ["runuser", "-u", account, "--"]
+        self.words = [*self.account, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *self.place]
         self.environment = {**os.environ, "PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8"}
 
     def _start(self, *words: str, **streams: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen([*self.words, *words], cwd="/", env=self.environment, stderr=subprocess.PIPE, **streams)
+
+    def program(self, name: str, *words: str, **streams: Any) -> None:
+        """Run another of PostgreSQL's programs on this database; a file travels on one of its `streams`."""
+        argv = [*self.account, name, *self.place, *words]
+        done = subprocess.run(argv, cwd="/", env=self.environment, stderr=subprocess.PIPE, check=False, **streams)
+        if done.returncode:
+            # Its last line may quote a row; the one with the reason is the first.
+            lines = done.stderr.decode(errors="replace").strip().split("\n")
+            raise Trouble(f"{name} of {self.name}: {lines[0] or f'exit code {done.returncode}'}")
 
     def run(self, script: str) -> str:
         """Run SQL, all of it or nothing, and return what it answers."""
