@@ -16,7 +16,10 @@ options:
     choices: [present, verified]
     default: present
   shared: {description: Whether several environments may live on the host., type: bool, default: false}
-  required: {description: Whether C(verified) refuses a host without a marker., type: bool, default: true}
+  required:
+    description: Whether C(verified) refuses a host that was never provisioned; else only what C(present) would refuse.
+    type: bool
+    default: true
 author: [The Ferryman authors]
 attributes:
   check_mode: {support: full, description: Refuses as it would, writes nothing.}
@@ -60,8 +63,9 @@ def main() -> None:
         if os.path.exists(markers.PATH):
             with open(markers.PATH, encoding="utf-8") as file:
                 before = markers.read(file.read())
-        if wanted["state"] == "verified":
-            markers.verify(before, wanted["environment"], required=wanted["required"])
+        verified = wanted["state"] == "verified"
+        if verified and wanted["required"]:
+            markers.verify(before, wanted["environment"])
             module.exit_json(changed=False, marker=before)
         after = markers.provision(
             before,
@@ -70,6 +74,8 @@ def main() -> None:
             sites=sorted(os.listdir(SITES)) if os.path.isdir(SITES) else [],
             now=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
+        if verified:
+            module.exit_json(changed=False, marker=before)
         if after != before and not module.check_mode:
             os.makedirs(os.path.dirname(markers.PATH), mode=0o755, exist_ok=True)
             trial.write(markers.PATH, json.dumps(after, indent=2) + "\n")

@@ -34,12 +34,11 @@ def read(text: str) -> dict[str, Any]:
     return marker
 
 
-def verify(marker: Optional[dict[str, Any]], environment: str, *, required: bool) -> None:
-    """Refuse a host that another environment owns, and, where `required`, one that nobody has provisioned."""
+def verify(marker: Optional[dict[str, Any]], environment: str) -> None:
+    """Refuse a host that another environment owns, and one that nobody has provisioned."""
     if marker is None:
-        if required:
-            raise Refusal(f"this host carries no {PATH}: provision environment {environment} first")
-    elif environment not in marker["environments"]:
+        raise Refusal(f"this host carries no {PATH}: provision environment {environment} first")
+    if environment not in marker["environments"]:
         owners = ", ".join(marker["environments"])
         raise Refusal(f"this host belongs to environment {owners}, not to {environment}: nothing was changed")
 

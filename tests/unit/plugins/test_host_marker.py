@@ -57,15 +57,14 @@ def test_no_history_moves_a_host_from_its_first_environment(history: list[tuple[
             state = provision(state, environment, shared=shared)
         except marker.Refusal:
             continue
-        marker.verify(state, environment, required=True)
+        marker.verify(state, environment)
         assert history[0][0] in state["environments"]
         assert state["shared"] or len(state["environments"]) == 1
 
 
-def test_host_of_nobody_is_refused_only_where_it_must_be_provisioned() -> None:
-    marker.verify(None, "prod", required=False)
+def test_host_of_nobody_is_refused_where_it_must_be_provisioned() -> None:
     with pytest.raises(marker.Refusal, match="provision environment prod first"):
-        marker.verify(None, "prod", required=True)
+        marker.verify(None, "prod")
 
 
 @pytest.mark.parametrize(
