@@ -7,7 +7,8 @@ DOCUMENTATION = r"""
 module: data_dump
 short_description: Write a database to a file, and say what it holds
 description:
-  - Writes what C(pg_dump) calls the custom format, without owners and privileges, for M(ferryman.ops.data_put).
+  - Writes what C(pg_dump) calls the custom format, without owners, privileges, comments and subscriptions, for
+    M(ferryman.ops.data_put). Nobody else may write to the database meanwhile.
   - The file belongs to whom its directory belongs to, and nobody else may read it. It must not be there yet.
 options:
   database: {description: Name of the database., type: str, required: true}
@@ -15,6 +16,10 @@ options:
   socket: {description: Directory of the server's socket, where it is not the packaged one., type: str, default: ''}
   account: {description: System account that may reach the server as C(postgres)., type: str, default: postgres}
   file: {description: The file to write., type: path, required: true}
+  marked:
+    description: The C(mark) that M(ferryman.ops.data_mask) left; a database without it is another one, and is refused.
+    type: str
+    default: ''
 author: [The Ferryman authors]
 attributes:
   check_mode: {support: full, description: Writes nothing.}
@@ -27,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ferryman:
-  description: "Under C(copied): C(rows) by table, C(bytes) of the file, C(database_bytes)."
+  description: "Under C(copied): C(rows) by table, C(bytes) of the file, C(database_bytes), C(extensions)."
   type: dict
   returned: success
 """
@@ -46,6 +51,7 @@ def main() -> None:
             "socket": {"type": "str", "default": ""},
             "account": {"type": "str", "default": "postgres"},
             "file": {"type": "path", "required": True},
+            "marked": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -54,7 +60,7 @@ def main() -> None:
         module.exit_json(changed=True)
     try:
         database = Database(given["database"], given["port"], given["socket"], given["account"])
-        told = copying.write(database, given["file"])
+        told = copying.write(database, given["file"], given["marked"])
     except Trouble as trouble:
         module.fail_json(msg=str(trouble))
     except OSError as error:

@@ -60,6 +60,10 @@ RETURN = r"""
 rows: {description: How many rows of each table were masked., type: dict, returned: success, sample: {users: 1200}}
 columns: {description: The rule of each column that was masked., type: dict, returned: success}
 kept: {description: The reason of each column that was kept., type: dict, returned: success}
+mark:
+  description: The database's comment now, by which M(ferryman.ops.data_dump) knows it again.
+  type: str
+  returned: success
 left: {description: "What is left by column and kind; empty, or the task fails.", type: dict, returned: always}
 """
 
@@ -70,7 +74,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ferryman.ops.plugins.module_utils.data import rules, work
+from ansible_collections.ferryman.ops.plugins.module_utils.data import copying, rules, work
 from ansible_collections.ferryman.ops.plugins.module_utils.data.database import Database, Trouble
 
 SPEC = {
@@ -106,15 +110,17 @@ def main() -> None:
         told["rows"] = masking.replace(seen.tables)
         told["left"] = masking.left()
     except work.Refused as refused:
-        module.fail_json(msg=f"nothing was changed: {refused}", ferryman={"refused": True}, left={})
+        module.fail_json(msg=f"nothing was changed: {refused}", refused=True, ferryman={"refused": True}, left={})
     except Trouble as trouble:
         module.fail_json(msg=str(trouble), left={})
     if told["left"]:
         places = "; ".join(f"{name}: {counts}" for name, counts in told["left"].items())
         module.fail_json(msg=f"personal data is left, so this copy must go nowhere: {places}", **told)
+    mark = f"masked by Ferryman: {os.urandom(16).hex()}"
+    copying.mark(database, mark)
     if module.params["proof"]:
         prove(module, told)
-    module.exit_json(changed=bool(told["columns"]), **told)
+    module.exit_json(changed=bool(told["columns"]), mark=mark, **told)
 
 
 def prove(module: AnsibleModule, told: dict[str, Any]) -> None:

@@ -62,7 +62,8 @@ cut: {description: Whether there are more than were answered., type: bool, retur
 cursor: {description: From where to go on., type: dict, returned: success}
 known:
   description: >-
-    Lists C(processes) (those with units here) and C(releases) (those that ran here), of O(app) where it is given.
+    Where O(process) or O(release) found nothing, lists C(processes) and C(releases) that can be asked for, of O(app)
+    where it is given.
   type: dict
   returned: without O(cursor)
 """

@@ -27,13 +27,17 @@ def _play(verb: str, environment: Environment, values: Mapping[str, Any], key: s
     """Run a playbook of the feature, and return what the archive host said under `key`."""
     story, ended = release.run(f"backup_{verb}", environment, values)
     release.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended) if act else REFUSED)
+    require_archive(environment, story, key)
+    return story.facts[key]
+
+
+def require_archive(environment: Environment, story: outcomes.Story, key: str) -> None:
+    """Refuse an environment whose archive host did not say `key`: it has none."""
     if key not in story.facts:
-        place = environment.inventory
         raise Stop(
             f"{environment.name} has no archive host",
-            hint=f"{place} names one in group backup; Ferryman's docs/guides/backups.md",
+            hint=f"{environment.inventory} names one in group backup; Ferryman's docs/guides/backups.md",
         )
-    return story.facts[key]
 
 
 def _set(kind: str) -> str:

@@ -11,98 +11,137 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ferryman import backup, outcomes, paths, readiness, release, telling
-from ferryman.environments import Environment
+from ferryman import backup, outcomes, paths, readiness, release, runs, telling
+from ferryman.environments import PROD, Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, RETURNED, Stop
 from ferryman.progress import size
 
-Told = Mapping[str, Any]
-PROD = "prod"
+Told = dict[str, Any]
+STALE_S = 86400  # what a run that was killed has left here is older, and nobody's any more
+SETTLES_S = 20  # within which a pool of connections has noticed that all of them ended
 
 
 def refresh(env: str, *, source: str, app: str, to: str, undo: bool, yes: bool) -> Told:
     """Give an environment the data of another, masked, or with `undo` what it had before; return what was done."""
     if env == PROD:
-        raise Stop(f"the data of {PROD} are nobody's copy", hint="`backup.restore` brings its own back")
+        raise Stop(f"{PROD} gets nobody's data", hint="`backup.restore` brings its own back")
     if not undo and not source:
         raise Stop("nothing says whose data: --from is needed", hint=f"--from {PROD}, say")
+    point = backup.point(to, time.time())
     target = readiness.acted_on(env, app=app)
+    app = readiness.only(target, app)
     if undo:
         backup.sure(f"{target.name} will serve the data that it had before; those that it has now go", yes=yes)
-        placed = _put(target, {"release_app": app, "data_back": True})
-        return {"environment": target.name, "from": "", "undo": True, **_ends_well(target, app), **placed}
+        return _settled(target, app, {"undo": True, **_put(target, {"release_app": app, "data_back": True})})
     origin = readiness.looked_at(source, app=app)
     if origin.name == target.name:
         raise Stop(f"{target.name} has its own data already", hint="--from names another environment")
+    _require_nobody(target, app)
     what = f"{target.name} will serve the data of {origin.name} ({to}), masked"
     backup.sure(f"{what}; what it has now is kept until the next time", yes=yes)
-    base = paths.state_directory() / "data"
-    base.mkdir(mode=0o700, exist_ok=True)
-    here = Path(tempfile.mkdtemp(dir=base))
+    _put(target, {"release_app": app, "data_rows": {}}, check=True)  # before minutes are spent on a copy
+    here = _place()
     try:
-        taken = _take(
-            origin, {"release_app": app, "backup_to": backup.point(to, time.time()), "data_here": str(here / "copy")}
-        )
+        taken = _take(origin, {"release_app": app, "backup_to": point, "data_here": str(here / "copy")})
         copied = taken["copied"]
-        given = {"data_rows": copied["rows"], "data_database_bytes": copied["database_bytes"]}
+        given = {f"data_{key}": copied[key] for key in ("rows", "database_bytes", "extensions")}
         placed = _put(target, {"release_app": app, "data_here": str(here / "copy"), **given})
     finally:
         shutil.rmtree(here)
-    return {
-        "environment": target.name,
-        "from": origin.name,
-        "undo": False,
-        "backup": taken["restore"]["backup"],
-        "to": taken["restore"]["to"],
-        "copied": copied,
-        **placed,
-        **_ends_well(target, app),
-    }
+    restored = {key: taken["restore"][key] for key in ("backup", "to")}
+    return _settled(target, app, {"undo": False, "from": origin.name, **restored, "copied": copied, **placed})
+
+
+def _place() -> Path:
+    """Return a directory for one copy, private; what killed runs left goes."""
+    base = paths.state_directory() / "data"
+    base.mkdir(mode=0o700, exist_ok=True)
+    for old in base.iterdir():
+        if time.time() - old.stat().st_mtime > STALE_S:
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=base))
+
+
+def _require_nobody(target: Environment, app: str) -> None:
+    """Refuse while a release is being deployed: its migration would be cut off, or meet the wrong database."""
+    lock = telling.arbiter(release.look(target.name, app=app)).get("lock") or {}
+    if lock.get("alive"):
+        raise Stop(f"{lock['owner']} is at work on {target.name}: {lock['purpose']}", hint="wait until it has ended")
 
 
 def _take(origin: Environment, values: Mapping[str, Any]) -> Told:
-    """Restore, mask and fetch; whatever fails, what serves was not touched, and nothing of the copy is left."""
+    """Restore, mask and fetch; what serves is not touched."""
     story, ended = release.run("data_take", origin, values)
+    if ended.status in outcomes.LOST:
+        end = paths.command("backup.restore", origin.name)
+        what = "interrupted" if ended.status == "left" else f"Ansible ended early:\n{ended.said}"
+        raise Stop(
+            f"{what}; a restored copy may be left on the archive host, and nothing else was touched",
+            hint=f"`{end} --end` takes it away",
+            code=NEEDS_PERSON,
+        )
     code = REFUSED if story.failure.get("refused") or not story.changed else RETURNED
     release.stop_unless_done(story, ended, origin, code=code)
-    if "copied" not in story.facts:
-        raise Stop(f"{origin.name} has no archive host", hint=f"{origin.inventory} names one in group backup")
+    backup.require_archive(origin, story, "copied")
     return story.facts
 
 
-def _put(target: Environment, values: Mapping[str, Any]) -> Told:
-    story, ended = release.run("data_put", target, values)
-    release.stop_unless_done(story, ended, target, code=outcomes.code_of_act(story, ended))
+def _put(target: Environment, values: Mapping[str, Any], *, check: bool = False) -> Told:
+    story, ended = release.run("data_put", target, values, check=check)
+    release.stop_unless_done(story, ended, target, code=REFUSED if check else _code(story, ended))
+    if check:
+        return {}
     if "placed" not in story.facts:
         raise Stop(f"{target.name} has no database host", hint=f"{target.inventory} names one in group db")
-    return {"aside": story.facts["placed"]["aside"]}
+    return {"environment": target.name, "app": values["release_app"], "aside": story.facts["placed"]["aside"]}
 
 
-def _ends_well(target: Environment, app: str) -> Told:
-    """Ask what is served whether it is well on its new data; a Stop where it is not."""
-    live = telling.arbiter(release.look(target.name, app=app)).get("live")
-    told = release.health(target.name, app=app) if live else {}
-    if live and not told["good"]:
-        back = paths.command("data.refresh", target.name, app)
-        raise Stop(
-            f"{target.name} has the data, and is not well with them",
-            hint=f"`{paths.command('health', target.name, app)}` says what is wrong; `{back} --undo` goes back",
-            code=NEEDS_PERSON,
-            facts=dict(told),
-        )
-    return {"well": True if live else None}
+def _code(story: outcomes.Story, ended: runs.Ended) -> int:
+    """Return the exit code of an exchange that failed: the host says whether it went back."""
+    if story.failure.get("refused"):
+        return REFUSED
+    return RETURNED if story.failure.get("returned") else outcomes.code_of_act(story, ended)
 
 
-def told(said: Told) -> str:
+def _settled(target: Environment, app: str, said: Told) -> Told:
+    """Ask what is served whether it is well on its new data, and return what is to be told; a Stop where it is not."""
+    hint = f"`{paths.command('health', target.name, app)}` says what is wrong"
+    if not said["undo"]:
+        hint += f"; `{paths.command('data.refresh', target.name, app)} --undo` goes back"
+    try:
+        well = _is_well(target, app)
+    except Stop as stop:  # nobody knows: that is no refusal, the data are there
+        wrong = f"{target.name} has the data, and cannot be asked whether it is well: {stop.message}"
+        raise Stop(wrong, hint=hint, code=NEEDS_PERSON, facts=said) from stop
+    if well is False:
+        wrong = f"{target.name} has the data, and is not well with them"
+        raise Stop(wrong, hint=hint, code=NEEDS_PERSON, facts={**said, "well": well})
+    return {**said, "well": well}
+
+
+def _is_well(target: Environment, app: str) -> bool | None:
+    """Say whether what is live answers well, once it has noticed that its connections ended; None where nothing is."""
+    if not telling.arbiter(release.look(target.name, app=app)).get("live"):
+        return None
+    until = time.monotonic() + SETTLES_S
+    while True:
+        answers = release.health(target.name, app=app)["hosts"]
+        well = all(each["good"] for host in answers.values() for each in host.values())
+        if well or time.monotonic() > until:
+            return well
+
+
+def told(said: Mapping[str, Any]) -> str:
     """Say what an environment has now, and how to go back."""
+    asked = "" if said["well"] else "; nothing is deployed there that could be asked whether it is well"
     if said["undo"]:
-        return f"{said['environment']} serves the data that it had before"
+        return f"{said['environment']} serves the data that it had before{asked}"
     copied = said["copied"]
     rows = sum(copied["rows"].values())
-    back = f"{paths.command('data.refresh', said['environment'])} --undo"
+    back = f"{paths.command('data.refresh', said['environment'], said['app'])} --undo"
     return "\n".join(
         [
-            f"{said['environment']} serves the data of {said['from']} as of {said['backup']} ({said['to']}), masked",
+            f"{said['environment']} serves the data of {said['from']}, restored to {said['to']}, masked{asked}",
             f"  {rows} rows in {len(copied['rows'])} tables, {size(copied['bytes'])} on the way",
             f"  what it had before is kept as {said['aside']}: `{back}` goes back",
         ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from ferryman import paths
 from ferryman.errors import Stop
 
+PROD = "prod"
 LOCAL = "local"
 
 

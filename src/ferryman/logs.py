@@ -24,7 +24,6 @@ Entry = dict[str, Any]
 Known = dict[str, list[str]]
 """Names of processes and of releases, these the newest first."""
 LEVELS = ("debug", "info", "warning", "error", "critical")
-OTHERS = ("entry", "database", "system")  # processes that no application starts
 LINES_MAX = 10_000
 MARK = "ferryman-logs "  # what the action logs_read prints before each answer while it follows
 HELP = "`logs --help` tells what can be asked for, `status` what the hosts say"
@@ -121,7 +120,7 @@ def read(environment: Environment, values: Mapping[str, Any], *, lines: int) -> 
         "hosts": {host: {"lines": len(answer["lines"]), "cut": answer["cut"]} for host, answer in answers.items()},
     }
     processes, releases = (
-        sorted({name for answer in answers.values() for name in answer["known"][kind]})
+        sorted({name for answer in answers.values() for name in answer["known"].get(kind, [])})
         for kind in ("processes", "releases")
     )
     return told, {"processes": processes, "releases": releases[::-1]}, lost
@@ -130,10 +129,9 @@ def read(environment: Environment, values: Mapping[str, Any], *, lines: int) -> 
 def unknown(words: Mapping[str, str], known: Known) -> list[str]:
     """Return what was asked for and is nowhere: no line is like that, and none can be."""
     process, release = words.get("process", ""), words.get("release", "")
-    processes = [*known["processes"], *OTHERS]
     wrong = []
-    if process and process not in processes:
-        wrong.append(f"--process: nothing is called {process!r}, only {', '.join(processes)}")
+    if process and process not in known["processes"]:
+        wrong.append(f"--process: nothing is called {process!r}, only {', '.join(known['processes'])}")
     if release and not any(name.startswith(release) for name in known["releases"]):
         those = f"the newest are {', '.join(known['releases'][:3])}" if known["releases"] else "none ever ran there"
         wrong.append(f"--release: no release that ran begins with {release!r}; {those}")

@@ -132,8 +132,7 @@ def _sandbox_up(environment: Environment) -> bool:
 
 def source(environment: Environment, app: str) -> dict[str, str]:
     """Return where the commits of an application of an agreed environment come from; an empty name: the only one."""
-    found = _apps_of_a_good(environment)
-    return found[app or next(iter(found))]
+    return _apps_of_a_good(environment)[only(environment, app)]
 
 
 def _apps_of_a_good(environment: Environment) -> dict[str, dict[str, str]]:
@@ -152,6 +151,11 @@ def _apps_of_a_good(environment: Environment) -> dict[str, dict[str, str]]:
     remembered.parent.mkdir(exist_ok=True)
     remembered.write_text(json.dumps({"digest": digest, "sources": sources}), encoding="utf-8")
     return sources
+
+
+def only(environment: Environment, app: str) -> str:
+    """Return the name of an application of an agreed environment; an empty name: the only one."""
+    return app or next(iter(_apps_of_a_good(environment)))
 
 
 def require_app(environment: Environment, app: str, apps: list[str]) -> None:

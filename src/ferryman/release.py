@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ferryman import changes, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling, worktree
-from ferryman.environments import Environment
+from ferryman.environments import PROD, Environment
 from ferryman.errors import REFUSED, Stop
 from ferryman.progress import parts, progress
 
@@ -24,7 +24,7 @@ def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
     """Deploy a commit; return the report. A failure is a Stop that carries it."""
     wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
     environment = readiness.agreed(env, app=app)
-    if not ref and not allow_dirty and (reason := _uncommitted(environment, app)):
+    if reason := _uncommitted(environment, app, wanted):
         story = outcomes.Story(failure={"reason": reason, "refused": True})
         said = outcomes.report("deploy", story, runs.Ended("failed", 0.0), environment=environment.name, app=app)
         raise _failed(said, story, environment)
@@ -33,15 +33,16 @@ def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
 
 def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
     """Return what is to be deployed as the role takes it."""
-    if allow_dirty and env == "prod":
+    if allow_dirty and env == PROD:
         raise Stop("--allow-dirty is not for prod", hint="commit the changes, so that somebody can see what is live")
     return {"release_ref": ref, "release_allow_dirty": allow_dirty}
 
 
-def _uncommitted(environment: Environment, app: str) -> str:
+def _uncommitted(environment: Environment, app: str, wanted: Mapping[str, Any]) -> str:
     """Return why a deploy would refuse the work tree, in its words; asked before any host is made or provisioned."""
     source = readiness.source(environment, app)
-    if source["ref"] or not source["repository"]:
+    named = wanted["release_ref"] or wanted["release_allow_dirty"] or source["ref"]
+    if named or not source["repository"]:
         return ""
     return worktree.refusal(environment.directory.parent.parent, source)
 
@@ -64,7 +65,7 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
         raise Stop(f"{out} is a directory", hint="--out names the file to write the plan to")
     wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
     environment = readiness.agreed(env, app=app)
-    if not ref and not allow_dirty and (reason := _uncommitted(environment, app)):
+    if reason := _uncommitted(environment, app, wanted):
         raise Stop(reason)  # in the words of the deploy that would refuse it
     readiness.make_ready(environment)
     provisioning = _provision(environment, check=True)
@@ -174,7 +175,7 @@ def _prepared(environment: Environment) -> Environment:
 def _provision(environment: Environment, *, check: bool = False) -> Told:
     story, ended = run("host_provision", environment, {}, check=check)
     code = REFUSED if check else outcomes.code_of_act(story, ended)
-    stop_unless_done(story, ended, environment, code=code)
+    stop_unless_done(story, ended, environment, code=code, again=MENDED)
     if not check:
         readiness.remember_provisioned(environment)
     took = round(ended.seconds, 3)
@@ -244,8 +245,9 @@ def _failed(said: Told, story: outcomes.Story, environment: Environment) -> Stop
 
 
 def stop_unless_done(
-    story: outcomes.Story, ended: runs.Ended, environment: Environment, *, code: int = REFUSED
+    story: outcomes.Story, ended: runs.Ended, environment: Environment, *, code: int = REFUSED, again: str = ""
 ) -> None:
+    """Raise what went wrong; `again` is said of what was done in part and says nothing of the way out itself."""
     if ended.status == "left":
         done = "nothing was changed" if code == REFUSED else "what was under way may be done in part"
         raise Stop(f"interrupted: {done}", hint=interrupts.AGAIN, code=code)
@@ -254,15 +256,15 @@ def stop_unless_done(
         evidence = story.failure.get("evidence") or []
         raise Stop(
             "\n".join([reason, *(f"  {line}" for line in evidence)]),
-            hint=str(story.failure.get("hint") or "") or _after(story, environment, code=code),
+            hint=str(story.failure.get("hint") or "") or _after(story, environment) or again * (code != REFUSED),
             code=code,
         )
 
 
-def _after(story: outcomes.Story, environment: Environment, *, code: int = REFUSED) -> str:
+def _after(story: outcomes.Story, environment: Environment) -> str:
     """Return what to type after a failure that says nothing of that itself."""
     if not story.failure.get("lost"):
-        return "" if code == REFUSED else MENDED
+        return ""
     return f"`{paths.command('check --hosts', environment.name)}` looks at every host, and says how one is reached"
 
 

@@ -180,7 +180,10 @@ def test_a_line_for_programs_is_an_object_with_all_of_it() -> None:
     assert json.loads(shown([given_], as_json=True)) == {**given_, "host": "web1"}
 
 
-KNOWN = {"processes": ["web", "worker"], "releases": ["20261126T100000Z-bbbbbbb", "20261125T100000Z-aaaaaaa"]}
+KNOWN = {
+    "processes": ["database", "entry", "system", "web", "worker"],
+    "releases": ["20261126T100000Z-bbbbbbb", "20261125T100000Z-aaaaaaa"],
+}
 
 
 @pytest.mark.parametrize(
@@ -189,7 +192,7 @@ KNOWN = {"processes": ["web", "worker"], "releases": ["20261126T100000Z-bbbbbbb"
         ({}, []),
         ({"process": "web", "release": "20261125"}, []),
         ({"process": "entry"}, []),
-        ({"process": "wroker"}, ["--process: nothing is called 'wroker', only web, worker, entry, database, system"]),
+        ({"process": "wroker"}, ["--process: nothing is called 'wroker', only database, entry, system, web, worker"]),
         ({"release": "2027"}, ["--release: no release that ran begins with '2027'; the newest are"]),
         ({"process": "x", "release": "2027"}, ["--process: ", "--release: "]),
     ],

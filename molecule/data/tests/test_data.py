@@ -262,14 +262,14 @@ def test_a_copy_takes_a_databases_place_from_who_is_connected_and_gives_it_back(
     sleeper = "runuser -u postgres -- psql -qc 'select pg_sleep(60)' open"
     host.run_test(f'cd /; sh -c "{sleeper}" >/tmp/sleeper 2>&1 & sleep 1')
     access = "select datacl::text from pg_database where datname = 'open'"
-    before = psql_open(host, f"alter database open set statement_timeout = '77s'; {access}")
+    before = psql_open(host, f"alter database open set search_path = app, public; {access}")
     done = play("put")
     assert done.returncode == 0, done.stdout[-2000:]
     assert psql_open(host, "select count(*) from people join letters l on l.person = people.id") == "1200"
     assert psql_open(host, access) == before
-    assert psql_open(host, "show statement_timeout") == "77s"
+    assert psql_open(host, "show search_path") == "app, public"
     assert "terminating connection" in host.file("/tmp/sleeper").content_string
-    assert host.run("runuser -u postgres -- psql -d open_before -c 'select 1'").rc != 0, (
+    assert host.run("runuser -u postgres -- psql -d open_ferryman_before -c 'select 1'").rc != 0, (
         "nobody writes there by mistake"
     )
     done = play("back")
@@ -278,3 +278,10 @@ def test_a_copy_takes_a_databases_place_from_who_is_connected_and_gives_it_back(
     again = play("back")
     assert again.returncode != 0
     assert "nothing of open is kept" in " ".join(again.stdout.split())
+
+
+def test_a_database_that_is_not_the_one_that_was_masked_is_not_written(host, masked):
+    done = play("put", marked="masked by Ferryman: another one")
+    assert done.returncode != 0
+    assert "crowd is not the one that was masked" in " ".join(done.stdout.split())
+    assert not host.file("/root/crowd.copy").exists

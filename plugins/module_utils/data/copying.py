@@ -8,33 +8,52 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.data.database import Database, Trouble, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 WAIT_S = 30
-ROOM = 1.2  # of what the source takes: indexes are written anew
+ROOM = 1.5  # of what the source takes: indexes are written anew, and the log of one transaction beside them
 LIMIT = 63  # bytes of a name, as PostgreSQL has it
+WITHOUT = ("owner", "acl", "comments", "security-labels", "publications", "subscriptions")
+"""What is not written: it is the source's own, and a subscription holds a password."""
+LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
+"""Settings that are kept as a list with its own quotation marks: those of one text would make it one name."""
 SIZE = "select to_json(pg_database_size(current_database()))"
 PLACE = "select to_json(current_setting('data_directory'))"
-ENDED = "select to_json(count(pg_terminate_backend(pid))) from pg_stat_activity where datname in ({})"
+MARK = "select to_json(shobj_description(oid, 'pg_database')) from pg_database where datname = current_database()"
+MAPPINGS = "select to_json(count(*)) from pg_user_mapping"
+EXTENSIONS = """
+select coalesce(json_agg(json_build_array(extname, nspname) order by extname), '[]')
+from pg_extension e join pg_namespace n on n.oid = extnamespace where extname <> 'plpgsql'
+"""
+BROUGHT = """
+select coalesce(json_agg(json_build_array(nspname, relname)), '[]')
+from pg_depend d join pg_class c on c.oid = objid join pg_namespace n on n.oid = relnamespace
+where d.classid = 'pg_class'::regclass and deptype = 'e'
+"""
 THERE = "select coalesce(json_agg(datname), '[]') from pg_database where datname in ({})"
-# Who may connect, and what was set for the database: neither is in a dump.
-BELONGS = """
-select coalesce(json_agg(line), '[]') from (
-  select format('revoke all on database %I from public', {fresh}) as line, 0 as turn
-    from pg_database where datname = {name} and datacl is not null
-  union all select format('grant %s on database %I to %s', acl.privilege_type, {fresh},
-      case when acl.grantee = 0 then 'public' else acl.grantee::regrole::text end), 1
-    from pg_database, aclexplode(datacl) acl where datname = {name}
-  union all select format('alter database %I set %s to %s', {fresh}, split_part(each, '=', 1),
-      quote_literal(substr(each, strpos(each, '=') + 1))), 2
-    from pg_db_role_setting, pg_database d, unnest(setconfig) each
-    where setdatabase = d.oid and setrole = 0 and datname = {name}
-  order by turn) lines
+CONNECTED = """
+select coalesce(json_agg(distinct pid || ' (' || coalesce(application_name, '') || ')'), '[]') from (
+  select pid, application_name, pg_terminate_backend(pid) from pg_stat_activity where datname in ({})) ended
+"""
+# What was set for the database as a whole is in no dump.
+MADE = """
+select json_build_object('encoding', pg_encoding_to_char(encoding), 'lc_collate', datcollate, 'lc_ctype', datctype)
+from pg_database where datname = {}
+"""
+GRANTS = """
+select coalesce(json_agg(json_build_array(privilege_type, is_grantable,
+  case when grantee = 0 then 'public' else grantee::regrole::text end)), '[]')
+from pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) where datname = {}
+"""
+SETTINGS = """
+select coalesce(json_agg(json_build_array(case when setrole = 0 then null else setrole::regrole::text end, each)), '[]')
+from pg_db_role_setting join pg_database d on d.oid = setdatabase, unnest(setconfig) each where datname = {}
 """
 
 
@@ -43,30 +62,79 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def grants(name: str, told: Sequence[Sequence[Any]]) -> list[str]:
+    """Return what gives database `name` these privileges alone: (privilege, whether it may be given on, to whom)."""
+    lines = [f"revoke all on database {quoted(name)} from public"]
+    for privilege, on, who in told:
+        lines.append(f"grant {privilege} on database {quoted(name)} to {who}{' with grant option' if on else ''}")
+    return lines
+
+
+def settings(name: str, told: Sequence[tuple[Any, str]]) -> list[str]:
+    """Return what gives database `name` these settings: (role or none, name=value)."""
+    lines = []
+    for role, each in told:
+        key, _, value = each.partition("=")
+        whose = f"role {role} in database {quoted(name)}" if role else f"database {quoted(name)}"
+        lines.append(f"alter {whose} set {quoted(key)} to {value if key in LISTS else literal(value)}")
+    return lines
+
+
 def rows_of(database: Database) -> dict[str, int]:
-    """Return how many rows each table has, by its full name; those of partitions count for what they are a part of."""
+    """Return how many rows each table has, by its full name; those of partitions count for what they are a part of.
+
+    Tables that an extension brought hold what its version on each server says.
+    """
+    brought = {(schema, name) for schema, name in database.ask(BROUGHT)}
     found: dict[str, int] = {}
     for table in database.tables():
-        if table.kind == "r":
+        if table.kind == "r" and (table.schema, table.name) not in brought:
             count = int(database.ask(f"select to_json(count(*)) from only {table.quoted}"))  # noqa: S608  # names are quoted
             found[table.full] = found.get(table.full, 0) + count
     return found
 
 
-def write(database: Database, path: str) -> dict[str, Any]:
-    """Write a database to a file that the owner of its directory may read; return its rows and sizes."""
-    told = {"rows": rows_of(database), "database_bytes": int(database.ask(SIZE))}
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        database.program("pg_dump", "--format=custom", "--no-owner", "--no-acl", stdout=file)
-        owner = os.stat(os.path.dirname(path))
-        os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+def mark(database: Database, text: str) -> None:
+    """Leave a mark on a database, by which `write` knows it again."""
+    database.run(f"comment on database {quoted(database.name)} is {literal(text)}")
+
+
+def write(database: Database, path: str, marked: str) -> dict[str, Any]:
+    """Write a database to a file that the owner of its directory may read; return its rows, sizes and extensions.
+
+    One that does not carry the mark is another one that came into its place, and is not written; nor is one with
+    passwords of other servers.
+    """
+    _require_mark(database, marked)
+    if int(database.ask(MAPPINGS)):
+        raise Trouble(f"{database.name} has user mappings, which hold passwords of other servers: remove them first")
+    told = {
+        "rows": rows_of(database),
+        "database_bytes": int(database.ask(SIZE)),
+        "extensions": database.ask(EXTENSIONS),
+    }
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            database.program("pg_dump", "--format=custom", *(f"--no-{what}" for what in WITHOUT), stdout=file)
+            owner = os.stat(os.path.dirname(path))
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        _require_mark(database, marked)
+    except (Trouble, OSError):
+        with suppress(OSError):
+            os.unlink(path)
+        raise
     return {**told, "bytes": os.path.getsize(path)}
+
+
+def _require_mark(database: Database, marked: str) -> None:
+    if marked and database.ask(MARK) != marked:
+        raise Trouble(f"{database.name} is not the one that was masked, somebody restored another: run it again")
 
 
 def differences(wanted: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
     """Return, in sentences, where tables have other rows than they should."""
     return [
-        f"{name} has {found.get(name, 'no table and no')} rows and should have {wanted.get(name, 'none at all')}"
+        f"{name} has {found.get(name, 'no')} rows and should have {wanted.get(name, 'none')}"
         for name in sorted({*wanted, *found})
         if wanted.get(name) != found.get(name)
     ]
@@ -76,37 +144,43 @@ class Exchange:
     """One database of this host's server, and its places: what serves, what is filled, what served before."""
 
     def __init__(self, name: str, port: int) -> None:
-        self.name, self.fresh, self.aside = name, f"{name}_refresh", f"{name}_before"
-        if len(self.fresh.encode()) > LIMIT:
-            raise Trouble(f"{name} is too long: PostgreSQL would cut off {self.fresh}; take a shorter name")
+        self.name, self.fresh, self.aside = name, f"{name}_ferryman_new", f"{name}_ferryman_before"
+        self.older = f"{name}_ferryman_older"
+        if len(self.aside.encode()) > LIMIT:
+            raise Trouble(f"{name} is too long: PostgreSQL would cut off {self.aside}; take a shorter name")
         self.server, self.port = Database("postgres", port), port
 
     def there(self) -> set[str]:
-        """Return which of the three there are."""
-        names = ", ".join(map(literal, (self.name, self.fresh, self.aside)))
+        """Return which of the places there are."""
+        names = ", ".join(map(literal, (self.name, self.fresh, self.aside, self.older)))
         return set(self.server.ask(THERE.format(names)))
 
-    def require_room(self, bytes_needed: int) -> None:
-        """Refuse what would fill the disk of a server that others use."""
+    def require(self, bytes_needed: int) -> None:
+        """Refuse what cannot end well: a database that is not there, too little room."""
+        if self.name not in self.there():
+            raise Trouble(f"there is no database {self.name} to take the place of; `provision` makes it")
         place = os.statvfs(str(self.server.ask(PLACE)))
         free = place.f_bavail * place.f_frsize
         if free < bytes_needed * ROOM:
             raise Trouble(f"the copy takes {bytes_needed * ROOM / 1e6:.0f} MB, {free / 1e6:.0f} MB are free: make room")
 
-    def fill(self, path: str, owner: str, rows: Mapping[str, int]) -> None:
-        """Make the new database from a file, beside the one that serves, and count its rows."""
-        if self.name not in self.there():
-            raise Trouble(f"there is no database {self.name} to take the place of; `provision` makes it")
+    def tidy(self) -> None:
+        """Take away what an exchange that was cut off has left."""
+        self.open()
         self.drop(self.fresh)
-        self.server.alone(f"create database {quoted(self.fresh)} owner {quoted(owner)} template template0")
-        try:
-            self._restore(path, owner, rows)
-        except (Trouble, OSError):
-            self.drop(self.fresh)
-            raise
 
-    def _restore(self, path: str, owner: str, rows: Mapping[str, int]) -> None:
+    def fill(self, path: str, owner: str, rows: Mapping[str, int], extensions: Sequence[Sequence[str]]) -> None:
+        """Make the new database from a file, beside the one that serves, and count its rows."""
+        made = " ".join(
+            f"{key} {literal(value)}" for key, value in self.server.ask(MADE.format(literal(self.name))).items()
+        )
+        self.server.alone(f"create database {quoted(self.fresh)} owner {quoted(owner)} template template0 {made}")
         fresh = Database(self.fresh, self.port)
+        # Not every extension may be created by who owns a database.
+        for name, schema in extensions:
+            fresh.run(
+                f"create schema if not exists {quoted(schema)}; create extension {quoted(name)} schema {quoted(schema)}"
+            )
         with open(path, "rb") as file:
             words = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-acl", f"--role={owner}"]
             fresh.program("pg_restore", *words, stdin=file)
@@ -119,40 +193,51 @@ class Exchange:
         self.server.alone(f"drop database if exists {quoted(name)} with (force)")
 
     def swap(self) -> None:
-        """Let the new one take the name, and keep what had it."""
-        for line in self.server.ask(BELONGS.format(fresh=literal(self.fresh), name=literal(self.name))):
+        """Let the new one take the name, and keep what had it; what was kept before goes once that is done."""
+        own = literal(self.name)
+        for line in (
+            *grants(self.fresh, self.server.ask(GRANTS.format(own))),
+            *settings(self.fresh, self.server.ask(SETTINGS.format(own))),
+        ):
             self.server.alone(line)
-        self.drop(self.aside)
-        self._rename((self.name, self.aside), (self.fresh, self.name))
+        self.drop(self.older)
+        older = [(self.aside, self.older)] if self.aside in self.there() else []
+        self._rename(*older, (self.name, self.aside), (self.fresh, self.name))
+        self.drop(self.older)
 
     def back(self) -> None:
         """Let what served before serve again; what took its place is gone then."""
         if self.aside not in self.there():
             raise Trouble(f"nothing of {self.name} is kept: no `data.refresh` was made, or it was undone")
-        self.drop(self.fresh)
+        self.tidy()
         self._rename((self.name, self.fresh), (self.aside, self.name))
         self.drop(self.fresh)
 
+    def open(self) -> None:
+        """Let clients into the one that serves."""
+        if self.name in self.there():
+            self._admit(self.name, admitted=True)
+
     def _rename(self, *pairs: tuple[str, str]) -> None:
         """Give databases other names, all at once; nobody gets in meanwhile."""
-        old = [before for before, _ in pairs]
-        self._admit(old, admitted=False)
         try:
-            self._empty(old)
+            for name, _ in pairs:
+                self._admit(name, admitted=False)
+            self._empty([name for name, _ in pairs])
             self.server.run("".join(f"alter database {quoted(a)} rename to {quoted(b)};" for a, b in pairs))
-        finally:
-            there = self.there()
-            self._admit([name for name in (self.name, self.fresh) if name in there], admitted=True)
+        except Trouble:
+            with suppress(Trouble):  # the first failure is the one to be told
+                self.open()
+            raise
+        self.open()
 
-    def _admit(self, names: list[str], *, admitted: bool) -> None:
-        for name in names:
-            self.server.alone(f"alter database {quoted(name)} allow_connections {str(admitted).lower()}")
+    def _admit(self, name: str, *, admitted: bool) -> None:
+        self.server.alone(f"alter database {quoted(name)} allow_connections {str(admitted).lower()}")
 
     def _empty(self, names: list[str]) -> None:
         """Send away who is connected, until nobody is."""
-        listed = ", ".join(map(literal, names))
         until = time.monotonic() + WAIT_S
-        while self.server.ask(ENDED.format(listed)):
+        while left := self.server.ask(CONNECTED.format(", ".join(map(literal, names)))):
             if time.monotonic() > until:
-                raise Trouble(f"somebody comes back to {listed} for {WAIT_S} s after being sent away: stop it")
+                raise Trouble(f"processes of the server do not end when told to, look at them: {', '.join(left)}")
             time.sleep(0.1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
@@ -68,6 +69,13 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def reason(complaint: str, code: int) -> str:
+    """Return the line of a program's complaint with the reason; what stands behind it may quote a row."""
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    told = [line for line in lines if re.search(r"\berror:", line)] or lines or [f"exit code {code}"]
+    return re.sub(r"^.*?\berror:\s*", "", told[0])
+
+
 class Database:
     """A database on this host, on the server that listens on `port`; `account` is who may reach that as `postgres`."""
 
@@ -86,9 +94,8 @@ class Database:
         argv = [*self.account, name, *self.place, *words]
         done = subprocess.run(argv, cwd="/", env=self.environment, stderr=subprocess.PIPE, check=False, **streams)
         if done.returncode:
-            # Its last line may quote a row; the one with the reason is the first.
-            lines = done.stderr.decode(errors="replace").strip().split("\n")
-            raise Trouble(f"{name} of {self.name}: {lines[0] or f'exit code {done.returncode}'}")
+            why = reason(done.stderr.decode(errors="replace"), done.returncode)
+            raise Trouble(f"PostgreSQL's {name} would not go on with {self.name}: {why}")
 
     def run(self, script: str) -> str:
         """Run SQL, all of it or nothing, and return what it answers."""

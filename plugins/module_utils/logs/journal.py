@@ -75,6 +75,11 @@ class Journal:
         wanted = replace(wanted, since=None) if cursor else wanted  # journalctl takes one beginning
         yield from self._read(self.command(wanted, *([f"--after-cursor={cursor}"] if cursor else [])))
 
+    def units(self) -> list[str]:
+        """Return the units that ever wrote and are still in the log."""
+        words = ["journalctl", "--quiet", "--no-pager", "--field=_SYSTEMD_UNIT"]
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
+
     def _read(self, command: Sequence[str]) -> Iterator[tuple[str, Optional[Entry]]]:
         if not command:
             return

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple, Optional
 
 from ansible_collections.ferryman.ops.plugins.module_utils.logs import entries, files, timeline
 from ansible_collections.ferryman.ops.plugins.module_utils.logs.entries import Entry, Wanted
-from ansible_collections.ferryman.ops.plugins.module_utils.logs.journal import Journal
+from ansible_collections.ferryman.ops.plugins.module_utils.logs.journal import OWN, Journal
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import UNITS, Site, unit_parts
 
 BYTES_MAX = 400_000  # of one answer: from 700,000 on, ansible-runner empties results
 LATE_US = 5_000_000  # workers of nginx write beside each other: so far from its place a line may stand
+OTHERS = ("entry", "database", OWN)  # processes that no application starts
 LOOK_S = 0.4  # how often a waiting reader looks
 Cursor = dict[str, Any]
 
@@ -76,16 +77,19 @@ class Host:
             *(self._file(path, wanted, mark) for path, mark in cursor["files"].items()),
         ):
             found += islice(source, lines + 1)
-        return {**self._answer(found, lines), "cursor": cursor, "known": self.known(wanted.app)}
+        # Only where a name may be a wrong one: asking journald for all units takes a moment.
+        asks = not found and (wanted.process or wanted.release)
+        return {**self._answer(found, lines), "cursor": cursor, "known": self.known(wanted.app) if asks else {}}
 
     def known(self, app: str) -> dict[str, list[str]]:
-        """Return which processes of an application (of all for an empty word) have units here, and which releases its
-        slots held."""
+        """Return which processes of an application (of all for an empty word) ever wrote here or have units, and which
+        releases its slots held."""
         sites = [site for site, name in self.journal.sites.items() if app in ("", name)]
-        parts = [unit_parts(path.name) for site in sites for path in UNITS.glob(f"{site}-*")]
+        units = [path.name for site in sites for path in UNITS.glob(f"{site}-*")] + self.journal.units()
+        parts = [unit_parts(unit) for unit in units]
         slots = [turns for site in sites for turns in self.journal.turns[site].values()]
         return {
-            "processes": sorted({part["process"] for part in parts if part.get("site") in sites}),
+            "processes": sorted({part["process"] for part in parts if part.get("site") in sites}) + list(OTHERS),
             "releases": sorted({release for turns in slots for _, release in turns}),
         }
 

@@ -6,7 +6,7 @@ from invoke import Collection, Context, task
 @task(
     help={
         "env": "Environment that gets the data (local if not said, where there is one).",
-        "from_": "Environment whose newest backup they are taken from.",
+        "from_": "Environment whose backups they are taken from.",
         "app": "Application, where an environment has several.",
         "to": "A moment (10m, 2026-11-26T12:00:00Z), a backup's id, or latest.",
         "undo": "Go back to the data that it had before the last refresh.",
