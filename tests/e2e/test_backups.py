@@ -22,7 +22,7 @@ from ferryman.sandbox.ports import free_port
 PAGE = paths.CHECKOUT / "docs" / "guides" / "backups.md"
 REFRESH = paths.CHECKOUT / "docs" / "guides" / "refresh.md"
 ARCHIVE = "archive1"
-MEDIA = "/srv/tiny/shared"
+MEDIA = "/srv/tiny-dev/shared"
 STAGING = "staging"
 PEOPLE = """
 create table person (id int primary key, email text, remark text);

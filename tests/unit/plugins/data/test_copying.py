@@ -47,9 +47,9 @@ def test_a_list_among_settings_stays_a_list_and_a_text_a_text() -> None:
         (
             (
                 "pg_restore: while PROCESSING TOC:\npg_restore: from TOC entry 2; 3079 16385 EXTENSION postgis\n"
-                'pg_restore: error: could not execute query: ERROR:  extension "postgis" is not available\nDETAIL: row 7'
+                'pg_restore: error: could not execute: ERROR:  extension "postgis" is not available\nDETAIL: row 7'
             ),
-            'could not execute query: ERROR:  extension "postgis" is not available',
+            'could not execute: ERROR:  extension "postgis" is not available',
         ),
         ("pg_dump: something else\nmore", "pg_dump: something else"),
         ("", "exit code 3"),
