@@ -5,10 +5,8 @@ What is masked, and whether nothing is left, is decided where the copy lies (the
 """
 
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ferryman import backup, outcomes, paths, readiness, release, runs, telling
@@ -17,7 +15,6 @@ from ferryman.errors import NEEDS_PERSON, REFUSED, RETURNED, Stop
 from ferryman.progress import size
 
 Told = dict[str, Any]
-STALE_S = 86400  # what a run that was killed has left here is older, and nobody's any more
 SETTLES_S = 20  # within which a pool of connections has noticed that all of them ended
 
 
@@ -40,7 +37,7 @@ def refresh(env: str, *, source: str, app: str, to: str, undo: bool, yes: bool) 
     what = f"{target.name} will serve the data of {origin.name} ({to}), masked"
     backup.sure(f"{what}; what it has now is kept until the next time", yes=yes)
     _put(target, {"release_app": app, "data_rows": {}}, check=True)  # before minutes are spent on a copy
-    here = _place()
+    here = runs.private_directory("data")
     try:
         taken = _take(origin, {"release_app": app, "backup_to": point, "data_here": str(here / "copy")})
         copied = taken["copied"]
@@ -50,16 +47,6 @@ def refresh(env: str, *, source: str, app: str, to: str, undo: bool, yes: bool) 
         shutil.rmtree(here)
     restored = {key: taken["restore"][key] for key in ("backup", "to")}
     return _settled(target, app, {"undo": False, "from": origin.name, **restored, "copied": copied, **placed})
-
-
-def _place() -> Path:
-    """Return a directory for one copy, private; what killed runs left goes."""
-    base = paths.state_directory() / "data"
-    base.mkdir(mode=0o700, exist_ok=True)
-    for old in base.iterdir():
-        if time.time() - old.stat().st_mtime > STALE_S:
-            shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(dir=base))
 
 
 def _require_nobody(target: Environment, app: str) -> None:
@@ -125,8 +112,7 @@ def _is_well(target: Environment, app: str) -> bool | None:
         return None
     until = time.monotonic() + SETTLES_S
     while True:
-        answers = release.health(target.name, app=app)["hosts"]
-        well = all(each["good"] for host in answers.values() for each in host.values())
+        well = release.all_well(release.health(target.name, app=app)["hosts"])
         if well or time.monotonic() > until:
             return well
 

@@ -104,8 +104,14 @@ def health(env: str, *, app: str) -> Told:
     stop_unless_done(story, ended, environment)
     answers = story.facts.get("health") or {}
     hidden = any((story.facts.get("maintenance") or {}).values())
-    good = bool(answers) and not hidden and all(each["good"] for host in answers.values() for each in host.values())
+    good = not hidden and all_well(answers)
     return {"environment": environment.name, "app": app, "good": good, "maintenance": hidden, "hosts": answers}
+
+
+def all_well(answers: Mapping[str, Mapping[str, Told]]) -> bool:
+    """Say whether everything that was asked, by host and name, is well; where nothing answered, nobody knows."""
+    each = [answer["good"] for host in answers.values() for answer in host.values()]
+    return bool(each) and all(each)
 
 
 def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:

@@ -80,7 +80,7 @@ def play(
     from ansible_runner import interface  # a fifth of a second that `--list` should not pay
 
     began = time.monotonic()
-    private = _private_directory()
+    private = private_directory("runner")
     if stop:  # the runner asks it that often; its own habit is every five seconds
         (private / "env").mkdir()
         (private / "env" / "settings").write_text('{"pexpect_timeout": 0.2}', encoding="ascii")
@@ -121,8 +121,9 @@ def _variables() -> dict[str, str]:
     }
 
 
-def _private_directory() -> Path:
-    base = paths.state_directory() / "runner"
+def private_directory(kind: str) -> Path:
+    """Return a new directory that nobody else may read; what killed runs left of its kind goes."""
+    base = paths.state_directory() / kind
     base.mkdir(mode=0o700, exist_ok=True)
     for old in base.iterdir():
         if time.time() - old.stat().st_mtime > STALE_S:
