@@ -13,6 +13,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble, said
 
 MARK = "ferryman-end-of-answer"
+CLOSE_S = 1.0
 # Whatever a server or a database is set to, a row's text is the same.
 FIXED = """set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set timezone = 'UTC'; set extra_float_digits = 1;
 set bytea_output = 'hex'; set lc_monetary = 'C'; set xmlbinary = 'base64'; set search_path = ''; set row_security = off;
@@ -82,8 +83,11 @@ class Session:
     def close(self) -> None:
         if self.process.stdin:
             self.process.stdin.close()
-        self.process.terminate()
-        self.process.wait()
+        try:
+            self.process.wait(timeout=CLOSE_S)  # psql ends with its input; runuser takes 2 s to end at a signal
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
 

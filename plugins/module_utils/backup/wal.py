@@ -40,6 +40,11 @@ def of(line: int, lsn: str) -> str:
     return name(line, place(lsn) // SEGMENT)
 
 
+def follows(one: str, other: str) -> bool:
+    """Say whether a file comes after another on the same timeline."""
+    return one[:8] == other[:8] and number(one) > number(other)
+
+
 def missing(names: list[str], first: str) -> list[str]:
     """Return the files that are not there between `first` and the newest of its timeline, in order."""
     line = timeline(first)

@@ -74,7 +74,7 @@ class Barman:
         self.require_stream()
         self.call("archive-wal", SERVER)
         if not streaming.archived(self.home):  # without any, Barman holds the stream for one that was never set up
-            self.call("switch-wal", "--force", "--archive", "--archive-timeout", str(SWITCH_S), SERVER)
+            self._switch("ferryman-begin")
         source = postgres.facts(self.conninfo)
         self.call("backup", "--wait", "--wait-timeout", str(WAIT_S), "--name", record["id"], SERVER)
         found = self.info(record["id"])
@@ -194,7 +194,7 @@ class Barman:
             look = postgres.Look(self.conninfo, f"ferryman-{name}-{number}")
             try:
                 look.begin()
-                self.call("switch-wal", "--archive", "--archive-timeout", str(SWITCH_S), SERVER)
+                self._switch()
                 seen = [manifest.snapshot(text) for text in look.snapshots.values()]
                 place = manifest.place(seen, self._commits(look.lsn))
             except BaseException:
@@ -204,6 +204,25 @@ class Barman:
                 return look, place
             look.end()
         raise AssertionError("the last try returns")
+
+    def _switch(self, point: str = "") -> None:
+        """Have the file of WAL that is being written ended and archived; `point` is written into it first.
+
+        Barman archives what the stream has ended once the next file has begun, and where nobody writes that is up to
+        15 s later: the commit of an empty transaction begins it now.
+        """
+        with closing(postgres.Session(self.conninfo, "postgres")) as session:
+            session.ask("set synchronous_commit = local")  # who waits for the archive here would wait for itself
+            if point:
+                session.ask(f"select pg_create_restore_point('{point}')")
+            ended = session.ask("select pg_walfile_name(pg_current_wal_lsn())")
+            session.ask("select txid_current(), pg_switch_wal()")
+        until = time.monotonic() + SWITCH_S
+        while not any(wal.follows(name, ended) for name in streaming.received(self.home)):
+            if time.monotonic() > until:
+                raise Trouble(f"the file {ended} of WAL did not come in {SWITCH_S} s")
+            time.sleep(0.1)
+        self.call("archive-wal", SERVER)
 
     def _file_of(self, lsn: str) -> str:
         with closing(postgres.Session(self.conninfo, "postgres")) as session:
