@@ -45,6 +45,7 @@ class Barman:
         self.conninfo = str(own.settings["database"]["conninfo"])
         self.home = os.path.join(own.path, SERVER)
         self.conf = f"{archive.SETTINGS}/{own.name}.conf"
+        self.unit = f"ferryman-backup-{own.name}-wal.service"  # the stream
 
     def call(self, *words: str) -> str:
         """Run Barman as the archive's owner."""
@@ -136,12 +137,13 @@ class Barman:
 
     def require_stream(self) -> None:
         """Refuse to begin what would wait for WAL that does not come."""
-        unit, until = f"ferryman-backup-{self.archive.name}-wal.service", time.monotonic() + PATIENCE_S
+        until = time.monotonic() + PATIENCE_S
         while not self.state()["running"]:  # it may be about to begin anew
             if time.monotonic() < until:
                 time.sleep(0.5)
                 continue
-            raise Trouble(f"the stream of WAL is down: look at `journalctl -u {unit}`, then systemctl restart {unit}")
+            raise Trouble(f"the stream of WAL is down: look at `journalctl -u {self.unit}`, then "
+                          f"systemctl restart {self.unit}")  # fmt: skip
 
     def stream(self) -> None:
         """Become the stream: Barman's receiver takes this process's place, and ends where the source does."""
@@ -157,14 +159,13 @@ class Barman:
 
     def begin_anew(self) -> None:
         """Stream from another history of the source: what came of the one before lies aside, and its slot is gone."""
-        unit = f"ferryman-backup-{self.archive.name}-wal.service"
-        archive.run(["systemctl", "stop", unit], user="root")
+        archive.run(["systemctl", "stop", self.unit], user="root")
         self.call("archive-wal", SERVER)
         aside = os.path.join(self.archive.path, "barman", f"streamed-{stamp(time.time())}")
         for path in streaming.waiting(self.home).values():
             os.makedirs(aside, exist_ok=True)
             shutil.move(path, aside)
-        archive.run(["systemctl", "start", unit], user="root")
+        archive.run(["systemctl", "start", self.unit], user="root")
         self.require_stream()
 
     def archive_wal(self) -> None:
@@ -220,7 +221,9 @@ class Barman:
         until = time.monotonic() + SWITCH_S
         while not any(wal.follows(name, ended) for name in streaming.received(self.home)):
             if time.monotonic() > until:
-                raise Trouble(f"the file {ended} of WAL did not come in {SWITCH_S} s")
+                raise Trouble(
+                    f"the file {ended} of WAL did not come in {SWITCH_S} s: look at `journalctl -u {self.unit}`"
+                )
             time.sleep(0.1)
         self.call("archive-wal", SERVER)
 

@@ -28,6 +28,11 @@ def test_a_name_says_timeline_and_segment(line: int, segment: int) -> None:
     assert wal.of(line, wal.written(segment * wal.SEGMENT)) == name
 
 
+@given(lines, lines, segments, segments)
+def test_a_file_follows_another_on_its_own_timeline_alone(line: int, other: int, one: int, two: int) -> None:
+    assert wal.follows(wal.name(line, one), wal.name(other, two)) == (line == other and one > two)
+
+
 @given(lines, segments, st.integers(0, 20), st.sets(st.integers(0, 20)))
 def test_every_file_that_is_not_there_is_named_in_order(line: int, first: int, more: int, gone: set[int]) -> None:
     every = [wal.name(line, number) for number in range(first, first + more + 1)]
