@@ -11,7 +11,8 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import descri
 from invoke.parser import Parser, ParserContext
 from tests.support.pages import Block, blocks, commands, pages
 
-from ferryman import errors, paths, specs
+from ferryman import errors, paths, secrets, specs
+from ferryman.environments import Environment
 from ferryman.program import Program, name_positionals
 from ferryman.tasks import namespace
 
@@ -88,6 +89,20 @@ def test_every_block_of_commands_is_typed_by_a_journey(page: Path) -> None:
     assert not re.findall(r"^ {4,}\./invoke.*", page.read_text(encoding="utf-8"), re.MULTILINE)
     if blocks(page, "sh"):
         assert any(f'"{page.name}"' in source for source in TYPING), f"no journey reads the sh blocks of {page.name}"
+
+
+def test_a_first_servers_secrets_are_given_as_env_new_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a project and in a clone; what is there already, a key or other secrets, is never written over."""
+    monkeypatch.delenv("FERRYMAN_VAULT_PROD", raising=False)
+    typed = [line for block in blocks(GUIDES / "first-server.md") for line in block.lines if ".ferryman/vault/" in line]
+    for root in (tmp_path, ROOT):
+        prod = Environment("prod", root / "inventories" / "prod")
+        prod.directory.mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(root)
+        told = f"openssl rand -hex 32 | tr -d '\\n' | {secrets.way_in(prod, 'vault_shop_session_key')}"
+        typed.remove(told)
+    (key,) = typed
+    assert key.startswith("test -e .ferryman/vault/prod.key || ")
 
 
 def headings(page: Path) -> set[str]:
