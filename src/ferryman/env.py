@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ferryman import environments, paths, placeholders, places, secrets, variables
+from ferryman import agreement, environments, paths, places, secrets, variables
 from ferryman.environments import LOCAL, Environment
 from ferryman.errors import Stop
 from ferryman.init import describe
@@ -59,7 +59,8 @@ def new(env: str, *, source: str) -> Told:
     return {
         "environment": env,
         "made": layout.made,
-        "placeholders": [str(problem) for problem in placeholders.standing(made)],
+        # What a check would name; a secret has a command of its own below.
+        "placeholders": [str(found) for found in agreement.survey(made)[0] if not secrets.NAME.fullmatch(found.key)],
         "secrets": sorted({name for text in files.values() for name in secrets.NAME.findall(text)}),
         "vault_key": str(key.relative_to(root)),
         "vault": str((made.variables / VAULT).relative_to(root)),

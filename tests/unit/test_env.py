@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferryman import env, environments, paths, placeholders, variables
+from ferryman import agreement, env, environments, paths, placeholders, variables
 from ferryman.errors import Stop
 
 PROD = {
@@ -49,6 +49,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def have_local(project: Path) -> None:
+    """Give the project a sandbox with the application."""
+    path = project / "inventories" / "local" / "group_vars" / "all" / "apps.yml"
+    path.parent.mkdir(parents=True)
+    (path.parents[2] / "hosts.yml").write_text("all: {hosts: {local1: {}}}\n")
+    path.write_text("apps: {shop: {domains: [shop.localhost], secrets: {KEY: '{{ vault_shop_key }}'}}}\n")
+
+
 def own(root: Path, name: str) -> str:
     directory = root / "inventories" / name
     return "\n".join(path.read_text() for path in sorted(directory.rglob("*.yml")))
@@ -56,17 +64,29 @@ def own(root: Path, name: str) -> str:
 
 @pytest.mark.parametrize("source", ["", "prod"])
 def test_a_new_environment_is_refused_by_each_placeholder_and_by_nothing_else(project: Path, source: str) -> None:
-    local = project / "inventories" / "local" / "group_vars" / "all" / "apps.yml"
-    local.parent.mkdir(parents=True)
-    local.write_text("apps: {shop: {domains: [shop.localhost], secrets: {KEY: '{{ vault_shop_key }}'}}}\n")
+    have_local(project)
     told = env.new("staging", source=source)
     environment = environments.resolve("staging", project=project)
-    assert [str(problem) for problem in placeholders.standing(environment)] == told["placeholders"] != []
+    standing = {str(problem) for problem in placeholders.standing(environment)}
+    unread = {line for line in told["placeholders"] if "certificate_terms_agreed is not true" in line}
+    assert set(told["placeholders"]) == standing | unread
+    assert standing
+    assert len(unread) == 1
     assert told["secrets"] == ["vault_shop_key"]
     loaded = variables.load(environment)
-    assert [str(problem) for problem in variables.validate(loaded) if "vault_" not in str(problem)] == []
     assert loaded.groups["entry"] == ["staging1"]
     assert set(loaded.hosts["staging1"]["apps"]) == {"shop"}
+
+
+def test_nobody_agrees_to_terms_by_making_an_environment(project: Path) -> None:
+    have_local(project)
+    told = env.new("staging", source="")
+    assert "certificate_terms_agreed: true" not in own(project, "staging")
+    (line,) = (line for line in told["placeholders"] if "certificate.yml:" in line and "terms" in line)
+    terms = project / "inventories/staging/group_vars/all/certificate.yml"
+    terms.write_text(terms.read_text().replace("terms_agreed: false", "terms_agreed: true"))
+    problems, _ = agreement.survey(environments.resolve("staging", project=project))
+    assert not [str(problem) for problem in problems if "terms" in str(problem)]
 
 
 def test_one_that_begins_with_another_keeps_sizes_and_comments_and_no_address(project: Path) -> None:
