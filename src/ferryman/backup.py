@@ -257,7 +257,7 @@ def state(told: Told) -> str:
     stream, space, drill = told["stream"], told["space"], told["drill"]
     if stream and stream["running"]:
         lines.append(
-            f"stream: {stream['behind_bytes']} bytes behind" + (", commits wait for it" if stream["sync"] else "")
+            f"stream: {stream['behind_bytes']} bytes behind" + (", commits wait for it" if stream["waits"] else "")
         )
     if space:
         lines.append(f"space: {size(space['free'])} free")

@@ -13,7 +13,7 @@ RECORD = {
     "source": {"host": "db1", "version": "15.20"}, "point": {"at": "2026-11-26T01:00:05Z"},
 }  # fmt: skip
 STATE: dict[str, Any] = {
-    "environment": "prod", "wrong": [], "stream": {"running": True, "behind_bytes": 0, "sync": "quorum"},
+    "environment": "prod", "wrong": [], "stream": {"running": True, "behind_bytes": 0, "sync": "quorum", "waits": True},
     "space": {"free": 5 * 10**9}, "drill": {"id": "20261101T050000Z-drill", "result": "passed", "rto_s": 17.9},
     "sets": {"database": {"last": RECORD["id"], "count": 7, "bytes": 31_000_000, "success_rate": 1.0}},
 }  # fmt: skip
@@ -58,6 +58,8 @@ def test_a_state_with_nothing_grave_is_told_and_one_that_is_ends_with_3(capsys: 
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "P3  all: no drill was ever made"
     assert "stream: 0 bytes behind, commits wait for it" in out
+    backup.tell_state({**STATE, "stream": {**STATE["stream"], "sync": "async", "waits": False}}, Asked)
+    assert "wait for it" not in capsys.readouterr().out
     grave = {"severity": "P1", "set": "database", "said": "WAL is missing", "do": "backup.run --set database"}
     with pytest.raises(Stop, match="P1  database: WAL is missing") as stopped:
         backup.tell_state({**STATE, "wrong": [grave]}, Asked)

@@ -36,7 +36,7 @@ class Wrong(NamedTuple):
 def judge(state: dict[str, Any], rule: Rule, now: float) -> list[Wrong]:
     """Return everything that is wrong, worst first. `now` is in seconds since 1970.
 
-    `state` holds `records` and `drills` (as in decision 14), `stream` ({running, lag_s, gap, sync, synchronous}; None:
+    `state` holds `records` and `drills` (as in decision 14), `stream` ({running, lag_s, gap, waits, synchronous}; None:
     nobody could say; absent: there is none), `space` ({free, missing, days_until_full} or None).
     """
     found = [wrong for kind in rule.sets for wrong in _of_set(state["records"], kind, rule, now)]
@@ -85,7 +85,7 @@ def _of_stream(stream: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
         behind = "" if lag is None else f", {span(lag)} behind"
         said = f"the stream of WAL is {'slow' if stream.get('running') else 'down'}{behind}"
         return [Wrong("P1", "database", said, "backup.check --set database")]
-    if stream.get("synchronous") and not stream.get("sync"):
+    if stream.get("synchronous") and not stream.get("waits"):
         said = "commits do not wait for the archive, as backup_synchronous says that they do"
         return [Wrong("P1", "database", said, "provision")]
     return []

@@ -19,7 +19,8 @@ QUESTION = """select json_build_object(
 
 
 def state(conninfo: str, slot: str, home: str) -> dict[str, Any]:
-    """Return how the stream is: running, behind_bytes, lag_s (None: nobody knows), sync, and a gap in words."""
+    """Return how the stream is: running, behind_bytes, lag_s (None: nobody knows), sync (the source's own word),
+    whether commits wait for it, and a gap in words."""
     with closing(postgres.Session(conninfo, "postgres")) as session:
         found = session.answer(QUESTION.format(slot=slot, standby=STANDBY))
     standby = found["standby"] or {}
@@ -29,8 +30,14 @@ def state(conninfo: str, slot: str, home: str) -> dict[str, Any]:
         "behind_bytes": standby.get("behind"),
         "lag_s": lag(standby, [os.path.getmtime(path) for path in came.values() if os.path.exists(path)], time.time()),
         "sync": standby.get("sync_state") or "",
+        "waits": is_awaited(standby),
         "gap": gap(found["slot"], list(came)),
     }
+
+
+def is_awaited(standby: dict[str, Any]) -> bool:
+    """Say whether commits wait for a standby: not for one that is async or potential (pg_stat_replication)."""
+    return standby.get("sync_state") in ("sync", "quorum")
 
 
 def lag(standby: dict[str, Any], came: list[float], now: float) -> float | None:

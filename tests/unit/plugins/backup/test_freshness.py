@@ -44,7 +44,7 @@ def test_where_all_is_well_nothing_is_said() -> None:
         ({"stream": {"running": True, "lag_s": 900.0}}, "P1", "the stream of WAL is slow, 15 minutes behind"),
         ({"stream": {"running": True, "lag_s": 0, "gap": "from 0/5 on"}}, "P1", "WAL is missing: from 0/5 on"),
         (
-            {"stream": {"running": True, "lag_s": 0, "gap": "", "sync": "", "synchronous": True}},
+            {"stream": {"running": True, "lag_s": 0, "gap": "", "sync": "async", "waits": False, "synchronous": True}},
             "P1",
             "commits do not wait for the archive, as backup_synchronous says that they do",
         ),
@@ -75,6 +75,10 @@ def test_where_all_is_well_nothing_is_said() -> None:
 )
 def test_each_fault_has_its_severity_and_its_words(state: dict[str, Any], severity: str, said: str) -> None:
     assert (severity, said) in told(**state)
+
+
+def test_a_stream_that_commits_wait_for_is_well_where_that_is_wanted() -> None:
+    assert told(stream={"running": True, "lag_s": 0, "gap": "", "waits": True, "synchronous": True}) == []
 
 
 def test_a_newest_backup_that_did_not_pass_is_told_with_what_was_found() -> None:

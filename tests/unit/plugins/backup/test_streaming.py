@@ -43,6 +43,12 @@ def test_a_stream_is_as_far_behind_as_its_source_says_and_else_since_something_c
     assert streaming.lag({}, [], 100.0) is None
 
 
+def test_commits_wait_for_a_standby_only_where_its_source_says_so() -> None:
+    states = ["sync", "quorum", "async", "potential", None]
+    assert [streaming.is_awaited({"sync_state": state}) for state in states] == [True, True, False, False, False]
+    assert streaming.is_awaited({}) is False
+
+
 def test_files_are_found_wherever_they_wait(tmp_path: Path) -> None:
     for path in ("streaming/000000010000000000000006.partial", "streaming/000000010000000000000005",
                  "wals/0000000100000000/000000010000000000000004", "wals/main-xlog.db"):  # fmt: skip
