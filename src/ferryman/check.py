@@ -4,7 +4,7 @@ Where the files are wrong no host is asked. What hosts carry is judged in the co
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,8 @@ def check(env: str, *, app: str, hosts: bool) -> Told:
     described: dict[str, Told] = {}
     if loaded and apps and can_be_read(loaded, problems):
         # A secret that is missing hides nothing else: what is read here needs its name alone.
-        lacking = _stand_ins([*secrets.pending(environment), *(problem.key for problem in problems)])
-        described = _described(environment, {"check_app": app, **lacking})
+        lacking = secrets.in_place_of([*secrets.pending(environment), *(problem.key for problem in problems)])
+        described = _described(environment, {"check_app": app}, lacking)
         problems = with_descriptions(loaded, problems, described)
     if problems:
         raise variables.refusal(environment, problems)
@@ -62,11 +62,6 @@ def check(env: str, *, app: str, hosts: bool) -> Told:
     return told
 
 
-def _stand_ins(names: Iterable[str]) -> dict[str, str]:
-    """Return a value in the place of each secret among names: nobody reads it, and nothing is written."""
-    return {name: "missing" for name in names if name.startswith("vault_")}
-
-
 def can_be_read(loaded: Loaded, problems: list[Problem]) -> bool:
     """Say whether the playbook that reads descriptions can run: what it fills in has to be there."""
     there = not loaded.partial and all(loaded.groups.get(group) for group in ("app", "entry"))
@@ -75,9 +70,9 @@ def can_be_read(loaded: Loaded, problems: list[Problem]) -> bool:
     return there and shaped and not any(p.key == "environment_name" for p in problems)
 
 
-def _described(environment: Environment, values: Mapping[str, str]) -> dict[str, Told]:
+def _described(environment: Environment, values: Mapping[str, str], lacking: Mapping[str, str]) -> dict[str, Told]:
     """Return what the collection finds in the applications' descriptions."""
-    story, ended = release.run("check_apps", environment, values, without_secrets=True)
+    story, ended = release.run("check_apps", environment, values, stand_ins=lacking)
     if ended.status != "done":
         raise Stop(story.failure.get("reason") or f"Ansible ended before its first step:\n{ended.said}")
     return dict(story.facts.get("described") or {})
@@ -111,8 +106,8 @@ def needs(described: Mapping[str, Told]) -> dict[str, int]:
 def _hosts(environment: Environment, loaded: Loaded, described: Mapping[str, Told]) -> list[Found]:
     """Return what was found of every host: of those that could not be asked, too, with the reason."""
     readiness.bring_up(environment)
-    given = {**needs(described), **_stand_ins(secrets.pending(environment))}
-    story, ended = release.run("check_hosts", environment, given, without_secrets=True)
+    lacking = secrets.in_place_of(secrets.pending(environment))
+    story, ended = release.run("check_hosts", environment, needs(described), stand_ins=lacking)
     if not story.facts.get("checked") and not story.failures:
         raise Stop(f"Ansible ended before its first step:\n{ended.said}")
     names = dict.fromkeys(host for group in ("entry", "app", "db") for host in loaded.groups.get(group, []))

@@ -33,8 +33,7 @@ HOLD_S = 0.5  # for so long a line waits for an older one of another host
 def show(env: str, words: Mapping[str, str], *, lines: int, follow: bool, ctx: Any) -> None:
     """Print what is wanted: once, or with `follow` until somebody interrupts it."""
     environment = readiness.looked_at(env, app=words.get("app", ""))
-    values = asked(words, lines=lines, follow=follow, now=time.time())
-    secrets.require(environment)
+    values = asked(words, lines=lines, follow=follow, now=time.time()) | secrets.stand_ins(environment)
     if follow:
         follow_on(environment, values, as_json=ctx.ferryman.json)
         return

@@ -80,7 +80,7 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
 def look(env: str, *, app: str) -> Told:
     """Return what every host serves; changes nothing."""
     environment = readiness.looked_at(env, app=app)
-    story, ended = run("release_look", environment, {"release_app": app})
+    story, ended = look_at("release_look", environment, {"release_app": app})
     stop_unless_done(story, ended, environment)
     if not story.hosts:
         place = environment.inventory
@@ -100,7 +100,7 @@ def state(env: str, *, app: str) -> Told:
 def health(env: str, *, app: str) -> Told:
     """Ask everything that is served; return the answers by host."""
     environment = readiness.looked_at(env, app=app)
-    story, ended = run("release_health", environment, {"release_app": app})
+    story, ended = look_at("release_health", environment, {"release_app": app})
     stop_unless_done(story, ended, environment)
     answers = story.facts.get("health") or {}
     hidden = any((story.facts.get("maintenance") or {}).values())
@@ -121,7 +121,7 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
     environment = readiness.looked_at(env, app=app)
     report = str(Path(junit).resolve()) if junit else ""
     values = {"release_app": app, "release_verify_from": vantage, "release_verify_junit": report}
-    story, ended = run("release_verify", environment, values)
+    story, ended = look_at("release_verify", environment, values)
     results = story.facts.get("verify") or {}
     good = not any(each["result"] == "failed" for listed in results.values() for each in listed)
     if good:  # then what failed, if something did, is not the application
@@ -199,15 +199,15 @@ def run(
     values: Mapping[str, Any],
     *,
     check: bool = False,
-    without_secrets: bool = False,
+    stand_ins: Mapping[str, str] | None = None,
     way_back: bool = False,
 ) -> tuple[outcomes.Story, runs.Ended]:
     """Run a playbook and show its steps; return what happened, and how it ended.
 
-    It is refused where a secret is missing, unless it runs `without_secrets`. The first Ctrl-C takes the
+    It is refused where a secret is missing, unless `stand_ins` give values in their place. The first Ctrl-C takes the
     `way_back` where it has one, else it leaves.
     """
-    if not without_secrets:
+    if stand_ins is None:
         secrets.require(environment)
     story, seen = outcomes.Story(), progress(asks=check)
 
@@ -221,7 +221,7 @@ def run(
             seen.ended(event.title, event.host, event.kind, parts(event.result.get("ferryman") or {}))
 
     runs.own_processes_only()
-    given = {name: value for name, value in values.items() if value not in ("", None)}
+    given = {name: value for name, value in {**values, **(stand_ins or {})}.items() if value not in ("", None)}
     key = secrets.key_file(environment)
     try:
         with interrupts.heard(seen.note, way_back=way_back) as heard:
@@ -232,6 +232,11 @@ def run(
     finally:
         seen.close()
     return story, ended
+
+
+def look_at(playbook: str, environment: Environment, values: Mapping[str, Any]) -> tuple[outcomes.Story, runs.Ended]:
+    """Run a playbook that only looks, as `run` does: a secret that no host has yet hides nothing."""
+    return run(playbook, environment, values, stand_ins=secrets.stand_ins(environment))
 
 
 def _told(command: str, environment: Environment, app: str, values: Mapping[str, Any]) -> Told:

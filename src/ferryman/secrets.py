@@ -7,9 +7,10 @@ FERRYMAN_VAULT_<ENV> names.
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NoReturn
 
 from ferryman import paths, places
 from ferryman.environments import LOCAL, Environment
@@ -18,6 +19,8 @@ from ferryman.errors import Stop
 NAME = re.compile(r"\bvault_[a-z0-9_]+\b")
 DEFINED = re.compile(r"^(vault_[a-z0-9_]+):", re.MULTILINE)
 LENGTH = 32  # bytes of randomness
+CONNECTION = re.compile(r".*\bansible_\w+[\"']?\s*:")
+"""A line with an option by which Ansible reaches a host, or becomes root there."""
 DIGITS = re.compile(r"\d+")
 BEGUN = "---\n# Generated for this machine alone; not in git.\n"
 
@@ -96,10 +99,34 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 def require(environment: Environment) -> None:
-    """Refuse an environment with files that nobody can read, or that use secrets which nothing there defines.
+    """Refuse an environment with files that nobody can read, or that use secrets which nothing there defines."""
+    missing = lacking(environment)
+    if missing:
+        _refuse(environment, missing)
 
-    Files that are encrypted as a whole may hold them: with one of those, Ansible finds out. What else is wrong with
-    files is no reason to refuse a look at hosts.
+
+def stand_ins(environment: Environment) -> dict[str, str]:
+    """Return a value in the place of each secret that nothing defines: who looks at what is live needs its name alone.
+
+    Stop where it is one that leads to the hosts, and where a file cannot be read; what else is wrong with files is no
+    reason to refuse a look.
+    """
+    missing = lacking(environment)
+    leading = {name for path in places.files(environment) for name, _, line in _uses(path) if CONNECTION.match(line)}
+    if leading & set(missing):
+        _refuse(environment, sorted(leading & set(missing)))
+    return in_place_of(missing)
+
+
+def in_place_of(names: Iterable[str]) -> dict[str, str]:
+    """Return a value in the place of each secret among names: nobody reads it, and nothing is written."""
+    return {name: "missing" for name in names if name.startswith("vault_")}
+
+
+def lacking(environment: Environment) -> list[str]:
+    """Return the secrets that files use and nothing defines, sorted; Stop where a file cannot be read.
+
+    Files that are encrypted as a whole may hold them: with one of those, Ansible finds out.
     """
     unread = [problem for problem in places.malformed(environment) if problem.key == "the file"]
     if unread:
@@ -108,24 +135,32 @@ def require(environment: Environment) -> None:
         raise variables.refusal(environment, unread)
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in places.files(environment)]
     if any(text.startswith("$ANSIBLE_VAULT") for text in texts):
-        return
-    missing = sorted(_wanted(environment) - {name for text in texts for name in DEFINED.findall(text)})
-    if missing and environment.name == LOCAL:
-        raise Stop(f"{LOCAL} has no secrets yet, so nothing was deployed to it", hint="`deploy` makes them")
-    if missing:
-        raise Stop(
-            f"{environment.name} lacks secrets that its files use: {', '.join(missing)}",
-            hint=f"`{way_in(environment, missing[0])}` takes one; "
-            "Ferryman's docs/guides/first-server.md, step 2, makes them all",
-        )
+        return []
+    return sorted(_wanted(environment) - {name for text in texts for name in DEFINED.findall(text)})
+
+
+def _refuse(environment: Environment, missing: list[str]) -> NoReturn:
+    hint = (
+        f"`{paths.command('deploy', LOCAL)}` makes them"
+        if environment.name == LOCAL
+        else f"`{way_in(environment, missing[0])}` takes one; "
+        "Ferryman's docs/guides/first-server.md, step 2, makes them all"
+    )
+    raise Stop(f"{environment.name} lacks secrets that its files use: {', '.join(missing)}", hint=hint)
 
 
 def used(path: Path) -> list[tuple[str, int]]:
     """Return the secrets that a file uses, each with its line; a comment uses none."""
+    return [(name, number) for name, number, _ in _uses(path)]
+
+
+def _uses(path: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield each use of a secret in a file: its name, the line's number, the line without its comment."""
     if path.name == "vault.yml":
-        return []
-    lines = enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
-    return [(name, number) for number, line in lines for name in NAME.findall(re.sub(r"(^|\s)#.*", "", line))]
+        return
+    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        line = re.sub(r"(^|\s)#.*", "", text)
+        yield from ((name, number, line) for name in NAME.findall(line))
 
 
 def _wanted(environment: Environment) -> set[str]:

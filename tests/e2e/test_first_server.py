@@ -153,3 +153,17 @@ def test_the_vault_can_be_committed_and_its_key_cannot(server: Server) -> None:
     assert vault.startswith("vault_shop_session_key: !vault")
     ignored = server.reader.type("git check-ignore .ferryman/vault/prod.key inventories/prod/group_vars/all/vault.yml")
     assert ignored.out.split() == [".ferryman/vault/prod.key"]
+
+
+def test_a_secret_that_is_new_in_the_files_keeps_nobody_from_a_look_at_what_is_live(server: Server) -> None:
+    path = server.variables / "apps.yml"
+    before = path.read_text()
+    path.write_text(before.replace("secrets: {", 'secrets: {MAIL_KEY: "{{ vault_shop_mail_key }}", '))
+    try:
+        assert "vault_shop_mail_key" in path.read_text()
+        seen = server.reader.type("./invoke status --env prod --json").said
+        assert seen["outside"]["status"] == 200
+        assert server.reader.type("./invoke health --env prod --json").said["good"] is True
+        assert server.reader.type("./invoke logs --env prod --lines 1 --json").said["lines"]
+    finally:
+        path.write_text(before)

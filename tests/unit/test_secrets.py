@@ -68,11 +68,30 @@ def test_a_vault_that_is_encrypted_as_a_whole_is_left_to_ansible(project: Enviro
 
 
 def test_local_says_that_a_deploy_makes_its_secrets(project: Environment) -> None:
-    with pytest.raises(Stop) as stop:
+    with pytest.raises(Stop, match="local lacks secrets that its files use: vault_a, vault_b_1") as stop:
         secrets.require(project)
-    assert "deploy" in stop.value.hint
+    assert stop.value.hint.endswith("deploy --env local` makes them")
     secrets.ensure_local(project)
     secrets.require(project)
+
+
+@pytest.mark.parametrize("name", ["local", "prod"])
+def test_a_secret_that_is_new_in_the_files_keeps_nobody_from_a_look_at_what_is_live(
+    project: Environment, name: str
+) -> None:
+    secrets.ensure_local(project)
+    assert secrets.stand_ins(Environment(name, project.directory)) == {}
+    (project.variables / "mail.yml").write_text('mail: "{{ vault_mail }}"  # ansible_user: as the hosts\n')
+    assert secrets.stand_ins(Environment(name, project.directory)) == {"vault_mail": "missing"}
+
+
+@pytest.mark.parametrize(
+    "text", ['ansible_become_password: "{{ vault_sudo }}"\n', 'x: {"ansible_password": "{{ vault_sudo }}"}\n']
+)
+def test_nothing_stands_in_for_a_secret_that_leads_to_the_hosts(project: Environment, text: str) -> None:
+    (project.variables / "sudo.yml").write_text(text)
+    with pytest.raises(Stop, match=r"lacks secrets that its files use: vault_sudo$"):
+        secrets.stand_ins(Environment("prod", project.directory))
 
 
 def test_what_files_that_all_environments_share_use_is_generated_too(project: Environment) -> None:
