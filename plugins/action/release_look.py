@@ -101,6 +101,11 @@ class ActionModule(ReleaseAction):
                 }
                 for r in told.releases.values()
             ]
+            short["unlocks"] = [
+                {key: line.get(key, "") for key in ("at", "who", "reason")}
+                for line in seen["ledger"]["lines"]
+                if line.get("event") == "unlock"
+            ]
             short["would_roll_back_to"] = self._target(seen)
         url = f"https://{self.entry['domain']}" + (
             f":{self.value('public_port')}" if int(self.value("public_port", 443)) != 443 else ""

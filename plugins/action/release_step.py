@@ -36,6 +36,7 @@ class ActionModule(ReleaseAction):
         "reason": {"type": "str", "default": ""},
         "maintenance": {"type": "bool", "default": False},
         "process": {"type": "str", "default": ""},
+        "holder": {"type": "str", "default": ""},
         "plan": {"type": "bool", "default": False},
     }
 
@@ -88,6 +89,7 @@ class ActionModule(ReleaseAction):
         more["reason"] = str(self.args["reason"])[:500]
         more["maintenance"] = bool(self.args["maintenance"])
         more["process"] = str(self.args["process"])
+        more["holder"] = str(self.args["holder"])
         if "settle" in wanted and self.host != self.arbiter:
             more["ledger"] = self.look_of(self.arbiter)["ledger"]["lines"] + [{**plan["line"], "status": "live"}]
         if more.get("line"):

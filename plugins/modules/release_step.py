@@ -22,6 +22,7 @@ options:
   reason: {description: "Why a return is made; it goes into the ledger.", type: str, default: ''}
   maintenance: {description: "Whether step V(maintenance) shows the page or hides it.", type: bool, default: false}
   process: {description: "The process of kind once that step V(once) runs.", type: str, default: ''}
+  holder: {description: "The run whose running lease step V(unlock) ends.", type: str, default: ''}
   plan:
     description: Whether to say only what the steps would come to, for M(ferryman.ops.release_plan).
     type: bool
@@ -61,6 +62,7 @@ def main() -> None:
             "reason": {"type": "str", "default": ""},
             "maintenance": {"type": "bool", "default": False},
             "process": {"type": "str", "default": ""},
+            "holder": {"type": "str", "default": ""},
             "plan": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

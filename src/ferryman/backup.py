@@ -3,13 +3,12 @@
 What is taken, kept, found damaged or called wrong is decided on the archive host (the collection's role `backup`).
 """
 
-import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ferryman import moments, outcomes, paths, readiness, release, telling
+from ferryman import asking, moments, outcomes, paths, readiness, release, telling
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.progress import size
@@ -100,7 +99,7 @@ def place(env: str, *, kind: str, to: str, undo: bool, yes: bool) -> Told:
     kind, goal = _set(kind), point(to, time.time())
     environment = readiness.looked_at(env, app="")
     what = "what served before the last restore" if undo else f"the {kind} as it was ({to})"
-    sure(
+    asking.sure(
         f"{environment.name} will serve {what}; what is there now stays beside it, and what is written meanwhile",
         yes=yes,
     )
@@ -122,17 +121,6 @@ def _files_back(environment: Environment, kind: str) -> Told:
     """Put back what the last restore of a set in place put aside."""
     back = _play("files_back", environment, {"backup_files_set": kind}, "back", act=True)
     return {"environment": environment.name, "back": back}
-
-
-def sure(what: str, *, yes: bool) -> None:
-    """Ask on a terminal whether to go on; without one only `--yes` does."""
-    if yes:
-        return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Stop(f"{what}: nobody is here to be asked", hint="the same command with --yes does it")
-    print(f"{what}. Type yes to go on: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != "yes":
-        raise Stop("nothing was touched", hint="only the word yes goes on")
 
 
 def point(word: str, now: float) -> str:

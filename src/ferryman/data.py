@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ferryman import backup, outcomes, paths, readiness, release, runs, telling
+from ferryman import asking, backup, outcomes, paths, readiness, release, runs, telling
 from ferryman.environments import PROD, Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, RETURNED, Stop
 from ferryman.progress import size
@@ -28,14 +28,14 @@ def refresh(env: str, *, source: str, app: str, to: str, undo: bool, yes: bool) 
     target = readiness.acted_on(env, app=app)
     app = readiness.only(target, app)
     if undo:
-        backup.sure(f"{target.name} will serve the data that it had before; those that it has now go", yes=yes)
+        asking.sure(f"{target.name} will serve the data that it had before; those that it has now go", yes=yes)
         return _settled(target, app, {"undo": True, **_put(target, {"release_app": app, "data_back": True})})
     origin = readiness.looked_at(source, app=app)
     if origin.name == target.name:
         raise Stop(f"{target.name} has its own data already", hint="--from names another environment")
     _require_nobody(target, app)
     what = f"{target.name} will serve the data of {origin.name} ({to}), masked"
-    backup.sure(f"{what}; what it has now is kept until the next time", yes=yes)
+    asking.sure(f"{what}; what it has now is kept until the next time", yes=yes)
     _put(target, {"release_app": app, "data_rows": {}}, check=True)  # before minutes are spent on a copy
     here = runs.private_directory("data")
     try:

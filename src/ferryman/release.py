@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ferryman import changes, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling, worktree
+from ferryman import asking, changes, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling, worktree
 from ferryman.environments import PROD, Environment
 from ferryman.errors import REFUSED, Stop
 from ferryman.progress import parts, progress
@@ -145,10 +145,15 @@ def maintenance(env: str, *, app: str, on: bool) -> Told:
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
 
 
-def unlock(env: str, *, app: str) -> Told:
-    """Free the lock by force; return whose it was."""
+def unlock(env: str, *, app: str, yes: bool) -> Told:
+    """Free the lock by force; return whose it was. That of a run at work is freed only where somebody says yes."""
     environment = readiness.acted_on(env, app=app)
-    story, ended = run("release_unlock", environment, {"release_app": app})
+    held = telling.arbiter(look(env, app=app)).get("lock") or {}
+    if held.get("alive"):
+        asking.sure(telling.at_work(environment.name, held), yes=yes)
+    # By its name: whoever took the lock since then was not asked about.
+    values = {"release_app": app, "release_unlock_run": held.get("run", "")}
+    story, ended = run("release_unlock", environment, values)
     stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "broken": story.facts.get("broken") or {}}
 

@@ -136,6 +136,12 @@ def unlocked(told: Told) -> str:
     return f"{env}: broke the lock of {broken['owner']} ({broken['purpose']}, since {broken['since']})"
 
 
+def at_work(env: str, held: Told) -> str:
+    """Say who holds a lock whose lease still runs, and what breaking it would do to him."""
+    who = f"{held['owner']} is at work on {env} ({held['purpose']}, since {held['since']})"
+    return f"{who}, and holds the lock at least until {held['until']}; without it that run fails and goes back"
+
+
 def output(told: Told) -> str:
     """Say what a process wrote."""
     return str(told["output"]).rstrip() or f"{told['process']} ended well and wrote nothing"
@@ -159,7 +165,8 @@ def ledger(told: Told) -> str:
         "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
     ]
     target = seen.get("would_roll_back_to") or "nothing"
-    return "\n".join([*(line.rstrip() for line in lines), f"rollback would go to: {target}"])
+    unlocks = [f"{each['at']}  {each['who']} {each['reason']}" for each in seen.get("unlocks", [])]
+    return "\n".join([*(line.rstrip() for line in lines), *unlocks, f"rollback would go to: {target}"])
 
 
 def standing(entry: Told, *, live: str) -> str:

@@ -1,5 +1,6 @@
 """Whoever drives a deploy may vanish at any moment, or be there twice: clients don't suffer for it (REL-7, REL-9)."""
 
+import os
 import re
 import signal
 import time
@@ -12,6 +13,7 @@ from tests.support.driving import Driver
 from tests.support.histories import good
 from tests.support.prober import Prober
 from tests.support.site import Site
+from tests.support.terminal import Terminal
 
 CONFIRM_S = 6.0
 
@@ -68,7 +70,7 @@ def killed_at(site: Site, step: str, chance: Random) -> Kill:
             assert site.version()["text"] == text, "something else than the two of them serves"
         held = site.arbiter()["lock"]
         if held["alive"]:
-            broken = site.run("unlock", "--app", site.app)
+            broken = site.run("unlock", "--app", site.app, "--yes")
             assert broken.code == 0, str(broken)
             assert broken.said["broken"]["owner"] == held["owner"]
         again = site.deploy(commit)
@@ -119,7 +121,7 @@ def test_a_rollback_whose_driver_dies_is_done_or_undone_and_can_be_asked_for_aga
         assert driver.wait_for_step(step), driver.wait()
         driver.kill()
         assert settles(site, CONFIRM_S + 5) in (before, target)
-        site.run("unlock", "--app", site.app)
+        site.run("unlock", "--app", site.app, "--yes")
         if site.served() == before:
             again = site.rollback()
             assert again.code == 0, str(again)
@@ -165,16 +167,44 @@ def test_of_two_deploys_at_once_one_goes_on_and_the_other_is_told_who_since_when
     prober.served_only(before, done.said["release"])
 
 
+def test_unlock_asks_before_it_breaks_a_running_deploys_lock_and_that_says_who_did(site: Site, prober: Prober) -> None:
+    before, commit = site.served(), site.repository.commit(good("unlocked"))
+    with site.settings(release_soak_s=12):
+        driver = begin(site, commit)
+        assert driver.wait_for_step("Stage")
+        argv = [site.python, "-m", "ferryman", "unlock", "--env", "dev", "--app", site.app]
+        terminal = Terminal(argv, site.root, {**os.environ, **site.extra, "LOGNAME": "hasty"}, columns=250)
+        assert terminal.wait_for("Type yes to go on", 20), terminal.text()
+        assert re.search(rf"deploy {commit[:7]}, since \S+Z\), and holds the lock at least until \S+Z", terminal.text())
+        terminal.press("yes\r")
+        assert terminal.wait(20) == 0, terminal.text()
+        answer = driver.wait()
+    assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
+    assert re.search(r"hasty@\S+ broke it by `unlock` at \S+Z", answer.said["reason"]), answer.text
+    assert "came in between" not in answer.text, "nobody did"
+    assert site.served() == before
+    listed = site.begin("releases", "--env", "dev", "--app", site.app).wait()
+    assert re.search(rf"hasty@\S+ broke the lock of .*deploy {commit[:7]}.*while it was at work", listed.out), (
+        listed.out
+    )
+    prober.served_only(before)
+
+
 def test_a_driver_whose_lock_was_broken_is_refused_when_it_wakes_up(site: Site, prober: Prober) -> None:
     before = site.served()
     slept, awake = (site.repository.commit(good(text)) for text in ("slept through it", "came in between"))
     driver = begin(site, slept)
     assert driver.wait_for_step("Stage")
     driver.signal(signal.SIGSTOP)
-    broken = site.run("unlock", "--app", site.app)
+    asked = site.run("unlock", "--app", site.app)
+    assert (asked.code, site.arbiter()["lock"]["alive"]) == (1, True), str(asked)
+    for said in (slept[:7], "at least until", "--yes"):
+        assert said in asked.text, asked.text
+    broken = site.run("unlock", "--app", site.app, "--yes")
     assert broken.code == 0, str(broken)
     assert slept[:7] in broken.said["broken"]["purpose"]
-    assert any(line["event"] == "unlock" and slept[:7] in line["reason"] for line in site.ledger())
+    (told,) = (each for each in site.arbiter()["unlocks"] if slept[:7] in each["reason"])
+    assert "while it was at work" in told["reason"], told
     with site.settings(release_warm_s=0):
         between = site.deploy(awake)
     assert between.code == 0, str(between)

@@ -168,7 +168,7 @@ def test_the_second_ctrl_c_leaves_now_and_says_what_the_hosts_do(site: Site) -> 
         assert f"undone by them within {CONFIRM_S:g} s, and the lock is free after 30 s" in shown
         assert f"status --env dev --app {site.app}" in shown
         assert settles(site, CONFIRM_S + 5) == before
-        site.run("unlock", "--app", site.app)
+        site.run("unlock", "--app", site.app, "--yes")
         again = site.deploy(commit)
         assert again.code == 0, str(again)
         assert site.served() == again.said["release"]

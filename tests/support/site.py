@@ -303,7 +303,7 @@ def is_whole(site: Site) -> bool:
 
 def mend(site: Site) -> None:
     """Bring the site back to a good release after a test that failed in the middle."""
-    site.run("unlock", "--app", site.app)
+    site.run("unlock", "--app", site.app, "--yes")
     site.good("mended")
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ferryman import backup
+from ferryman import asking, backup
 from ferryman.errors import NEEDS_PERSON, Stop
 
 RECORD = {
@@ -121,7 +121,7 @@ def test_what_is_no_set_and_no_place_is_refused() -> None:
 
 
 def test_nothing_is_put_in_place_where_nobody_can_be_asked() -> None:
-    backup.sure("prod will serve something else", yes=True)
+    asking.sure("prod will serve something else", yes=True)
     with pytest.raises(Stop, match="nobody is here to be asked") as stopped:
-        backup.sure("prod will serve something else", yes=False)
+        asking.sure("prod will serve something else", yes=False)
     assert "--yes" in stopped.value.hint

@@ -114,12 +114,13 @@ def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: di
         and request["steps"] != ["return"]
         and not steps.UNLOCKED.issuperset(request["steps"])
     )
-    with _lease(host, float(request["lease_s"])) if held else nullcontext(threading.Event()) as lost:
+    nobodys: list[Failed] = []
+    with _lease(host, float(request["lease_s"])) if held else nullcontext(nobodys) as lost:
         for name in request["steps"]:
             if name not in steps.UNLOCKED:
                 host.admit()
-            if lost.is_set():
-                raise Failed("the lock is no longer this run's", hint="status says whose it is", refused=True)
+            if lost:
+                raise lost[0]
             if name in names.BEFORE_COMMIT:
                 host.heed(refused=True)
             began = time.monotonic()
@@ -131,20 +132,21 @@ def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: di
 
 
 @contextmanager
-def _lease(host: Host, lease_s: float) -> Iterator[threading.Event]:
-    """Renew the lock now, and again and again while the steps run; the event is set once it is lost.
+def _lease(host: Host, lease_s: float) -> Iterator[list[Failed]]:
+    """Renew the lock now, and again and again while the steps run; once it is lost, what is yielded says to whom.
 
     It outlives a driver that died by one lease, not by a step's budget.
     """
     arbiter.renew(host, lease_s=lease_s)
-    over, lost = threading.Event(), threading.Event()
+    over = threading.Event()
+    lost: list[Failed] = []
 
     def renew() -> None:
         while not over.wait(lease_s / 3):
             try:
                 arbiter.renew(host, lease_s=lease_s)
-            except Failed:  # taken by force or in between, or let go by the last step itself
-                lost.set()
+            except Failed as failed:  # taken by force or in between, or let go by the last step itself
+                lost.append(failed)
                 return
 
     beat = threading.Thread(target=renew, daemon=True)

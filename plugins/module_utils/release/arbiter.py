@@ -93,17 +93,31 @@ def free(host: Host) -> None:
         _keep(path, lock.free(read_json(path), run=host.run_id))
 
 
-def unlock(host: Host, *, who: str) -> dict[str, Any]:
-    """Free the lock by force and say in the ledger whose it was; return the lock that was broken."""
+def unlock(host: Host, *, who: str, holder: str) -> dict[str, Any]:
+    """Free the lock by force and say in the ledger whose it was; return the lock that was broken.
+
+    Failed (refused) where its lease still runs, unless its run is the `holder` that is meant: whoever asked for that
+    saw whose it was, and nobody who came since loses his.
+    """
     path = host.site.arbiter / "lock.json"
     if host.check:
         return read_json(path) if read_json(path).get("held") else {}
     with _alone(host):
-        held = read_json(path)
+        held, moment = read_json(path), now()
         if not held.get("held"):
             return {}
-        _keep(path, lock.break_(held, now(), seen=int(read_json(host.site.state / "token.json").get("token", 0))))
-    record(host, event="unlock", who=who, reason=f"broke the lock of {held.get('owner')} ({held.get('purpose')})")
+        runs = lock.alive(held, moment)
+        if runs and held["run"] != holder:
+            raise Failed(
+                str(lock.Held(held)),
+                hint=f"where that run is gone for good, release_unlock_run={held['run']} frees its lock all the same",
+                refused=True,
+            )
+        seen = int(read_json(host.site.state / "token.json").get("token", 0))
+        _keep(path, lock.break_(held, moment, by=who, seen=seen))
+    how = "while it was at work" if runs else "which had run out"
+    reason = f"broke the lock of {held.get('owner')} ({held.get('purpose')}), {how}"
+    record(host, event="unlock", who=who, broken=held.get("run", ""), reason=reason)
     return held
 
 

@@ -66,6 +66,7 @@ def take(
         "boot": now.boot,
         "expires": now.boottime + lease_s,
         "until": until,
+        **({"broken": lock["broken"]} if "broken" in lock else {}),
     }
 
 
@@ -75,9 +76,19 @@ def renew(lock: Lock, now: Now, *, run: str, token: int, lease_s: float, until: 
     Raises Lost.
     """
     if lock.get("token") != token or lock.get("run") != run or not lock.get("held"):
-        other = f"{lock.get('owner', 'nobody')} ({lock.get('purpose', 'free')})"
-        raise Lost(f"the lock is no longer this run's: {other} came in between")
+        raise Lost(_lost(lock, run))
     return {**lock, "boot": now.boot, "expires": now.boottime + lease_s, "until": until}
+
+
+def _lost(lock: Lock, run: str) -> str:
+    """Say who took the lock from `run`: whoever broke it, and whoever came after that."""
+    broken = lock.get("broken") or {}
+    by_force = broken.get("run") == run
+    said = f": {broken['by']} broke it by `unlock` at {broken['at']}" if by_force else ""
+    if not by_force or lock.get("run"):
+        other = f"{lock.get('owner', 'nobody')} ({lock.get('purpose', 'free')})"
+        said += f"{', and' if said else ':'} {other} came in between"
+    return f"the lock is no longer this run's{said}"
 
 
 def free(lock: Lock, *, run: str) -> dict[str, Any]:
@@ -85,8 +96,8 @@ def free(lock: Lock, *, run: str) -> dict[str, Any]:
     return {**lock, "held": False} if lock.get("run") == run else dict(lock)
 
 
-def break_(lock: Lock, now: Now, *, seen: int = 0) -> dict[str, Any]:
-    """Return the lock freed by force.
+def break_(lock: Lock, now: Now, *, by: str, seen: int = 0) -> dict[str, Any]:
+    """Return the lock freed by force; its old holder reads from it who did that (`by`).
 
     Its token is above every token that any host has `seen`, so that the old holder is refused everywhere.
     """
@@ -97,4 +108,5 @@ def break_(lock: Lock, now: Now, *, seen: int = 0) -> dict[str, Any]:
         "held": False,
         "run": "",
         "boot": now.boot,
+        "broken": {"run": lock.get("run", ""), "by": by, "at": now.utc},
     }

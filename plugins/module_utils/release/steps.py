@@ -184,7 +184,9 @@ def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 
 def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:
-    return {"broken": arbiter.unlock(host, who=request["who"])} if "arbiter" in request["roles"] else {}
+    if "arbiter" not in request["roles"]:
+        return {}
+    return {"broken": arbiter.unlock(host, who=request["who"], holder=str(request["holder"]))}
 
 
 def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:

@@ -109,7 +109,7 @@ def verify(ctx: Context, env: str = "", app: str = "", from_: str = "both", juni
 
 @task(help=ENV)
 def unlock(ctx: Context, env: str = "", app: str = "") -> None:
-    """Free the deploy lock by force; the ledger says whose it was."""
+    """Free the deploy lock by force; a run that is at work fails, so that of one is freed only if you say yes."""
     from ferryman import release, telling
 
-    telling.tell(release.unlock(env, app=app), telling.unlocked, ctx)
+    telling.tell(release.unlock(env, app=app, yes=ctx.ferryman.yes), telling.unlocked, ctx)

@@ -53,11 +53,21 @@ def test_freeing_is_for_the_holder_alone() -> None:
 
 
 def test_breaking_it_puts_the_token_above_what_any_host_has_seen() -> None:
-    broken = lock.break_(taken({}), NOW, seen=7)
+    broken = lock.break_(taken({}), NOW, by="b@desk", seen=7)
     assert (broken["token"], broken["held"]) == (8, False)
-    with pytest.raises(lock.Lost):
-        lock.renew(broken, NOW, run="a", token=1, lease_s=30)
     assert taken(broken, run="b")["token"] == 9
+
+
+def test_whose_lock_was_broken_reads_by_whom_and_when_and_who_came_then() -> None:
+    broken = lock.break_(taken({}), NOW, by="b@desk")
+    with pytest.raises(lock.Lost) as lost:
+        lock.renew(broken, NOW, run="a", token=1, lease_s=30)
+    assert str(lost.value).endswith("b@desk broke it by `unlock` at 2026-11-22T10:30:00Z")
+    with pytest.raises(lock.Lost, match=r"b@desk broke it .*, and c@desk \(deploy\) came in between"):
+        lock.renew(taken(broken, run="c"), NOW, run="a", token=1, lease_s=30)
+    with pytest.raises(lock.Lost) as lost:
+        lock.renew(taken(broken, later(1), run="c"), NOW, run="another", token=1, lease_s=30)
+    assert "unlock" not in str(lost.value), "its own was never broken"
 
 
 def test_a_lock_file_that_was_lost_gives_no_token_twice() -> None:
@@ -106,7 +116,7 @@ class World:
             self.boots += 1
             self.now = lock.Now(boottime=self.chance.random() * 50, boot=str(self.boots))
         elif act == "break" and self.chance.random() < 0.3:
-            self.held = lock.break_(self.held, self.now, seen=max(self.hosts))
+            self.held = lock.break_(self.held, self.now, by="somebody", seen=max(self.hosts))
         elif act == "lose" and self.chance.random() < 0.2:
             self.held = {}  # the file is gone; the arbiter is the first host and remembers its token
         elif driver:
