@@ -169,8 +169,8 @@ def _facts(host: Host, run: str) -> dict[str, Any]:
 
 
 def close_unfinished(host: Host) -> None:
-    """Write the end of a run whose driver died before the switch."""
+    """Write the end of a run that nobody has ended: its driver died before the switch, or lost this host."""
     unfinished = ledger.story(lines(host)).unfinished
     if unfinished and unfinished.get("run") != host.run_id:
-        reason = f"its driver ({unfinished.get('who')}) ended before it did"
+        reason = f"its driver ({unfinished.get('who')}) did not come back to end it"
         close(host, str(unfinished["run"]), status="abandoned", reason=reason)

@@ -40,8 +40,8 @@ def _resolve(host: Host, *, reason: str) -> str:
         slots.bring_up(host, candidate)  # after a boot, only what was enabled before it has come up
         slots.move_workers(host, candidate, alive_s=0, wait=False)
         return "confirmed"
-    settling.go_back(host, release=release, reason=reason, drain_s=DRAIN_S, wait=False)
-    arbiter.close(host, run, status="returned", who="guard", reason=reason)
+    back = settling.go_back(host, release=release, reason=reason, drain_s=DRAIN_S, wait=False)
+    arbiter.close(host, run, status="returned", who="guard", reason=f"{reason}; {back.idle}" if back.idle else reason)
     return "returned"
 
 

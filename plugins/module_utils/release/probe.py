@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, slots, systemd
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now
 
 
@@ -112,15 +112,16 @@ class Ill:
         return f"{self.unit}: {self.said}"
 
 
-def check(host: Host, slot: str, kinds: Sequence[str] = ("web", "worker")) -> list[Ill]:
-    """Ask every process of these `kinds` in `slot` once and return those that are not well."""
-    running = slots.running(host)
+def check(host: Host, slot: str, kinds: Sequence[str] = ("web", "worker", "cron")) -> list[Ill]:
+    """Ask every process of these `kinds` in `slot` once and return those that are not well; of cron, its timer."""
+    running = systemd.running(host)
     ill = []
     for instance in slots.instances(host, slot, slots.record(host, slot)):
         if instance.kind not in kinds:
             continue
-        if instance.unit and instance.unit not in running:
-            ill.append(Ill(instance.unit, "does not run"))
+        unit = host.site.unit(instance.name, slot, kind="timer") if instance.kind == "cron" else instance.unit
+        if unit and unit not in running:
+            ill.append(Ill(unit, "does not run"))
         elif instance.kind == "web":
             good, note = answer(host, instance)
             if not good:

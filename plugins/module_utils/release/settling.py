@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, ledger, names, render, shift, slots
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, deciding, now, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
+    Failed,
+    Host,
+    deciding,
+    now,
+    read_json,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.release.provision import PYZ
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import STORES
 
@@ -32,26 +39,39 @@ def settle(host: Host, *, slot: str, release: str, after_s: float) -> None:
     cool_later(host, names.other(slot), after_s=after_s)
 
 
-def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool = True) -> bool:
+@dataclass(frozen=True)
+class Back:
+    """A way back that was gone: whether clients had been `moved`, and why workers of the stable slot are `idle`."""
+
+    moved: bool
+    idle: Failed | None = None
+
+
+def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool = True) -> Back:
     """Send clients and workers back to the stable slot, and let go of `release`, which the run had begun with.
 
-    Return whether clients had been moved. A slot that anybody was sent to is drained first; another release that is
-    kept warm there is none of this run's business. `wait` is for the units that are started.
+    It is gone to its end also where workers do not start. A slot that anybody was sent to is drained first; another
+    release that is kept warm there is none of this run's business. `wait` is for the units that are started.
     """
     before = shift.state(host)
     candidate = names.other(before["stable"])
     moved = shift.give_back(host, reason=reason)
     if not host.site.root.exists():
-        return moved
+        return Back(moved)
+    idle: Failed | None = None
     if slots.holds(host, before["stable"]):
-        slots.move_workers(host, before["stable"], alive_s=0, wait=wait)
+        try:
+            slots.move_workers(host, before["stable"], alive_s=0, wait=wait)
+        except Failed as failed:
+            idle = failed
     draining = shift.drained_in(host, candidate, drain_s=drain_s)
     if moved or draining:
         cool_later(host, candidate, after_s=max(draining, drain_s if moved else 0.0))
     elif release and slots.holds(host, candidate) == release:
         slots.stop(host, candidate)
-    host.journal("return", "done", release=release, reason=reason, moved=moved)
-    return moved
+    result, more = ("failed", {"idle": str(idle)}) if idle else ("done", {})
+    host.journal("return", result, release=release, reason=reason, moved=moved, **more)
+    return Back(moved, idle)
 
 
 def cool_later(host: Host, slot: str, *, after_s: float) -> None:

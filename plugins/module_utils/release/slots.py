@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import names, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names, render, systemd
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     LOG_LINES,
     Failed,
@@ -117,8 +117,18 @@ def cooling(host: Host, slot: str) -> str:
 
 def unit_files(host: Host, slot: str) -> list[Path]:
     """Return the units that lie on this host for a slot."""
-    pattern = re.compile(rf"{re.escape(host.site.name)}-[a-z0-9]+@{slot}-\d+\.(service|timer)")
-    return [path for path in sorted(UNITS.glob(f"{host.site.name}-*@{slot}-*")) if pattern.fullmatch(path.name)]
+    return [path for path in sorted(UNITS.glob(f"{host.site.name}-*@{slot}-*")) if _is_of(host, slot, path.name)]
+
+
+def _is_of(host: Host, slot: str, unit: str) -> bool:
+    return bool(re.fullmatch(rf"{re.escape(host.site.name)}-[a-z0-9]+@{slot}-\d+\.(service|timer)", unit))
+
+
+def _known(host: Host, slot: str) -> set[str]:
+    """Return the units of a slot that lie on this host, or are at work without a file."""
+    return {path.name for path in unit_files(host, slot)} | {
+        unit for unit in systemd.at_work(host) if _is_of(host, slot, unit)
+    }
 
 
 def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
@@ -138,26 +148,19 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
         return
     host.journal("start", "started", release=name, slot=slot)
     host.systemctl("stop", f"{cooling(host, slot)}*.timer")
-    if (
-        holds(host, slot) == name
-        and not fresh
-        and all(active(host, i.unit) for i in wanted if i.kind == "web" and i.unit)
-    ):
-        return
-    stop(host, slot)
-    host.link(host.site.slot(slot), f"../releases/{name}")
+    webs = {i.unit for i in wanted if i.kind == "web" and i.unit}
+    warm = holds(host, slot) == name and not fresh and systemd.running(host).issuperset(webs)
+    if not warm:
+        stop(host, slot)
+        host.link(host.site.slot(slot), f"../releases/{name}")
+        host.started[slot] = time.time()
     wanted = [i for i in wanted if i.unit]
     _place(host, slot, wanted, render.all_secrets(release["manifest"]["description"]))
+    if warm:
+        return
     units = [i.unit for i in wanted if i.kind == "web" or _overlaps(i)]
-    host.started[slot] = time.time()
     if units:
-        try:
-            host.systemctl("start", *units)
-        except Failed:
-            raise Failed(
-                f"{', '.join(units)} could not be started",
-                evidence=[line for unit in units for line in logs(host, slot, unit)],
-            ) from None
+        systemd.start(host, units, since=began(host, slot))
     host.changes.append(f"slot {slot}: {name}")
 
 
@@ -180,31 +183,27 @@ def units(site: names.Site, slot: str, wanted: list[Instance], secrets: list[str
 
 
 def _place(host: Host, slot: str, wanted: list[Instance], secrets: list[str]) -> None:
+    began_s = time.time()
     texts = {UNITS / name: text for name, text in units(host.site, slot, wanted, secrets).items()}
     stale = [path for path in unit_files(host, slot) if path not in texts]
     changed = [host.write(path, text) for path, text in texts.items()] + [host.remove(path) for path in stale]
     # Asked of systemd, too: a session may have ended between a write and its reload.
     if any(changed) or "yes" in host.systemctl("show", "-P", "NeedDaemonReload", *(path.name for path in texts)):
         host.systemctl("daemon-reload")
-
-
-def active(host: Host, unit: str) -> bool:
-    """Return whether a unit runs."""
-    return unit in running(host)
-
-
-def running(host: Host) -> set[str]:
-    """Return the units of the site that run."""
-    out = host.systemctl("list-units", "--plain", "--no-legend", "--state=active", f"{host.site.name}-*@*")
-    return {line.split()[0] for line in out.splitlines() if line.strip()}
+    # Here, since a timer is started only after clients were moved.
+    systemd.loaded(host, [path.name for path in texts], since=began_s)
 
 
 def stop(host: Host, slot: str) -> None:
     """Stop whatever runs in `slot`, but for a cron job in the middle of its work."""
-    files = [path.name for path in unit_files(host, slot)]
-    units = [name for name in files if name.replace(".service", ".timer") not in files or name.endswith(".timer")]
-    if units and not host.check:
-        host.systemctl("stop", *units, timeout=180)
+    if host.check:
+        return
+    known = _known(host, slot)
+    units = sorted(
+        name for name in known if name.endswith(".timer") or f"{name[: -len('.service')]}.timer" not in known
+    )
+    if units:
+        systemd.stop(host, units, timeout=180)
         with suppress(Failed):  # a unit that systemd has forgotten has nothing to reset
             host.systemctl("reset-failed", *units)
 
@@ -233,17 +232,16 @@ def move_workers(host: Host, slot: str, *, alive_s: float, wait: bool = True) ->
     Without `wait` they are only told to start: at boot, where waiting for what waits for us would stop both.
     """
     new = list(_background(host, slot))
-    present = {path.name for path in unit_files(host, names.other(slot))}
-    old = [unit for unit in _background(host, names.other(slot)) if unit in present]
+    old = list(_background(host, names.other(slot)))
     host.changes += [f"{unit} started" for unit in new]
     if host.check or not (old or new):
         return
     if old:
-        host.systemctl("stop", *old, timeout=moving_takes(host, slot) + 30)
+        systemd.stop(host, old, timeout=moving_takes(host, slot) + 30)
     if not new:
         return
     started = time.time()
-    host.systemctl("start", *([] if wait else ["--no-block"]), *new)
+    systemd.start(host, new, since=started, wait=wait)
     services = [unit for unit in new if unit.endswith(".service")]
     if services and alive_s:
         _stay_up(host, services, alive_s, since=started)
@@ -252,7 +250,7 @@ def move_workers(host: Host, slot: str, *, alive_s: float, wait: bool = True) ->
 def _stay_up(host: Host, units: list[str], alive_s: float, *, since: float) -> None:
     before = {unit: _restarts(host, unit) for unit in units}
     host.wait(alive_s)
-    alive = running(host)
+    alive = systemd.running(host)
     for unit in units:
         if unit not in alive or _restarts(host, unit) != before[unit]:
             raise Failed(f"{unit} did not stay up for {alive_s:g} s", evidence=host.logs(unit, since=since))

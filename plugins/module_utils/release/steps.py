@@ -168,19 +168,31 @@ def _settled(host: Host, request: Request) -> Answer:
 
 def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Go back to the stable slot after a failure anywhere; a run that is committed goes on to its end instead."""
-    reason = str(request["reason"])
+    reason, release = str(request["reason"]), str(request.get("release", ""))
     with deciding(host):
         if "arbiter" in request["roles"] and arbiter.committed(host, host.run_id):
             return {"committed": True, **_settled(host, request)}
-        release = str(request.get("release", ""))
-        moved = settling.go_back(host, release=release, reason=reason, drain_s=request["settings"]["drain_s"])
-    if "arbiter" in request["roles"]:
         try:
-            if request.get("line"):  # without one, nothing was decided on yet
-                arbiter.record(host, status="returned" if moved else "failed", reason=reason, **request["line"])
-        finally:
-            arbiter.free(host)
-    return {"moved": moved}
+            back = settling.go_back(host, release=release, reason=reason, drain_s=request["settings"]["drain_s"])
+        except Exception as error:
+            _ended(host, request, "failed", f"{reason}; the way back failed: {error}")
+            raise
+    _ended(host, request, "returned" if back.moved else "failed", f"{reason}; {back.idle}" if back.idle else reason)
+    if back.idle:
+        hint = "mend that on the host, and deploy what is live again: it starts what does not run"
+        raise Failed(f"clients are served as before, but {back.idle}", evidence=back.idle.evidence, hint=hint)
+    return {"moved": back.moved}
+
+
+def _ended(host: Host, request: Request, status: str, reason: str) -> None:
+    """Write the end of a run that came to nothing, and let go of the lock."""
+    if "arbiter" not in request["roles"]:
+        return
+    try:
+        if request.get("line"):  # without one, nothing was decided on yet
+            arbiter.record(host, status=status, reason=reason, **request["line"])
+    finally:
+        arbiter.free(host)
 
 
 def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:

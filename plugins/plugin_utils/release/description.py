@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import verification
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import schedule, verification
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import (
     Path,
     Problems,
@@ -223,8 +223,6 @@ def _process(
         _asked(reader, process["health"], (*path, "health"))
     if process["command"] or not (static and process["kind"] == "web"):
         _command(reader, process["command"], (*path, "command"), required=True, absent=absent)
-    if process["kind"] == "cron" and not process["schedule"]:
-        reader.wrong((*path, "schedule"), "is missing: when to run, as systemd.time(7) writes it (*-*-* 03:15:00)")
     _sizes(reader, process, path)
     return process
 
@@ -259,8 +257,10 @@ def _sizes(reader: Reader, process: Mapping[str, Any], path: Path) -> None:
         reader.wrong((*path, "memory_max"), f"{process['memory_max']!r} must be like 512M, 2G or 50%")
     if process["cpu_quota"] and not CPU.fullmatch(process["cpu_quota"]):
         reader.wrong((*path, "cpu_quota"), f"{process['cpu_quota']!r} must be a percentage of one processor, like 150%")
-    if not process["schedule"].isprintable():
-        reader.wrong((*path, "schedule"), "must be one line")
+    if process["kind"] == "cron" and not process["schedule"]:
+        reader.wrong((*path, "schedule"), f"is missing; {schedule.RIGHT}")
+    elif process["schedule"] and (wrong := schedule.wrong(process["schedule"])):
+        reader.wrong((*path, "schedule"), wrong)
 
 
 def sized(description: Mapping[str, Any], sizes: Mapping[str, Mapping[str, Any]], *, source: str) -> dict[str, Any]:

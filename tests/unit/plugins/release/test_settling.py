@@ -108,7 +108,7 @@ def move(host: Systemd, *, confirm_s: float = 60) -> None:
 def test_a_way_back_does_not_fail_because_a_worker_had_a_crash_weeks_ago(host: Systemd) -> None:
     host.restarts = {"shop-worker@blue-1.service": 3}
     move(host)
-    assert settling.go_back(host, release=NEW, reason="ill", drain_s=30)
+    assert settling.go_back(host, release=NEW, reason="ill", drain_s=30).moved
     assert shift.share(host) == 0
 
 
@@ -134,7 +134,7 @@ def test_a_second_way_back_leaves_a_draining_slot_alone(host: Systemd) -> None:
 
 
 def test_a_failure_before_the_switch_stops_what_the_run_started(host: Systemd) -> None:
-    assert not settling.go_back(host, release=NEW, reason="ill", drain_s=30)
+    assert not settling.go_back(host, release=NEW, reason="ill", drain_s=30).moved
     assert host.did("systemctl", "stop", "shop-web@green-1.service")
 
 
