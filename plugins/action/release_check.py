@@ -42,34 +42,35 @@ class ActionModule(ReleaseAction):
         )
         told, found = source.judged(self, commit)
         if not told:
-            return {"problems": [self._fields(each) for each in found], "notes": [], "needs": {}}
+            return {"problems": [self._fields(each, commit) for each in found], "notes": [], "needs": {}}
         place = source.place_of(commit)
         text = Reader(place, git.show(commit, source.FILE))
         names, database = sorted(git.names(commit)), bool(self.value("database", {}))
         given = list(dict(self.vars.get("release_secrets_names") or {}) or self.secrets)
         found += fit.doubtful(told, text, self.app, secrets=given, files=names)
         return {
-            "problems": [self._fields(each) for each in found],
+            "problems": [self._fields(each, commit) for each in found],
             "notes": list(fit.notes(told, place, self.app, database=database, files=names)),
             "needs": fit.needs(told),
             "commit": commit.id,
         }
 
-    def _fields(self, finding: Finding) -> dict[str, Any]:
+    def _fields(self, finding: Finding, commit: git.Commit) -> dict[str, Any]:
         """Return a finding as JSON: the inventory's with all its keys, the description's with file and line."""
         inventory = finding.source == f"apps.{self.app}" or finding.source.startswith(f"apps.{self.app}.")
         keys = [str(key) for key in finding.keys]
         return {
             "keys": [*finding.source.split("."), *keys] if inventory else keys,
-            "file": "" if inventory else self._shown(finding.source),
+            "file": "" if inventory else self._shown(finding.source, commit),
             "line": finding.line,
             "wrong": finding.wrong,
         }
 
-    def _shown(self, place: str) -> str:
+    def _shown(self, place: str, commit: git.Commit) -> str:
         """Return a file of the application as people find it: from the project's root, if its repository is here."""
         repository = str(self.value("repository"))
         root = Path(str(self.value("root"))).expanduser()
         if not (root / Path(repository).expanduser()).exists():
             return f"{repository}: {place}"
-        return posixpath.normpath(posixpath.join(repository, str(self.value("path", ".")), posixpath.basename(place)))
+        below = posixpath.relpath(place, commit.path)
+        return posixpath.normpath(posixpath.join(repository, str(self.value("path", ".")), below))

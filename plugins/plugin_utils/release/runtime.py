@@ -22,6 +22,9 @@ class Runtime(Protocol):
     def lock(self, commit: git.Commit, description: Mapping[str, Any]) -> Lock | None:
         """Return the lock in a commit; None for an application that gets no environment."""
 
+    def loose(self, commit: git.Commit, description: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+        """Return by file and line what keeps a lock in a commit from saying what is installed, and the way out."""
+
     def unfit(self, lock: Lock | None, tools: Mapping[str, str], description: Mapping[str, Any]) -> list[str]:
         """Return why hosts with these `tools` cannot run the application; nothing where they can."""
 

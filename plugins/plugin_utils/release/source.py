@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, fit, git
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Reader
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 
 FILE = description.FILE
 
@@ -85,6 +87,10 @@ def judged(action: ReleaseAction, commit: git.Commit) -> tuple[dict[str, Any], l
     have = dict(action.vars.get("release_secrets_names") or {}) or action.secrets
     reader = Reader(place, text)
     found = fit.unfit(told, reader, action.app, env=env, secrets=set(have), has=partial(git.has, commit))
+    found += [
+        Finding(posixpath.join(posixpath.dirname(place), name), (), wrong, line)
+        for name, line, wrong in RUNTIMES[told["runtime"]["kind"]].loose(commit, told)
+    ]
     try:
         told = description.sized(told, dict(action.value("processes", {}) or {}), source=f"apps.{action.app}.processes")
     except description.Problems as wrong:

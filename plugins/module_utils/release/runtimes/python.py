@@ -21,6 +21,7 @@ def tools() -> dict[str, str]:
     """Return what a build must fit: the Python that services run on, and the platform of wheels."""
     return {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "python_version": platform.python_version(),
         "platform": f"{sys.platform}-{platform.machine()}",
         "libc": "-".join(platform.libc_ver()),
     }

@@ -38,6 +38,11 @@ class Lock:
         return hashlib.sha256("\n".join([self.text, *fit]).encode()).hexdigest()[:16]
 
 
+def is_of(version: str, wanted: str) -> bool:
+    """Say whether a version is the one that is wanted, or one of its line: 3.11.2 is a 3.11, and any is of none."""
+    return not wanted or f"{version}.".startswith(f"{wanted}.")
+
+
 def tool_path() -> str:
     """Return where the tools of the driver are found: beside this Python, where Ferryman brought them, comes first."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

@@ -22,6 +22,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes.lock
     Lock,
     filling,
     here,
+    is_of,
     runs_on,
     tool_path,
 )
@@ -54,13 +55,18 @@ def lock(commit: git.Commit, description: Mapping[str, Any]) -> Lock | None:
     return Lock(name, json.dumps(what, sort_keys=True), files)
 
 
+def loose(commit: git.Commit, description: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Return nothing: what npm's lock leaves open is told when it is read."""
+    return []
+
+
 def unfit(lock: Lock | None, tools: Mapping[str, str], description: Mapping[str, Any]) -> list[str]:
     """Return why hosts with these `tools` cannot run the application, and the way out.
 
     One that says itself which Node it runs on was tried there: then its dependencies are not asked.
     """
     node, wanted = tools["node_version"], str(description["runtime"]["version"])
-    if wanted and not f"{node}.".startswith(f"{wanted}."):
+    if not is_of(node, wanted):
         return [f"ferryman.yml wants Node {wanted} (runtime.version), the hosts have {node}"]
     if lock is None:
         return []

@@ -17,6 +17,11 @@ def lock(commit: git.Commit, description: Mapping[str, Any]) -> None:
     """Return None."""
 
 
+def loose(commit: git.Commit, description: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Return nothing."""
+    return []
+
+
 def unfit(lock: Lock | None, tools: Mapping[str, str], description: Mapping[str, Any]) -> list[str]:
     """Return nothing."""
     return []

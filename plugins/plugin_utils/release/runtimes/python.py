@@ -15,11 +15,13 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building, git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes import requirements
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes.lock import (
     Lock,
     filling,
     glibc,
     here,
+    is_of,
     runs_on,
     tool_path,
 )
@@ -28,6 +30,9 @@ FIT: tuple[str, ...] = ("python", "platform", "libc")
 SYSTEM: tuple[str, ...] = ("python3-venv",)
 LOCKS = ("uv.lock", "requirements.txt")
 OLDEST_GLIBC = 5  # manylinux_2_5 is the first there is (PEP 600)
+WRITE = (
+    "`uv pip compile --universal --generate-hashes --output-file requirements.lock {name}` writes one, for build.lock"
+)
 LEGACY = ("manylinux2014", "manylinux2010", "manylinux1")
 
 
@@ -65,9 +70,23 @@ def _exported(commit: git.Commit, text: str) -> str:
     return done.stdout
 
 
+def loose(commit: git.Commit, description: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Return the lock and the line of it from which on it leaves open what is installed, and why; uv's never does."""
+    named = description["build"]["lock"]
+    name = named or next((name for name in LOCKS if git.has(commit, name)), "")
+    found = [] if not name or name.endswith("uv.lock") else list(requirements.loose(git.show(commit, name) or ""))
+    if not found:
+        return []
+    more = f", and {len(found) - 1} more lines are like that" if len(found) > 1 else ""
+    return [(name, found[0][0], f"this is no lock: {found[0][1]}{more}; {WRITE.format(name=name)}")]
+
+
 def unfit(lock: Lock | None, tools: Mapping[str, str], description: Mapping[str, Any]) -> list[str]:
-    """Return nothing: what does not fit has no wheels, and pip says so."""
-    return []
+    """Return why hosts with these `tools` cannot run the application; of packages pip says what does not fit."""
+    wanted, there = str(description["runtime"]["version"]), tools["python_version"]
+    if is_of(there, wanted):
+        return []
+    return [f"ferryman.yml wants Python {wanted} (runtime.version), the hosts have {there}"]
 
 
 def fill(directory: Path, lock: Lock, tools: Mapping[str, str], description: Mapping[str, Any]) -> None:

@@ -12,8 +12,9 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact, description, git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 
-TOOLS = {"python": "3.11", "platform": "linux-x86_64", "libc": "glibc-2.36"}
+TOOLS = {"python": "3.11", "python_version": "3.11.2", "platform": "linux-x86_64", "libc": "glibc-2.36"}
 TOLD = {"format": 1, "name": "site", "runtime": {"kind": "static"}}
 
 
@@ -273,6 +274,16 @@ def test_without_fetching_hosts_may_lack_the_runtime_that_provisioning_installs(
     assert built.manifest["runtime"]["environment"] == ""
     with pytest.raises(AnsibleError, match="wants Node 20"):
         artifact.build(commit, told, tools=bare, cache=tmp_path / "cache", version="0.1.0")
+
+
+def test_the_first_line_of_a_lock_that_leaves_things_open_is_told_wherever_the_lock_is(source: Source) -> None:
+    commit = source.commit({"requirements.txt": b"# Ours\nflask\ngunicorn\n", "deps/all.txt": b"flask==3.1\n"})
+    found = RUNTIMES["python"].loose(commit, described(runtime={"kind": "python"}, processes=RUN))
+    assert [each[:2] for each in found] == [("requirements.txt", 2)]
+    assert "flask has no exact version, and 1 more lines are like that; `uv pip compile" in found[0][2]
+    named = described(runtime={"kind": "python"}, processes=RUN, build={"lock": "deps/all.txt"})
+    assert [each[:2] for each in RUNTIMES["python"].loose(commit, named)] == [("deps/all.txt", 1)]
+    assert not RUNTIMES["binary"].loose(commit, described(runtime={"kind": "binary"}, processes=RUN))
 
 
 def test_a_commit_that_is_gone_is_said(source: Source, tmp_path: Path) -> None:

@@ -43,3 +43,13 @@ def test_a_driver_with_a_newer_c_library_takes_ready_made_wheels(
 def test_environments_of_other_c_libraries_are_others() -> None:
     keys = {Lock("", "").key(*ALIKE.values(), libc) for libc in ("glibc-2.36", "glibc-2.41")}
     assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [("", True), ("3", True), ("3.11", True), ("3.11.2", True), ("3.1", False), ("3.13", False), ("3.11.20", False)],
+)
+def test_hosts_must_have_the_python_that_is_wanted(wanted: str, fits: bool) -> None:
+    told = {"runtime": {"version": wanted}}
+    found = python.unfit(None, {"python": "3.11", "python_version": "3.11.2"}, told)
+    assert found == ([] if fits else [f"ferryman.yml wants Python {wanted} (runtime.version), the hosts have 3.11.2"])
