@@ -15,6 +15,7 @@ BINDS = {
     "uvicorn": (("--port", "--host", "--fd", "--uds"), "--host {host} --port {port}"),
     "waitress-serve": (("--port", "--listen"), "--host={host} --port={port}"),
 }
+FIXED = re.compile(r"(\{host\}:|(?<!\S)(?:--port|--bind|--listen|-b)[ =](?:\S*:)?)\d{2,5}\b")
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 TAKEN = ("migrate", "revision")  # names that Ferryman's own units have
 
@@ -54,11 +55,13 @@ def _form(text: str) -> str:
     return shlex.join(words) if isinstance(words, list) and all(isinstance(word, str) for word in words) else text
 
 
-def adapted(line: str, *, ports: list[str] | None = None) -> str:
-    """Return a command that listens where Ferryman says; one that needs a shell is given to one."""
+def adapted(line: str, *, ports: list[str] | None = None, web: bool = False) -> str:
+    """Return a command that listens where Ferryman says, a port of its own aside; a shell runs one that needs it."""
     line = PORT.sub("{port}", line.removeprefix("exec ")).replace("0.0.0.0", "{host}")  # noqa: S104  # nobody binds to it here
     for port in ports or []:
         line = re.sub(rf"(?<![\w.]){port}(?!\w)", "{port}", line)
+    if web and "{port}" not in line:  # a release has two slots, which listen at the same time
+        line = FIXED.sub(r"\1{port}", line)
     if SHELL.search(QUOTED.sub("", line)):
         return f"sh -c {shlex.quote(line)}"
     first = shlex.split(line)[0]

@@ -4,13 +4,16 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Files = Mapping[str, str]
 
 REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 LOCKED = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
+LOCKED_VERSION = re.compile(r'^name = "([^"]+)"\nversion = "([^"]+)"', re.MULTILINE)
+PINNED = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:==|<=?|~=)\s*(\d[\w.]*)", re.MULTILINE)
+"""A package that is held at a version, or below one."""
 # Where people write down what an application needs in production, the usual names.
 REQUIREMENTS = ("requirements.txt", "requirements.in", "requirements/base.txt", "requirements/production.txt")
 COMPILED = "requirements.lock"
@@ -27,9 +30,13 @@ class Missing:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Names in lower case with dashes; the lock to name in ferryman.yml ("" for none); what is missing."""
+    """Names in lower case with dashes, and versions of those that are pinned.
+
+    The lock to name in ferryman.yml ("" for none), and what is missing.
+    """
 
     names: frozenset[str]
+    versions: Mapping[str, str] = field(default_factory=dict)
     lock: str = ""
     missing: tuple[Missing, ...] = ()
     project: str = ""
@@ -76,11 +83,14 @@ def python(files: Files) -> Dependencies:
     said += [line for name in REQUIREMENTS for line in _lines(files.get(name, ""))]
     names = {plain(match[1]) for text in said if (match := REQUIREMENT.match(text))}
     names |= {plain(name) for name in LOCKED.findall(files.get("uv.lock", ""))}
+    pins = [*PINNED.findall("\n".join(said)), *LOCKED_VERSION.findall(files.get("uv.lock", ""))]
+    pins += [pin for line in _lines(files.get(COMPILED, "")) for pin in PINNED.findall(line)]
     name = own.get("name") or table(project, "tool", "poetry").get("name")
     lock, missing = _lock(files, own)
     wanted = own.get("requires-python")
     return Dependencies(
         frozenset(names),
+        {plain(package): version for package, version in pins},
         lock,
         missing,
         name if isinstance(name, str) else "",

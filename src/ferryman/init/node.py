@@ -81,6 +81,6 @@ def _command(start: str, found: Guess) -> str:
         why = "no program that serves was found: processes.web.command names it, like `node server.js`"
         found.missing.append(Missing("edit ferryman.yml", why))
         return "node server.js"
-    adapted = commands.adapted(last)
+    adapted = commands.adapted(last, web=True)
     listens = LISTENS.get(shlex.split(adapted)[0], "")
     return f"{adapted} {listens}" if listens and "{port}" not in adapted else adapted

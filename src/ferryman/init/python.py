@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import sys
+from collections.abc import Mapping
 
 from ferryman.init import code, dependencies, wants
 from ferryman.init.dependencies import Dependencies, Missing
@@ -10,11 +12,13 @@ from ferryman.init.starts import started
 
 DRIVERS = {"psycopg", "psycopg2", "psycopg2-binary", "psycopg-binary", "asyncpg", "pg8000"}
 SERVERS = {
-    "gunicorn": "gunicorn {target} --bind {{host}}:{{port}} --threads 4 --keep-alive 65",
+    "gunicorn": "gunicorn {target} --bind {{host}}:{{port}} --threads 4 --keep-alive 65{quiet}",
     "waitress": "waitress-serve --host={{host}} --port={{port}} {call}{target}",
     "uvicorn": "uvicorn {target} --host {{host}} --port {{port}} --timeout-keep-alive 65{factory}",
     "hypercorn": "hypercorn {target} --bind {{host}}:{{port}} --keep-alive 65",
 }
+# Into the home directory, which an application has not got: its log would begin with an error at each start.
+WRITES_A_SOCKET = (25, 1)
 WSGI, ASGI = ("gunicorn", "waitress"), ("uvicorn", "hypercorn")
 
 
@@ -73,7 +77,7 @@ def _served(files: Files, about: Dependencies, found: Guess) -> str:
         )
     fit = ASGI if about.names.intersection(code.ASGI) else WSGI
     known = [name for name in (*fit, *ASGI, *WSGI) if name in about.names]
-    return _command(known, serves, found, wanted=fit[0], files=files)
+    return _command(known, serves, found, wanted=fit[0], files=files, versions=about.versions)
 
 
 def _django(files: Files, about: Dependencies, found: Guess) -> str:
@@ -91,10 +95,14 @@ def _django(files: Files, about: Dependencies, found: Guess) -> str:
         found.description["migrations"] = {"command": "python manage.py migrate --noinput", "paths": paths}
         found.say("migrations", "Run once before the new version starts; it must leave the version before it working.")
     known = [name for name in fit if name in about.names]
-    return _command(known, code.Serves(f"{module}:application"), found, wanted=fit[0], files=files)
+    return _command(
+        known, code.Serves(f"{module}:application"), found, wanted=fit[0], files=files, versions=about.versions
+    )
 
 
-def _command(known: list[str], serves: code.Serves, found: Guess, *, wanted: str, files: Files) -> str:
+def _command(
+    known: list[str], serves: code.Serves, found: Guess, *, wanted: str, files: Files, versions: Mapping[str, str]
+) -> str:
     """Return the command of the first of these servers; without any, of the one that is wanted, and say so."""
     server = known[0] if known else wanted
     if not known:
@@ -109,7 +117,13 @@ def _command(known: list[str], serves: code.Serves, found: Guess, *, wanted: str
         factory, call = " --factory", "--call "
         target = f"{target}()" if server == "gunicorn" else target
     found.say("processes", f"{server} serves {serves.target}{', which it calls' if serves.factory else ''}.")
-    return SERVERS[server].format(target=shlex.quote(target), factory=factory, call=call)
+    quiet = " --no-control-socket" if _number(versions.get("gunicorn", "")) >= WRITES_A_SOCKET else ""
+    return SERVERS[server].format(target=shlex.quote(target), factory=factory, call=call, quiet=quiet)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    """Return a version's first two numbers; one that is not pinned will be the newest."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2]) if version else (sys.maxsize,)
 
 
 def _migrations(files: Files, found: Guess) -> None:

@@ -276,6 +276,43 @@ def test_a_line_for_a_shell_becomes_a_command(line: str, command: str) -> None:
     assert commands.adapted(line) == command
 
 
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("bin/server --port 8000", "bin/server --port {port}"),
+        ("gunicorn -b 127.0.0.1:8000 a:b", "gunicorn -b 127.0.0.1:{port} a:b"),
+        ("serve 0.0.0.0:80", "serve {host}:{port}"),
+        ("serve --port {port} --metrics 0.0.0.0:9000", "serve --port {port} --metrics {host}:9000"),
+        ("serve --cache redis://cache:6379", "serve --cache redis://cache:6379"),
+    ],
+)
+def test_a_port_of_its_own_becomes_the_one_that_a_slot_is_given(line: str, command: str) -> None:
+    assert commands.adapted(line, web=True) == command
+
+
+@pytest.mark.parametrize(
+    ("files", "quiet"),
+    [
+        ({"requirements.txt": "flask\ngunicorn\n"}, True),
+        ({"requirements.txt": LOCKED}, False),
+        ({"requirements.txt": "flask\ngunicorn<25\n"}, False),
+        ({"requirements.txt": "flask\ngunicorn==25.1.0\n"}, True),
+        ({"pyproject.toml": pyproject("flask", "gunicorn"), "uv.lock": UV_LOCK}, True),
+        (
+            {
+                "pyproject.toml": pyproject("gunicorn"),
+                "uv.lock": '[[package]]\nname = "gunicorn"\nversion = "23.0.0"\n',
+            },
+            False,
+        ),
+        ({"requirements.in": "gunicorn\n", "requirements.lock": LOCKED.replace("23.0", "27.0.1")}, True),
+        ({"requirements.in": "gunicorn\n", "requirements.lock": LOCKED}, False),
+    ],
+)
+def test_gunicorn_is_kept_from_writing_a_socket_where_it_knows_the_word(files: dict[str, str], quiet: bool) -> None:
+    assert web({**files, "app.py": FLASK}).endswith(" --no-control-socket") is quiet
+
+
 # Files alone
 
 
