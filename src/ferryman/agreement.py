@@ -11,11 +11,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ferryman import fitting, neighbours, paths, placeholders, places, secrets, specs, variables, wiring
+from ferryman import fitting, hosting, neighbours, paths, placeholders, places, secrets, specs, variables, wiring
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.places import Place, Problem
-from ferryman.sandbox.model import OPTIONS
 from ferryman.variables import Loaded
 
 Apps = dict[str, dict[str, Any]]
@@ -137,16 +136,6 @@ def lost_secrets(loaded: Loaded) -> Iterator[Problem]:
 
 
 # Groups and hosts
-
-
-def sandbox_words(loaded: Loaded) -> Iterator[Problem]:
-    """Return settings of sandbox hosts that are misspelt: a host whose image is would be none. Other names are free."""
-    for host, values in loaded.hosts.items():
-        for name in values:
-            option = name.removeprefix("sandbox_")
-            if option != name and option not in OPTIONS and (near := get_close_matches(option, OPTIONS, 1, 0.8)):
-                right = f"did you mean sandbox_{near[0]}?"
-                yield Problem(loaded.place(host, name), name, "is no setting of a sandbox host", right)
 
 
 def hostless(loaded: Loaded) -> Iterator[Problem]:
@@ -302,8 +291,8 @@ def _filled(loaded: Loaded, host: str, value: Any) -> Any:
 
 Rule = Callable[[Loaded], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
-    strangers, sandbox_words, hostless, empty_groups, lost_arbiter, misshapen, domains, lost_sources, textless,
-    neighbours.twins, neighbours.ports, neighbours.shared,
+    strangers, hosting.misspelt, hosting.no_sandbox, hosting.unreachable, hostless, empty_groups, lost_arbiter,
+    misshapen, domains, lost_sources, textless, neighbours.twins, neighbours.ports, neighbours.shared,
 )  # fmt: skip
 WHOLE: tuple[Rule, ...] = (uncertified, lost_secrets)
 """Rules about what is missing: where a file is broken, it may stand there."""

@@ -36,7 +36,7 @@ def check(env: str, *, app: str, hosts: bool) -> Told:
     problems, loaded = agreement.survey(environment)
     apps = agreement.names(loaded) if loaded else []
     whole = loaded is not None and not loaded.partial and apps
-    if app and (whole or not problems):  # it may be named in a file that is broken
+    if (app or not apps) and (whole or not problems):  # it may be named in a file that is broken
         readiness.require_app(environment, app, apps)
     described: dict[str, Told] = {}
     if loaded and apps and can_be_read(loaded, problems):

@@ -154,6 +154,34 @@ def test_a_misspelt_setting_of_a_sandbox_host_is_told_and_makes_it_no_other_host
     assert one(project) == "hosts.yml:7: sandbox_imge is no setting of a sandbox host; did you mean sandbox_image?"
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("sandbox_image: bsae", "sandbox_image is 'bsae'; one of: base, acme"),
+        ("sandbox_debian: 11", "sandbox_debian is 11; one of: 12, 13"),
+        ("sandbox_publish: [443]", "sandbox_publish is not a map of ports; for example {8443: 443}"),
+        ("sandbox_aliases: web", "sandbox_aliases is not a list of names"),
+    ],
+)
+def test_a_value_that_the_sandbox_does_not_take_is_told(project: Configured, said: str, told: str) -> None:
+    project.change("hosts.yml", "web1: {ansible_host: 10.1.0.11}", f"web1: {{ansible_host: 10.1.0.11, {said}}}")
+    assert one(project) == f"hosts.yml:7: {told}"
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.300", "10.1.0", "https://web1.test", "ops@web1.test", "web 1", "::g", "-x"]
+)
+def test_an_address_that_leads_to_no_host_is_told(project: Configured, address: str) -> None:
+    project.change("hosts.yml", "web1: {ansible_host: 10.1.0.11}", f'web1: {{ansible_host: "{address}"}}')
+    assert one(project).startswith(f"hosts.yml:7: ansible_host {address!r} is no address and no host name; like ")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "fd00::7", "fe80::1%eth0", "web1", "Web_1.example.org"])
+def test_an_address_or_a_name_is_one(project: Configured, address: str) -> None:
+    project.change("hosts.yml", "web1: {ansible_host: 10.1.0.11}", f'web1: {{ansible_host: "{address}"}}')
+    assert project.problems() == []
+
+
 def test_a_port_that_two_sandbox_hosts_publish_is_told(project: Configured) -> None:
     first = "{ansible_host: 127.0.0.1, ansible_port: 2222, sandbox_publish: {2222: 2222, 8443: 443}}"
     second = "{ansible_host: 127.0.0.1, ansible_port: 2223, sandbox_publish: {8443: 443}}"

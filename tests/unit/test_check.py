@@ -56,6 +56,36 @@ def line(project: Configured, app: str, text: str) -> int:
     return max(number for number, each in enumerate(lines, 1) if each.startswith(text))
 
 
+@pytest.mark.parametrize("text", ["apps: {}\n", ""])
+def test_an_environment_without_an_application_is_told_as_a_deploy_tells_it(project: Configured, text: str) -> None:
+    project.write("apps.yml", text)
+    code, told = run(project)
+    assert (code, told["error"]) == (1, "prod has no application"), told
+    assert told["hint"].endswith("apps.yml names them under `apps`")
+
+
+def test_a_lock_that_leaves_things_open_and_a_schedule_that_is_none_are_told_by_their_lines(
+    project: Configured,
+) -> None:
+    (project.root / "shop" / "requirements.txt").write_text("# What we need:\nflask\n")
+    job = {"kind": "cron", "command": "true", "schedule": "every day"}
+    web = {"kind": "web", "command": "python tiny.py web {port}"}
+    described(project, "shop", processes={"web": web, "nightly": job}, secret_env=["DATABASE_URL"])
+    code, told = run(project)
+    found = {(each["file"], each["line"]): each["wrong"] for each in told["problems"]}
+    assert code == 1
+    place = line(project, "shop", "    schedule:")
+    assert found == {
+        ("shop/ferryman.yml", place): "'every day' is no time that systemd reads",
+    }
+    described(project, "shop", processes={"web": web, "nightly": {**job, "schedule": "daily"}})
+    code, told = run(project)
+    (problem,) = told["problems"]
+    assert (code, problem["file"], problem["line"]) == (1, "shop/requirements.txt", 2)
+    assert problem["wrong"] == "is no lock: flask has no exact version"
+    assert "uv pip compile" in problem["right"]
+
+
 def test_descriptions_and_inventory_are_held_against_each_other_all_at_once(project: Configured) -> None:
     described(project, "shop", secret_env=["DATABASE_URI"], migrations={"command": "true", "revision": "true"})
     described(project, "shop", shared=["tiny.py/media"])

@@ -25,7 +25,13 @@ FILE = "ferryman.yml"
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PROCESS_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 MEMORY = re.compile(r"[1-9]\d*[KMGT]?|[1-9]\d?%|100%|infinity")
+LEAST_MEMORY = 2**20
+"""Bytes: no process begins in less, and a number without a unit is bytes to systemd."""
+UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 CPU = re.compile(r"[1-9]\d*%")
+FIXED_PORT = re.compile(
+    r"(?:0\.0\.0\.0|\[::\]|\{host\}):(\d{2,5})\b|(?<!\S)(?:--port|--bind|--listen|-b)[ =](?:\S*:)?(\d{2,5})(?!\S)"
+)
 NOT_ON_HOSTS = {"node": ("npm", "npx", "yarn", "pnpm")}
 """By runtime, programs that fetch and build: they stay on the driver."""
 SIZES = ("instances", "memory_max", "cpu_quota", "stop_timeout_s", "schedule")
@@ -223,6 +229,10 @@ def _process(
         _asked(reader, process["health"], (*path, "health"))
     if process["command"] or not (static and process["kind"] == "web"):
         _command(reader, process["command"], (*path, "command"), required=True, absent=absent)
+    fixed = FIXED_PORT.search(process["command"]) if process["kind"] == "web" else None
+    if fixed and "{port}" not in process["command"]:
+        wrong = f"listens on port {fixed[1] or fixed[2]}, and instances of both slots run at once"
+        reader.wrong((*path, "command"), f"{wrong}; write {{port}} where the port stands")
     _sizes(reader, process, path)
     return process
 
@@ -257,10 +267,21 @@ def _sizes(reader: Reader, process: Mapping[str, Any], path: Path) -> None:
         reader.wrong((*path, "memory_max"), f"{process['memory_max']!r} must be like 512M, 2G or 50%")
     if process["cpu_quota"] and not CPU.fullmatch(process["cpu_quota"]):
         reader.wrong((*path, "cpu_quota"), f"{process['cpu_quota']!r} must be a percentage of one processor, like 150%")
+    least = size_of(process["memory_max"]) if MEMORY.fullmatch(process["memory_max"]) else None
+    if least is not None and least < LEAST_MEMORY:
+        said = process["memory_max"]
+        reader.wrong((*path, "memory_max"), f"{said!r} is {least} bytes, in which nothing runs; 512M is 512 MiB")
     if process["kind"] == "cron" and not process["schedule"]:
         reader.wrong((*path, "schedule"), f"is missing; {schedule.RIGHT}")
     elif process["schedule"] and (wrong := schedule.wrong(process["schedule"])):
         reader.wrong((*path, "schedule"), wrong)
+
+
+def size_of(said: str) -> int | None:
+    """Return the bytes of a size as systemd takes it; None for a share of the host, or no limit."""
+    if not said or said == "infinity" or said.endswith("%"):
+        return None
+    return int(said[:-1]) * UNITS[said[-1]] if said[-1] in UNITS else int(said)
 
 
 def sized(description: Mapping[str, Any], sizes: Mapping[str, Mapping[str, Any]], *, source: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import descri
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Path, Reader, nearest
 
 SLOTS = 2  # both are up during a deploy
-UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def unfit(
@@ -92,18 +91,11 @@ def needs(told: Mapping[str, Any]) -> dict[str, Any]:
             continue
         copies = process["instances"] * (SLOTS if process["kind"] == "web" or process["overlap"] else 1)
         count += copies
-        size = size_of(process["memory_max"])
+        size = description.size_of(process["memory_max"])
         if size is None:
             unlimited.append(name)
         memory += copies * (size or 0)
     return {"memory_bytes": memory, "processes": count, "unlimited": unlimited}
-
-
-def size_of(said: str) -> int | None:
-    """Return the bytes of a size as systemd takes it; None for a share of the host, or no limit."""
-    if not said or said == "infinity" or said.endswith("%"):
-        return None
-    return int(said[:-1]) * UNITS[said[-1]] if said[-1] in UNITS else int(said)
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -74,9 +74,9 @@ def test_both_slots_take_what_their_processes_may() -> None:
 
 @given(number=st.integers(1, 10**6), unit=st.sampled_from(["", "K", "M", "G", "T"]))
 def test_sizes_are_bytes_as_systemd_reads_them(number: int, unit: str) -> None:
-    assert fit.size_of(f"{number}{unit}") == number * 1024 ** ["", "K", "M", "G", "T"].index(unit)
+    assert description.size_of(f"{number}{unit}") == number * 1024 ** ["", "K", "M", "G", "T"].index(unit)
 
 
 @pytest.mark.parametrize("said", ["", "infinity", "50%"])
 def test_a_share_of_the_host_or_no_limit_is_no_size(said: str) -> None:
-    assert fit.size_of(said) is None
+    assert description.size_of(said) is None
