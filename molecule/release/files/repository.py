@@ -1,4 +1,7 @@
-"""Make the repository of the scenario's application: the tests' small one, with a process of every kind."""
+"""Make the repository of the scenario's application: the tests' small one, with a process of every kind.
+
+It names no version of Python, since each Debian has another.
+"""
 
 import sys
 from pathlib import Path
@@ -13,4 +16,4 @@ PROCESSES = {
     "seed": {"kind": "once", "command": "python tiny.py seed"},
 }
 
-histories.tiny(Path(sys.argv[1]), histories.good("v1", processes=PROCESSES, secrets=["TOKEN"]))
+histories.tiny(Path(sys.argv[1]), histories.good("v1", processes=PROCESSES, secrets=["TOKEN"]), python="")
