@@ -35,7 +35,7 @@ def require_archive(environment: Environment, story: outcomes.Story, key: str) -
     if key not in story.facts:
         raise Stop(
             f"{environment.name} has no archive host",
-            hint=f"{environment.inventory} names one in group backup; Ferryman's docs/guides/backups.md",
+            hint=f"name one in group `backup` of {environment.inventory}; Ferryman's docs/guides/backups.md",
         )
 
 
@@ -56,6 +56,13 @@ def look(env: str, verb: str) -> Told:
     """Return what the archive holds, why each backup is kept, and what is wrong."""
     environment = readiness.looked_at(env, app="")
     return {"environment": environment.name, **_play(verb, environment, {}, "archive", act=False)}
+
+
+def list_of(env: str, *, kind: str) -> Told:
+    """Return what `look` does, with the backups of one set alone where one is named."""
+    wanted = _set(kind) if kind else ""
+    told = look(env, "list")
+    return {**told, "set": kind, "backups": [one for one in told["backups"] if wanted in ("", one["set"])]}
 
 
 def show(env: str, which: str) -> Told:
@@ -140,7 +147,8 @@ def listed(told: Told) -> str:
     rows = [("backup", "size", "check", "kept since")] if told["backups"] else []
     rows += [(one["id"], size(one["bytes"]), _checked(one), one["why"]) for one in told["backups"]]
     if not rows:
-        return f"{told['environment']}: no backup was ever taken"
+        of = f" of {told['set']}" if told.get("set") else ""
+        return f"{told['environment']}: no backup{of} was ever taken"
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
         "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows

@@ -79,7 +79,7 @@ def _put(target: Environment, values: Mapping[str, Any], *, check: bool = False)
     if check:
         return {}
     if "placed" not in story.facts:
-        raise Stop(f"{target.name} has no database host", hint=f"{target.inventory} names one in group db")
+        raise Stop(f"{target.name} has no database host", hint=f"name one in group `db` of {target.inventory}")
     return {"environment": target.name, "app": values["release_app"], "aside": story.facts["placed"]["aside"]}
 
 

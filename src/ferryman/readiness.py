@@ -162,7 +162,7 @@ def require_app(environment: Environment, app: str, apps: list[str]) -> None:
     """Refuse an application that is not there; an empty name means the only one."""
     if not apps:
         place = environment.variables / "apps.yml"
-        raise Stop(f"{environment.name} has no application", hint=f"{place} names them under `apps`")
+        raise Stop(f"{environment.name} has no application", hint=f"name it in {place} under `apps`")
     if app and app not in apps:
         raise Stop(f"{environment.name} has no application {app!r}", hint=fitting.nearest(app, apps))
     if not app and len(apps) > 1:

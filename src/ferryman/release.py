@@ -84,7 +84,10 @@ def look(env: str, *, app: str) -> Told:
     stop_unless_done(story, ended, environment)
     if not story.hosts:
         place = environment.inventory
-        raise Stop(f"{environment.name} has no host to ask", hint=f"{place} names them; `check` says what it lacks")
+        raise Stop(
+            f"{environment.name} has no host to ask",
+            hint=f"name them in {place}; `{paths.command('check', environment.name)}` says what it lacks",
+        )
     return {"environment": environment.name, "hosts": story.hosts}
 
 

@@ -1,11 +1,14 @@
 """What people are told of backups, and what they may type."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ferryman import asking, backup
+from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, Stop
+from ferryman.outcomes import Story
 
 RECORD = {
     "id": "20261126T010000Z-database", "bytes": 31_000_000, "duration_s": 6.4, "result": "taken", "reason": "",
@@ -42,6 +45,22 @@ def test_each_backup_is_listed_with_why_it_is_kept() -> None:
     ]  # fmt: skip
     assert backup.listed(told).endswith("the newest that passed its check")
     assert backup.listed({"environment": "prod", "backups": []}) == "prod: no backup was ever taken"
+
+
+def test_the_backups_of_one_set_are_listed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [{**RECORD, "id": f"20261126T010000Z-{kind}", "set": kind} for kind in ("database", "media")]
+    monkeypatch.setattr(backup, "look", lambda env, verb: {"environment": env, "backups": both})
+    ids = {kind: [one["id"] for one in backup.list_of("prod", kind=kind)["backups"]] for kind in ("", "media")}
+    assert ids == {"": [one["id"] for one in both], "media": ["20261126T010000Z-media"]}
+    assert backup.listed(backup.list_of("prod", kind="config")) == "prod: no backup of config was ever taken"
+    with pytest.raises(Stop, match="there is no set 'medai'"):
+        backup.list_of("prod", kind="medai")
+
+
+def test_an_environment_without_an_archive_is_told_where_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Stop, match="prod has no archive host") as stopped:
+        backup.require_archive(Environment("prod", tmp_path), Story(), "archive")
+    assert stopped.value.hint.startswith(f"name one in group `backup` of {tmp_path}/hosts.yml")
 
 
 def test_all_of_one_backup_is_shown_with_what_is_wrong() -> None:

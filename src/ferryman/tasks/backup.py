@@ -14,12 +14,12 @@ def run(ctx: Context, env: str = "", set: str = "database") -> None:  # noqa: A0
     telling.tell(backup.run(env, kind=set), backup.taken, ctx)
 
 
-@task(name="list", help=ENV)
-def list_(ctx: Context, env: str = "") -> None:
+@task(name="list", help=ENV | {"set": "Those of this set: database, media or config; all if not said."})
+def list_(ctx: Context, env: str = "", set: str = "") -> None:  # noqa: A002  # as above
     """Show every backup, and why it is kept."""
     from ferryman import backup, telling
 
-    telling.tell(backup.look(env, "list"), backup.listed, ctx)
+    telling.tell(backup.list_of(env, kind=set), backup.listed, ctx)
 
 
 @task(positional=["backup"], help=ENV | {"backup": "Its id or the beginning of it; the newest if not said."})
