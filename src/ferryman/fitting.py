@@ -4,6 +4,7 @@ Pure: Ansible's own validator, which knows its types, is passed in. It alone wou
 element of a list, and take a map or `yes` for text.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -14,6 +15,15 @@ Validator = Callable[[str, Option, Any], list[str]]
 PARTS = ("options", "elements", "required", "no_log")
 TEXT = ("str", "path")
 HIDDEN = "has a value that does not fit (not shown: it is a secret)"
+CONVERTED = re.compile(r"unable to convert to (\w+)")
+NONE_OF = {
+    "int": "it is no whole number",
+    "float": "it is no number",
+    "bool": "it is neither true nor false",
+    "list": "it is no list",
+    "dict": "it is no map",
+}
+"""What a value is not that Ansible's validator could not convert: its own sentence is about Python."""
 HUSHED = 4  # characters: what is shorter stands in every second word
 
 
@@ -110,6 +120,8 @@ def nearest(word: str, known: Any) -> str:
 
 def _told(message: str, value: Any) -> str:
     """Return the validator's sentence without the value: its line is named, and a secret may have got there."""
+    if kind := CONVERTED.search(message):
+        return f"does not fit: {NONE_OF.get(kind[1], f'it is no {kind[1]}')}"
     shown = str(value)
     return "does not fit: " + " ".join((message.replace(shown, "...") if len(shown) >= HUSHED else message).split())
 

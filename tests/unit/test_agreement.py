@@ -105,6 +105,23 @@ def test_an_applications_misspelt_keys_and_wrong_types_are_told_with_what_was_me
     assert told[3] == "apps.yml:11: apps.shop.max_bdoy is nothing of an application; did you mean max_body?"
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("release.yml", "release_keep: many\n", "release_keep does not fit: it is no whole number"),
+        ("release.yml", "release_soak_s: soon\n", "release_soak_s does not fit: it is no number"),
+        (
+            "host.yml",
+            "host_ssh_root_login: perhaps\n",
+            "host_ssh_root_login does not fit: it is neither true nor false",
+        ),
+    ],
+)
+def test_a_value_that_is_no_such_thing_is_told_in_words(project: Configured, file: str, text: str, told: str) -> None:
+    project.write(file, text)
+    assert one(project).startswith(f"{file}:1: {told}; wanted: ")
+
+
 def test_a_repository_that_is_not_there_is_told_and_one_elsewhere_is_not_looked_for(project: Configured) -> None:
     project.change("apps.yml", "repository: shop", "repository: shpo")
     project.change("apps.yml", "repository: api", "repository: git@example.org:team/api.git")
