@@ -8,15 +8,17 @@ import json
 import select
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from invoke.collection import Collection
 from invoke.config import Config as InvokeConfig
 from invoke.exceptions import Exit, ParseError
 from invoke.parser import Argument
 from invoke.program import Program as InvokeProgram
+from invoke.util import helpline
 
-from ferryman import __version__, paths
+from ferryman import __version__, paths, typed
 from ferryman.errors import NEEDS_PERSON, Stop
 from ferryman.progress import nobody_reads
 
@@ -27,22 +29,6 @@ def explain(stop: Stop, *, as_json: bool) -> str:
         said = {"error": stop.message, "hint": stop.hint, "code": stop.code}
         return json.dumps(stop.facts | said, ensure_ascii=False)
     return stop.message + (f"\n  {stop.hint}" if stop.hint else "")
-
-
-def name_positionals(words: list[str], collection: Collection) -> list[str]:
-    """Return `words` with the word right after a task given to its first positional by name.
-
-    Invoke gives words only to positionals without a default, and such a one swallows `--help`. So every positional
-    here has a default, and `test unit` is read as `test --what unit`.
-    """
-    named: list[str] = []
-    for index, word in enumerate(words):
-        before = words[index - 1] if index else ""
-        if before in collection.task_names and not word.startswith("-"):
-            task = collection[before]
-            named += [f"--{name.replace('_', '-')}" for name in list(task.positional or [])[:1]]
-        named.append(word)
-    return named
 
 
 class Config(InvokeConfig):
@@ -56,11 +42,13 @@ class Config(InvokeConfig):
 class Program(InvokeProgram):
     """Invoke, with its failures told in one place."""
 
+    rest: list[str]
+    """What was typed after the program's own options."""
+
     def core_args(self) -> list[Argument]:
-        ours = [
-            Argument(name="json", kind=bool, default=False, help="Print one JSON object; progress goes to stderr."),
-            Argument(name="yes", kind=bool, default=False, help="Ask nothing: every answer is yes."),
-        ]
+        from ferryman.tasks import EVERYWHERE
+
+        ours = [Argument(name=name, kind=bool, default=False, help=about) for name, about in EVERYWHERE.items()]
         return [*super().core_args(), *ours]
 
     def update_config(self, merge: bool = True) -> None:
@@ -82,9 +70,10 @@ class Program(InvokeProgram):
 
     def parse_core(self, argv: list[str] | None) -> None:
         try:
-            super().parse_core(argv)
-        except ParseError as error:
-            raise Stop(str(error), hint=f"{self.binary} --help") from error
+            with _read_or_not():
+                super().parse_core(argv)
+        except (ParseError, ValueError) as error:
+            raise Stop(typed.misread(error, ""), hint=f"{self.binary} --help") from error
 
     def parse_core_args(self) -> None:
         super().parse_core_args()
@@ -104,29 +93,65 @@ class Program(InvokeProgram):
             if found:
                 print("\n".join(found))
                 raise Exit
-        super().parse_cleanup()
+        try:
+            with _read_or_not():
+                super().parse_cleanup()
+        except ParseError as error:
+            raise Stop(typed.misread(error, ""), hint=self._meant(str(self.args.help.value))) from error
 
     def parse_tasks(self) -> None:
-        self.core.unparsed = name_positionals(self.core.unparsed, self.collection)
+        self.rest = list(self.core.unparsed)
+        words = self.core.unparsed = typed.name_positionals(self.core.unparsed, self.collection)
+        tasks = {word: self.collection[word] for word in words if word in self.collection.task_names}
+        if "--complete" not in self.argv:  # a shell that asks what could follow has not typed all of it
+            typed.require_values(words, tasks, self.initial_context.flags, self.binary)
         try:
             super().parse_tasks()
         except ParseError as error:
-            raise Stop(str(error), hint=self._meant()) from error
-        except ValueError as error:  # Invoke lets go what a number's own type says
-            raise Stop(f"an option wants a number: {error}", hint="`--help` after the command names them") from error
+            command = str(getattr(error.context, "name", None) or "")
+            raise Stop(typed.misread(error, command), hint=self._meant()) from error
+        except ValueError as error:  # one of Invoke's own options
+            raise Stop(f"a number is wanted: {error}", hint=f"{self.binary} --help") from error
 
-    def _meant(self) -> str:
+    def _meant(self, word: str = "") -> str:
         """Return the way out for words that nothing takes: the command that was meant, or what it takes."""
         from difflib import get_close_matches
 
-        word, known = self.core.unparsed[0], list(self.collection.task_names)
+        words, known = self.rest, list(self.collection.task_names)
+        word = word or words[0]
+        if word.startswith("-"):
+            return typed.moved(words, {name: self.collection[name] for name in known}, self.binary)
         if word in known:
             return f"`{self.binary} {word} --help` says what it takes"
         near = "".join(f"did you mean {name}? " for name in get_close_matches(word, known, n=1))
         return f"{near}`{self.binary} --list` shows all"
 
+    def print_version(self) -> None:
+        if self.args.json.value:
+            print(json.dumps({"name": self.name, "version": self.version}))
+        else:
+            super().print_version()
+
+    def print_task_help(self, name: str) -> None:
+        """Say what a command does and takes, from what the reference is written from."""
+        from ferryman import tasks
+
+        found = self.collection[name]
+        what, options = tasks.described(found, tasks.help_texts.get(name, {}))
+        everywhere = [(f"--{option}", about) for option, about in tasks.EVERYWHERE.items()]
+        if self.args.json.value:
+            print(json.dumps({"command": name, "help": what, "options": dict([*options, *everywhere])}))
+            return
+        word = "".join(f" [{given.upper()}]" for given in list(found.positional or [])[:1])
+        print(f"Usage: {self.binary} {name}{word} [--option ...]\n\n{what}\n")
+        self.print_columns([*options, *everywhere])
+
     def print_help(self) -> None:
         """Say how commands are typed, and which there are: what Invoke's own options do is of use to nobody here."""
+        if self.args.json.value:
+            names = sorted(self.collection.task_names)
+            print(json.dumps({"commands": {name: helpline(self.collection[name]) for name in names}}))
+            return
         print(f"Usage: {self.binary} COMMAND [--option ...]\n")
         ours = {f"{self.binary} COMMAND --help": "What a command takes.", "--version": "Which version this is."}
         ours |= {f"--{name}": str(self.args[name].help) for name in ("json", "yes")}
@@ -173,6 +198,20 @@ class Program(InvokeProgram):
         except BrokenPipeError:
             nobody_reads(out)
         sys.exit(stop.code)
+
+
+@contextmanager
+def _read_or_not() -> Iterator[None]:
+    """End well where a reader has left, as in `--help | head`: what was asked for was told as far as it was read."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except Exception as error:
+        if _is_left_alone(error):
+            raise Exit from error
+        raise
 
 
 def _is_left_alone(error: Exception) -> bool:

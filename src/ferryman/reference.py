@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,20 +119,19 @@ def documentation(path: Path) -> dict[str, Any]:
     return {**said, "RETURN": yaml.safe_load(found.get("RETURN") or "") or {}} if said else {}
 
 
-def commands_page(commands: Iterable[Command]) -> str:
-    """Return the page of the command line."""
-    lines = ["# Commands", "", written_from("the tasks' own help")]
-    lines += ["Every command takes `--json` (one object on stdout, progress on stderr) and `--yes` (ask nothing).", ""]
+def commands_page(commands: Iterable[Command], everywhere: Mapping[str, str]) -> str:
+    """Return the page of the command line; the options `everywhere` are those of every command."""
+    lines = ["# Commands", "", written_from("the tasks' own help"), "Every command takes", ""]
+    lines += typed_table((f"--{name}", about) for name, about in everywhere.items())
     for name, what, options in commands:
-        lines += [f"## `./invoke {name}`", "", what, ""]
-        if options:
-            lines += [
-                "| option | what it is |",
-                "|---|---|",
-                *(f"| `{option}` | {cell(about)} |" for option, about in options),
-                "",
-            ]
+        lines += [f"## `./invoke {name}`", "", what, "", *typed_table(options)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def typed_table(options: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a table of options as they are typed; nothing of none."""
+    rows = [f"| `{option}` | {cell(about)} |" for option, about in options]
+    return ["| option | what it is |", "|---|---|", *rows, ""] if rows else []
 
 
 def decisions_page(directory: Path) -> str:
@@ -145,7 +144,7 @@ def decisions_page(directory: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def files(root: Path, commands: Iterable[Command]) -> dict[Path, str]:
+def files(root: Path, commands: Iterable[Command], everywhere: Mapping[str, str]) -> dict[Path, str]:
     """Return everything that is written from its source, by path."""
     there = specs.roles(root)
     made = {
@@ -169,7 +168,7 @@ def files(root: Path, commands: Iterable[Command]) -> dict[Path, str]:
     ]
     made[pages / "README.md"] = "\n".join(index).rstrip() + "\n"
     made[root / "docs" / "decisions" / "README.md"] = decisions_page(root / "docs" / "decisions")
-    made[pages / "commands.md"] = commands_page(commands)
+    made[pages / "commands.md"] = commands_page(commands, everywhere)
     made[pages / "modules.md"] = modules_page(root)
     return made
 

@@ -13,8 +13,9 @@ from tests.support.pages import Block, blocks, commands, pages
 
 from ferryman import errors, paths, secrets, specs
 from ferryman.environments import Environment
-from ferryman.program import Program, name_positionals
+from ferryman.program import Program
 from ferryman.tasks import namespace
+from ferryman.typed import name_positionals
 
 ROOT = paths.CHECKOUT
 GUIDES = ROOT / "docs" / "guides"

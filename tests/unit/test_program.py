@@ -8,8 +8,9 @@ import sys
 import pytest
 from invoke import Collection, Context, task
 
-from ferryman import errors, program
+from ferryman import errors, program, tasks
 from ferryman.errors import Stop
+from ferryman.tasks import docs
 
 
 @task(positional=["word"])
@@ -69,11 +70,39 @@ def test_bad_words_are_a_refusal_too(capsys: pytest.CaptureFixture[str]) -> None
     assert "nothing-such" in json.loads(capsys.readouterr().out)["error"]
 
 
-def test_a_word_where_a_number_is_wanted_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("act", "--count", "many", "--json") == 1
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        (["act", "--count", "many"], "--count wants a number, and 'many' is none", "`t act --help` says what it takes"),
+        (["act", "--count=1.5"], "--count wants a number, and '1.5' is none", "`t act --help` says what it takes"),
+        (["act", "--env"], "--env needs a value", "`t act --help` says what it takes"),
+        (["act", "--env", "--json"], "--env needs a value, and --json is an option itself", "`t act --help` says what"),
+        (["act", "-e", "--count=2"], "-e needs a value, and --count=2 is an option itself", "`t act --help` says what"),
+        (["act", "--nev", "x"], "act takes no '--nev'", "`t act --help` says what it takes"),
+        (
+            ["--env", "prod", "act", "x"],
+            "--env is not for the program, but for a command",
+            "`t act --env prod x`",
+        ),
+        (
+            ["--nev", "act"],
+            "--nev is not for the program, but for a command",
+            "options come after the command: `t COMM",
+        ),
+        (["axt"], "there is no command 'axt'", "did you mean act? `t --list` shows all"),
+        (["--help", "axt"], "there is no command 'axt'", "did you mean act? `t --list` shows all"),
+        (["--print-completion-script"], "--print-completion-script needs a value", "t --help"),
+    ],
+)
+def test_a_mistyped_line_is_told_in_words_and_with_the_way_out(
+    words: list[str], error: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--json", *words) == 1
     said = capsys.readouterr()
-    assert "'many'" in json.loads(said.out)["error"]
-    assert "Traceback" not in said.err
+    told = json.loads(said.out)
+    assert told["error"] == error
+    assert told["hint"].startswith(hint)
+    assert said.err == ""
 
 
 def test_a_fault_keeps_its_traceback_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +122,8 @@ def test_a_fault_keeps_its_traceback_on_stderr(capsys: pytest.CaptureFixture[str
         (["act", "--env", "prod", "--yes"], {"env": "prod", "yes": True}),
         (["--json", "act"], {"json": True}),
         (["act", "--json"], {"json": True}),
+        (["act", "--word=-x", "--count", "-3"], {"word": "-x"}),
+        (["act", "--env", "-x"], {"env": "-x"}),
     ],
 )
 def test_words_and_the_two_common_options(
@@ -105,6 +136,45 @@ def test_words_and_the_two_common_options(
 def test_help_is_not_swallowed_by_a_positional(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("act", "--help") == 0
     assert "Say what came in" in capsys.readouterr().out
+
+
+def told_by(*words: str) -> None:
+    """Run the real program."""
+    made = program.Program(
+        name="Ferryman", binary="ferryman", version="1", namespace=tasks.namespace, config_class=program.Config
+    )
+    with pytest.raises(SystemExit) as left:
+        made.run(["ferryman", *words])
+    assert not left.value.code
+
+
+def test_help_of_a_command_says_what_the_reference_says(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, what, options in docs.commands():
+        told_by(name, "--help")
+        said = capsys.readouterr().out
+        assert said.startswith(f"Usage: ferryman {name} ")
+        words = " ".join(said.split())
+        assert what in words
+        assert all(f"{option} {about}" in words for option, about in options)
+        assert all(f"--{option} {about}" in words for option, about in tasks.EVERYWHERE.items())
+        assert not {"core-opts", "Docstring:", "other tasks"} & set(words.split())
+
+
+def test_help_and_version_are_one_object_where_that_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    told_by("--version", "--json")
+    assert json.loads(capsys.readouterr().out) == {"name": "Ferryman", "version": "1"}
+    told_by("--json", "--help")
+    assert set(json.loads(capsys.readouterr().out)["commands"]) == set(tasks.namespace.task_names)
+    told_by("deploy", "--help", "--json")
+    said = json.loads(capsys.readouterr().out)
+    assert said["command"] == "deploy"
+    assert {"--env", "--ref", "--json", "--yes"} <= set(said["options"])
+
+
+def test_an_installed_program_lists_what_works_without_a_checkout() -> None:
+    here, there = (set(tasks.collect(checkout=checkout).task_names) for checkout in (True, False))
+    assert there < here
+    assert {name.partition(".")[0] for name in here - there} == {"test", "soak", "bench", "docs"}
 
 
 def test_listing_stays_light() -> None:
@@ -130,6 +200,7 @@ def act(c, how=""):
 
 program.Program(name="t", binary="t", version="1", namespace=Collection(act), config_class=program.Config).run()
 """
+HELP = UNREAD.replace("\nprogram.Program", "\nact.__doc__ = 'long ' * 40_000\nprogram.Program")
 
 
 @pytest.mark.parametrize(("words", "code"), [([], 0), (["--how", "stop", "--json"], 2), (["--how", "other"], 3)])
@@ -145,3 +216,18 @@ def test_a_reader_that_leaves_changes_no_exit_code(words: list[str], code: int) 
     finally:
         os.close(writer)
     assert done.returncode == code
+
+
+@pytest.mark.parametrize("words", [["--help"], ["act", "--help"], ["--list"], ["--version"], ["--json", "--help"]])
+@pytest.mark.parametrize("leaves", ["before", "after a line"])
+def test_a_reader_that_leaves_help_ends_it_well(words: list[str], leaves: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HELP, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        if leaves != "before":
+            assert running.stdout.readline()
+        running.stdout.close()
+        said = running.stderr.read()
+    assert (running.returncode, said) == (0, "")

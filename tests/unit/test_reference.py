@@ -62,12 +62,14 @@ def test_what_is_stale_is_found_and_written_once(role: specs.Role) -> None:
     gone = root / "docs" / "reference" / "roles" / "gone.md"
     gone.parent.mkdir(parents=True)
     gone.touch()
-    made = reference.files(root, [("act", "Acts.", [("--env", "Where.")])])
+    made = reference.files(root, [("act", "Acts.", [("--env", "Where.")])], {"json": "An object."})
     assert gone in reference.stale(root, made)
     assert reference.write(root, made, only="main.yml") == [role.directory / "defaults" / "main.yml"]
     reference.write(root, made)
     assert reference.stale(root, made) == []
     assert not gone.exists()
+    page = (root / "docs" / "reference" / "commands.md").read_text()
+    assert "Every command takes\n\n| option | what it is |\n|---|---|\n| `--json` | An object. |\n" in page
     assert "| `--env` | Where. |" in (root / "docs" / "reference" / "commands.md").read_text()
 
 

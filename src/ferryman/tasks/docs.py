@@ -2,26 +2,23 @@
 
 from invoke import Collection, Context, task
 
+OF_A_CHECKOUT = True
+
 
 def commands() -> "list[tuple[str, str, list[tuple[str, str]]]]":
     """Return every command with its help, as the reference lists them."""
-    from ferryman.tasks import help_texts, namespace
+    from ferryman.tasks import described, help_texts, namespace
 
-    listed = []
-    for name in sorted(namespace.task_names):
-        found = namespace[name]
-        about = help_texts[name]
-        options = [(f"--{arg.names[0]}", about.get(arg.name, "")) for arg in found.get_arguments(True)]
-        listed.append((name, (found.__doc__ or "").strip(), options))
-    return listed
+    return [(name, *described(namespace[name], help_texts[name])) for name in sorted(namespace.task_names)]
 
 
 def write(only: str = "") -> None:
     """Write what is stale and say what changed."""
     from ferryman import proving, reference
+    from ferryman.tasks import EVERYWHERE
 
     root = proving.checkout()
-    changed = reference.write(root, reference.files(root, commands()), only=only)
+    changed = reference.write(root, reference.files(root, commands(), EVERYWHERE), only=only)
     for path in changed:
         print(f"wrote {path.relative_to(root)}")
     if not changed:

@@ -3,6 +3,7 @@
 from invoke import Context, task
 
 AT_ROOT = True
+OF_A_CHECKOUT = True
 
 
 @task(

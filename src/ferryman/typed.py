@@ -1,0 +1,88 @@
+"""What was typed, looked at before Invoke reads it: its own words for a mistake are made for programmers."""
+
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ferryman.errors import Stop
+
+FLAG = re.compile(r"Flag <Argument: ([\w-]+)")
+UNKNOWN = re.compile(r"No idea what '(.*)' is!")
+
+
+def name_positionals(words: list[str], collection: Any) -> list[str]:
+    """Return `words` with the word right after a task given to its first positional by name.
+
+    Invoke gives words only to positionals without a default, and such a one swallows `--help`. So every positional
+    here has a default, and `test unit` is read as `test --what unit`.
+    """
+    named: list[str] = []
+    for index, word in enumerate(words):
+        before = words[index - 1] if index else ""
+        if before in collection.task_names and not word.startswith("-"):
+            task = collection[before]
+            named += [f"--{name.replace('_', '-')}" for name in list(task.positional or [])[:1]]
+        named.append(word)
+    return named
+
+
+def options(task: Any) -> dict[str, Any]:
+    """Return the options of a task as they are typed, each with what Invoke knows of it."""
+    arguments = task.get_arguments(ignore_unknown_help=True)
+    return {f"{'--' if len(name) > 1 else '-'}{name}": each for each in arguments for name in each.names}
+
+
+def require_values(words: Sequence[str], tasks: Mapping[str, Any], everywhere: Collection[str], program: str) -> None:
+    """Refuse an option of a task without its value, or with one that is no number where a number is wanted.
+
+    `everywhere` are the options of every command: what reads like one of those, or of the task, is no value.
+    """
+    known: dict[str, Any] = {}
+    command = ""
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if word in tasks:
+            command, known = word, options(tasks[word])
+            continue
+        flag, given, value = word.partition("=")
+        option = known.get(flag)
+        if option is None or not option.takes_value:
+            continue
+        if not given:
+            value = left.pop(0) if left else ""
+            if not value or value.partition("=")[0] in {*known, *everywhere}:
+                after = f", and {value} is an option itself" if value else ""
+                raise Stop(f"{flag} needs a value{after}", hint=_helps(program, command))
+        if option.kind is int and not re.fullmatch(r"[+-]?\d+", value.strip()):
+            raise Stop(f"{flag} wants a number, and {value!r} is none", hint=_helps(program, command))
+
+
+def _helps(program: str, command: str) -> str:
+    return f"`{program} {command} --help` says what it takes"
+
+
+def misread(error: Exception, command: str) -> str:
+    """Return what Invoke says of words that it can't read, for people; `command` is the one that they stand after."""
+    said = str(error)
+    if flag := FLAG.match(said):
+        return f"--{flag[1]} needs a value"
+    if not (unknown := UNKNOWN.fullmatch(said)):
+        return said
+    if command:
+        return f"{command} takes no {unknown[1]!r}"
+    return (
+        f"{unknown[1]} is not for the program, but for a command"
+        if unknown[1][:1] == "-"
+        else (f"there is no command {unknown[1]!r}")
+    )
+
+
+def moved(words: Sequence[str], tasks: Mapping[str, Any], program: str) -> str:
+    """Return the line that was meant where options stand before the command that takes them."""
+    command = next((word for word in words if word in tasks), "")
+    if command and words[0].partition("=")[0] in options(tasks[command]):
+        rest = [word for word in words if word != command]
+        return f"`{program} {shlex.join([command, *rest])}`: options come after the command"
+    return f"options come after the command: `{program} COMMAND --option`"
