@@ -29,7 +29,19 @@ create table person (id int primary key, email text, remark text);
 insert into person
   select n, 'ada' || n || '@example.org', 'write to ada' || n || '@example.org' from generate_series(1, 50) n;
 """
-PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"]
+
+
+def sandbox_of_the_guide(*, archive: str, port: int) -> dict[str, Any]:
+    """Return the files that the guide names for a sandbox, with this one's names and port."""
+    ours = {"backup1": archive, "local1": sites.HOST, "2224": str(port)}
+    files = {}
+    for block in blocks(PAGE, "yaml"):
+        if block.file.startswith("inventories/local/"):
+            text = block.text
+            for theirs, mine in ours.items():
+                text = text.replace(theirs, mine)
+            files[Path(block.file).name] = yaml.safe_load(text)
+    return files
 
 
 class Pair:
@@ -41,9 +53,8 @@ class Pair:
         tree = yaml.safe_load((directory / "hosts.yml").read_text())
         groups = tree["all"]["children"]
         groups["db"] = {"hosts": {sites.HOST: {}}}
-        groups["backup"] = {"hosts": {ARCHIVE: {
-            "ansible_host": "127.0.0.1", "ansible_port": port, "sandbox_image": "base", "sandbox_publish": {port: port},
-        }}}  # fmt: skip
+        told = sandbox_of_the_guide(archive=ARCHIVE, port=port)
+        groups["backup"] = told["hosts.yml"]["all"]["children"]["backup"]
         (directory / "hosts.yml").write_text(yaml.safe_dump(tree))
         values: dict[str, dict[str, Any]] = {
             "host": {"host_shared": True},
@@ -51,11 +62,9 @@ class Pair:
                 "repository": "tiny", "domains": ["tiny.localhost"],
                 "database": {"name": "tiny", "owner": "tiny", "password": "of the application"},
             }}},
-            "backup": {
-                "backup_database_host": sites.HOST, "backup_database_password": "of the archive",
-                "backup_from": PRIVATE, "backup_synchronous": True,
-                "backup_archive_address": ARCHIVE, "backup_archive_port": port,
-                "backup_passphrase": "of nobody else at all",
+            "backup": told["backup.yml"] | {
+                "backup_database_password": "of the archive", "backup_passphrase": "of nobody else at all",
+                "backup_synchronous": True,
             },
         }  # fmt: skip
         for file, content in values.items():
