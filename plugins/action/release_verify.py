@@ -43,7 +43,7 @@ class ActionModule(ReleaseAction):
         if not told["release"]:
             self._refuse("nothing is live", hint="deploy first")
         if not told["steps"]:
-            self._refuse(f"{told['release']} has no steps under verify: no data is no health", hint=LATER)
+            self._refuse(f"{told['release']} has no steps under verify, so nothing was asked", hint=LATER)
         if told["wants"]:
             wanted = self.verification(told["steps"])
             missing = expect.lacking(told["steps"], wanted["secrets"])

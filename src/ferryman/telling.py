@@ -23,7 +23,7 @@ def tell_health(told: Told, ctx: Any) -> None:
     if not told["good"]:
         ill = [PAGE] if told["maintenance"] else []
         ill += [line for good, line in _answers(told) if not good]
-        ill = ill or ["nothing answered: no data is no health"]
+        ill = ill or ["nothing answered, so nobody knows whether it is well"]
         env = told["environment"]
         raise Stop(
             "\n  ".join([f"{env} is not well:", *ill]),
@@ -125,7 +125,8 @@ def fitness(told: Told) -> str:
 
 def page(told: Told) -> str:
     """Say what clients see now."""
-    return f"{told['environment']}: the maintenance page is {'shown' if told['maintenance'] else 'hidden'}"
+    already = "" if told["changed"] else "already "
+    return f"{told['environment']}: the maintenance page is {already}{'shown' if told['maintenance'] else 'hidden'}"
 
 
 def unlocked(told: Told) -> str:

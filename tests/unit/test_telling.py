@@ -31,6 +31,12 @@ def test_waiting_for_uploads_is_told_where_somebody_notices_it() -> None:
     assert "uploads" not in telling.summary({**LIVE, "drained_s": 0.2})
 
 
+def test_a_page_that_was_as_wanted_before_is_told_so() -> None:
+    told = {"environment": "prod", "maintenance": True, "changed": True}
+    assert telling.page(told) == "prod: the maintenance page is shown"
+    assert telling.page({**told, "changed": False}) == "prod: the maintenance page is already shown"
+
+
 @pytest.mark.parametrize(
     ("outside", "said"),
     [
