@@ -251,7 +251,9 @@ def test_commands_for_a_host_that_nobody_reaches_touch_nothing_and_say_where_to_
 def test_the_maintenance_page_is_shown_and_hidden_again(site: Site) -> None:
     on = site.run("maintenance.on", "--app", site.app)
     try:
-        assert (on.code, on.said["maintenance"]) == (0, True), str(on)
+        assert (on.code, on.said["maintenance"], on.said["changed"]) == (0, True, True), str(on)
+        again = site.run("maintenance.on", "--app", site.app)
+        assert (again.code, again.said["maintenance"], again.said["changed"]) == (0, True, False), str(again)
         assert site.get("/")[0] == 503
         ill = site.run("health", "--app", site.app)
         assert (ill.code, ill.said["maintenance"]) == (3, True), str(ill)
