@@ -61,7 +61,7 @@ def test_an_environment_without_an_application_is_told_as_a_deploy_tells_it(proj
     project.write("apps.yml", text)
     code, told = run(project)
     assert (code, told["error"]) == (1, "prod has no application"), told
-    assert told["hint"].endswith("apps.yml names them under `apps`")
+    assert told["hint"].endswith("apps.yml under `apps`")
 
 
 def test_a_lock_that_leaves_things_open_and_a_schedule_that_is_none_are_told_by_their_lines(
