@@ -20,7 +20,7 @@ from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 2  # of tests that need no hosts: they wait for nothing
-HOSTED_WORKERS = 3  # those with hosts wait for them between their own work; three keep two cores busy
+HOSTED_WORKERS = 3  # those with hosts wait for them between their own work; three or four keep two cores busy
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
 
@@ -82,9 +82,10 @@ def steps(part: str, root: Path, junit: str) -> list[Step]:
         ]
     if part == "roles":
         return scenarios(root)
-    # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended.
+    # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended;
+    # other files have hosts of their own, and go two at a time.
     return [
-        *pytest("e2e", ["tests/e2e"], root, junit, "-m", "not newcomer"),
+        *pytest("e2e", ["tests/e2e"], root, junit, "-m", "not newcomer", "--numprocesses", "2", "--dist", "loadfile"),
         *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, "-m", "newcomer"),
         *pytest("faults", ["tests/faults"], root, junit),
     ]
