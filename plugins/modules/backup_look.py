@@ -11,6 +11,10 @@ description:
   - It changes nothing.
 options:
   name: {description: Name of the archive., type: str, required: true}
+  drilled:
+    description: Look only at the last drill, and fail where it is missing, failed or is too old.
+    type: bool
+    default: false
 author: [The Ferryman authors]
 attributes:
   check_mode: {support: full, description: It changes nothing.}
@@ -19,13 +23,16 @@ attributes:
 EXAMPLES = r"""
 - name: Look at the archive
   ferryman.ops.backup_look: {name: prod}
+
+- name: Go on only where a drill has shown lately that all of it can be restored
+  ferryman.ops.backup_look: {name: prod, drilled: true}
 """
 
 RETURN = r"""
 ferryman:
   description: Under C(archive) sets, stream, space, last drill, C(backups) with C(why), and what is C(wrong).
   type: dict
-  returned: success
+  returned: success, without O(drilled)
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -36,17 +43,23 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"name": {"required": True}},
+        argument_spec={"name": {"required": True}, "drilled": {"type": "bool", "default": False}},
         supports_check_mode=True,
     )
     given = module.params
     try:
-        told, changed = {"archive": state.look(Archive(given["name"]))}, False
+        own = Archive(given["name"])
+        if given["drilled"]:
+            undrilled = state.undrilled(own)
+            if undrilled:
+                raise Trouble(f"{undrilled}; `backup.drill` makes one, and backup_drill_required asks for it")
+            module.exit_json(changed=False)
+        told = {"archive": state.look(own)}
     except Trouble as trouble:
         module.fail_json(msg=str(trouble), ferryman={"refused": True})
     except OSError as error:
         module.fail_json(msg=job.said(error))
-    module.exit_json(changed=changed, ferryman=told)
+    module.exit_json(changed=False, ferryman=told)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def judge(state: dict[str, Any], rule: Rule, now: float) -> list[Wrong]:
     found = [wrong for kind in rule.sets for wrong in _of_set(state["records"], kind, rule, now)]
     if "database" in rule.sets and "stream" in state:
         found += _of_stream(state["stream"], rule)
-    found += _of_space(state.get("space"), rule) + _of_drills(state["drills"], rule, now)
+    found += _of_space(state.get("space"), rule) + of_drills(state["drills"], rule, now)
     return sorted(found, key=lambda wrong: wrong.severity)
 
 
@@ -103,7 +103,8 @@ def _of_space(space: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
     return []
 
 
-def _of_drills(drills: list[dict[str, Any]], rule: Rule, now: float) -> list[Wrong]:
+def of_drills(drills: list[dict[str, Any]], rule: Rule, now: float) -> list[Wrong]:
+    """Return why nobody knows that this can be restored: no drill, one that failed, an old one; else nothing."""
     if not drills:
         return [Wrong("P3", "", "no drill was ever made: nobody knows whether this can be restored", "backup.drill")]
     last = max(drills, key=of.taken_at)

@@ -20,11 +20,7 @@ def look(own: Archive) -> dict[str, Any]:
     state: dict[str, Any] = {"records": records, "drills": drills, "space": _space(own, records)}
     if "database" in own.settings["sets"]:
         state["stream"] = _stream(own)
-    settings = own.settings
-    rule = freshness.Rule(
-        sets=tuple(settings["sets"]), every_s=settings["every_s"], wal_lag_s=settings["wal_lag_s"],
-        full_days=settings["full_days"], drill_days=settings["drill_days"],
-    )  # fmt: skip
+    settings, rule = own.settings, _rule(own)
     wrong = [freshness.Wrong("P1", "", each, "backup.check") for each in damaged + damaged_drills]
     wrong += freshness.judge(state, rule, now)
     for noted in own.documents("notes")[0]:
@@ -42,6 +38,20 @@ def look(own: Archive) -> dict[str, Any]:
         "wrong": [each._asdict() for each in sorted(wrong, key=lambda each: each.severity)],
         "backups": [{**record, "why": why.why} for record, why in zip(sorted(records, key=lambda r: r["id"]), kept)],
     }
+
+
+def undrilled(own: Archive) -> str:
+    """Return why nobody knows that what is there can be restored; empty where the last drill says so."""
+    found = freshness.of_drills(own.documents("drills")[0], _rule(own), time.time())
+    return "; ".join(each.said for each in found)
+
+
+def _rule(own: Archive) -> freshness.Rule:
+    settings = own.settings
+    return freshness.Rule(
+        sets=tuple(settings["sets"]), every_s=settings["every_s"], wal_lag_s=settings["wal_lag_s"],
+        full_days=settings["full_days"], drill_days=settings["drill_days"],
+    )  # fmt: skip
 
 
 def _of_set(records: list[dict[str, Any]], kind: str, now: float) -> dict[str, Any]:
