@@ -50,9 +50,7 @@ def main() -> None:
     try:
         own = Archive(given["name"])
         if given["drilled"]:
-            undrilled = state.undrilled(own)
-            if undrilled:
-                raise Trouble(f"{undrilled}; `backup.drill` makes one, and backup_drill_required asks for it")
+            state.require_drill(own)
             module.exit_json(changed=False)
         told = {"archive": state.look(own)}
     except Trouble as trouble:

@@ -40,10 +40,12 @@ def look(own: Archive) -> dict[str, Any]:
     }
 
 
-def undrilled(own: Archive) -> str:
-    """Return why nobody knows that what is there can be restored; empty where the last drill says so."""
+def require_drill(own: Archive) -> None:
+    """Raise where the last drill does not say that what is there can be restored."""
     found = freshness.of_drills(own.documents("drills")[0], _rule(own), time.time())
-    return "; ".join(each.said for each in found)
+    if found:
+        said = "; ".join(each.said for each in found)
+        raise Trouble(f"{said}; `backup.drill` makes one, and backup_drill_required asks for it")
 
 
 def _rule(own: Archive) -> freshness.Rule:
