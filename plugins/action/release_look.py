@@ -46,6 +46,7 @@ class ActionModule(ReleaseAction):
         if wanted:
             more["wanted"] = {key: wanted[key] for key in ("commit", "configuration", "dirty")}
             more["secrets"] = self.secrets
+            more["drain_s"] = self.settings["drain_s"]
             more["runtime"] = wanted["description"]["runtime"]["kind"]
         if self.args["purpose"]:
             purpose = f"{self.args['purpose']} {wanted.get('commit', '')[:7]}".rstrip()

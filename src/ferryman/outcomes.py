@@ -177,7 +177,8 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
         "found": story.stale,
         "code": CODES[word],
     }
-    said.update({key: story.facts[key] for key in TOLD if key in story.facts})
+    told = {**story.failure, **story.facts}
+    said.update({key: told[key] for key in TOLD if key in told})
     if CODES[word]:
         said.update({key: story.failure.get(key, "") for key in ("reason", "evidence", "hint", "host", "step")})
         said["evidence"] = said["evidence"] or []

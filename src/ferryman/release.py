@@ -226,7 +226,10 @@ def run(
         elif event.kind == "begun":
             seen.begun(event.host)
         else:
-            seen.ended(event.title, event.host, event.kind, parts(event.result.get("ferryman") or {}))
+            told = event.result.get("ferryman") or {}
+            seen.ended(event.title, event.host, event.kind, parts(told))
+            for line in telling.waits(told):
+                seen.note(line)
 
     runs.own_processes_only()
     given = {name: value for name, value in {**values, **(stand_ins or {})}.items() if value not in ("", None)}
@@ -309,6 +312,7 @@ def explain(said: Mapping[str, Any]) -> str:
         [
             f"{said['command']} to {said['environment']} {said['status']}: {reason}",
             *(f"  | {line}" for line in said["evidence"]),
+            *(f"({line})" for line in telling.waited(said)),
             means[said["status"]],
         ]
     )

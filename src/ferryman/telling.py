@@ -69,9 +69,7 @@ def summary(told: Told) -> str:
     lines = [f"{told['release']} is live on {env} {took}", told["url"]]
     lines += _outside(told)
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
-    if told.get("drained_s", 0) >= NOTICED_S:
-        waited = f"it waited {told['drained_s']:.0f} s first"
-        lines.append(f"{waited}, for uploads that might still go to the slot that it needed")
+    lines += waited(told)
     if told.get("no_restore_point"):
         lines.append(f"no dump was taken before the migration: {told['no_restore_point']}")
     if told.get("verified"):
@@ -95,6 +93,21 @@ def _outside(told: Told) -> Iterator[str]:
         yield f"the hosts see it answer, this machine does not: {seen['error']}"
     elif seen.get("status", 200) >= ILL and not told.get("maintenance"):
         yield f"this machine got {seen['status']} from {url}: the application's own answer, or the name leads elsewhere"
+
+
+def waited(told: Told) -> Iterator[str]:
+    """Say that a deploy or a rollback waited for its slot, where anybody noticed."""
+    if told.get("drained_s", 0) >= NOTICED_S:
+        yield f"it waited {told['drained_s']:.0f} s first, for uploads that might still go to the slot that it needed"
+
+
+def waits(told: Told) -> Iterator[str]:
+    """Say that a deploy may have to wait for its slot, once its hosts were looked at."""
+    if told.get("drains_s", 0) >= NOTICED_S:
+        yield (
+            f"waiting up to {told['drains_s']:.0f} s before the new release starts: "
+            "uploads that began before the last switch may still go to the slot that it needs"
+        )
 
 
 def provisioned(told: Told) -> str:

@@ -1,10 +1,11 @@
 """Deploys and rollbacks under constant load lose no request: broken connections and cut uploads count."""
 
 import asyncio
+import time
 
 import pytest
 from tests.conftest import Soak
-from tests.support.histories import good
+from tests.support.histories import crashes, good
 from tests.support.load import Load
 from tests.support.site import Site
 
@@ -45,3 +46,30 @@ def test_soak_load(site: Site, soak: Soak) -> None:
     assert load.failed == []
     assert load.requests > 1000
     assert load.straddled() >= rounds
+
+
+def test_a_deploy_waits_for_an_upload_that_may_still_go_to_its_slot_and_where_there_is_none_for_nothing(
+    site: Site,
+) -> None:
+    with site.settings(release_drain_s=60):
+        site.good("just left")
+        at_once = site.deploy(site.repository.commit(good("nothing was under way")))
+        assert (at_once.code, at_once.said["drained_s"]) == (0, 0), str(at_once)
+        assert "waiting" not in at_once.progress
+        upload = site.connect(timeout_s=60)
+        upload.putrequest("POST", "/upload")
+        upload.putheader("Content-Length", "8")
+        upload.endheaders(b"half")
+        commit = site.repository.commit(crashes())
+        driver = site.begin("deploy", "--env", "dev", "--app", site.app, "--ref", commit, "--json")
+        assert driver.wait_for_step("Stage"), str(driver.wait())
+        assert any("waiting up to" in line and "uploads" in line for line in driver.lines), driver.lines
+        time.sleep(3)
+        started = [line for line in site.journal() if line["step"] == "start" and line["result"] == "started"]
+        assert not started[-1]["release"].endswith(commit[:7]), "its slot is left alone"
+        upload.send(b"done")
+        assert upload.getresponse().status == 201
+        failed = driver.wait()
+    assert (failed.code, failed.said["status"]) == (2, "failed"), str(failed)
+    assert 1 < failed.said["drained_s"] < 60, failed.said
+    assert "(it waited" in failed.said["error"], failed.said["error"]

@@ -29,6 +29,8 @@ def test_waiting_for_uploads_is_told_where_somebody_notices_it() -> None:
     told = telling.summary({**LIVE, "drained_s": 17.2})
     assert "it waited 17 s first, for uploads that might still go to the slot that it needed" in told
     assert "uploads" not in telling.summary({**LIVE, "drained_s": 0.2})
+    assert "waiting up to 17 s" in "".join(telling.waits({"drains_s": 17.2}))
+    assert not list(telling.waits({"drains_s": 0.2}))
 
 
 def test_a_page_that_was_as_wanted_before_is_told_so() -> None:

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
+    draining,
     guard,
     look,
     names,
@@ -90,6 +91,9 @@ def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dic
             said = f"edited by hand: {', '.join(seen['edited'][:5])}"
             arbiter.record(host, event="edit_seen", who=request["lock"]["owner"], release=seen["live"], reason=said)
         seen = look.look(host, request, before=seen)
+        if "entry" in request["roles"] and request.get("drain_s"):
+            idle = names.other(seen["shift"]["stable"])
+            seen["drains_s"] = draining.left(host, idle, request["entry"], drain_s=float(request["drain_s"]))
     if request.get("plan"):
         seen["planned"] = planned.seen(host, request, seen)
     return seen

@@ -14,6 +14,7 @@ from typing import IO, Any
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
     database,
+    draining,
     ledger,
     probe,
     settling,
@@ -57,13 +58,21 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     settings, slot = request["settings"], request["slot"]
     if "arbiter" in request["roles"] and request["line"]["event"] == "rollback":
         arbiter.record(host, status="started", **request["line"])
-    wait = (
-        shift.drained_in(host, slot, drain_s=settings["drain_s"])
-        if slots.holds(host, slot) != request["release"]
-        else 0.0
-    )
-    if wait and not host.check:
-        host.wait(wait)
+    waited = 0.0
+    if slots.holds(host, slot) != request["release"]:
+        waited = draining.wait(host, slot, request["entry"], drain_s=settings["drain_s"])
+    told = {"drained_s": round(waited, 3)}
+    try:
+        told |= _come_up(host, request, slot)
+        return {**told, **verifying.at_slot(host, request, slot)}
+    except Failed as failed:
+        failed.facts.update(told)
+        raise
+
+
+def _come_up(host: Host, request: Request, slot: str) -> Answer:
+    """Start the release in its slot and see it through the gate."""
+    settings = request["settings"]
     with deciding(host):  # a slot that is just being cooled down is cold before it is started
         slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")))
     began = time.monotonic()
@@ -76,8 +85,7 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     )
     # A driver that vanishes from here on leaves processes that nobody is sent to: they end by themselves.
     settling.cool_later(host, slot, after_s=settings["confirm_s"] + ABANDONED_S)
-    told = {"gate": passed, "drained_s": round(wait, 3), "gate_s": round(time.monotonic() - began, 3)}
-    return {**told, **verifying.at_slot(host, request, slot)}
+    return {"gate": passed, "gate_s": round(time.monotonic() - began, 3)}
 
 
 def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:

@@ -360,6 +360,8 @@ class Stopped(Exception):
         self.told = answer
         self.answer = {key: answer.get(key) for key in ("reason", "evidence", "hint", "refused", "step")} | {
             "host": host,
+            # What was waited for before it failed is part of why it took so long.
+            **{key: answer[key] for key in ("drained_s",) if key in answer},
             # What the session had done before: a refusal after that is not one with nothing touched.
             "steps": [{"host": host, **step} for step in answer.get("steps") or []],
         }

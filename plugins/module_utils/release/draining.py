@@ -1,0 +1,60 @@
+"""When a slot that clients have left may be used for something else: once no request that chose it can still go there.
+
+Of an upload whose body is still arriving no connection to the slot tells anything: nginx reads all of it first. So a
+slot is left alone for `release_drain_s`, or until nginx says that it has nothing under way at all, if that is sooner.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import shift
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+
+UNDER_WAY_PATH = "/.well-known/ferryman/under-way"
+WRITING = re.compile(r"^Reading: \d+ Writing: (\d+) Waiting: \d+", re.MULTILINE)
+PAUSE_S = 0.5
+STARTING_S = 1.0  # a process's start is told in ticks
+
+
+def left(host: Host, slot: str, entry: Mapping[str, Any], *, drain_s: float) -> float:
+    """Return how many seconds `slot` must still be left alone at most; 0 where nothing can go there any more."""
+    seconds = shift.drained_in(host, slot, drain_s=drain_s)
+    return 0.0 if not seconds or nothing_under_way(host, entry) else seconds
+
+
+def wait(host: Host, slot: str, entry: Mapping[str, Any], *, drain_s: float) -> float:
+    """Wait until nothing can go to `slot` any more, and return how long that took, in seconds."""
+    began = time.monotonic()
+    while not host.check and (seconds := left(host, slot, entry, drain_s=drain_s)):
+        host.wait(min(seconds, PAUSE_S))
+    return time.monotonic() - began
+
+
+def nothing_under_way(host: Host, entry: Mapping[str, Any]) -> bool:
+    """Say whether nginx has no request under way but the one that asks it; where it cannot be asked, nobody knows.
+
+    What it calls "writing" (ngx_http_stub_status_module) is every request whose head was read, and so whose slot was
+    chosen, up to its last byte. An nginx that took the place of another since the switch knows nothing of what that
+    one still has.
+    """
+    with suppress(OSError, ValueError, http.client.HTTPException, Failed):
+        status, _, text = shift.get(entry, UNDER_WAY_PATH)
+        found = WRITING.search(text)
+        return status == 200 and found is not None and int(found[1]) == 1 and _served_before(host)
+    return False
+
+
+def _served_before(host: Host) -> bool:
+    """Say whether this host's nginx is the one that served when clients left the slot."""
+    pid = host.systemctl("show", "-P", "MainPID", "nginx.service").strip()
+    ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
+    began = ticks / os.sysconf("SC_CLK_TCK")  # on CLOCK_BOOTTIME, as `at` (proc_pid_stat(5))
+    return began + STARTING_S < float(shift.state(host)["left"]["at"])
