@@ -52,16 +52,16 @@ def _require_agreement(environment: Environment, app: str | None) -> None:
             require_app(environment, app, list(apps))
 
 
-def looked_at(env: str, *, app: str) -> Environment:
+def looked_at(env: str, *, app: str, one: bool = False) -> Environment:
     """Return the environment that `env` names for a look at its hosts, which no mistake in its files should prevent.
 
-    Stop where its files name applications in clear, and `app` is none of them; and where its hosts are those of a
-    sandbox that was never brought up, or taken down.
+    Stop where its files name applications in clear, and `app` is none of them, or where `one` is looked at and it is
+    not said which; and where its hosts are those of a sandbox that was never brought up, or taken down.
     """
     environment = environments.resolve(env)
     require_sandbox(environment)
     named = places.applications(environment)
-    if app and named:
+    if (app or one) and named:
         require_app(environment, app, named)
     return environment
 

@@ -9,7 +9,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ferryman import asking, changes, interrupts, outcomes, outside, paths, readiness, runs, secrets, telling, worktree
+from ferryman import (
+    asking,
+    changes,
+    interrupts,
+    outcomes,
+    outside,
+    paths,
+    places,
+    readiness,
+    runs,
+    secrets,
+    telling,
+    worktree,
+)
 from ferryman.environments import PROD, Environment
 from ferryman.errors import REFUSED, Stop
 from ferryman.progress import parts, progress
@@ -17,6 +30,8 @@ from ferryman.progress import parts, progress
 Told = dict[str, Any]
 VANTAGES = ("driver", "hosts", "both")
 """From where a verification may ask."""
+UNFIT = ("has no attribute", "is undefined")
+"""What Ansible says of values that are not as a playbook wants them, with no word of where they stand."""
 MENDED = "once that is mended, the same command goes on: what is done stays"
 
 
@@ -79,7 +94,7 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
 
 def look(env: str, *, app: str) -> Told:
     """Return what every host serves; changes nothing."""
-    environment = readiness.looked_at(env, app=app)
+    environment = readiness.looked_at(env, app=app, one=True)
     story, ended = look_at("release_look", environment, {"release_app": app})
     stop_unless_done(story, ended, environment)
     if not story.hosts:
@@ -101,8 +116,16 @@ def state(env: str, *, app: str) -> Told:
 
 
 def health(env: str, *, app: str) -> Told:
-    """Ask everything that is served; return the answers by host."""
+    """Ask everything that is served; return the answers by host, of several applications each one's as `apps`."""
     environment = readiness.looked_at(env, app=app)
+    named = places.applications(environment)
+    if app or len(named) < 2:
+        return _health_of(environment, app)
+    apps = [_health_of(environment, each) for each in named]
+    return {"environment": environment.name, "good": all(each["good"] for each in apps), "apps": apps}
+
+
+def _health_of(environment: Environment, app: str) -> Told:
     story, ended = look_at("release_health", environment, {"release_app": app})
     stop_unless_done(story, ended, environment)
     answers = story.facts.get("health") or {}
@@ -121,7 +144,7 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
     """Go through the live release's steps under verify; return every result by host, `driver` for those from here."""
     if vantage not in VANTAGES:
         raise Stop(f"no vantage {vantage!r}", hint=f"--from takes one of: {', '.join(VANTAGES)}")
-    environment = readiness.looked_at(env, app=app)
+    environment = readiness.looked_at(env, app=app, one=True)
     report = str(Path(junit).resolve()) if junit else ""
     values = {"release_app": app, "release_verify_from": vantage, "release_verify_junit": report}
     story, ended = look_at("release_verify", environment, values)
@@ -285,6 +308,8 @@ def stop_unless_done(
 
 def _after(story: outcomes.Story, environment: Environment) -> str:
     """Return what to type after a failure that says nothing of that itself."""
+    if any(word in str(story.failure.get("reason")) for word in UNFIT):
+        return f"`{paths.command('check', environment.name)}` says which line of its files that comes from"
     if not story.failure.get("lost"):
         return ""
     return f"`{paths.command('check --hosts', environment.name)}` looks at every host, and says how one is reached"

@@ -20,24 +20,33 @@ def tell(told: Told, words: Callable[[Told], str], ctx: Any) -> None:
 
 def tell_health(told: Told, ctx: Any) -> None:
     """Print the answers; ill is a failure of the command, so that a pipeline sees it."""
+    each = told.get("apps") or [told]
     if not told["good"]:
-        ill = [PAGE] if told["maintenance"] else []
-        ill += [line for good, line in _answers(told) if not good]
-        ill = ill or ["nothing answered, so nobody knows whether it is well"]
+        first = next(one for one in each if not one["good"])
         env = told["environment"]
         raise Stop(
-            "\n  ".join([f"{env} is not well:", *ill]),
-            hint=paths.command("maintenance.off" if told["maintenance"] else "status", env, told["app"]),
+            "\n  ".join([f"{env} is not well:", *(line for one in each if not one["good"] for line in _ill(one))]),
+            hint=paths.command("maintenance.off" if first["maintenance"] else "status", env, first["app"]),
             code=NEEDS_PERSON,
             facts=dict(told),
         )
-    tell(told, lambda well: "\n".join(f"well  {line}" for _, line in _answers(well)), ctx)
+    tell(told, lambda _: "\n".join(f"well  {line}" for one in each for _, line in _answers(one)), ctx)
+
+
+def _ill(told: Told) -> Iterator[str]:
+    """Say what is not well of one application."""
+    if told["maintenance"]:
+        yield f"{told['app']}: {PAGE}" if told["app"] else PAGE
+    yield from (line for good, line in _answers(told) if not good)
+    if not any(told["hosts"].values()):
+        yield f"{told['app'] or 'the application'}: no host had anything to ask, so nobody knows whether it is well"
 
 
 def _answers(told: Told) -> Iterator[tuple[bool, str]]:
     for host, answers in told["hosts"].items():
         for name, answer in answers.items():
-            yield answer["good"], f"{host} {name}: {answer['said']}"
+            what = name if name.startswith(told["app"]) else f"{told['app']} {name}"
+            yield answer["good"], f"{host} {what}: {answer['said']}"
 
 
 def tell_verified(told: Told, ctx: Any) -> None:

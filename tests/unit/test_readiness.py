@@ -79,6 +79,9 @@ def test_a_look_at_hosts_is_refused_for_an_application_that_is_not_there_and_for
     with pytest.raises(Stop, match="no application 'three'") as stop:
         readiness.looked_at("prod", app="three")
     assert stop.value.hint == "one of: one, two"
+    assert readiness.looked_at("prod", app="").name == "prod"
+    with pytest.raises(Stop, match="several applications: --app is needed"):
+        readiness.looked_at("prod", app="", one=True)
 
 
 @pytest.mark.parametrize("text", ["apps: '{{ all_apps }}'\n", "apps: {\n", ""])

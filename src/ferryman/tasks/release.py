@@ -87,7 +87,7 @@ def status(ctx: Context, env: str = "", app: str = "") -> None:
 
 @task(help=ENV)
 def health(ctx: Context, env: str = "", app: str = "") -> None:
-    """Ask everything that is served whether it is well."""
+    """Ask everything that is served, of all applications if none is named, whether it is well."""
     from ferryman import release, telling
 
     telling.tell_health(release.health(env, app=app), ctx)
