@@ -41,7 +41,7 @@ class ActionModule(ReleaseAction):
         hosts = self.value("verify_from") != "driver"
         told = self.ask("verify", verify=wanted, hosts=hosts)["verify"]
         if not told["release"]:
-            self._refuse("nothing is live", hint="deploy first")
+            self._refuse("nothing is live", hint="`deploy` comes first")
         if not told["steps"]:
             self._refuse(f"{told['release']} has no steps under verify, so nothing was asked", hint=LATER)
         if told["wants"]:

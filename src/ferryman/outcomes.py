@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ferryman import paths
 from ferryman.changes import Change, change_of
 from ferryman.errors import DONE, NEEDS_PERSON, REFUSED, RETURNED
 from ferryman.runs import Ended, Event
@@ -68,6 +69,7 @@ class Story:
                 **_failure(event),
                 **{key: value for key, value in told.items() if value not in (None, "", [])},
             }
+            self.failure["hint"] = paths.typed(str(self.failure.get("hint") or ""))
 
     def _ok(self, event: Event, told: dict[str, Any]) -> None:
         # What the driver did alone, like the check of a role's arguments, has neither.

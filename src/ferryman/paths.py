@@ -24,6 +24,11 @@ def command(what: str, env: str, app: str = "") -> str:
     return f"{program()} {what}" + (f" --env {env}" if env else "") + (f" --app {app}" if app else "")
 
 
+def typed(text: str) -> str:
+    """Return what the collection says, with the commands in it (`ferryman ...`) as people type them here."""
+    return text.replace("`ferryman ", f"`{program()} ")
+
+
 def in_checkout() -> bool:
     """Say whether the package runs from a checkout (its collection is the checkout's root)."""
     return (CHECKOUT / "galaxy.yml").is_file()

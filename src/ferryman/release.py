@@ -4,6 +4,7 @@ Everything that a deploy does and decides is in the collection; here it is found
 """
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,9 @@ VANTAGES = ("driver", "hosts", "both")
 """From where a verification may ask."""
 UNFIT = ("has no attribute", "is undefined")
 """What Ansible says of values that are not as a playbook wants them, with no word of where they stand."""
+RAN = ("start", "switch", "workers")
+"""Steps in which a release's own processes run: what they wrote tells more than the ledger."""
+UNIT = re.compile(r"-([a-z0-9]+)@(?:blue|green)-\d+\b")
 MENDED = "once that is mended, the same command goes on: what is done stays"
 
 
@@ -348,4 +352,7 @@ def next_command(said: Mapping[str, Any]) -> str:
     if said["status"] == "refused":
         return ""
     what = "status" if said["status"] == "unknown" else "releases"
+    if said.get("step") in RAN and not said.get("overtaken"):
+        process = UNIT.search("\n".join([str(said["reason"]), *said["evidence"]]))
+        what = f"logs --release {said['release']}" + (f" --process {process[1]}" if process else "")
     return paths.command(what, said["environment"], said["app"])

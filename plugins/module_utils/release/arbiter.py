@@ -80,7 +80,7 @@ def renew(host: Host, *, lease_s: float) -> None:
                 read_json(path), now(), run=host.run_id, token=host.token, lease_s=lease_s, until=_until(lease_s)
             )
         except lock.Lost as lost:
-            raise Failed(str(lost), hint="status says who", refused=True) from None
+            raise Failed(str(lost), hint="`status` says who", refused=True) from None
         _keep(path, mine)
 
 

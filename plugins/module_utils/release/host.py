@@ -184,7 +184,7 @@ class Host:
         except subprocess.TimeoutExpired:
             raise Failed(f"{' '.join(words[:3])} did not end within {timeout:g} s") from None
         except FileNotFoundError:
-            raise Failed(f"there is no {words[0]} on this host", hint="provision installs it") from None
+            raise Failed(f"there is no {words[0]} on this host", hint="`provision` installs it") from None
         if done.returncode:
             lines = (done.stdout + done.stderr).strip().splitlines()
             raise Failed(f"{' '.join(words[:4])} failed ({done.returncode})", evidence=lines[-20:])
@@ -264,7 +264,7 @@ class Host:
         if self.token < seen:
             raise Failed(
                 f"this run's token {self.token} is older than {seen}: another run came in between",
-                hint="status says who",
+                hint="`status` says who",
                 refused=True,
             )
         return seen

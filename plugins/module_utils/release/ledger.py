@@ -101,7 +101,7 @@ def rollback_target(
     told = story(lines)
     on_hosts = set(present)
     if not told.live:
-        raise Refused("nothing is live, so there is nothing to go back from", "deploy first")
+        raise Refused("nothing is live, so there is nothing to go back from", "`deploy` comes first")
     if to:
         found = _named(told, to)
     else:
@@ -110,14 +110,15 @@ def rollback_target(
         if not before:
             raise Refused(
                 f"there is no good release before {told.live}",
-                "releases: shows all; rollback --to RELEASE takes any good one",
+                "`releases` shows all; `rollback --to RELEASE` takes any good one",
             )
         found = told.releases[before[-1]]
     if found.id == told.live:
-        raise Refused(f"{found.id} is live already", "rollback --to RELEASE takes another one")
+        raise Refused(f"{found.id} is live already", "`rollback --to RELEASE` takes another one")
     if found.id not in on_hosts:
         raise Refused(
-            f"{found.id} is no longer on every host", f"deploy --ref {found.line.get('commit', '')[:12]} brings it back"
+            f"{found.id} is no longer on every host",
+            f"`deploy --ref {found.line.get('commit', '')[:12]}` brings it back",
         )
     then = found.line.get("schema_after", "")
     if then != told.schema and not accept_schema:

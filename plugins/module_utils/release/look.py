@@ -43,7 +43,7 @@ def marker(environment: str, *, required: bool = True) -> None:
     if not seen and not required:
         return
     if not seen:
-        raise Failed("this host was never provisioned", hint="provision --env " + environment, refused=True)
+        raise Failed("this host was never provisioned", hint="`provision` comes first", refused=True)
     allowed = [str(name) for name in seen.get("environments", [])]
     if environment not in allowed:
         raise Failed(
@@ -204,8 +204,8 @@ def _tools(request: Mapping[str, Any]) -> dict[str, str]:
     told = RUNTIMES[request["runtime"]].tools() if request.get("runtime") else {}
     missing = [name for name, value in told.items() if not value]
     if missing and request.get("lock"):
-        hint = f"provision --env {request['environment']}"
-        raise Failed(f"this host has no {missing[0]}, which the application runs on", hint=hint, refused=True)
+        reason = f"this host has no {missing[0]}, which the application runs on"
+        raise Failed(reason, hint="`provision` installs it", refused=True)
     return told
 
 

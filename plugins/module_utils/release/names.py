@@ -99,3 +99,20 @@ def unit_parts(unit: str) -> dict[str, str]:
     """Return site, process, slot and number of a unit's name; slot and number are empty for one that runs once."""
     found = UNIT.fullmatch(unit)
     return {key: value or "" for key, value in found.groupdict().items()} if found else {}
+
+
+COMMANDS = re.compile(r"`(deploy|rollback|provision|releases|status|unlock|check)\b([^`]*)`")
+OF_AN_ENVIRONMENT = ("provision", "check")
+
+
+def completed(hint: str, *, environment: str, app: str) -> str:
+    """Return a hint whose commands in backticks are whole, as somebody types them who has the program `ferryman`.
+
+    Where something goes wrong nobody knows the environment's name.
+    """
+
+    def whole(found: re.Match[str]) -> str:
+        of_app = "" if found[1] in OF_AN_ENVIRONMENT else f" --app {app}"
+        return f"`ferryman {found[1]}{found[2]} --env {environment}{of_app}`"
+
+    return COMMANDS.sub(whole, hint)

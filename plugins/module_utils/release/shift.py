@@ -204,7 +204,8 @@ def served_slots(host: Host, entry: Mapping[str, Any], buckets: list[int]) -> di
         status, _, text = get(entry, SLOT_PATH, cookie=f"{name}={bucket:02d}")
         if status != 200:
             raise Failed(
-                f"the entry answers {status} for {SLOT_PATH}", hint="provision puts the entry's configuration in place"
+                f"the entry answers {status} for {SLOT_PATH}",
+                hint="`provision` puts the entry's configuration in place",
             )
         answered[bucket] = str(json.loads(text)["slot"])
     return answered

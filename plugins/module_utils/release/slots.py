@@ -99,7 +99,7 @@ def counted(site: names.Site, slot: str, release: Mapping[str, Any], given_out: 
         if process["kind"] == "web" and len(given) < count:
             raise Failed(
                 f"process {name} wants {count} instances, this host has {len(given)} ports for it",
-                hint="provision gives out ports",
+                hint="`provision` gives out ports",
                 refused=True,
             )
         for number in range(1, count + 1):

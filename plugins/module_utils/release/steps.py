@@ -148,7 +148,8 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
             return {}
         if "entry" in request["roles"] and not settling.still_shifting(host):
             raise Failed(
-                "the shift was not confirmed in time, and the guard has sent the clients back", hint="deploy again"
+                "the shift was not confirmed in time, and the guard has sent the clients back",
+                hint="`deploy` begins again",
             )
         arbiter.record(host, status="live", **request["line"])
     host.journal("commit", "done", release=request["release"])

@@ -120,6 +120,7 @@ class ReleaseAction(ActionBase):
             with building.heeding(self._heed):
                 result.update(self.work())
         except Stopped as stopped:
+            stopped.answer["hint"] = self._completed(stopped.answer["hint"])
             result.update(failed=True, msg=stopped.text(), ferryman=stopped.answer)
         except Exception as error:
             if str(error):
@@ -323,8 +324,11 @@ class ReleaseAction(ActionBase):
             raise Stopped(self.host, {"reason": reason, "refused": False})
         answer: dict[str, Any] = json.loads(line[len(ANSWER) :])
         if not answer["ok"]:
-            raise Stopped(self.host, answer)
+            raise Stopped(self.host, {**answer, "hint": self._completed(answer["hint"])})
         return answer
+
+    def _completed(self, hint: str | None) -> str:
+        return names.completed(str(hint or ""), environment=self.environment, app=self.app)
 
     def _told(self, request: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         """Send a request; its code goes along only where the host says that it has another version."""

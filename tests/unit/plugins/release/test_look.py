@@ -174,7 +174,7 @@ def test_nothing_begins_where_a_host_has_not_what_the_application_runs_on(
     with pytest.raises(Failed, match="this host has no node, which the application runs on") as failed:
         changing(host, runtime="node", environment="prod")
     assert failed.value.refused
-    assert failed.value.hint == "provision --env prod"
+    assert failed.value.hint == "`provision` installs it"
     assert seen(host, runtime="node")["tools"]["node"] == "", "a look alone goes on"
 
 
