@@ -129,7 +129,7 @@ class ActionModule(ReleaseAction):
             texts.update(plan.units(site, told, slot=slot, ports=ports))
         except Failed as failed:
             if ports:  # else provisioning is yet to give them out
-                refused = [{"host": self.groups["app"][0], "reason": str(failed), "hint": failed.hint}]
+                refused = [{"host": self.groups["app"][0], "reason": str(failed), "hint": self._completed(failed.hint)}]
         before = {**there.get("texts", {}), **plan.as_texts(there.get("asked") or {})}
         after = {**texts, **plan.as_texts(planned.asked(told))}
         old = str((there.get("kept") or {}).get("id") or "")

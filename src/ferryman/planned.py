@@ -42,7 +42,7 @@ def _head(told: Told) -> Iterator[str]:
         yield f"never provisioned: {', '.join(unprovisioned)}; first `{paths.command('provision', env)}`"
     for each in told["refused"]:
         yield from _wrapped(f"a deploy would be refused now: {each['host']}: {each['reason']}")
-        yield from _wrapped(f"  {each['hint']}" if each["hint"] else "")
+        yield from _wrapped(f"  {paths.typed(each['hint'])}" if each["hint"] else "")
     for note in told["notes"]:
         yield from _wrapped(f"note: {note}")
 

@@ -49,6 +49,11 @@ def test_health_that_never_comes_leaves_clients_where_they_are(
     keeps_evidence(site, answer)
     assert site.served() == before
     prober.served_only(before)
+    *words, env, name, app, of = answer.said["hint"].split()[1:]
+    assert (env, name, app, of) == ("--env", "dev", "--app", site.app), answer.said["hint"]
+    assert words[:3] == ["logs", "--release", answer.said["release"]], words
+    log = site.run(*words, app, of)
+    assert (log.code, evidence in log.out) == (0, True), str(log)
 
 
 def test_a_slow_start_is_no_failure_within_its_time(site: Site, prober: Prober) -> None:

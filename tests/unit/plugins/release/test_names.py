@@ -9,11 +9,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import names
     [
         ("`status` says who", "`ferryman status --env prod --app shop` says who"),
         ("`provision` gives out ports", "`ferryman provision --env prod` gives out ports"),
-        (
-            "`releases` shows all; `rollback --to RELEASE` takes any good one",
-            "`ferryman releases --env prod --app shop` shows all; "
-            "`ferryman rollback --to RELEASE --env prod --app shop` takes any good one",
-        ),
+        ("`rollback --to RELEASE` goes", "`ferryman rollback --to RELEASE --env prod --app shop` goes"),
         ("`rm /x`, and provision writes it", "`rm /x`, and provision writes it"),
         ("", ""),
     ],
