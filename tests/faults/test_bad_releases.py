@@ -133,3 +133,10 @@ def test_what_is_live_already_is_left_alone(site: Site) -> None:
     assert (again.code, again.said["status"], again.said["changed"]) == (0, "unchanged", False), str(again)
     assert again.said["release"] == first.said["release"]
     assert site.ssh("pgrep -f '[t]iny.py web'") == pids
+
+
+def test_a_guard_that_had_nothing_to_do_leaves_no_word_in_the_logs(site: Site) -> None:
+    began = site.ssh("date +%s")
+    site.good("guarded")
+    assert int(site.ssh("systemctl show -P ExecMainStartTimestampMonotonic ferryman-guard.service")), "it did run"
+    assert site.ssh(f"journalctl --quiet --output=cat --since=@{began} --unit=ferryman-guard.service") == ""

@@ -33,6 +33,9 @@ Type=exec
 ExecStart={GUARD}
 Restart=always
 RestartSec=1
+# It comes and goes with every deploy, and systemd's words of that look like trouble in the logs; its own are.
+LogLevelMax=notice
+SyslogLevel=warning
 """,
     BOOT_UNIT: f"""\
 [Unit]
