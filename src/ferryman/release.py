@@ -87,9 +87,10 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     if reason := _uncommitted(environment, app, wanted):
         raise Stop(reason)  # in the words of the deploy that would refuse it
     readiness.make_ready(environment)
-    provisioning = _provision(environment, check=True)
+    # First what may be refused: how the application describes itself.
     story, ended = run("release_plan", environment, {"release_app": app, **wanted})
-    stop_unless_done(story, ended, environment)
+    stop_unless_done(story, ended, environment, what=f"no plan for {environment.name}, and nothing was touched: ")
+    provisioning = _provision(environment, check=True)
     told = {**story.facts["planned"], "provision": {"changes": changes.in_one_run(provisioning["changes"])}}
     if out:
         Path(out).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -294,9 +295,15 @@ def _failed(said: Told, story: outcomes.Story, environment: Environment) -> Stop
 
 
 def stop_unless_done(
-    story: outcomes.Story, ended: runs.Ended, environment: Environment, *, code: int = REFUSED, again: str = ""
+    story: outcomes.Story,
+    ended: runs.Ended,
+    environment: Environment,
+    *,
+    code: int = REFUSED,
+    what: str = "",
+    again: str = "",
 ) -> None:
-    """Raise what went wrong; `again` is said of what was done in part and says nothing of the way out itself."""
+    """Raise what went wrong, after `what` that means; `again` is for what was done in part and has no hint itself."""
     if ended.status == "left":
         done = "nothing was changed" if code == REFUSED else "what was under way may be done in part"
         raise Stop(f"interrupted: {done}", hint=interrupts.AGAIN, code=code)
@@ -304,7 +311,7 @@ def stop_unless_done(
         reason = story.failure.get("reason") or f"Ansible ended before its first step:\n{ended.said}"
         evidence = story.failure.get("evidence") or []
         raise Stop(
-            "\n".join([reason, *(f"  {line}" for line in evidence)]),
+            "\n".join([what + reason, *(f"  {line}" for line in evidence)]),
             hint=str(story.failure.get("hint") or "") or _after(story, environment) or again * (code != REFUSED),
             code=code,
         )

@@ -199,3 +199,24 @@ def test_where_the_inventory_names_what_to_deploy_the_work_tree_is_not_asked(loc
     (local / "apps.yml").write_text(USES.replace("repository: one", "repository: one\n    ref: v1"))
     environment = readiness.agreed("local", app="")
     assert readiness.source(environment, "") == {"repository": "one", "path": ".", "ref": "v1"}
+
+
+@pytest.mark.parametrize("command", ["plan", "deploy"])
+def test_a_description_that_is_not_right_is_told_before_a_host_is_asked_with_what_that_means(
+    local: Path, command: str
+) -> None:
+    root = local.parents[3]
+    described = root / "one" / "ferryman.yml"
+    described.write_text(described.read_text().replace("processes:", "proceses:") + "colour: red\n")
+    subprocess.run(["git", "-C", str(root / "one"), "commit", "-qam", "Break it"], check=True)
+    argv = [sys.executable, "-m", "ferryman", command, "--env", "local"]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False, timeout=120)
+    told = done.stderr.splitlines()
+    (head,) = (number for number, line in enumerate(told) if line.endswith("one and the inventory do not fit:"))
+    assert done.returncode == 1, done.stderr
+    assert told[head + 2] == "  ferryman.yml:8: proceses is not an option; did you mean processes?"
+    assert told[head + 3].startswith("  ferryman.yml:26: colour is not an option")
+    assert "nothing was touched" in done.stderr.lower()
+    assert told[-1].endswith("check --env local` asks no host")
+    assert "a1 cannot be reached" not in done.stderr
+    assert "Install" not in done.stderr, "nobody asked what provisioning would change"

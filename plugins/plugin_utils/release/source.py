@@ -6,19 +6,16 @@ import posixpath
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, fit, git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Reader
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 
 FILE = description.FILE
-
-if TYPE_CHECKING:
-    from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 
 def read_once(action: ReleaseAction) -> dict[str, Any]:
@@ -65,7 +62,9 @@ def read(action: ReleaseAction, *, any_state: bool = False) -> dict[str, Any]:
 def _described(action: ReleaseAction, commit: git.Commit) -> dict[str, Any]:
     told, found = judged(action, commit)
     if found:
-        raise AnsibleError("\n".join(str(each) for each in found))
+        said = [f"{FILE} of {action.app} and the inventory do not fit:", *(f"  {each}" for each in found)]
+        refused = {"reason": "\n".join(said), "hint": "mend these lines; `check` asks no host", "refused": True}
+        raise Stopped(action.host, refused)
     return told
 
 
