@@ -51,7 +51,7 @@ class ActionModule(ReleaseAction):
         return {
             "problems": [self._fields(each, commit) for each in found],
             "notes": list(fit.notes(told, place, self.app, database=database, files=names)),
-            "needs": fit.needs(told),
+            "needs": fit.needs(told, database=database),
             "commit": commit.id,
         }
 

@@ -100,7 +100,7 @@ def needs(described: Mapping[str, Told]) -> dict[str, int]:
     every = [each["needs"] for each in described.values() if each["needs"]]
     unlimited = any(each["unlimited"] for each in every)
     memory = 0 if unlimited else sum(each["memory_bytes"] for each in every) // 2**20
-    return {"check_memory_mb": memory, "check_connections": sum(each["processes"] for each in every)}
+    return {"check_memory_mb": memory, "check_connections": sum(each["connections"] for each in every)}
 
 
 def _hosts(environment: Environment, loaded: Loaded, described: Mapping[str, Told]) -> list[Found]:

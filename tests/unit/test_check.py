@@ -197,7 +197,7 @@ def test_every_host_is_told_of_whatever_became_of_it() -> None:
 
 def test_what_slots_may_take_is_the_sum_of_all_applications_and_unknown_where_one_has_no_limit() -> None:
     def needing(mib: int, *unlimited: str) -> dict[str, Any]:
-        return {"needs": {"memory_bytes": mib * 2**20, "processes": 3, "unlimited": list(unlimited)}}
+        return {"needs": {"memory_bytes": mib * 2**20, "connections": 3, "unlimited": list(unlimited)}}
 
     assert check.needs({"a": needing(100), "b": needing(50)}) == {"check_memory_mb": 150, "check_connections": 6}
     assert check.needs({"a": needing(100), "b": needing(50, "web")}) == {"check_memory_mb": 0, "check_connections": 6}

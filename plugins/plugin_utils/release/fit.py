@@ -83,8 +83,11 @@ def notes(told: Mapping[str, Any], place: str, app: str, *, database: bool, file
             yield f"{place}: {inside[0]} is committed and below the shared path {name!r}: it is left out of releases"
 
 
-def needs(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what both slots may take of a host: bytes of memory, processes, and whose size is not limited."""
+def needs(told: Mapping[str, Any], *, database: bool) -> dict[str, Any]:
+    """Return what both slots may take of a host: bytes of memory, whose size is not limited, and connections.
+
+    Of an application without a `database` in the inventory nobody connects to one.
+    """
     memory, count, unlimited = 0, 0, []
     for name, process in told["processes"].items():
         if process["kind"] not in ("web", "worker"):
@@ -95,7 +98,7 @@ def needs(told: Mapping[str, Any]) -> dict[str, Any]:
         if size is None:
             unlimited.append(name)
         memory += copies * (size or 0)
-    return {"memory_bytes": memory, "processes": count, "unlimited": unlimited}
+    return {"memory_bytes": memory, "connections": count if database else 0, "unlimited": unlimited}
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -66,9 +66,10 @@ def test_committed_files_below_a_shared_path_are_noted() -> None:
 
 
 def test_both_slots_take_what_their_processes_may() -> None:
-    needs = fit.needs(description.read(TEXT))
-    assert needs == {"memory_bytes": (2 * 2 * 256 + 1024) * 2**20, "processes": 5, "unlimited": []}
-    unlimited = fit.needs(description.read(TEXT.replace("memory_max: 1G", "memory_max: 50%")))
+    needs = fit.needs(description.read(TEXT), database=True)
+    assert needs == {"memory_bytes": (2 * 2 * 256 + 1024) * 2**20, "connections": 5, "unlimited": []}
+    assert fit.needs(description.read(TEXT), database=False)["connections"] == 0
+    unlimited = fit.needs(description.read(TEXT.replace("memory_max: 1G", "memory_max: 50%")), database=True)
     assert unlimited["unlimited"] == ["worker"]
 
 
