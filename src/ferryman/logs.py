@@ -54,7 +54,8 @@ def show(env: str, words: Mapping[str, str], *, lines: int, follow: bool, ctx: A
     if told["cut"]:
         print("older lines are left out: --lines shows more, --since and --until others", file=sys.stderr)
     elif not told["lines"]:
-        print("no line is like that", file=sys.stderr)
+        plain = "; what names no level counts as info" if words.get("level") else ""
+        print(f"no line is like that{plain}", file=sys.stderr)
 
 
 # What is asked

@@ -48,6 +48,13 @@ DATABASE = re.compile(
     re.DOTALL,
 )
 DATABASE_LEVELS = {"LOG": "info", "FATAL": "error", "PANIC": "critical"}  # FATAL ends one session, PANIC the server
+# gunicorn's "[time] [pid] [ERROR]", Flask's "[time] ERROR", uvicorn's "ERROR:  ", Python's "ERROR:name:" and
+# "time ERROR"; a traceback names none.
+NAMED = re.compile(
+    r"(?:\[[^\]]*\] ?)*?(?:\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)? )?"
+    r"[\[(]?(?P<level>DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRIT|CRITICAL|FATAL|ALERT|EMERG)(?:[\]):/]|\s)"
+    r"|Traceback \(most recent call last\):"
+)
 QUERY = re.compile(r"(request|referrer|upstream): \"([^\"?]*)\?[^\"]*\"")
 
 
@@ -127,7 +134,7 @@ def of_application(text: str, at: int, priority: str, **known: Any) -> Entry:
     """
     said = _object(text)
     if said is None:
-        return entry(at, level=priority, message=text.rstrip(), **known)
+        return entry(at, level=_named(text, priority), message=text.rstrip(), **known)
     message = _take(said, "message", "msg", "event")
     named = _take(said, "request_id", "requestId", "req_id")
     own = _take(said, "level", "severity", "levelname")
@@ -138,6 +145,12 @@ def of_application(text: str, at: int, priority: str, **known: Any) -> Entry:
     said.pop("time", None)
     words = message if isinstance(message, str) else "" if message is None else json.dumps(message, ensure_ascii=False)
     return entry(at, level=level(own, priority), request_id=str(named or ""), message=words, fields=said, **told)
+
+
+def _named(text: str, otherwise: str) -> str:
+    """Return the level that a line of text begins with, as loggers write it, else what is known otherwise."""
+    found = NAMED.match(text)
+    return level(found["level"] or "error", otherwise) if found else otherwise
 
 
 def _object(text: str) -> Optional[dict[str, Any]]:
