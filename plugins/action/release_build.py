@@ -84,6 +84,7 @@ class ActionModule(ReleaseAction):
             "hosts": self.groups["app"],
         }
         line.update({key: record[key] for key in ("commit", "ref", "digest", "configuration")})
+        line["subject"] = source["subject"]
         return {
             "event": "deploy",
             "release": release,

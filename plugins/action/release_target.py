@@ -41,7 +41,7 @@ class ActionModule(ReleaseAction):
             "who": self.who,
             "hosts": self.groups["app"],
         }
-        line.update({key: target.line.get(key) for key in ("commit", "ref", "digest", "configuration")})
+        line.update({key: target.line.get(key) for key in ("commit", "ref", "subject", "digest", "configuration")})
         line.update(schema_before=told.schema, schema_after=told.schema)
         plan = {
             "event": "rollback",

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from ferryman import paths, telling
 
 Told = Mapping[str, Any]
-WIDTH = 79
 LABEL = 14  # columns before what a line says
 SCARCE_BYTES = 256 * 2**20  # below it a deploy soon has no room
 GOOD, BAD, PLAIN = "32", "31;1", ""
@@ -49,7 +48,7 @@ def _laid_out(label: str, text: str, paint: str, *, colour: bool) -> Iterator[st
         yield text
         return
     shown = f"  {label:<{LABEL - 2}}"
-    first, *rest = textwrap.wrap(text, WIDTH - LABEL, break_on_hyphens=False, break_long_words=False) or [""]
+    first, *rest = textwrap.wrap(text, telling.WIDTH - LABEL, break_on_hyphens=False, break_long_words=False) or [""]
     yield (f"\x1b[{paint}m{shown}\x1b[0m" if colour and paint else shown) + first
     yield from (" " * LABEL + line for line in rest)
 
@@ -97,8 +96,7 @@ def _releases(seen: Told) -> Iterator[Line]:
     history = {entry["release"]: entry for entry in seen.get("history", [])}
     entry, names = history.get(live, {}), list(history)
     place = names.index(live) if live in names else len(names)
-    ref = entry.get("ref") if entry.get("ref") != entry.get("commit") else ""  # the release's name has it already
-    said = ", ".join(filter(None, (ref, entry.get("who"), entry.get("at"))))
+    said = ", ".join(filter(None, (telling.commit(entry), entry.get("who"), entry.get("at"))))
     yield "live", f"{live}{f' ({said})' if said else ''}" if live else "nothing yet", GOOD if live else PLAIN
     for label, some in (("before it", names[:place]), ("after it", names[place + 1 :])):
         for name in some[-1:]:

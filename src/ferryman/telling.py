@@ -1,15 +1,18 @@
 """What commands print: one JSON object for pipelines, few lines for people. Nothing is decided here."""
 
 import json
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ferryman import paths
 from ferryman.errors import NEEDS_PERSON, Stop
+from ferryman.logs_telling import printable
 
 Told = Mapping[str, Any]
 ILL = 400  # from here on an HTTP status says that a client did not get what it asked for
 NOTICED_S = 1  # what people notice and wonder about
+WIDTH = 79
 PAGE = "the maintenance page is shown"
 
 
@@ -175,21 +178,34 @@ def arbiter(told: Told) -> Told:
     return next((seen for seen in told["hosts"].values() if "arbiter" in seen.get("roles", [])), {})
 
 
+def _below(text: str, *, before: str = "") -> list[str]:
+    """Return a text as it fits the screen; of a long one the rest stands below its beginning."""
+    return textwrap.wrap(text, WIDTH, initial_indent=before, subsequent_indent="    ", break_on_hyphens=False)
+
+
 def ledger(told: Told) -> str:
     """List the releases in the order of the ledger, and where a rollback would lead."""
     seen = arbiter(told)
-    rows = [("release", "status", "by", "ref", "why")]
+    rows, reasons = [("release", "status", "by", "commit")], [""]
     for entry in seen.get("history", []):
-        reason = str(entry["reason"] or "").partition("\n")[0]
         status = standing(entry, live=seen["shift"]["release_stable"])
-        rows.append((entry["release"], status, entry["who"] or "", entry["ref"] or "", reason))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
-    ]
+        rows.append((entry["release"], status, entry["who"] or "", commit(entry)))
+        reasons.append(str(entry["reason"] or "").partition("\n")[0])
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = []
+    for row, reason in zip(rows, reasons, strict=True):
+        told = "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]])
+        lines += _below(told) + _below(reason, before="    ")
     target = seen.get("would_roll_back_to") or "nothing"
     unlocks = [f"{each['at']}  {each['who']} {each['reason']}" for each in seen.get("unlocks", [])]
-    return "\n".join([*(line.rstrip() for line in lines), *unlocks, f"rollback would go to: {target}"])
+    return "\n".join([*lines, *(line for each in unlocks for line in _below(each)), f"rollback would go to: {target}"])
+
+
+def commit(entry: Told) -> str:
+    """Say which commit a release is: its first line, after what was deployed where that says more than its own id."""
+    ref, subject = str(entry.get("ref") or ""), str(entry.get("subject") or "")
+    said = "" if ref in ("HEAD", entry.get("commit")) else ref
+    return printable(": ".join(part for part in (said, subject) if part))
 
 
 def standing(entry: Told, *, live: str) -> str:

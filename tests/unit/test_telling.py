@@ -117,3 +117,30 @@ def test_what_is_damaged_is_told_with_its_way_out() -> None:
         "ledger: line 3 does not match its own hash: bring back a good copy",
         "/x/lock.json was damaged: rm it",
     ]
+
+
+def entry(release: str, **more: str) -> dict[str, object]:
+    return {"release": release, "good": False, "withdrawn": False, "status": "failed", "who": "ada@laptop",
+            "ref": "HEAD", "subject": "Sell books", "reason": "", **more}  # fmt: skip
+
+
+def test_the_ledger_tells_commits_apart_and_fits_a_screen() -> None:
+    history = [entry("r1"), entry("r2", ref="v2", subject="Sell more", reason="it was ill " * 12 + "\nsecond line")]
+    arbiter = {"roles": ["arbiter"], "history": history, "shift": {"release_stable": "r1"}}
+    unlock = {"at": "2026-11-22T10:30:00Z", "who": "bob@desk", "reason": "broke the lock of ada@laptop (deploy r3)"}
+    lines = telling.ledger({"hosts": {"web1": {**arbiter, "unlocks": [unlock]}}}).splitlines()
+    assert [line.split() for line in lines[:3]] == [
+        ["release", "status", "by", "commit"],
+        ["r1", "live", "ada@laptop", "Sell", "books"],
+        ["r2", "failed", "ada@laptop", "v2:", "Sell", "more"],
+    ]
+    assert max(map(len, lines)) <= telling.WIDTH
+    assert "second" not in "".join(lines)
+    assert "2026-11-22T10:30:00Z  bob@desk broke the lock of ada@laptop (deploy r3)" in lines
+
+
+def test_a_page_that_was_shown_before_is_said_to_be_shown_already() -> None:
+    assert telling.page({"environment": "prod", "maintenance": True, "changed": True}).endswith("page is shown")
+    assert telling.page({"environment": "prod", "maintenance": True, "changed": False}).endswith(
+        "page is already shown"
+    )

@@ -150,7 +150,7 @@ def close(host: Host, run: str, **end: Any) -> None:
     last: dict[str, Any] = next((line for line in reversed(lines(host)) if line.get("run") == run), {})
     if last.get("status") != "started":
         return
-    same = ("event", "release", "previous", "commit", "ref", "digest", "configuration", "slot")
+    same = ("event", "release", "previous", "commit", "ref", "subject", "digest", "configuration", "slot")
     record(host, **{key: last.get(key) for key in same}, **_facts(host, run), **end)
 
 
