@@ -192,10 +192,10 @@ def ledger(told: Told) -> str:
         rows.append((entry["release"], status, entry["who"] or "", commit(entry)))
         reasons.append(str(entry["reason"] or "").partition("\n")[0])
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = []
+    lines: list[str] = []
     for row, reason in zip(rows, reasons, strict=True):
-        told = "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]])
-        lines += _below(told) + _below(reason, before="    ")
+        line = "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]])
+        lines += _below(line) + _below(reason, before="    ")
     target = seen.get("would_roll_back_to") or "nothing"
     unlocks = [f"{each['at']}  {each['who']} {each['reason']}" for each in seen.get("unlocks", [])]
     return "\n".join([*lines, *(line for each in unlocks for line in _below(each)), f"rollback would go to: {target}"])

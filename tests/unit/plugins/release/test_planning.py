@@ -131,7 +131,7 @@ def test_what_would_stop_a_deploy_is_told_with_its_host(
 def test_too_few_ports_are_told_where_some_were_given_out(tmp_path: Path, memory: dict[str, Any]) -> None:
     memory["look-web1"]["planned"]["ports"] = {"format": 1, "ports": {"other": {"blue": [20000], "green": [20010]}}}
     (refused,) = Planning(tmp_path, memory, fleet=True).work()["plan"]["refused"]
-    assert (refused["host"], refused["hint"]) == ("web1", "`provision` gives out ports")
+    assert (refused["host"], refused["hint"]) == ("web1", "`ferryman provision --env prod` gives out ports")
 
 
 def test_an_earlier_run_that_did_not_end_is_noted(tmp_path: Path, memory: dict[str, Any]) -> None:
