@@ -19,8 +19,10 @@ from ferryman.errors import Stop
 NAME = re.compile(r"\bvault_[a-z0-9_]+\b")
 DEFINED = re.compile(r"^(vault_[a-z0-9_]+):", re.MULTILINE)
 LENGTH = 32  # bytes of randomness
-CONNECTION = re.compile(r".*\bansible_\w+[\"']?\s*:")
-"""A line with an option by which Ansible reaches a host, or becomes root there."""
+COMMENT = re.compile(r"(^|(?<=\s))#.*", re.MULTILINE)
+KEY = re.compile(r"[\"']?(\w+)[\"']?\s*:")
+CONNECTION = re.compile(r"\bansible_\w+")
+"""An option by which Ansible reaches a host, or becomes root there."""
 DIGITS = re.compile(r"\d+")
 BEGUN = "---\n# Generated for this machine alone; not in git.\n"
 
@@ -112,10 +114,34 @@ def stand_ins(environment: Environment) -> dict[str, str]:
     reason to refuse a look.
     """
     missing = lacking(environment)
-    leading = {name for path in places.files(environment) for name, _, line in _uses(path) if CONNECTION.match(line)}
-    if leading & set(missing):
-        _refuse(environment, sorted(leading & set(missing)))
+    leading = [name for name in missing if leads_to_hosts(name, map(_said, places.files(environment)))]
+    if leading:
+        _refuse(environment, leading)
     return in_place_of(missing)
+
+
+def leads_to_hosts(name: str, texts: Iterable[str]) -> bool:
+    """Say whether an option by which Ansible reaches hosts is made from `name`, over other variables too."""
+    blocks = [block for text in texts for block in _blocks(text)]
+    known, fresh = set[str](), {name}
+    while fresh:
+        known |= fresh
+        users = [block for block in blocks if any(re.search(rf"\b{each}\b", block.partition(":")[2]) for each in fresh)]
+        if any(CONNECTION.search(block) for block in users):
+            return True
+        fresh = {key[1] for block in users if (key := KEY.match(block))} - known
+    return False
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Yield each variable of a file with all that it holds."""
+    block = ""
+    for line in text.splitlines():
+        if KEY.match(line) and block:
+            yield block
+            block = ""
+        block += line + "\n"
+    yield block
 
 
 def in_place_of(names: Iterable[str]) -> dict[str, str]:
@@ -151,16 +177,14 @@ def _refuse(environment: Environment, missing: list[str]) -> NoReturn:
 
 def used(path: Path) -> list[tuple[str, int]]:
     """Return the secrets that a file uses, each with its line; a comment uses none."""
-    return [(name, number) for name, number, _ in _uses(path)]
+    lines = enumerate(_said(path).splitlines(), 1)
+    return [(name, number) for number, line in lines for name in NAME.findall(line)]
 
 
-def _uses(path: Path) -> Iterator[tuple[str, int, str]]:
-    """Yield each use of a secret in a file: its name, the line's number, the line without its comment."""
-    if path.name == "vault.yml":
-        return
-    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        line = re.sub(r"(^|\s)#.*", "", text)
-        yield from ((name, number, line) for name in NAME.findall(line))
+def _said(path: Path) -> str:
+    """Return what a file says without its comments; of a vault, which defines and uses none, nothing."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return "" if path.name == "vault.yml" else COMMENT.sub("", text)
 
 
 def _wanted(environment: Environment) -> set[str]:

@@ -86,7 +86,14 @@ def test_a_secret_that_is_new_in_the_files_keeps_nobody_from_a_look_at_what_is_l
 
 
 @pytest.mark.parametrize(
-    "text", ['ansible_become_password: "{{ vault_sudo }}"\n', 'x: {"ansible_password": "{{ vault_sudo }}"}\n']
+    "text",
+    [
+        'ansible_become_password: "{{ vault_sudo }}"\n',
+        'x: {"ansible_password": "{{ vault_sudo }}"}\n',
+        "ansible_become_password: >-\n  {{ vault_sudo }}\n",
+        'ansible_password: "{{ a_word }}"\nother: "{{ vault_sudo }}"\na_word: "{{ other }}"\n',
+    ],
+    ids=["in its line", "in a mapping", "in a block", "over other variables"],
 )
 def test_nothing_stands_in_for_a_secret_that_leads_to_the_hosts(project: Environment, text: str) -> None:
     (project.variables / "sudo.yml").write_text(text)
