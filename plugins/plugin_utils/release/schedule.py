@@ -97,7 +97,7 @@ def _fits(text: str, bounds: tuple[int, int]) -> bool:
         assert first is not None
         if not low <= first <= high or not low <= (first if last is None else last) <= high or repeat == 0:
             return False
-        if last is not None and first + (repeat or step) > last:
+        if last is not None and (last < first or (step > 1 and repeat is None and first + step > last)):
             return False
         if last is None and repeat and not low <= (first - repeat if bounds == FROM_END else first + repeat) <= high:
             return False

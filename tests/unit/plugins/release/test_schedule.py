@@ -8,7 +8,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import schedu
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-# systemd.time(7), the examples of "Calendar Events", and the short words.
+# systemd.time(7), the examples of "Calendar Events", and the short words; then ranges that hold one value.
 MANUAL = """\
 Sat,Thu,Mon..Wed,Sat..Sun
 Mon,Sun 12-*-* 2,1:23
@@ -49,7 +49,11 @@ minutely
 quarterly
 semiannually
 @1395716396
-Thu,Fri 2012-*-1,5 11:12:13""".splitlines()
+Thu,Fri 2012-*-1,5 11:12:13
+05..05:00
+*:0..10/15
+Mon *-*-01..07/7
+*:*:0.5..1/3""".splitlines()
 NO_TIMES = [
     "every day", "0 3 * * *", "", " daily", "daily ", "3", "25:00", "3:60", "3:00:60", "*-13-1", "*-*-32", "*-*-0",
     "2200-1-1", "1969-1-1", "*/5:00", "*:*/5", "0/0:00", "23/2:00", "0/24:00", "Fri..Mon", "Mon..Wed..Fri", "Mon..",
@@ -106,6 +110,10 @@ def good(schedules: Collection[str]) -> set[str]:
 def test_all_that_the_manual_writes_is_taken_and_read_by_systemd() -> None:
     assert good(MANUAL) == set(MANUAL)
     assert read_by_systemd(MANUAL) == set(MANUAL)
+
+
+def test_systemd_reads_none_of_what_is_refused_as_no_time() -> None:
+    assert read_by_systemd(NO_TIMES) == set()
 
 
 @pytest.mark.parametrize("text", NO_TIMES)
