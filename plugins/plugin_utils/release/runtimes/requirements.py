@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 
 COMMENT = re.compile(r"(^|\s)#.*$")
-OTHER_LIST = re.compile(r"(-r|--requirement|-c|--constraint|-e|--editable)\b")
+OTHER_LIST = re.compile(r"-[rce]|--(requirement|constraint|editable)\b")
+URL = re.compile(r"https?://\S+")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 EXACT = re.compile(rf"{NAME.pattern}\s*(\[[^\]]*\])?\s*(===?\s*[^\s;,*=]+|@\s*\S+)(\s*;.*|\s+--.*)?")
 SUM = re.compile(r"\s--hash=\w+:[0-9a-fA-F]+|#sha256=[0-9a-fA-F]{64}")
@@ -22,6 +23,9 @@ def loose(text: str) -> Iterator[tuple[int, str]]:
         name = NAME.match(line)
         if OTHER_LIST.match(line):
             yield number, f"{line.split()[0]} leads elsewhere, where nobody looks"
+        elif URL.match(line):
+            if not SUM.search(line):
+                yield number, f"{line.split()[0]} has no sum (--hash)"
         elif line.startswith("-"):
             continue
         elif not name:
@@ -35,7 +39,9 @@ def loose(text: str) -> Iterator[tuple[int, str]]:
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Return what is no comment, each with the number of the line that it begins at; a backslash joins lines."""
     begun, joined = 0, ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        if not joined and line.lstrip().startswith("#"):
+            continue  # a backslash at its end joins nothing
         begun = begun if joined else number
         joined += line.removesuffix("\\")
         if line.endswith("\\"):

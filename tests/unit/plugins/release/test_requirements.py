@@ -21,6 +21,8 @@ SUM = "--hash=sha256:0a1b"
         f"shop @ https://example.org/shop-1.0-py3-none-any.whl {SUM}\n",
         f"shop @ https://example.org/shop-1.0-py3-none-any.whl#sha256={'0a' * 32}\n",
         f"shop===1.0+local {SUM}",
+        f"https://example.org/shop-1.0-py3-none-any.whl {SUM}\n",
+        f"\ufeffflask==3.1.0 {SUM}\n",
     ],
 )
 def test_an_exact_version_and_sums_for_each_package_are_a_lock(text: str) -> None:
@@ -41,6 +43,8 @@ def test_an_exact_version_and_sums_for_each_package_are_a_lock(text: str) -> Non
         ("shop @ git+https://example.org/shop@main", "shop has no sum (--hash)"),
         ("-r base.txt", "-r leads elsewhere"),
         ("-e .", "-e leads elsewhere"),
+        ("-rbase.txt", "-rbase.txt leads elsewhere"),
+        ("https://example.org/shop-1.0-py3-none-any.whl", "https://example.org/shop-1.0-py3-none-any.whl has no sum"),
         ("./shop", "'./shop' is no package"),
         ("flask==3.1.0 \\", "flask has no sum (--hash)"),
     ],
@@ -50,6 +54,10 @@ def test_what_leaves_open_what_is_installed_is_told_with_its_line(line: str, why
     (found,) = loose(text)
     assert found[0] == 4
     assert found[1].startswith(why)
+
+
+def test_a_comment_that_ends_in_a_backslash_hides_no_line() -> None:
+    assert [number for number, _ in loose("# as told \\\nflask>=3\n")] == [2]
 
 
 @pytest.mark.parametrize("name", ["examples/notes/requirements.txt", "requirements/dev.txt"])
