@@ -22,6 +22,8 @@ UNDER_WAY_PATH = "/.well-known/ferryman/under-way"
 WRITING = re.compile(r"^Reading: \d+ Writing: (\d+) Waiting: \d+", re.MULTILINE)
 PAUSE_S = 0.5
 STARTING_S = 1.0  # a process's start is told in ticks
+OLD = Path("/run/nginx.pid.oldbin")
+"""Kept by an nginx that another has taken the place of (an upgrade of its package), until its last request ended."""
 
 
 def left(host: Host, slot: str, entry: Mapping[str, Any], *, drain_s: float) -> float:
@@ -42,8 +44,7 @@ def nothing_under_way(host: Host, entry: Mapping[str, Any]) -> bool:
     """Say whether nginx has no request under way but the one that asks it; where it cannot be asked, nobody knows.
 
     What it calls "writing" (ngx_http_stub_status_module) is every request whose head was read, and so whose slot was
-    chosen, up to its last byte. An nginx that took the place of another since the switch knows nothing of what that
-    one still has.
+    chosen, up to its last byte. An nginx that took the place of another knows nothing of what that one still has.
     """
     with suppress(OSError, ValueError, http.client.HTTPException, Failed):
         status, _, text = shift.get(entry, UNDER_WAY_PATH)
@@ -53,7 +54,9 @@ def nothing_under_way(host: Host, entry: Mapping[str, Any]) -> bool:
 
 
 def _served_before(host: Host) -> bool:
-    """Say whether this host's nginx is the one that served when clients left the slot."""
+    """Say whether this host's nginx is the one that served when clients left the slot, and the only one."""
+    if OLD.exists():
+        return False
     pid = host.systemctl("show", "-P", "MainPID", "nginx.service").strip()
     ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
     began = ticks / os.sysconf("SC_CLK_TCK")  # on CLOCK_BOOTTIME, as `at` (proc_pid_stat(5))

@@ -1,6 +1,7 @@
 """When a slot that clients have left can still get requests."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +72,16 @@ def test_an_nginx_that_took_over_since_the_switch_does_not_know_what_the_one_bef
     answers(monkeypatch, 200, STATUS.format(1))
     before = {"slot": "green", "boot": now().boot, "at": 0.0}
     monkeypatch.setattr(shift, "state", lambda _: {"left": before})
+    assert not draining.nothing_under_way(host, ENTRY)
+
+
+def test_an_nginx_beside_one_that_its_packages_upgrade_left_does_not_know_what_that_one_still_has(
+    host: Nginx, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answers(monkeypatch, 200, STATUS.format(1))
+    monkeypatch.setattr(draining, "OLD", tmp_path / "nginx.pid.oldbin")
+    assert draining.nothing_under_way(host, ENTRY)
+    draining.OLD.write_text("4711\n")
     assert not draining.nothing_under_way(host, ENTRY)
 
 
