@@ -216,7 +216,7 @@ class Barman:
             session.ask("set synchronous_commit = local")  # who waits for the archive here would wait for itself
             if point:
                 session.ask(f"select pg_create_restore_point('{point}')")
-            ended = session.ask("select pg_walfile_name(pg_current_wal_lsn())")
+            ended = session.ask("select pg_walfile_name(pg_current_wal_insert_lsn())")
             session.ask("select txid_current(), pg_switch_wal()")
         until = time.monotonic() + SWITCH_S
         while not any(wal.follows(name, ended) for name in streaming.received(self.home)):
