@@ -30,7 +30,8 @@ LEAST_MEMORY = 2**20
 UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 CPU = re.compile(r"[1-9]\d*%")
 FIXED_PORT = re.compile(
-    r"(?:0\.0\.0\.0|\[::\]|\{host\}):(\d{2,5})\b|(?<!\S)(?:--port|--bind|--listen|-b)[ =](?:\S*:)?(\d{2,5})(?!\S)"
+    r"(?:0\.0\.0\.0|\[::\]|\{host\}):(\d{2,5})\b"
+    r"|(?<!\S)(?:(?:--port|--bind)[ =](?:\S*:)?|(?:--listen|-b)[ =]\S*:)(\d{2,5})(?!\S)"
 )
 NOT_ON_HOSTS = {"node": ("npm", "npx", "yarn", "pnpm")}
 """By runtime, programs that fetch and build: they stay on the driver."""

@@ -15,7 +15,7 @@ BINDS = {
     "uvicorn": (("--port", "--host", "--fd", "--uds"), "--host {host} --port {port}"),
     "waitress-serve": (("--port", "--listen"), "--host={host} --port={port}"),
 }
-FIXED = re.compile(r"(\{host\}:|(?<!\S)(?:--port|--bind|--listen|-b)[ =](?:\S*:)?)\d{2,5}\b")
+FIXED = re.compile(r"(\{host\}:|(?<!\S)(?:(?:--port|--bind)[ =](?:\S*:)?|(?:--listen|-b)[ =]\S*:))\d{2,5}\b")
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 TAKEN = ("migrate", "revision")  # names that Ferryman's own units have
 

@@ -281,6 +281,7 @@ def test_a_line_for_a_shell_becomes_a_command(line: str, command: str) -> None:
     [
         ("bin/server --port 8000", "bin/server --port {port}"),
         ("gunicorn -b 127.0.0.1:8000 a:b", "gunicorn -b 127.0.0.1:{port} a:b"),
+        ("bin/server {port} --listen 1024 -b 32768", "bin/server {port} --listen 1024 -b 32768"),
         ("serve 0.0.0.0:80", "serve {host}:{port}"),
         ("serve --port {port} --metrics 0.0.0.0:9000", "serve --port {port} --metrics {host}:9000"),
         ("serve --cache redis://cache:6379", "serve --cache redis://cache:6379"),

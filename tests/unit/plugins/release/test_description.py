@@ -76,6 +76,10 @@ def test_a_word_in_braces_that_is_nearly_one_of_ours_is_a_typo_and_any_other_is_
     description.read(GOOD.replace("{port}", "{port} --format {time}"))
 
 
+def test_a_queue_or_a_buffer_of_so_many_is_no_port() -> None:
+    description.read(GOOD.replace("--port {port}", "--listen 1024 -b 32768"))
+
+
 def test_every_error_is_told_at_once_in_the_order_of_the_file() -> None:
     text = """\
 format: 2
