@@ -48,11 +48,11 @@ DATABASE = re.compile(
     re.DOTALL,
 )
 DATABASE_LEVELS = {"LOG": "info", "FATAL": "error", "PANIC": "critical"}  # FATAL ends one session, PANIC the server
-# gunicorn's "[time] [pid] [ERROR]", Flask's "[time] ERROR", uvicorn's "ERROR:  ", Python's "ERROR:name:" and
-# "time ERROR"; a traceback names none.
+# gunicorn's "[time] [pid] [ERROR]", Flask's "[time] ERROR", Celery's "[time: ERROR/", uvicorn's "ERROR:  ", Python's
+# "ERROR:name:" and "time ERROR"; a traceback names none.
 NAMED = re.compile(
-    r"(?:\[[^\]]*\] ?)*?(?:\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)? )?"
-    r"[\[(]?(?P<level>DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRIT|CRITICAL|FATAL|ALERT|EMERG)(?:[\]):/]|\s)"
+    r"(?:\[\d{4}-\d\d-\d\d [\d:.,]+: |(?:\[[^\]]*\] ?)*?(?:\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)? )?[\[(]?)"
+    r"(?P<level>DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRIT|CRITICAL|FATAL|ALERT|EMERG)(?:[\]):/]|\s|$)"
     r"|Traceback \(most recent call last\):"
 )
 QUERY = re.compile(r"(request|referrer|upstream): \"([^\"?]*)\?[^\"]*\"")
