@@ -139,12 +139,14 @@ def test_every_command_of_the_guide_works_in_its_order(pair: Pair) -> None:
     assert pair.sql("show synchronous_standby_names") == "ANY 1 (barman_receive_wal)"
 
 
-def test_a_deploy_is_refused_without_a_fresh_drill_where_that_is_asked(pair: Pair) -> None:
+def test_a_deploy_is_refused_without_any_drill_where_one_is_asked_for(pair: Pair) -> None:
     drills = f"/srv/backups/{sites.ENV}/drills"
     with pair.site.settings(backup_drill_required=True):
         pair.on(ARCHIVE, f"mv {drills} /root/drills")
-        refused = pair.site.deploy("HEAD")
-        pair.on(ARCHIVE, f"rm -rf {drills}; mv /root/drills {drills}")
+        try:
+            refused = pair.site.deploy("HEAD")
+        finally:
+            pair.on(ARCHIVE, f"rm -rf {drills}; mv /root/drills {drills}")
         assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
         assert "no drill was ever made: nobody knows whether this can be restored" in refused.text
         allowed = pair.site.deploy("HEAD")

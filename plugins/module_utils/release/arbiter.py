@@ -110,7 +110,8 @@ def unlock(host: Host, *, who: str, holder: str) -> dict[str, Any]:
         if runs and held["run"] != holder:
             raise Failed(
                 str(lock.Held(held)),
-                hint=f"where that run is gone for good, release_unlock_run={held['run']} frees its lock all the same",
+                hint="where that run is gone for good, `unlock` frees its lock all the same "
+                f"(of a playbook: -e release_unlock_run={held['run']})",
                 refused=True,
             )
         seen = int(read_json(host.site.state / "token.json").get("token", 0))
