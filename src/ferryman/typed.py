@@ -51,8 +51,9 @@ def require_values(words: Sequence[str], tasks: Mapping[str, Any], everywhere: C
         if option is None or not option.takes_value:
             continue
         if not given:
-            value = left.pop(0) if left else ""
-            if not value or value.partition("=")[0] in {*known, *everywhere}:
+            absent = not left
+            value = "" if absent else left.pop(0)  # an empty one is a value: a pipeline's variable that says nothing
+            if absent or value.partition("=")[0] in {*known, *everywhere}:
                 after = f", and {value} is an option itself" if value else ""
                 raise Stop(f"{flag} needs a value{after}", hint=_helps(program, command))
         if option.kind is int and not re.fullmatch(r"[+-]?\d+", value.strip()):

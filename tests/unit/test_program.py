@@ -105,6 +105,14 @@ def test_a_mistyped_line_is_told_in_words_and_with_the_way_out(
     assert said.err == ""
 
 
+@pytest.mark.parametrize("words", [["--env", ""], ["--env="], ["--env", "", "--json"]])
+def test_an_empty_value_is_one_as_a_pipelines_variable_may_be(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("act", *words) == 0
+    assert json.loads(capsys.readouterr().out)["env"] == ""
+
+
 def test_a_fault_keeps_its_traceback_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     run("act", "fault", "--json")
     said = capsys.readouterr()
