@@ -8,6 +8,7 @@ import json
 import select
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -134,7 +135,7 @@ class Program(InvokeProgram):
 
     def print_task_help(self, name: str) -> None:
         """Say what a command does and takes, from what the reference is written from."""
-        from ferryman import tasks
+        from ferryman import tasks, telling
 
         found = self.collection[name]
         what, options = tasks.described(found, tasks.help_texts.get(name, {}))
@@ -143,7 +144,8 @@ class Program(InvokeProgram):
             print(json.dumps({"command": name, "help": what, "options": dict([*options, *everywhere])}))
             return
         word = "".join(f" [{given.upper()}]" for given in list(found.positional or [])[:1])
-        print(f"Usage: {self.binary} {name}{word} [--option ...]\n\n{what}\n")
+        paragraphs = [textwrap.fill(" ".join(each.split()), telling.WIDTH) for each in what.split("\n\n")]
+        print("\n\n".join([f"Usage: {self.binary} {name}{word} [--option ...]", *paragraphs]), end="\n\n")
         self.print_columns([*options, *everywhere])
 
     def print_help(self) -> None:

@@ -73,11 +73,9 @@ def misread(error: Exception, command: str) -> str:
         return said
     if command:
         return f"{command} takes no {unknown[1]!r}"
-    return (
-        f"{unknown[1]} is not for the program, but for a command"
-        if unknown[1][:1] == "-"
-        else (f"there is no command {unknown[1]!r}")
-    )
+    if unknown[1].startswith("-"):
+        return f"{unknown[1]} is not for the program, but for a command"
+    return f"there is no command {unknown[1]!r}"
 
 
 def moved(words: Sequence[str], tasks: Mapping[str, Any], program: str) -> str:

@@ -161,6 +161,7 @@ def test_help_of_a_command_says_what_the_reference_says(capsys: pytest.CaptureFi
         told_by(name, "--help")
         said = capsys.readouterr().out
         assert said.startswith(f"Usage: ferryman {name} ")
+        assert max(map(len, said.splitlines())) < 80, "a terminal would cut it in a word"
         words = " ".join(said.split())
         assert what in words
         assert all(f"{option} {about}" in words for option, about in options)

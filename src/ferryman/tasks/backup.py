@@ -15,7 +15,7 @@ def run(ctx: Context, env: str = "", set: str = "database") -> None:  # noqa: A0
 
 
 @task(name="list", help=ENV | {"set": "Those of this set: database, media or config; all if not said."})
-def list_(ctx: Context, env: str = "", set: str = "") -> None:  # noqa: A002  # as above
+def list_(ctx: Context, env: str = "", set: str = "") -> None:  # noqa: A002  # the word of the command line
     """Show every backup, and why it is kept."""
     from ferryman import backup, telling
 
@@ -32,7 +32,7 @@ def show(ctx: Context, backup: str = "", env: str = "") -> None:
 
 
 @task(help=ENV | SET | {"backup": "Its id or the beginning of it, or all; the newest if not said."})
-def check(ctx: Context, env: str = "", set: str = "database", backup: str = "") -> None:  # noqa: A002  # as above
+def check(ctx: Context, env: str = "", set: str = "database", backup: str = "") -> None:  # noqa: A002  # the word of the command line
     """Read what a restore would read, and say what is not as it was written."""
     from ferryman import backup as backups
     from ferryman import telling
@@ -61,7 +61,7 @@ def status(ctx: Context, env: str = "") -> None:
 def restore(
     ctx: Context,
     env: str = "",
-    set: str = "database",  # noqa: A002  # as above
+    set: str = "database",  # noqa: A002  # the word of the command line
     to: str = "latest",
     into: str = "scratch",
     end: bool = False,
