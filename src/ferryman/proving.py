@@ -1,7 +1,9 @@
 """Running Ferryman's own tests: which there are, several at a time where they wait, and one sum at the end."""
 
 import contextlib
+import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -9,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,18 +23,20 @@ from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 2  # of tests that need no hosts: they wait for nothing
 HOSTED_WORKERS = 3  # those with hosts wait for them between their own work; three or four keep two cores busy
+AT_TIMES = 3  # of the roles on other Debians than the default one, each commit's whole run takes one in so many
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One run of a tool: a name for people, its command, whether it is counted as one or by its own tests, and what
-    its environment holds beside that of every test run."""
+    """One run of a tool: a name for people, its command, whether it is counted as one or by its own tests, what its
+    environment holds beside that of every test run, and whether the whole run takes it only now and then."""
 
     name: str
     command: list[str]
     counted: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    at_times: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     for parts in [[what]] if what else [["unit"], ["e2e", "roles"]]:
         with ThreadPoolExecutor(1 if parts == ["unit"] else HOSTED_WORKERS) as pool:
             wanted = [step for part in parts for step in steps(part, root, junit)]
+            wanted, left = sample(wanted, commit(root)) if not what else (wanted, [])
+            if left:
+                say(f"  left to ./invoke test roles: {', '.join(step.name for step in left)}")
             results += pool.map(lambda step: run(step, root, say), wanted)
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
     say("")
@@ -101,8 +108,19 @@ def scenarios(root: Path) -> list[Step]:
             place = Path(tempfile.gettempdir()) / f"ferryman-molecule-{os.getpid()}" / f"{name}-{debian}"
             variables = {"FERRYMAN_SANDBOX_DEBIAN": str(debian), "MOLECULE_EPHEMERAL_DIRECTORY": str(place)}
             command = [sys.executable, "-m", "molecule", "test", "-s", name]
-            found.append(Step(f"role {name}{on}", command, variables=variables if on else {}))
+            found.append(Step(f"role {name}{on}", command, variables=variables if on else {}, at_times=bool(on)))
     return found
+
+
+def sample(steps: Sequence[Step], seed: str) -> tuple[list[Step], list[Step]]:
+    """Return what the whole run takes, in its order, and what it leaves out: two thirds of what it takes at times.
+
+    One seed always takes the same ones; over many, all have their turn.
+    """
+    others = [step for step in steps if step.at_times]
+    others.sort(key=lambda step: hashlib.sha256(f"{seed} {step.name}".encode()).digest())
+    left = others[math.ceil(len(others) / AT_TIMES) :]
+    return [step for step in steps if step not in left], [step for step in steps if step in left]
 
 
 def debians(meta: Path) -> list[int]:
@@ -252,16 +270,22 @@ def bench(name: str) -> None:
 
 def provenance(root: Path) -> dict[str, object]:
     """Return what a figure is worth nothing without: commit (and whether the tree was clean), time, machine."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=root, text=True, capture_output=True, check=False).stdout.strip()
-
     return {
-        "commit": git("rev-parse", "HEAD"),
-        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        "commit": commit(root),
+        "dirty": bool(git(root, "status", "--porcelain", "--untracked-files=no")),
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": machine(),
     }
+
+
+def commit(root: Path) -> str:
+    """Return the commit that is checked out; nothing where there is no git."""
+    return git(root, "rev-parse", "HEAD")
+
+
+def git(root: Path, *words: str) -> str:
+    """Return what git prints, with no error where it can't."""
+    return subprocess.run(["git", *words], cwd=root, text=True, capture_output=True, check=False).stdout.strip()
 
 
 def machine() -> dict[str, object]:

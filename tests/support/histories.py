@@ -138,17 +138,22 @@ def tiny(path: Path, *versions: Version, name: str = "tiny", python: str = "3.11
 
 
 def bulk(path: Path, *versions: Version, name: str = "bulk") -> Repository:
-    """Make a repository of 2,000 files and 23 MB; `changes(text)` gives it a commit that changes 1 % of them."""
+    """Make a repository of 2,000 files and 23 MB; `changes(text)` gives it a commit that changes 1 % of them.
+
+    One file in four is of what can't be made smaller, as pictures are; the others are text.
+    """
     shutil.copytree(SUPPORT / "tiny", path, ignore=NOISE)
     _merge_description(path, {"name": name})
     chance = random.Random(23)
+    words = [chance.randbytes(chance.randint(1, 6)).hex() for _ in range(5000)]
     count = BULK_FILES - 4  # the program, its lock, its description, its behaviour
     for number in range(count):
         # Sizes of a real tree: many small files, a few large ones; they add up to about BULK_BYTES.
         size = max(64, int(chance.expovariate(count / BULK_BYTES)))
-        file = path / "data" / f"{number % 40:02}" / f"{number:04}.bin"
+        file = path / "data" / f"{number % 40:02}" / f"{number:04}{'.txt' if number % 4 else '.bin'}"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(chance.randbytes(size))
+        text = " ".join(chance.choices(words, k=size // 6)) if number % 4 else ""
+        file.write_bytes(text.encode()[:size] if text else chance.randbytes(size))
     return _begin(Repository(path, "bulk"), versions)
 
 

@@ -78,3 +78,15 @@ def test_without_a_word_a_soak_is_a_sample(checkout: Path) -> None:
 def test_a_part_that_is_none_is_refused() -> None:
     with pytest.raises(Stop, match="no part 'units'"):
         proving.prove("units")
+
+
+def test_the_whole_run_leaves_out_roles_on_other_debians_alone_and_over_commits_none() -> None:
+    steps = proving.steps("roles", paths.CHECKOUT, "")
+    default, others = ([step for step in steps if step.at_times == at_times] for at_times in (False, True))
+    taken, left = proving.sample(steps, "a commit")
+    assert (taken, left) == proving.sample(steps, "a commit")
+    assert sorted([*taken, *left], key=steps.index) == steps
+    assert [step for step in taken if not step.at_times] == default
+    assert len(left) == len(others) * 2 // 3 > 0
+    ever = {step.name for number in range(30) for step in proving.sample(steps, f"commit {number}")[0]}
+    assert ever == {step.name for step in steps}
