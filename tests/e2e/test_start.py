@@ -48,7 +48,8 @@ class Reader:
             line = f"pip install --quiet {self.wheel}"
         hidden = ("ANSIBLE_", "PYTHON", "FERRYMAN_", "VIRTUAL_ENV", "PYTEST", "COV_")
         environment = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
-        environment |= IDENTITY | {"HOME": str(self.place), "NO_COLOR": "1"}
+        # The system's own Python, whatever else is here: it is what somebody with a fresh machine has.
+        environment |= IDENTITY | {"HOME": str(self.place), "NO_COLOR": "1", "PATH": f"/usr/bin:{os.environ['PATH']}"}
         done = subprocess.run(
             ["bash", "-ec", "\n".join([*self.before, line])], cwd=self.place, env=environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False, timeout=400,
@@ -150,6 +151,10 @@ def test_two_applications_of_other_shapes_are_described_as_a_deploy_takes_them_a
     assert (checked["applications"], checked["problems"]) == (["pages", "shop", "tool"], [])
     del apps["apps"]["pages"]  # files alone, as tests/e2e/test_runtimes.py deploys them
     (reader.local / "apps.yml").write_text(yaml.safe_dump(apps))
+    description = reader.place / "tool" / "ferryman.yml"
+    told = yaml.safe_load(description.read_text())
+    description.write_text(yaml.safe_dump(told | {"build": {"commands": ["touch src/tool/built"]}}))
+    reader.type("git -C ../tool commit --quiet --all --message 'Build something'")
     report = reader.type("ferryman deploy --app tool --json").said
     assert reader.type(f"curl -sS --cacert {report['ca']} {report['url']}").out == "a hammer"
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{7}", report["release"])

@@ -215,7 +215,9 @@ def _members(
         if not build["commands"] and build["root"] == ".":
             yield from _from_tar(archive)
         else:
-            archive.extractall(work / "tree", filter="tar")
+            # Asked for in this way since Debian 12's own Python can be asked in no other.
+            archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+            archive.extractall(work / "tree")  # noqa: S202 - git has just made it, of what is committed
         # Git pads the end, which tarfile leaves unread: a pipe closed too early would be its failure.
         process.stdout.read()
         said = process.stderr.read().decode(errors="replace").strip()
