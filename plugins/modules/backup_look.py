@@ -12,7 +12,15 @@ description:
 options:
   name: {description: Name of the archive., type: str, required: true}
   drilled:
-    description: Look only at the last drill, and fail where it is missing, failed or is too old.
+    description: Look only at the last drill of each set, and fail where one is missing, failed or is too old.
+    type: bool
+    default: false
+  judge:
+    description: Name of this host in the inventory; with it, look only at drills, and answer with judgements.
+    type: str
+    default: ""
+  required:
+    description: With O(judge), whether a drill that is missing, failed or too old is wrong; else it is a note.
     type: bool
     default: false
 author: [The Ferryman authors]
@@ -30,10 +38,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ferryman:
-  description: Under C(archive) sets, stream, space, last drill, C(backups) with C(why), and what is C(wrong).
+  description: >-
+    Under C(archive) sets with their last drills, stream, space, C(backups) with C(why), and what is C(wrong).
+    With O(judge) instead C(drilled), by host a list with C(key), C(state) (good, wrong, note or unknown), C(said)
+    and C(right).
   type: dict
   returned: success, without O(drilled)
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import job, state
@@ -41,12 +54,27 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 
+def judged(given: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the judgements on drills; a host that keeps no archive yet is unknown, and stops nothing."""
+    try:
+        return state.drilled(Archive(given["name"]), required=given["required"])
+    except (Trouble, OSError) as error:
+        return [{"key": "drills", "state": "unknown", "said": job.said(error), "right": ""}]
+
+
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"name": {"required": True}, "drilled": {"type": "bool", "default": False}},
+        argument_spec={
+            "name": {"required": True},
+            "drilled": {"type": "bool", "default": False},
+            "judge": {"default": ""},
+            "required": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     given = module.params
+    if given["judge"]:
+        module.exit_json(changed=False, ferryman={"drilled": {given["judge"]: judged(given)}})
     try:
         own = Archive(given["name"])
         if given["drilled"]:

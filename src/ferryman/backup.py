@@ -4,7 +4,7 @@ What is taken, kept, found damaged or called wrong is decided on the archive hos
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,10 +82,11 @@ def check(env: str, *, kind: str, backup: str) -> Told:
     return {"environment": environment.name, "checked": _play("check", environment, values, "checked", act=True)}
 
 
-def drill(env: str) -> Told:
-    """Restore for practice; return the record."""
+def drill(env: str, *, kind: str) -> Told:
+    """Restore a set for practice, or all of them where none is named; return the records."""
+    values = {"backup_drill_sets": [_set(kind)] if kind else []}
     environment = readiness.looked_at(env, app="")
-    return {"environment": environment.name, "drill": _play("drill", environment, {}, "drill", act=True)}
+    return {"environment": environment.name, "drills": _play("drill", environment, values, "drills", act=True)}
 
 
 def restore(env: str, *, kind: str, to: str, into: str, end: bool) -> Told:
@@ -191,16 +192,15 @@ def looked(told: Told) -> str:
 
 
 def drilled(told: Told) -> str:
-    """Say how a drill went."""
-    one = told["drill"]
+    """Say how drills went."""
+    return "\n".join(line for one in told["drills"] for line in _drilled(one))
+
+
+def _drilled(one: Told) -> Iterator[str]:
     lost = "unknown" if one["rpo_s"] is None else f"{one['rpo_s']:g} s"
-    return "\n".join(
-        [
-            f"{one['id']} passed: restored and looked at in {one['rto_s']:.1f} s",
-            f"  {lost} would be lost: {one['rpo_said']}",
-            *(f"  {check['name']}: {check['said']}" for check in one["checks"]),
-        ]
-    )
+    yield f"{one['id']} passed: restored and looked at in {one['rto_s']:.1f} s"
+    yield f"  {lost} would be lost: {one['rpo_said']}"
+    yield from (f"  {check['name']}: {check['said']}" for check in one["checks"])
 
 
 def restored(told: Told) -> str:
@@ -250,13 +250,18 @@ def state(told: Told) -> str:
             lines.append(
                 f"{kind}: {one['count']} backups, the last {one['last']} ({size(one['bytes'])}), {rate:.0%} succeeded"
             )
-    stream, space, drill = told["stream"], told["space"], told["drill"]
+        if one["drill"]:
+            lines.append(f"{kind}: the last drill {one['drill']['id']} {one['drill']['result']}{_in(one['drill'])}")
+    stream, space = told["stream"], told["space"]
     if stream and stream["running"]:
         lines.append(
             f"stream: {stream['behind_bytes']} bytes behind" + (", commits wait for it" if stream["waits"] else "")
         )
     if space:
         lines.append(f"space: {size(space['free'])} free")
-    if drill and drill["rto_s"] is not None:
-        lines.append(f"last drill: {drill['id']} {drill['result']}, {drill['rto_s']:.0f} s")
     return "\n".join(lines)
+
+
+def _in(drill: Told) -> str:
+    """Say how long a drill took that came to its end."""
+    return "" if drill["rto_s"] is None else f" in {drill['rto_s']:.0f} s"

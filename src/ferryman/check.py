@@ -21,7 +21,7 @@ SUDO = re.compile(r"sudo|become|privilege|password", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Found:
-    """What a host was found to be: `state` is good, wrong or unknown (nobody could look)."""
+    """What a host was found to be: `state` is good, wrong, unknown (nobody could look) or note."""
 
     host: str
     key: str
@@ -110,7 +110,7 @@ def _hosts(environment: Environment, loaded: Loaded, described: Mapping[str, Tol
     story, ended = release.run("check_hosts", environment, needs(described), stand_ins=lacking)
     if not story.facts.get("checked") and not story.failures:
         raise Stop(f"Ansible ended before its first step:\n{ended.said}")
-    names = dict.fromkeys(host for group in ("entry", "app", "db") for host in loaded.groups.get(group, []))
+    names = dict.fromkeys(host for group in ("entry", "app", "db", "backup") for host in loaded.groups.get(group, []))
     return [found for host in names for found in found_of(host, story, reach.command(loaded, host))]
 
 
@@ -119,7 +119,10 @@ def found_of(host: str, story: outcomes.Story, ssh: str) -> Iterator[Found]:
     judged = (story.facts.get("checked") or {}).get(host)
     if judged is not None:
         yield Found(host, "reach", "good", "it is reached, and sudo works")
-        yield from (Found(host, each["key"], each["state"], each["said"], each["right"]) for each in judged)
+        drilled = (story.facts.get("drilled") or {}).get(host, [])
+        yield from (
+            Found(host, each["key"], each["state"], each["said"], each["right"]) for each in [*judged, *drilled]
+        )
     elif failure := story.failures.get(host):
         yield _not_looked_at(host, failure, ssh)
     else:

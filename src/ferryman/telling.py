@@ -141,7 +141,7 @@ def fitness(told: Told) -> str:
     lines = []
     for host, found in told["hosts"].items():
         lines.append(f"  {host}")
-        for state in ("wrong", "unknown", "good"):
+        for state in ("wrong", "unknown", "note", "good"):
             for each in (each for each in found if each["state"] == state):
                 right = f" -> {each['right']}" if each["right"] and state != "good" else ""
                 lines.append(f"    {state:7} {each['key']}: {each['said']}{right}")

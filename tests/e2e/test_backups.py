@@ -133,8 +133,10 @@ def test_every_command_of_the_guide_works_in_its_order(pair: Pair) -> None:
     assert told["backup.show"]["backup"]["id"] == record["id"]
     assert [one["why"] for one in told["backup.list"]["backups"]] == 3 * ["the newest that passed its check"]
     assert told["backup.check"]["checked"][0]["check"]["result"] == "passed"
-    assert [one["severity"] for one in told["backup.status"]["wrong"]] == ["P3"]
-    assert told["backup.drill"]["drill"]["result"] == "passed"
+    never = [("P3", kind) for kind in ("database", "media", "config")]
+    assert [(one["severity"], one["set"]) for one in told["backup.status"]["wrong"]] == never
+    made = {kind: one["result"] for one in told["backup.drill"]["drills"] for kind in one["sets"]}
+    assert made == dict.fromkeys(("database", "media", "config"), "passed")
     assert pair.command("backup.status")["wrong"] == []
     assert pair.sql("show synchronous_standby_names") == "ANY 1 (barman_receive_wal)"
 
@@ -148,9 +150,26 @@ def test_a_deploy_is_refused_without_any_drill_where_one_is_asked_for(pair: Pair
         finally:
             pair.on(ARCHIVE, f"rm -rf {drills}; mv /root/drills {drills}")
         assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
-        assert "no drill was ever made: nobody knows whether this can be restored" in refused.text
+        assert "media: no drill was ever made: nobody knows whether this can be restored" in refused.text
         allowed = pair.site.deploy("HEAD")
     assert (allowed.code, allowed.said["status"]) == (0, "live"), str(allowed)
+
+
+def test_a_check_of_hosts_tells_the_last_drill_of_each_set_and_is_wrong_only_where_one_is_asked_for(pair: Pair) -> None:
+    def found(code: int) -> dict[str, str]:
+        said = pair.command("check", "--hosts", code=code)["hosts"][ARCHIVE]
+        return {each["key"]: f"{each['state']} {each['said']}" for each in said if each["key"].startswith("drill ")}
+
+    drills = f"/srv/backups/{sites.ENV}/drills"
+    pair.on(ARCHIVE, f"mkdir -p /root/aside; mv {drills}/*-media.* /root/aside")
+    try:
+        told = found(0)
+        assert told["drill media"].startswith("note no drill was ever made")
+        assert [told[f"drill {kind}"].split(" ", 2)[:2] for kind in ("database", "config")] == 2 * [["good", "passed"]]
+        with pair.site.settings(backup_drill_required=True):
+            assert found(1)["drill media"].startswith("wrong no drill was ever made")
+    finally:
+        pair.on(ARCHIVE, f"mv /root/aside/* {drills}")
 
 
 def test_a_restore_to_a_moment_between_two_writes_has_the_one_and_not_the_other(pair: Pair) -> None:
@@ -182,7 +201,7 @@ def test_a_restore_in_place_asks_keeps_what_served_and_goes_back(pair: Pair) -> 
     pair.command("backup.restore", "--into", "place", "--undo", "--yes")
     assert pair.sql(both) == "goes stays"
     assert pair.sql("select count(*) from line where text = 'since'") == "0"
-    assert pair.command("backup.drill")["drill"]["rpo_s"] == 0.0
+    assert pair.command("backup.drill", "--set", "database")["drills"][0]["rpo_s"] == 0.0
 
 
 @pytest.fixture

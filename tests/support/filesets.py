@@ -45,7 +45,10 @@ class LocalArchive(archive.Archive):
 
     def __init__(self, place: Path, name: str) -> None:
         self.name, self.path = name, str(place / "archive")
-        self.settings = {"sets": [KIND], "keep_days": 7, "keep_years": {}}
+        self.settings = {
+            "sets": [KIND], "keep_days": 7, "keep_years": {}, "keep_free_bytes": 0, "every_s": 86400, "wal_lag_s": 300,
+            "full_days": 7, "drill_days": 35, "database": {"programs": "/nowhere"},
+        }  # fmt: skip
 
 
 class LocalCollector(collector.Collector):

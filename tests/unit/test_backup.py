@@ -17,8 +17,11 @@ RECORD = {
 }  # fmt: skip
 STATE: dict[str, Any] = {
     "environment": "prod", "wrong": [], "stream": {"running": True, "behind_bytes": 0, "sync": "quorum", "waits": True},
-    "space": {"free": 5 * 10**9}, "drill": {"id": "20261101T050000Z-drill", "result": "passed", "rto_s": 17.9},
-    "sets": {"database": {"last": RECORD["id"], "count": 7, "bytes": 31_000_000, "success_rate": 1.0}},
+    "space": {"free": 5 * 10**9},
+    "sets": {"database": {
+        "last": RECORD["id"], "count": 7, "bytes": 31_000_000, "success_rate": 1.0,
+        "drill": {"id": "20261101T050000Z-drill-database", "result": "passed", "rto_s": 17.9},
+    }},
 }  # fmt: skip
 
 
@@ -77,6 +80,7 @@ def test_a_state_with_nothing_grave_is_told_and_one_that_is_ends_with_3(capsys: 
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "P3  all: no drill was ever made"
     assert "stream: 0 bytes behind, commits wait for it" in out
+    assert "database: the last drill 20261101T050000Z-drill-database passed in 18 s" in out
     backup.tell_state({**STATE, "stream": {**STATE["stream"], "sync": "async", "waits": False}}, Asked)
     assert "wait for it" not in capsys.readouterr().out
     grave = {"severity": "P1", "set": "database", "said": "WAL is missing", "do": "backup.run --set database"}
@@ -94,8 +98,8 @@ def test_a_drill_says_what_would_be_lost_and_that_nobody_knows() -> None:
         "rpo_said": "all is there",
         "checks": [{"name": "manifest", "said": "ok"}],
     }
-    assert "0 s would be lost: all is there" in backup.drilled({"drill": drill})
-    assert "unknown would be lost" in backup.drilled({"drill": {**drill, "rpo_s": None}})
+    assert "0 s would be lost: all is there" in backup.drilled({"drills": [drill]})
+    assert "unknown would be lost" in backup.drilled({"drills": [drill, {**drill, "rpo_s": None}]})
 
 
 def test_restored_files_are_told_with_where_they_and_the_old_ones_lie() -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 from tests.support import histories
 from tests.support.configured import Configured
 
-from ferryman import check
+from ferryman import check, telling
 from ferryman.outcomes import Story
 from ferryman.runs import Event
 
@@ -193,6 +194,18 @@ def test_every_host_is_told_of_whatever_became_of_it() -> None:
     assert lost.said == "Missing sudo password"
     (far,) = check.found_of("web2", told, "ssh -p 2222 ops@web2")
     assert far.right == "`ssh -p 2222 ops@web2` has to get in"
+
+
+def test_a_drill_that_nobody_asks_for_is_a_note_beside_what_its_host_is() -> None:
+    note = {"key": "drill media", "state": "note", "said": "the last drill is 40 days old", "right": "backup.drill"}
+    told = story(
+        Event("ok", "Check", "archive", {"ferryman": {"checked": {"archive": [FIT]}}}),
+        Event("ok", "Drilled", "archive", {"ferryman": {"drilled": {"archive": [note]}}}),
+    )
+    found = list(check.found_of("archive", told, "ssh"))
+    assert [(each.key, each.state) for each in found] == [("reach", "good"), ("disk", "good"), ("drill media", "note")]
+    shown = telling.fitness({"hosts": {"archive": [asdict(each) for each in found]}})
+    assert shown.splitlines()[1] == "    note    drill media: the last drill is 40 days old -> backup.drill"
 
 
 def test_what_slots_may_take_is_the_sum_of_all_applications_and_unknown_where_one_has_no_limit() -> None:

@@ -41,7 +41,7 @@ def test_every_commit_waits_until_the_archive_has_it(database: Any) -> None:
 
 def test_what_runs_by_itself_runs(archive: Any) -> None:
     assert archive.host.service(WAL).is_running
-    for name in ("archive", "run-database"):
+    for name in ("archive", "run-database", "drill"):
         timer = f"ferryman-backup-demo-{name}.timer"
         assert archive.host.service(timer).is_enabled
         assert archive.host.service(timer).is_running
@@ -78,7 +78,7 @@ def test_state_and_metrics_tell_what_is_there(archive: Any) -> None:
     assert state["sets"]["database"]["passed"] == archive.records()[-1]["id"]
     assert (state["stream"]["running"], state["stream"]["sync"], state["stream"]["gap"]) == (True, "quorum", "")
     wrong = [(one["severity"], one["do"]) for one in state["wrong"] if one["set"] in ("", "database")]
-    assert wrong == [("P3", "backup.drill")]
+    assert wrong == [("P3", "backup.drill --set database")]
     lines = archive.sh("cat /var/lib/ferryman/metrics/backup-demo.prom").splitlines()
     for line in ('restorable{archive="demo",set="database"} 1', 'wal_running{archive="demo"} 1'):
         assert f"ferryman_backup_{line}" in lines

@@ -14,6 +14,7 @@ HOME = "/srv/backups/demo"
 OWN = "/etc/ferryman/backup/demo.source"
 SOURCE = "/usr/local/lib/ferryman/backup-source"
 FILES = "/usr/local/lib/ferryman/backup-files"
+DRILL = "/usr/local/lib/ferryman/backup drill --name demo --set media"
 ACCOUNT = "ferryman-borg@host"
 PASSPHRASE = "known to this scenario alone"
 PLAIN = "a-word-that-nobody-else-uses"
@@ -230,6 +231,37 @@ def test_a_restore_in_place_keeps_aside_what_was_there_and_can_go_back(source: H
     assert done.rc == 0, done.stderr
     assert source.look() == broken
     source.sh(f"rm -rf {MEDIA}/.ferryman-*")
+
+
+# A byte in the middle of the file that the archive keeps of what is large.
+FLIP = (
+    f"f=$(ls -S {HOME}/media/data/*/* | head -1); cp -a $f /run/segment; "
+    "python3 -c \"import os,sys;n=sys.argv[1];f=open(n,'r+b');f.seek(os.path.getsize(n)//2);b=f.read(1);f.seek(-1,1);"
+    'f.write(bytes([b[0]^1]))" $f; '
+)
+
+
+@pytest.mark.usefixtures("taken")
+def test_a_drill_of_files_passes_by_the_timers_unit_and_names_the_file_that_is_lost(source: Host) -> None:
+    """The unit goes on to the next set, whatever came of one; what it restored is on no disk afterwards."""
+    sh = source.archive.sh
+    sh("systemctl start ferryman-backup-demo-drill.service")
+    lasts = {kind: one["drill"] for kind, one in source.archive.state()["sets"].items()}
+    assert {kind: one["result"] for kind, one in lasts.items()} == dict.fromkeys(
+        ("database", "media", "config"), "passed"
+    )
+    files = int(source.sh(f"find {MEDIA} -not -type d -printf x | wc -c"))
+    assert lasts["media"]["checks"][0]["said"].startswith(f"{files} files with ")
+    assert not [one for one in source.archive.state()["wrong"] if "drill" in one["said"]]
+    done = source.archive.host.run("sh -c %s", f"{FLIP} timeout 200 {DRILL}; rc=$?; mv /run/segment $f; exit $rc")
+    assert done.rc == 1
+    lost = f"failed borg extract, at {MEDIA}/pictures/big, ended with 2: Data integrity error"
+    assert lost in done.stdout
+    assert [one["set"] for one in source.archive.state()["wrong"] if "the last drill failed" in one["said"]] == [
+        "media"
+    ]
+    assert not source.archive.host.file(f"{HOME}/scratch/drill").exists
+    assert sh(f"{DRILL}").splitlines()[0].endswith("-drill-media passed")
 
 
 def test_configuration_comes_back_and_what_tells_of_this_moment_stays(source: Host) -> None:

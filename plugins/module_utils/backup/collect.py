@@ -20,9 +20,7 @@ AHEAD_S = 3600  # a clock that is further ahead is wrong
 
 def collect(works: Collector, now: float) -> dict[str, Any]:
     """Enter and check what came since; return the `entered` records, and `notes` of what is wrong."""
-    entered, notes = [], []
-    if works.key():
-        notes.append(f"somebody had changed the configuration of {works.place.repository}; it is as it was made again")
+    entered, notes = [], put_right(works)
     names = works.ids()
     known = {record["id"] for record in works.known()}
     for name in sorted(names):
@@ -46,6 +44,12 @@ def collect(works: Collector, now: float) -> dict[str, Any]:
             works.delete(lost)
     keep(works.archive, works.kind, notes, now)
     return {"entered": entered, "notes": notes}
+
+
+def put_right(works: Collector) -> list[str]:
+    """Have the repository's configuration as it was made; return what is to be noted."""
+    said = f"somebody had changed the configuration of {works.place.repository}; it is as it was made again"
+    return [said] if works.key() else []
 
 
 def keep(own: Archive, kind: str, notes: list[str], now: float) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import drill, job, metrics
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import drill, drills, job, metrics
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
@@ -28,9 +29,10 @@ def act(given: argparse.Namespace) -> int:
         job.engine(own, "database").stream()
     if given.verb == "archive":
         job.engine(own, "database").archive_wal()
+        drill.tidy(own)
         metrics.write(own)
     if given.verb == "run":
-        told = job.take(own, given.set, run_name(), {})
+        told = job.take(own, given.set or "database", run_name(), {})
         record = told["record"]
         good = of.has_passed(record)
         findings = (record["check"] or {}).get("findings", [])
@@ -39,15 +41,19 @@ def act(given: argparse.Namespace) -> int:
             print(line)
         return 0 if good and not told["notes"] else 1
     if given.verb == "check":
-        checked = job.check(own, given.set, given.backup)
+        checked = job.check(own, given.set or "database", given.backup)
         for record in checked:
             print(f"{record['id']} {record['check']['result']}", *(f["said"] for f in record["check"]["findings"]))
         return 0 if all(map(of.has_passed, checked)) else 1
     if given.verb == "drill":
-        found = drill.Drill(own, run_name()).go()
-        lines = [f"{one['name']} {one['result']}: {one['said']}" for one in found["checks"]]
-        print("\n".join([f"{found['id']} {found['result']} {found['reason']}".strip(), *lines]))
-        return 0 if found["result"] == "passed" else 1
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that it still tears down
+        made = drills.make(own, [given.set] if given.set else [], run_name())
+        for found in made.records:
+            lines = [f"{one['name']} {one['result']}: {one['said']}" for one in found["checks"]]
+            print("\n".join([f"{found['id']} {found['result']} {found['reason']}".strip(), *lines]))
+        for line in made.not_made:
+            print(line)
+        return 1 if made.wrong else 0
     if given.verb == "status":
         print(json.dumps(metrics.write(own), indent=1))
     return 0
@@ -58,7 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="backup", description=__doc__)
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("--name", required=True, help="the archive: the environment's name")
-    parser.add_argument("--set", default="database", choices=of.SETS)
+    parser.add_argument("--set", default="", choices=of.SETS, help="of drill: all if not said; else database")
     parser.add_argument("--backup", default="", help="of check: an id, or all; the newest if not said")
     try:
         return act(parser.parse_args())

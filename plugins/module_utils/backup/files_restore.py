@@ -7,10 +7,8 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection
-from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import exchange, space, tree
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import manifest as compared
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines.borg import TOLD
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
@@ -121,7 +119,7 @@ def _extract(own: Source, record: Record, manifest: Record, places: dict[str, st
         os.makedirs(place, mode=0o700, exist_ok=True)
         own.engine(record["set"]).extract(record, place, [root for root in places if places[root] == place], say)
     there = {root: place + root for root, place in places.items()}
-    wrong = differences(manifest, there)
+    wrong = tree.differences(manifest, there)
     if wrong:
         raise Trouble(f"what was restored is not what was taken, take another backup: {'; '.join(wrong)}")
 
@@ -130,16 +128,6 @@ def room(path: str) -> space.Room:
     """Return what is free where a path lies."""
     found = os.statvfs(path)
     return space.Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
-
-
-def differences(manifest: Record, roots: dict[str, str]) -> list[str]:
-    """Return what is not as a manifest has it, in sentences; `roots` says where each of its directories lies."""
-    there: dict[str, Any] = {}
-    for root, place in roots.items():
-        if os.path.isdir(place):
-            held = [(root + path[len(place) :], tree.read(path, found)) for path, found in tree.walk(place)]
-            there[root] = tree.total(root, held)
-    return [str(each) for each in compared.compare({"files": manifest["files"]}, {"files": there})]
 
 
 def back(own: Source, kind: str, run: str) -> list[str]:

@@ -104,17 +104,39 @@ def _of_space(space: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
 
 
 def of_drills(drills: list[dict[str, Any]], rule: Rule, now: float) -> list[Wrong]:
-    """Return why nobody knows that this can be restored: no drill, one that failed, an old one; else nothing."""
-    if not drills:
-        return [Wrong("P3", "", "no drill was ever made: nobody knows whether this can be restored", "backup.drill")]
-    last = max(drills, key=of.taken_at)
+    """Return of which sets nobody knows that they can be restored: no drill, one that failed, an old one."""
+    lasts = [of_drill(of.last_drill(drills, kind), kind, rule, now) for kind in rule.sets]
+    return [wrong for wrong in lasts if wrong]
+
+
+def of_drill(last: dict[str, Any] | None, kind: str, rule: Rule, now: float) -> Wrong | None:
+    """Return what is wrong with the last drill of a set (None: there was none), or None."""
+    do = f"backup.drill --set {kind}"
+    if last is None:
+        return Wrong("P3", kind, "no drill was ever made: nobody knows whether this can be restored", do)
     if last["result"] != "passed":
         failed = "; ".join(f"{one['name']}: {one['said']}" for one in last["checks"] if one["result"] != "passed")
-        return [Wrong("P1", "", f"the last drill failed: {failed or last.get('reason') or last['id']}", "backup.drill")]
+        return Wrong("P1", kind, f"the last drill failed: {failed or last.get('reason') or last['id']}", do)
     age = now - of.taken_at(last)
-    if age > rule.drill_days * DAY_S:
-        return [Wrong("P2", "", f"the last drill is {span(age)} old", "backup.drill")]
-    return []
+    return Wrong("P2", kind, f"the last drill is {span(age)} old", do) if age > rule.drill_days * DAY_S else None
+
+
+def judged(drills: list[dict[str, Any]], rule: Rule, required: bool, now: float) -> list[dict[str, str]]:
+    """Return a judgement on the last drill of each set, as a check of hosts has them: {key, state, said, right}.
+
+    What is not well is wrong only where drills are `required`; else it is a note.
+    """
+    found = []
+    for kind in rule.sets:
+        last = of.last_drill(drills, kind)
+        wrong = of_drill(last, kind, rule, now)
+        if wrong:
+            state = "wrong" if required else "note"
+            found.append({"key": f"drill {kind}", "state": state, "said": wrong.said, "right": wrong.do})
+        elif last:
+            said = f"passed {span(now - of.taken_at(last))} ago: restored and looked at in {span(last['rto_s'])}"
+            found.append({"key": f"drill {kind}", "state": "good", "said": said, "right": ""})
+    return found
 
 
 def success_rate(records: list[dict[str, Any]]) -> float | None:

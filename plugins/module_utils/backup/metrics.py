@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import state
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records, state
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import METRICS, Archive, replace
 
 OF_SETS = (
@@ -22,8 +22,10 @@ OF_ALL = (
     ("wal_running", ("stream", "running"), "Whether WAL is streamed."),
     ("wal_lag_seconds", ("stream", "lag_s"), "How far the stream of WAL is behind."),
     ("wal_behind_bytes", ("stream", "behind_bytes"), "Bytes of WAL that are not here yet."),
-    ("drill_rto_seconds", ("drill", "rto_s"), "How long the last drill took until all was checked."),
-    ("drill_rpo_seconds", ("drill", "rpo_s"), "What the last drill would have lost."),
+)
+OF_DRILLS = (
+    ("drill_rto_seconds", "rto_s", "How long the last drill took until all was checked."),
+    ("drill_rpo_seconds", "rpo_s", "What the last drill would have lost."),
 )
 SEVERITIES = ("P0", "P1", "P2", "P3")
 
@@ -45,8 +47,12 @@ def text(told: dict[str, Any]) -> str:
     add("restorable", "Whether a backup has passed its check.", passed)
     for name, (part, key), about in OF_ALL:
         add(name, about, [(own, (told[part] or {}).get(key))])
-    if told["drill"]:
-        add("drill_passed", "Whether the last drill passed.", [(own, told["drill"]["result"] == "passed")])
+    drills = [(f'{own},set="{kind}"', one["drill"]) for kind, one in told["sets"].items() if one["drill"]]
+    add("drill_passed", "Whether the last drill passed.", [(of, one["result"] == "passed") for of, one in drills])
+    ages = [(of, records.moment(told["at"]) - records.taken_at(one)) for of, one in drills]
+    add("drill_age_seconds", "Age of the last drill.", ages)
+    for name, key, about in OF_DRILLS:
+        add(name, about, [(of, one[key]) for of, one in drills])
     counts = [(f'{own},severity="{one}"', sum(w["severity"] == one for w in told["wrong"])) for one in SEVERITIES]
     add("wrong", "Things that are wrong, by severity.", counts)
     return "\n".join(lines) + "\n"

@@ -79,6 +79,11 @@ def newest(records: list[Record], kind: str, good: Any = has_passed) -> Record |
     return max(fitting, key=taken_at, default=None)
 
 
+def last_drill(drills: list[Record], kind: str) -> Record | None:
+    """Return the last drill of a set, or None; one that names none was of the database."""
+    return max((one for one in drills if kind in (one["sets"] or SETS[:1])), key=taken_at, default=None)
+
+
 def digest(told: Record) -> str:
     """Return the SHA-256 over a document's canonical JSON, its own `digest` aside."""
     rest = {key: value for key, value in told.items() if key != "digest"}

@@ -31,21 +31,27 @@ def look(own: Archive) -> dict[str, Any]:
         "name": own.name,
         "at": of.said(now),
         "path": own.path,
-        "sets": {kind: _of_set(records, kind, now) for kind in settings["sets"]},
+        "sets": {kind: _of_set(records, drills, kind, now) for kind in settings["sets"]},
         "stream": state.get("stream"),
         "space": state["space"],
-        "drill": max(drills, key=of.taken_at, default=None),
         "wrong": [each._asdict() for each in sorted(wrong, key=lambda each: each.severity)],
         "backups": [{**record, "why": why.why} for record, why in zip(sorted(records, key=lambda r: r["id"]), kept)],
     }
 
 
 def require_drill(own: Archive) -> None:
-    """Raise where the last drill does not say that what is there can be restored."""
+    """Raise where the last drill of a set does not say that what is there can be restored."""
     found = freshness.of_drills(own.documents("drills")[0], _rule(own), time.time())
     if found:
-        said = "; ".join(each.said for each in found)
+        said = "; ".join(f"{each.set}: {each.said}" for each in found)
         raise Trouble(f"{said}; `backup.drill` makes one, and backup_drill_required asks for it")
+
+
+def drilled(own: Archive, *, required: bool) -> list[dict[str, str]]:
+    """Return a judgement on the last drill of each set, and what of their records cannot be read."""
+    drills, damaged = own.documents("drills")
+    found = freshness.judged(drills, _rule(own), required, time.time())
+    return found + [{"key": "drill records", "state": "note", "said": each, "right": ""} for each in damaged]
 
 
 def _rule(own: Archive) -> freshness.Rule:
@@ -56,7 +62,7 @@ def _rule(own: Archive) -> freshness.Rule:
     )  # fmt: skip
 
 
-def _of_set(records: list[dict[str, Any]], kind: str, now: float) -> dict[str, Any]:
+def _of_set(records: list[dict[str, Any]], drills: list[dict[str, Any]], kind: str, now: float) -> dict[str, Any]:
     whole = of.newest(records, kind, of.is_whole)
     passed = of.newest(records, kind)
     recent = [
@@ -70,6 +76,7 @@ def _of_set(records: list[dict[str, Any]], kind: str, now: float) -> dict[str, A
         "passed": passed["id"] if passed else "",
         "success_rate": freshness.success_rate(recent),
         "count": sum(one["set"] == kind and of.is_whole(one) for one in records),
+        "drill": of.last_drill(drills, kind),
     }
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any, NamedTuple
 from urllib.parse import quote
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import manifest as compared
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 
 SAFE = "".join(map(chr, range(33, 127))).replace("%", "")
 BLOCK = 2**20
@@ -153,6 +154,43 @@ def totals(roots: list[str], held: Iterable[tuple[str, Held]]) -> dict[str, dict
             raise Trouble(f"{path} lies in none of {', '.join(roots)}: take another backup")
         sorted_in[root].append((path, each))
     return {root: total(root, found) for root, found in sorted_in.items()}
+
+
+def below(places: dict[str, str]) -> Iterator[tuple[str, Held]]:
+    """Yield what lies in some directories now, by the paths that it had: `places` says where each lies."""
+    for root, place in places.items():
+        if os.path.isdir(place):
+            for path, found in walk(place):
+                yield root + path[len(place) :], read(path, found)
+
+
+def differences(manifest: Record, places: dict[str, str]) -> list[str]:
+    """Return what is not as a manifest has it, in sentences; `places` says where each of its directories lies."""
+    roots = [root for root, place in places.items() if os.path.isdir(place)]
+    there = totals(roots, below(places))
+    return [str(each) for each in compared.compare({"files": manifest["files"]}, {"files": there})]
+
+
+def astray(items: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Return what would not stay below the directory it is written to, in sentences.
+
+    `items` are those of an archive as borg lists them: type (`-`, `d`, `l` of a link ...), path, and of a second name
+    of a file the first. Who sends an archive chooses them, and borg writes through a link that lies in it.
+    """
+    listed = list(items)
+    links = {path for kind, path, _ in listed if kind == "l"}
+    names = {path for _, path, _ in listed}
+    found = []
+    for kind, path, first in listed:
+        parts = path.split("/")
+        above = {"/".join(parts[:end]) for end in range(1, len(parts))}
+        if path.startswith("/") or ".." in parts:
+            found.append(f"{path} leads out")
+        elif above & links:
+            found.append(f"{path} lies behind the link {min(above & links)}")
+        elif kind == "-" and first and first not in names:
+            found.append(f"{path} is another name of {first}, which is not in it")
+    return found
 
 
 def overlapping(roots: list[str]) -> list[str]:

@@ -76,12 +76,12 @@ def restore(
         telling.tell(backup.restore(env, kind=set, to=to, into=into, end=end), backup.restored, ctx)
 
 
-@task(help=ENV)
-def drill(ctx: Context, env: str = "") -> None:
+@task(help=ENV | {"set": "This set alone: database, media or config; all if not said."})
+def drill(ctx: Context, env: str = "", set: str = "") -> None:  # noqa: A002  # the word of the command line
     """Restore for practice: check, measure, tear down, and record."""
     from ferryman import backup, telling
 
-    telling.tell(backup.drill(env), backup.drilled, ctx)
+    telling.tell(backup.drill(env, kind=set), backup.drilled, ctx)
 
 
 namespace = Collection(run, list_, show, check, status, restore, drill)

@@ -40,7 +40,8 @@ SETTINGS = {
 FULL = ("No space left on device", "Insufficient free space")
 # What borg says beside what it ended with: parts of a traceback, where it ran, and locks of killed runs that it broke.
 BESIDE = (" ", "Traceback", "Platform:", "Linux:", "Borg:", "PID:", "sys.argv:", "SSH_ORIGINAL_COMMAND:",
-          "Killed stale", "Removed stale")  # fmt: skip
+          "Killed stale", "Removed stale", "Local Exception")  # fmt: skip
+CHAINED = "During handling of the above exception"
 
 
 class Place(NamedTuple):
@@ -189,23 +190,36 @@ class Borg:
             return [{"what": "archive", "said": str(error)}]
         return [{"what": "content", "said": str(each)} for each in compared.compare(manifest, found)]
 
-    def extract(self, record: Record, into: str, roots: list[str], say: Callable[[str], None]) -> None:
+    def extract(
+        self, record: Record, into: str, roots: list[str], say: Callable[[str], None], *, owned: bool = True
+    ) -> None:
         """Write directories of a backup below an empty directory, with owners by name, modes and times.
 
-        `say` gets a line about once a second: how much of how much, how fast, how long it takes.
+        `say` gets a line about once a second: how much of how much, how fast, how long it takes. Where they are not to
+        be `owned`, all becomes the account's that writes, which could set neither owners nor what only root may.
         """
         wanted = [f"pp:{root.lstrip('/')}" for root in roots]
-        words = ["extract", "--progress", "--log-json", self.named(record["id"]), *wanted]
-        began, lines = time.monotonic(), []
+        plain = [] if owned else ["--numeric-ids", "--noacls", "--noxattrs", "--noflags"]
+        words = ["extract", "--progress", "--log-json", "--list", *plain, self.named(record["id"]), *wanted]
+        began, lines, at = time.monotonic(), [], ""
         with self.started(*words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=into) as process:
             for line in process.stderr:  # type: ignore[union-attr]  # a pipe, as asked for
                 told = progress(line, time.monotonic() - began)
-                if told is None:
+                if told is not None:
+                    if told:
+                        say(told)
+                elif (begun := listed(line)) is not None:
+                    at = begun
+                else:
                     lines.append(line)
-                elif told:
-                    say(told)
             process.wait()
-        require(process.returncode, b"".join(lines[-50:]), words[0])
+        require(process.returncode, b"".join(lines[-50:]), f"extract, at {at}," if at else words[0])
+
+    def astray(self, name: str) -> list[str]:
+        """Return what of a backup would not stay below the directory it is written to, as `tree.astray` has it."""
+        words = ["list", "--json-lines", "--format", "{type}{path}{linktarget}", self.named(name)]
+        items = (json.loads(line) for line in self.call(*words)[0].splitlines())
+        return tree.astray((one["type"], one["path"], one["linktarget"]) for one in items)
 
     def delete(self, names: list[str]) -> None:
         """Drop archives, and what only they held. For the archive's own hands alone: a client's word is not final."""
@@ -248,6 +262,16 @@ def progress(line: bytes, spent_s: float) -> str | None:
     return f"{size(done)} of {size(whole)}, {size(int(rate))}/s, {(whole - done) / rate:.0f} s left"
 
 
+def listed(line: bytes) -> str | None:
+    """Return the path that borg says it begins to write; None for any other line."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return None
+    is_path = isinstance(told, dict) and told.get("name") == "borg.output.list"
+    return "/" + str(told["message"]).lstrip("/") if is_path else None
+
+
 def require(code: int, said: bytes, verb: str, *, warned: bool = False) -> None:
     """Raise for an exit code that is no success, with what was said last, in one sentence."""
     if code == 0 or (warned and code == WARNED):
@@ -267,5 +291,6 @@ def last_words(said: str) -> str:
     full = [line for line in lines if any(each in line for each in FULL)]
     if full:
         return f"the archive's disk is full ({full[0][:200]})"
-    whole = [line for line in lines if not line.startswith(BESIDE)]
+    after = max((number for number, line in enumerate(lines, 1) if line.startswith(CHAINED)), default=0)
+    whole = [line for line in lines[after:] if not line.startswith(BESIDE)]
     return " ".join(whole[:2])[:400] or "it said nothing"

@@ -10,10 +10,20 @@ from hypothesis import strategies as st
 from tests.unit.plugins.backup.test_retention import NOW, catalogues, record
 
 HOUR = 1 / 24
+
+
+def drill(days: float, kind: str = "database", **more: Any) -> dict[str, Any]:
+    """Return the record of a drill that was made some days ago."""
+    began = of.said(NOW - days * freshness.DAY_S)
+    sets = {kind: {"backup": "", "to": "latest"}}
+    return {"id": "one", "began_at": began, "result": "passed", "sets": sets, "checks": [], "rto_s": 12.0, **more}
+
+
 RULE = freshness.Rule(sets=("database",))
+FOUND = {"name": "manifest", "result": "failed", "said": "2 tables differ"}
 WELL = {
     "records": [record(0.5), record(1.5)],
-    "drills": [{"id": "one", "began_at": of.said(NOW - 5 * freshness.DAY_S), "result": "passed", "checks": []}],
+    "drills": [drill(5)],
     "stream": {"running": True, "lag_s": 0.4, "gap": ""},
     "space": {"free": 10**12, "missing": 0, "days_until_full": None},
 }
@@ -52,22 +62,9 @@ def test_where_all_is_well_nothing_is_said() -> None:
         ({"space": {"missing": 5 * 10**9}}, "P2", "the next backup does not fit: 5.0 GB too little"),
         ({"space": {"missing": 0, "days_until_full": 3.2}}, "P2", "the archive's disk is full in 3 days"),
         ({"drills": []}, "P3", "no drill was ever made: nobody knows whether this can be restored"),
+        ({"drills": [drill(40)]}, "P2", "the last drill is 40 days old"),
         (
-            {"drills": [{"id": "one", "began_at": of.said(NOW - 40 * freshness.DAY_S), "result": "passed"}]},
-            "P2",
-            "the last drill is 40 days old",
-        ),
-        (
-            {
-                "drills": [
-                    {
-                        "id": "one",
-                        "began_at": of.said(NOW),
-                        "result": "failed",
-                        "checks": [{"name": "manifest", "result": "failed", "said": "2 tables differ"}],
-                    }
-                ]
-            },
+            {"drills": [drill(0, result="failed", checks=[FOUND])]},
             "P1",
             "the last drill failed: manifest: 2 tables differ",
         ),
@@ -107,3 +104,34 @@ def test_the_worst_comes_first_and_each_says_what_to_type(records: list[Any]) ->
     found = freshness.judge({"records": records, "drills": [], "stream": None}, freshness.Rule(sets=of.SETS), NOW)
     assert [wrong.severity for wrong in found] == sorted(wrong.severity for wrong in found)
     assert all(wrong.do.startswith(("backup.", "provision")) for wrong in found)
+
+
+def test_a_drill_of_one_set_says_nothing_of_another() -> None:
+    both = freshness.Rule(sets=("database", "media"))
+    (wrong,) = freshness.of_drills([drill(5)], both, NOW)
+    assert (wrong.severity, wrong.set, wrong.do) == ("P3", "media", "backup.drill --set media")
+    unnamed = {**drill(1, result="failed", reason="no room"), "sets": {}}  # as they were written once
+    (wrong,) = freshness.of_drills([unnamed, drill(5, "media"), drill(40, "media")], both, NOW)
+    assert (wrong.set, wrong.said) == ("database", "the last drill failed: no room")
+
+
+drills = st.lists(
+    st.builds(
+        drill, st.floats(0, 80), st.sampled_from(of.SETS), result=st.sampled_from(["passed", "failed"]),
+        reason=st.just("no room"),
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@given(drills, st.booleans())
+def test_a_check_of_hosts_calls_wrong_just_what_a_deploy_would_be_refused_for(
+    made: list[dict[str, Any]], required: bool
+) -> None:
+    rule = freshness.Rule(sets=of.SETS)
+    told = freshness.judged(made, rule, required, NOW)
+    assert [each["key"] for each in told] == [f"drill {kind}" for kind in of.SETS]
+    unfit = {f"drill {wrong.set}" for wrong in freshness.of_drills(made, rule, NOW)}
+    assert {each["key"] for each in told if each["state"] == "good"} == {each["key"] for each in told} - unfit
+    assert {each["state"] for each in told if each["key"] in unfit} <= {"wrong" if required else "note"}
+    assert all(each["right"].startswith("backup.drill --set ") == (each["state"] != "good") for each in told)

@@ -157,3 +157,43 @@ ROOTS = [
 def test_directories_that_cannot_be_restored_alone_are_refused(roots: list[str], said: str) -> None:
     assert said in "; ".join(tree.overlapping(roots))
     assert bool(tree.overlapping(roots)) == bool(said)
+
+
+def naive(into: Path, items: list[tuple[str, str, str]]) -> None:
+    """Write items as borg does: one after the other, in the place of what is there, through whatever lies above."""
+    for kind, path, target in items:
+        place = into / path
+        with contextlib.suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.is_symlink() or place.is_file():
+                place.unlink()
+            if kind == "d":
+                place.mkdir(exist_ok=True)
+            elif kind == "l":
+                place.symlink_to(target)
+            else:
+                place.write_text("written")
+
+
+PARTS = st.lists(st.sampled_from(["a", "b", ".."]), min_size=1, max_size=3).map("/".join)
+ITEMS = st.lists(st.tuples(st.sampled_from("d-l"), PARTS, st.just("../out")), max_size=8)
+
+
+@given(ITEMS)
+def test_what_would_write_elsewhere_is_astray(
+    tmp_path_factory: pytest.TempPathFactory, items: list[tuple[str, str, str]]
+) -> None:
+    here = tmp_path_factory.mktemp("astray")
+    (here / "into").mkdir()
+    (here / "out").mkdir()
+    chosen = [(kind, path, target if kind == "l" else "") for kind, path, target in items]
+    naive(here / "into", chosen)
+    if list((here / "out").iterdir()) or {path.name for path in here.iterdir()} != {"into", "out"}:
+        assert tree.astray(chosen)
+
+
+def test_links_and_second_names_that_stay_are_not_astray_and_others_are() -> None:
+    whole = [("d", "srv", ""), ("-", "srv/one", ""), ("-", "srv/two", "srv/one"), ("l", "srv/away", "/etc/passwd")]
+    assert tree.astray(whole) == []
+    assert tree.astray([*whole, ("-", "srv/away/x", "")]) == ["srv/away/x lies behind the link srv/away"]
+    assert tree.astray([("-", "two", "../one")]) == ["two is another name of ../one, which is not in it"]
