@@ -120,6 +120,8 @@ def archived(stream: IO[bytes]) -> Iterator[tuple[str, Held]]:
                     file = tar.extractfile(member)
                     contents[path] = digest(file) if file else ("", 0)
                     yield path, Held(mode, *contents[path])
+        while stream.read(BLOCK):  # padding behind the end; who writes it must not find the pipe closed
+            pass
     except (tarfile.TarError, KeyError) as error:
         raise Trouble(f"what the archive gave cannot be read: {error}") from None
 

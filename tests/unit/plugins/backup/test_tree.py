@@ -159,6 +159,18 @@ def test_directories_that_cannot_be_restored_alone_are_refused(roots: list[str],
     assert bool(tree.overlapping(roots)) == bool(said)
 
 
+@pytest.mark.parametrize("blocks", range(20))
+def test_a_tar_is_read_to_its_last_byte_wherever_its_end_falls(blocks: int) -> None:
+    """What is behind the end may be a whole record: its writer would find a pipe closed that nobody reads."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w|") as tar:
+        for number in range(blocks):
+            tar.addfile(tarfile.TarInfo(f"file-{number}"))
+    out.seek(0)
+    assert len(list(tree.archived(out))) == blocks
+    assert out.read() == b""
+
+
 def naive(into: Path, items: list[tuple[str, str, str]]) -> None:
     """Write items as borg does: one after the other, in the place of what is there, through whatever lies above."""
     for kind, path, target in items:
