@@ -14,7 +14,7 @@ HOME = "/srv/backups/demo"
 OWN = "/etc/ferryman/backup/demo.source"
 SOURCE = "/usr/local/lib/ferryman/backup-source"
 FILES = "/usr/local/lib/ferryman/backup-files"
-DRILL = "/usr/local/lib/ferryman/backup drill --name demo --set media"
+DRILL = "timeout 200 /usr/local/lib/ferryman/backup drill --name demo --set media"
 ACCOUNT = "ferryman-borg@host"
 PASSPHRASE = "known to this scenario alone"
 PLAIN = "a-word-that-nobody-else-uses"
@@ -233,12 +233,18 @@ def test_a_restore_in_place_keeps_aside_what_was_there_and_can_go_back(source: H
     source.sh(f"rm -rf {MEDIA}/.ferryman-*")
 
 
-# A byte in the middle of the file that the archive keeps of what is large.
-FLIP = (
-    f"f=$(ls -S {HOME}/media/data/*/* | head -1); cp -a $f /run/segment; "
-    "python3 -c \"import os,sys;n=sys.argv[1];f=open(n,'r+b');f.seek(os.path.getsize(n)//2);b=f.read(1);f.seek(-1,1);"
-    'f.write(bytes([b[0]^1]))" $f; '
-)
+# A bit in the middle of each file of the repository that holds what is large, by its first name `hard`; once more, and
+# all is as it was.
+FLIP = f"""
+import glob, os
+for path in glob.glob("{HOME}/media/data/*/*"):
+    if os.path.getsize(path) > 10**6:
+        with open(path, "r+b") as file:
+            file.seek(os.path.getsize(path) // 2)
+            byte = file.read(1)
+            file.seek(-1, 1)
+            file.write(bytes([byte[0] ^ 1]))
+"""
 
 
 @pytest.mark.usefixtures("taken")
@@ -250,18 +256,23 @@ def test_a_drill_of_files_passes_by_the_timers_unit_and_names_the_file_that_is_l
     assert {kind: one["result"] for kind, one in lasts.items()} == dict.fromkeys(
         ("database", "media", "config"), "passed"
     )
-    files = int(source.sh(f"find {MEDIA} -not -type d -printf x | wc -c"))
+    record = source.record(lasts["media"]["sets"]["media"]["backup"])
+    files = source.archive.manifest(record)["files"][MEDIA]["files"]
+    assert files > 200
     assert lasts["media"]["checks"][0]["said"].startswith(f"{files} files with ")
     assert not [one for one in source.archive.state()["wrong"] if "drill" in one["said"]]
-    done = source.archive.host.run("sh -c %s", f"{FLIP} timeout 200 {DRILL}; rc=$?; mv /run/segment $f; exit $rc")
-    assert done.rc == 1
-    lost = f"failed borg extract, at {MEDIA}/pictures/big, ended with 2: Data integrity error"
+    source.archive.python(FLIP)
+    try:
+        done = source.archive.host.run(DRILL)
+    finally:
+        source.archive.python(FLIP)
+    assert done.rc == 1, done.stdout
+    lost = f"failed borg extract, at {MEDIA}/hard, ended with 2: Data integrity error"
     assert lost in done.stdout
-    assert [one["set"] for one in source.archive.state()["wrong"] if "the last drill failed" in one["said"]] == [
-        "media"
-    ]
+    wrong = source.archive.state()["wrong"]
+    assert [one["set"] for one in wrong if "the last drill failed" in one["said"]] == ["media"]
     assert not source.archive.host.file(f"{HOME}/scratch/drill").exists
-    assert sh(f"{DRILL}").splitlines()[0].endswith("-drill-media passed")
+    assert sh(DRILL).splitlines()[0].endswith("-drill-media passed")
 
 
 def test_configuration_comes_back_and_what_tells_of_this_moment_stays(source: Host) -> None:
@@ -319,7 +330,7 @@ def test_a_run_that_is_killed_or_fills_the_disk_in_the_middle_stops_no_other(sou
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "backups-of-files.md"
 BLOCKS = re.findall(r"^```text\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
-BY_HAND = [block for block in BLOCKS if "borg extract" in block or "borg --bypass-lock extract" in block]
+BY_HAND = [block for block in BLOCKS if "borg extract ::" in block or "borg --bypass-lock extract ::" in block]
 
 
 @pytest.mark.parametrize("number", range(2))
