@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from ferryman import paths
 from ferryman.errors import RETURNED, Stop
@@ -22,21 +24,22 @@ from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 2  # of tests that need no hosts: they wait for nothing
-HOSTED_WORKERS = 3  # those with hosts wait for them between their own work; three or four keep two cores busy
-AT_TIMES = 3  # of the roles on other Debians than the default one, each commit's whole run takes one in so many
+HOSTED_WORKERS = 4  # those with hosts wait for them between their own work; four keep two cores busy
+AT_TIMES = 3  # of what is long and like something else, each commit's whole run takes one in so many
+Of = TypeVar("Of")
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
 
 @dataclass(frozen=True)
 class Step:
     """One run of a tool: a name for people, its command, whether it is counted as one or by its own tests, what its
-    environment holds beside that of every test run, and whether the whole run takes it only now and then."""
+    environment holds beside that of every test run, and how many workers it has of its own."""
 
     name: str
     command: list[str]
     counted: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
-    at_times: bool = False
+    width: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,14 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     root = checkout()
     out = sys.stderr if as_json else sys.stdout
     say: Callable[[str], None] = lambda text: print(text, file=out, flush=True)  # noqa: E731  # shorter than a class
+    left = {} if what else left_out(root, commit(root))
+    for part, names in left.items():
+        say(f"  left to ./invoke test {part}: {', '.join(names)}")
     results: list[Result] = []
     # What needs no hosts comes first: it fails soonest. What needs them waits a lot, and goes side by side.
     for parts in [[what]] if what else [["unit"], ["e2e", "roles"]]:
-        with ThreadPoolExecutor(1 if parts == ["unit"] else HOSTED_WORKERS) as pool:
-            wanted = [step for part in parts for step in steps(part, root, junit)]
-            wanted, left = sample(wanted, commit(root)) if not what else (wanted, [])
-            if left:
-                say(f"  left to ./invoke test roles: {', '.join(step.name for step in left)}")
-            results += pool.map(lambda step: run(step, root, say), wanted)
+        wanted = [step for part in parts for step in steps(part, root, junit, left.get(part, ()))]
+        results += side_by_side(wanted, 1 if parts == ["unit"] else HOSTED_WORKERS, lambda step: run(step, root, say))
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
     say("")
     for result in results:
@@ -74,26 +76,44 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
         print(json.dumps({"passed": passed, "failed": failed, "steps": [vars(result) for result in results]}))
     say(f"\n{passed} passed, {failed} failed")
     if failed:
-        names = ", ".join(result.name for result in results if result.failed)
-        raise Stop(f"tests failed: {names}", hint="their output is above", code=RETURNED)
+        red = ", ".join(result.name for result in results if result.failed)
+        raise Stop(f"tests failed: {red}", hint="their output is above", code=RETURNED)
 
 
-def steps(part: str, root: Path, junit: str) -> list[Step]:
-    """Return what there is to run for a part."""
+def side_by_side(steps: Sequence[Step], workers: int, act: Callable[[Step], Of]) -> list[Of]:
+    """Do something with every step, begun in their order, as many at a time as there are workers for."""
+    free = threading.Semaphore(workers)
+    turn = threading.Lock()  # who waits for two is not overtaken by those that want one
+
+    def go(step: Step) -> Of:
+        width = min(step.width, workers)
+        with turn:
+            for _ in range(width):
+                free.acquire()
+        try:
+            return act(step)
+        finally:
+            free.release(width)
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(go, steps))
+
+
+def steps(part: str, root: Path, junit: str, left: Collection[str] = ()) -> list[Step]:
+    """Return what there is to run for a part, without what is `left` out of it by name."""
     if part == "unit":
         # These need no hosts: they wait for nothing, and each core takes half of them.
-        side_by_side = ["--numprocesses", str(WORKERS)]
-        return [
-            *linters(root),
-            *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit, *side_by_side),
-        ]
+        split = ["--numprocesses", str(WORKERS)]
+        return [*linters(root), *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit, *split)]
     if part == "roles":
-        return scenarios(root)
+        return [step for step in scenarios(root) if step.name not in left]
     # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended;
     # other files have hosts of their own, and go two at a time.
+    without = "".join(f" and not at_times(journey={name!r})" for name in left)
+    alone, split = f"not newcomer{without}", ["--numprocesses", "2", "--dist", "loadfile"]
     return [
-        *pytest("e2e", ["tests/e2e"], root, junit, "-m", "not newcomer", "--numprocesses", "2", "--dist", "loadfile"),
-        *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, "-m", "newcomer"),
+        *pytest("e2e", ["tests/e2e"], root, junit, "-m", alone, *split, width=2),
+        *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, "-m", f"newcomer{without}"),
         *pytest("faults", ["tests/faults"], root, junit),
     ]
 
@@ -108,19 +128,25 @@ def scenarios(root: Path) -> list[Step]:
             place = Path(tempfile.gettempdir()) / f"ferryman-molecule-{os.getpid()}" / f"{name}-{debian}"
             variables = {"FERRYMAN_SANDBOX_DEBIAN": str(debian), "MOLECULE_EPHEMERAL_DIRECTORY": str(place)}
             command = [sys.executable, "-m", "molecule", "test", "-s", name]
-            found.append(Step(f"role {name}{on}", command, variables=variables if on else {}, at_times=bool(on)))
+            found.append(Step(f"role {name}{on}", command, variables=variables if on else {}))
     return found
 
 
-def sample(steps: Sequence[Step], seed: str) -> tuple[list[Step], list[Step]]:
-    """Return what the whole run takes, in its order, and what it leaves out: two thirds of what it takes at times.
+def left_out(root: Path, seed: str) -> dict[str, list[str]]:
+    """Return by part what the whole run leaves out: two thirds of the roles on other Debians than the default one, and
+    of the journeys that are marked `at_times`.
 
-    One seed always takes the same ones; over many, all have their turn.
+    One seed always leaves out the same; over many, all have their turn.
     """
-    others = [step for step in steps if step.at_times]
-    others.sort(key=lambda step: hashlib.sha256(f"{seed} {step.name}".encode()).digest())
-    left = others[math.ceil(len(others) / AT_TIMES) :]
-    return [step for step in steps if step not in left], [step for step in steps if step in left]
+    marked = re.compile(r'\.at_times\(journey="(.+?)"\)')
+    found = {
+        "roles": {step.name for step in scenarios(root) if step.variables},
+        "e2e": {name for path in root.glob("tests/e2e/*.py") for name in marked.findall(path.read_text())},
+    }
+    in_turn: Callable[[str], bytes] = lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()  # noqa: E731
+    return {
+        part: sorted(sorted(names, key=in_turn)[math.ceil(len(names) / AT_TIMES) :]) for part, names in found.items()
+    }
 
 
 def debians(meta: Path) -> list[int]:
@@ -145,11 +171,12 @@ def linters(root: Path) -> list[Step]:
     ]
 
 
-def pytest(name: str, directories: list[str], root: Path, junit: str, *words: str) -> list[Step]:
+def pytest(name: str, directories: list[str], root: Path, junit: str, *words: str, width: int = 1) -> list[Step]:
     """Return one pytest run over the directories that there are; none for none, or pytest would take its defaults."""
     there = [directory for directory in directories if (root / directory).is_dir()]
     report = [f"--junit-xml={Path(junit).resolve() / name.replace(' ', '-')}.xml"] if junit else []
-    return [Step(name, [sys.executable, "-m", "pytest", "-q", *words, *report, *there], counted=True)] if there else []
+    command = [sys.executable, "-m", "pytest", "-q", *words, *report, *there]
+    return [Step(name, command, counted=True, width=width)] if there else []
 
 
 def run(step: Step, root: Path, say: Callable[[str], None]) -> Result:

@@ -262,6 +262,7 @@ def good_failing_back(app: Foreign, first: str) -> None:
     assert (status, app.told(text.encode())) == (200, "one")
 
 
+@pytest.mark.at_times(journey="kinto")
 def test_kinto_keeps_its_records_over_deploys_a_failure_and_the_way_back(records: Foreign) -> None:
     first = records.deploy("one")
     key = {"Authorization": "Basic " + base64.b64encode(b"ada:secret").decode()}
@@ -282,6 +283,7 @@ def greeted(flows: Foreign, within_s: float = 10) -> tuple[int, Any]:
     return said
 
 
+@pytest.mark.at_times(journey="node-red")
 def test_node_red_runs_its_flows_over_deploys_a_failure_and_the_way_back(flows: Foreign) -> None:
     first = flows.deploy("one")
     who = {"client_id": "node-red-admin", "grant_type": "password", "scope": "*", "username": "ada"}

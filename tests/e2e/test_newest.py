@@ -50,6 +50,7 @@ def test_unit_and_contract_tests_pass_there_too(python: Path) -> None:
     assert done.returncode == 0, done.stdout[-6000:]
 
 
+@pytest.mark.at_times(journey="the newest driver and host")
 def test_a_release_goes_to_debian_13_and_comes_back(trixie: Site) -> None:
     assert "VERSION_CODENAME=trixie" in trixie.ssh("cat /etc/os-release")
     first = trixie.served()
@@ -60,6 +61,7 @@ def test_a_release_goes_to_debian_13_and_comes_back(trixie: Site) -> None:
     assert trixie.served() == first
 
 
+@pytest.mark.at_times(journey="the newest driver and host")
 def test_a_release_that_is_not_well_gets_no_client_there_either(trixie: Site) -> None:
     before = trixie.served()
     answer = trixie.deploy(trixie.repository.commit(histories.never_ready("v-ill")))
@@ -67,6 +69,7 @@ def test_a_release_that_is_not_well_gets_no_client_there_either(trixie: Site) ->
     assert trixie.served() == before
 
 
+@pytest.mark.at_times(journey="the newest driver and host")
 def test_what_is_live_there_is_left_alone_and_provisioning_again_changes_nothing(trixie: Site) -> None:
     assert trixie.deploy(trixie.repository.commits[0]).said["status"] == "unchanged"
     answer = trixie.run("provision", timeout_s=400)

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -80,13 +82,42 @@ def test_a_part_that_is_none_is_refused() -> None:
         proving.prove("units")
 
 
-def test_the_whole_run_leaves_out_roles_on_other_debians_alone_and_over_commits_none() -> None:
-    steps = proving.steps("roles", paths.CHECKOUT, "")
-    default, others = ([step for step in steps if step.at_times == at_times] for at_times in (False, True))
-    taken, left = proving.sample(steps, "a commit")
-    assert (taken, left) == proving.sample(steps, "a commit")
-    assert sorted([*taken, *left], key=steps.index) == steps
-    assert [step for step in taken if not step.at_times] == default
-    assert len(left) == len(others) * 2 // 3 > 0
-    ever = {step.name for number in range(30) for step in proving.sample(steps, f"commit {number}")[0]}
-    assert ever == {step.name for step in steps}
+def test_what_the_whole_run_leaves_out_is_chosen_by_its_commit_and_over_commits_nothing_is_left_out() -> None:
+    root = paths.CHECKOUT
+    left = proving.left_out(root, "a commit")
+    assert left == proving.left_out(root, "a commit")
+    assert all(" on Debian " in name for name in left["roles"])
+    assert {"kinto", "gitlab"} <= {name for n in range(30) for name in proving.left_out(root, f"commit {n}")["e2e"]}
+    for part in ("roles", "e2e"):
+        every = [set(proving.left_out(root, f"commit {number}")[part]) for number in range(30)]
+        assert set.union(*every)
+        assert not set.intersection(*every)
+
+
+def test_what_is_left_out_is_not_run() -> None:
+    names = [step.name for step in proving.steps("roles", paths.CHECKOUT, "")]
+    assert [step.name for step in proving.steps("roles", paths.CHECKOUT, "", names[2:])] == names[:2]
+    alone, newcomer, _ = proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "gitlab"])
+    assert "not newcomer and not at_times(journey='kinto') and not at_times(journey='gitlab')" in alone.command
+    assert "newcomer and not at_times(journey='kinto') and not at_times(journey='gitlab')" in newcomer.command
+
+
+def test_steps_go_side_by_side_as_wide_as_they_are_and_in_their_order() -> None:
+    wide = [proving.Step(str(number), [], width=width) for number, width in enumerate([2, 1, 1, 3, 1, 9, 1, 2])]
+    lock, busy, most, begun = threading.Lock(), 0, 0, []
+
+    def act(step: proving.Step) -> str:
+        nonlocal busy, most
+        width = min(step.width, 4)
+        with lock:
+            busy += width
+            most = max(most, busy)
+            begun.append(step.name)
+        time.sleep(0.02)
+        with lock:
+            busy -= width
+        return step.name
+
+    names = [step.name for step in wide]
+    assert proving.side_by_side(wide, 4, act) == names
+    assert (sorted(begun), most) == (names, 4)
