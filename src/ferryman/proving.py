@@ -143,10 +143,11 @@ def left_out(root: Path, seed: str) -> dict[str, list[str]]:
         "roles": {step.name for step in scenarios(root) if step.variables},
         "e2e": {name for path in root.glob("tests/e2e/*.py") for name in marked.findall(path.read_text())},
     }
-    in_turn: Callable[[str], bytes] = lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()  # noqa: E731
-    return {
-        part: sorted(sorted(names, key=in_turn)[math.ceil(len(names) / AT_TIMES) :]) for part, names in found.items()
-    }
+
+    def turn(name: str) -> bytes:
+        return hashlib.sha256(f"{seed} {name}".encode()).digest()
+
+    return {part: sorted(sorted(names, key=turn)[math.ceil(len(names) / AT_TIMES) :]) for part, names in found.items()}
 
 
 def debians(meta: Path) -> list[int]:
