@@ -23,7 +23,7 @@ from ferryman.errors import RETURNED, Stop
 from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 
 PARTS = ("unit", "roles", "e2e")
-WORKERS = 2  # of tests that need no hosts: they wait for nothing
+WORKERS = 3  # of what needs no hosts: two of the tests, which wait for nothing, and one of a linter
 HOSTED_WORKERS = 4  # those with hosts wait for them between their own work; four keep two cores busy
 AT_TIMES = 3  # of what is long and like something else, each commit's whole run takes one in so many
 Of = TypeVar("Of")
@@ -66,7 +66,8 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     # What needs no hosts comes first: it fails soonest. What needs them waits a lot, and goes side by side.
     for parts in [[what]] if what else [["unit"], ["e2e", "roles"]]:
         wanted = [step for part in parts for step in steps(part, root, junit, left.get(part, ()))]
-        results += side_by_side(wanted, 1 if parts == ["unit"] else HOSTED_WORKERS, lambda step: run(step, root, say))
+        workers = WORKERS if parts == ["unit"] else HOSTED_WORKERS
+        results += side_by_side(wanted, workers, lambda step: run(step, root, say))
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
     say("")
     for result in results:
@@ -103,8 +104,11 @@ def steps(part: str, root: Path, junit: str, left: Collection[str] = ()) -> list
     """Return what there is to run for a part, without what is `left` out of it by name."""
     if part == "unit":
         # These need no hosts: they wait for nothing, and each core takes half of them.
-        split = ["--numprocesses", str(WORKERS)]
-        return [*linters(root), *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit, *split)]
+        split = ["--numprocesses", "2"]
+        return [
+            *linters(root),
+            *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit, *split, width=2),
+        ]
     if part == "roles":
         return [step for step in scenarios(root) if step.name not in left]
     # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended;
