@@ -36,6 +36,9 @@ select coalesce(json_agg(json_build_array(nspname, relname)), '[]')
 from pg_depend d join pg_class c on c.oid = objid join pg_namespace n on n.oid = relnamespace
 where d.classid = 'pg_class'::regclass and deptype = 'e'
 """
+OWNER = "select to_json(pg_get_userbyid(datdba)) from pg_database where datname = {}"
+LIMITED = "select to_json(datconnlimit) from pg_database where datname = {}"
+SUBSCRIBES = "select to_json(count(*)) from pg_subscription s join pg_database d on d.oid = subdbid where datname = {}"
 THERE = "select coalesce(json_agg(datname), '[]') from pg_database where datname in ({})"
 CONNECTED = """
 select coalesce(json_agg(distinct pid || ' (' || coalesce(application_name, '') || ')'), '[]') from (
@@ -141,13 +144,19 @@ def differences(wanted: Mapping[str, int], found: Mapping[str, int]) -> list[str
 
 
 class Exchange:
-    """One database of this host's server, and its places: what serves, what is filled, what served before."""
+    """One database of this host's server, and its places: what serves, what is filled, what served before.
 
-    def __init__(self, name: str, port: int) -> None:
-        self.name, self.fresh, self.aside = name, f"{name}_ferryman_new", f"{name}_ferryman_before"
-        self.older = f"{name}_ferryman_older"
-        if len(self.aside.encode()) > LIMIT:
-            raise Trouble(f"{name} is too long: PostgreSQL would cut off {self.aside}; take a shorter name")
+    The last two are called by the words `fresh` and `aside`.
+    """
+
+    def __init__(
+        self, name: str, port: int, *, fresh: str = "new", aside: str = "before", older: str = "older"
+    ) -> None:
+        self.name, self.fresh, self.aside = name, f"{name}_ferryman_{fresh}", f"{name}_ferryman_{aside}"
+        self.older = f"{name}_ferryman_{older}"
+        longest = max(self.fresh, self.aside, self.older, key=len)
+        if len(longest.encode()) > LIMIT:
+            raise Trouble(f"{name} is too long: PostgreSQL would cut off {longest}; take a shorter name")
         self.server, self.port = Database("postgres", port), port
 
     def there(self) -> set[str]:
@@ -171,11 +180,7 @@ class Exchange:
 
     def fill(self, path: str, owner: str, rows: Mapping[str, int], extensions: Sequence[Sequence[str]]) -> None:
         """Make the new database from a file, beside the one that serves, and count its rows."""
-        made = " ".join(
-            f"{key} {literal(value)}" for key, value in self.server.ask(MADE.format(literal(self.name))).items()
-        )
-        self.server.alone(f"create database {quoted(self.fresh)} owner {quoted(owner)} template template0 {made}")
-        fresh = Database(self.fresh, self.port)
+        fresh = self._make(owner)
         # Not every extension may be created by who owns a database.
         for name, schema in extensions:
             fresh.run(
@@ -188,12 +193,30 @@ class Exchange:
             raise Trouble("; ".join(wrong[:5]))
         fresh.alone("analyze")
 
+    def restore(self, path: str) -> Database:
+        """Make the new database from a dump of the one that serves, owners and privileges as they were; return it."""
+        fresh = self._make(str(self.server.ask(OWNER.format(literal(self.name)))))
+        with open(path, "rb") as file:
+            fresh.program("pg_restore", "--exit-on-error", "--single-transaction", stdin=file)
+        fresh.alone("analyze")
+        return fresh
+
+    def _make(self, owner: str) -> Database:
+        made = " ".join(
+            f"{key} {literal(value)}" for key, value in self.server.ask(MADE.format(literal(self.name))).items()
+        )
+        self.server.alone(f"create database {quoted(self.fresh)} owner {quoted(owner)} template template0 {made}")
+        return Database(self.fresh, self.port)
+
     def drop(self, name: str) -> None:
         """Take a database away, if it is there, with whoever looks at it."""
         self.server.alone(f"drop database if exists {quoted(name)} with (force)")
 
-    def swap(self) -> None:
-        """Let the new one take the name, and keep what had it; what was kept before goes once that is done."""
+    def swap(self, *, final: bool = True) -> None:
+        """Let the new one take the name, and keep what had it.
+
+        What was kept before goes once that is done; where the exchange is not `final` it waits for `end` or `back`.
+        """
         own = literal(self.name)
         for line in (
             *grants(self.fresh, self.server.ask(GRANTS.format(own))),
@@ -203,15 +226,39 @@ class Exchange:
         self.drop(self.older)
         older = [(self.aside, self.older)] if self.aside in self.there() else []
         self._rename(*older, (self.name, self.aside), (self.fresh, self.name))
+        if final:
+            self.end()
+
+    def end(self) -> None:
+        """Take away what was kept before the last exchange."""
         self.drop(self.older)
 
     def back(self) -> None:
         """Let what served before serve again; what took its place is gone then."""
-        if self.aside not in self.there():
+        there = self.there()
+        if self.aside not in there:
             raise Trouble(f"nothing of {self.name} is kept: no `data.refresh` was made, or it was undone")
         self.tidy()
-        self._rename((self.name, self.fresh), (self.aside, self.name))
+        older = [(self.older, self.aside)] if self.older in there else []
+        self._rename((self.name, self.fresh), (self.aside, self.name), *older)
         self.drop(self.fresh)
+
+    def subscribes(self) -> bool:
+        """Say whether the one that serves receives changes from another server, which no dump of it goes on with."""
+        return bool(self.server.ask(SUBSCRIBES.format(literal(self.name))))
+
+    def limit(self) -> int:
+        """Return how many may be connected to the one that serves at once; -1 for any number."""
+        return int(self.server.ask(LIMITED.format(literal(self.name))))
+
+    def hold(self) -> None:
+        """Let nobody but the server's own account into the one that serves, and send away who is there."""
+        self.admit_up_to(self.name, 0)
+        self._empty([self.name])
+
+    def admit_up_to(self, name: str, limit: int) -> None:
+        """Let so many into a database at once."""
+        self.server.alone(f"alter database {quoted(name)} connection limit {limit}")
 
     def open(self) -> None:
         """Let clients into the one that serves."""

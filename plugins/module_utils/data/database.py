@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
@@ -36,6 +37,7 @@ from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
 """
 OBJECTS = "select json_build_object('count', count(*)) from pg_largeobject_metadata"
+END = "ferryman-end-of-rows"
 PARTS = "ferryman_masks"
 """The schema that holds masks until they replace what they stand for."""
 
@@ -129,6 +131,33 @@ class Database:
                 yield copytext.fields(row.decode())
             complaint = psql.stderr.read()
         self._end(psql, complaint)
+
+    @contextmanager
+    def streams(self, queries: Sequence[str]) -> Iterator[Iterator[Iterator[list[Optional[str]]]]]:
+        """Give the rows of each query, one after the other, as of one moment; each must be read to its end.
+
+        One psql for all: its start takes longer than a small table.
+        """
+        script = "begin isolation level repeatable read read only;\n"
+        script += "".join(f"copy ({query}) to stdout;\n\\echo {END}\n" for query in queries)
+        with tempfile.TemporaryFile() as file:  # a pipe would be full before psql's answers are read
+            file.write(script.encode())
+            file.seek(0)
+            psql = self._start("-f", "-", stdin=file, stdout=subprocess.PIPE)
+        with psql:
+            assert psql.stdout
+            assert psql.stderr
+            lines = iter(psql.stdout)
+            yield (self._until_end(lines) for _ in queries)
+            complaint = psql.stderr.read()
+        self._end(psql, complaint)
+
+    @staticmethod
+    def _until_end(lines: Iterator[bytes]) -> Iterator[list[Optional[str]]]:
+        for line in lines:
+            if line.rstrip(b"\n").decode() == END:
+                return
+            yield copytext.fields(line.decode())
 
     @contextmanager
     def filling(self, table: str) -> Iterator[Callable[[Sequence[Optional[str]]], None]]:

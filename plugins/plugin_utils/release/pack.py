@@ -22,8 +22,14 @@ HERE = Path(__file__).resolve().parents[2] / "module_utils" / "release"
 PACKAGE = "ansible_collections/ferryman/ops/plugins/module_utils/release"
 AGENT = f"{PACKAGE.replace('/', '.')}.agent"
 MAIN = f"import sys\nfrom {AGENT} import main\nmain(sys.argv[1:])\n"
-# By which a look tells of the certificate, too.
-BESIDE = ("certificate_facts.py", "certificate_host.py", "host/__init__.py", "host/program.py")
+# By which a look tells of the certificate, too, and a rollback takes the database along.
+BESIDE = (
+    *("certificate_facts.py", "certificate_host.py", "host/__init__.py", "host/program.py"),
+    *(
+        f"data/{name}.py"
+        for name in ("__init__", "comparing", "copying", "copytext", "database", "find", "plain", "rules")
+    ),
+)
 WANTED = "ferryman-wants-code"
 """What a host answers that has not the code of this very version."""
 # Takes its code from where provisioning left it, else from standard input into memory; nothing is written to the host's
