@@ -15,7 +15,18 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import layout, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
-TOLD = ("at", "who", "commit", "ref", "subject", "reason", "schema_before", "schema_after", "restore_point")
+TOLD = (
+    "at",
+    "who",
+    "commit",
+    "ref",
+    "subject",
+    "reason",
+    "schema_before",
+    "schema_after",
+    "restore_point",
+    "with_database",
+)
 """What people and pipelines are told of a release's line in the ledger."""
 
 

@@ -23,7 +23,10 @@ WHERE = {
     "snapshot": "db",
     "unlock": "arbiter",
     "maintenance": "entry",
+    **dict.fromkeys(names.RESTORING, "app"),
 }
+KEPT = ("restore_point", "restore_point_sha256", "schema_before", "schema_after")
+"""What a step's answer says that the ledger's line will need."""
 ONE_APP_HOST = ("migrate", "once")
 """What a step concerns: the first app host alone, the hosts of a kind, or (`settle` and `return`) all."""
 
@@ -84,7 +87,7 @@ class ActionModule(ReleaseAction):
 
     def _request(self, plan: dict[str, Any], wanted: list[str]) -> tuple[dict[str, Any], bytes]:
         more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}
-        more.update({key: plan[key] for key in ("release", "slot", "line", "description") if key in plan})
+        more.update({key: plan[key] for key in ("release", "slot", "line", "description", "point") if key in plan})
         more["database"] = str(dict(self.value("database", {}) or {}).get("name", ""))
         more["reason"] = str(self.args["reason"])[:500]
         more["maintenance"] = bool(self.args["maintenance"])
@@ -101,7 +104,8 @@ class ActionModule(ReleaseAction):
             more["secrets"] = self.secrets
             more["stage"], body = self._stage(plan)
         if "start" in wanted:
-            more["fresh"] = plan.get("event") == "deploy"
+            # What is warm there was connected to a database that has another name by then.
+            more["fresh"] = plan.get("event") == "deploy" or "point" in plan
         steps = more.get("description", {}).get("verify")
         if steps and self.value("verify", True) and not {"start", "switch"}.isdisjoint(wanted):
             more["verify"] = self.verification(steps)
@@ -139,9 +143,10 @@ class ActionModule(ReleaseAction):
 
     def _note(self, plan: dict[str, Any], answer: Mapping[str, Any]) -> None:
         """Keep what the ledger's line will need."""
-        facts: dict[str, Any] = {
-            key: answer[key] for key in ("restore_point", "schema_before", "schema_after") if key in answer
-        }
+        facts: dict[str, Any] = {key: answer[key] for key in KEPT if key in answer}
+        if "lost" in answer:
+            kept = {key: answer[key] for key in ("lost", "kept") if key in answer}
+            facts["with_database"] = {**plan["line"]["with_database"], **kept}
         if facts:
             self.remember("facts", {**self.recall("facts"), **facts})
 
@@ -165,6 +170,10 @@ class ActionModule(ReleaseAction):
                 "maintenance",
                 "output",
                 "verified",
+                "lost",
+                "kept",
+                "undone",
+                "ill",
             )
             if key in answer
         }

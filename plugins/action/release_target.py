@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, ledger
+from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, ledger, points
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
 
@@ -21,13 +21,15 @@ class ActionModule(ReleaseAction):
         present = set.intersection(
             *({each["id"] for each in self.look_of(host)["releases"]} for host in self.groups["app"])
         )
+        with_database = bool(self.value("with_database", False))
         try:
             target = ledger.rollback_target(
                 lines,
                 to=str(self.value("to", "") or ""),
                 present=present,
-                accept_schema=bool(self.value("accept_schema", False)),
+                accept_schema=bool(self.value("accept_schema", False)) or with_database,
             )
+            point = self._point(lines, target) if with_database else None
         except ledger.Refused as refused:
             raise Stopped(
                 self.host, {"reason": str(refused), "hint": refused.hint, "refused": True, "evidence": []}
@@ -43,7 +45,9 @@ class ActionModule(ReleaseAction):
         }
         line.update({key: target.line.get(key) for key in ("commit", "ref", "subject", "digest", "configuration")})
         line.update(schema_before=told.schema, schema_after=told.schema)
-        plan = {
+        if point:
+            line.update(schema_after=target.line.get("schema_after", ""), with_database=point.told())
+        plan: dict[str, Any] = {
             "event": "rollback",
             "release": target.id,
             "previous": told.live,
@@ -51,11 +55,23 @@ class ActionModule(ReleaseAction):
             "migrate": False,
             "line": line,
             "began": time.time(),
+            **({"point": point.told()} if point else {}),
         }
         self._refuse_unasked(target.id)
         self.remember("plan", plan)
-        short = {key: plan[key] for key in ("release", "previous", "slot")}
+        short: dict[str, Any] = {key: plan[key] for key in ("release", "previous", "slot", "point") if key in plan}
         return {**short, "ferryman": {"plan": short}}
+
+    def _point(self, lines: list[dict[str, Any]], target: ledger.Release) -> points.Point:
+        """Return the restore point that leads back, which is the one that somebody agreed to, if he was asked."""
+        database = str(dict(self.value("database", {}) or {}).get("name", ""))
+        found = points.point(lines, target, database=database, there=self.groups.get("db") == self.groups["app"])
+        agreed = str(self.value("restore_point", "") or "")
+        if agreed and found.path != agreed:
+            raise ledger.Refused(
+                f"the restore point is {found.path} by now, not {agreed}", "the same command asks anew"
+            )
+        return found
 
     def _refuse_unasked(self, release: str) -> None:
         """Refuse a release whose steps need a secret that is gone meanwhile: it would be started, and then be left."""

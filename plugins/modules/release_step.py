@@ -47,6 +47,13 @@ changes:
   type: list
   elements: str
   returned: when a step concerns this host
+ferryman:
+  description: >-
+    What the steps told. Of those of a rollback with the database C(lost), what was written since by table, C(kept),
+    the database that was left, C(undone), whether it was put back, and C(ill), why what serves is not well after the
+    commit.
+  type: dict
+  returned: when a step concerns this host
 token: {description: The fencing token of this run., type: int, returned: when a step concerns this host}
 skipped_here: {description: That none of the steps concerns this host., type: bool, returned: otherwise}
 """

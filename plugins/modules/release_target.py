@@ -9,12 +9,13 @@ short_description: Decide what a rollback goes back to
 description:
   - >-
     Takes the newest release before the live one that once passed its gate and was never rolled back from, or
-    the one that C(release_to) names.
+    the one that C(release_to) names. With C(release_with_database) also the restore point that leads back to its data.
   - Needs no repository, no build and no registry, only what M(ferryman.ops.release_look) has found in the same run.
   - Runs on the driver and asks no host.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_hosts), C(release_to),
-    C(release_accept_schema), C(release_work_dir), C(release_who).
+    C(release_accept_schema), C(release_with_database), C(release_restore_point), C(release_database),
+    C(release_work_dir), C(release_who).
 options: {}
 author: The Ferryman authors
 """
@@ -30,6 +31,10 @@ RETURN = r"""
 release: {description: Id of the release to go back to., type: str, returned: success}
 previous: {description: The release that is live now., type: str, returned: success}
 slot: {description: The slot that it goes to., type: str, returned: success}
+point:
+  description: "The restore point: C(path) and C(sha256) of the dump, and whose deploy took it (C(before), C(at))."
+  type: dict
+  returned: with release_with_database
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -21,7 +21,10 @@ CODES = {
 }
 ANSIBLES_OWN = re.compile(r"^((Task|Action|Module) failed[:.] ?)+")  # before what really was said, if anything was
 UNTRACED = "(traceback unavailable)"
-TOLD = ("gate", "gate_s", "drained_s", "restore_point", "no_restore_point", "verified", "pruned")
+TOLD = (
+    *("gate", "gate_s", "drained_s", "restore_point", "restore_point_sha256", "no_restore_point", "verified", "pruned"),
+    *("lost", "kept", "undone", "ill"),
+)
 LOST = ("left", "unknown")
 WAY_BACK = ("Go back", "Stay where we were")
 
@@ -181,7 +184,12 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
     }
     told = {**story.failure, **story.facts}
     said.update({key: told[key] for key in TOLD if key in told})
-    if CODES[word]:
+    said.update({"point": plan["point"]} if "point" in plan else {})
+    if word == "live" and said.get("ill"):
+        said["code"] = NEEDS_PERSON
+    if word == "unknown" and story.facts.get("reason_return"):
+        said["reason_return"] = story.facts["reason_return"]
+    if said["code"]:
         said.update({key: story.failure.get(key, "") for key in ("reason", "evidence", "hint", "host", "step")})
         said["evidence"] = said["evidence"] or []
         if ended.status == "left":

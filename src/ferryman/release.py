@@ -18,6 +18,7 @@ from ferryman import (
     outside,
     paths,
     places,
+    pointing,
     readiness,
     runs,
     secrets,
@@ -25,7 +26,7 @@ from ferryman import (
     worktree,
 )
 from ferryman.environments import PROD, Environment
-from ferryman.errors import REFUSED, Stop
+from ferryman.errors import REFUSED, RETURNED, Stop
 from ferryman.progress import parts, progress
 
 Told = dict[str, Any]
@@ -66,9 +67,27 @@ def _uncommitted(environment: Environment, app: str, wanted: Mapping[str, Any]) 
     return worktree.refusal(environment.directory.parent.parent, source)
 
 
-def rollback(env: str, *, app: str, to: str, accept_schema: bool) -> Told:
-    """Go back to the last good release, or to a named one; return the report."""
-    return _told("rollback", _ready(env, app), app, {"release_to": to, "release_accept_schema": accept_schema})
+def rollback(env: str, *, app: str, to: str, accept_schema: bool, with_database: bool, yes: bool) -> Told:
+    """Go back to the last good release, or to a named one; return the report.
+
+    With the database, what was written since is counted first and, unless `yes`, somebody is asked: a Stop carries the
+    counts as `lost`.
+    """
+    if accept_schema and with_database:
+        raise Stop("--accept-schema leaves the data, --with-database takes them along", hint="take one of the two")
+    environment = _ready(env, app)
+    values = {"release_to": to, "release_accept_schema": accept_schema, "release_with_database": with_database}
+    if with_database and not yes:
+        story, ended = run("release_compare", environment, {"release_app": app, **values}, way_back=True)
+        code = REFUSED if story.failure.get("refused") or not story.touched else RETURNED
+        stop_unless_done(story, ended, environment, code=code)
+        plan, lost = story.facts["plan"], story.facts["lost"]
+        asking.sure(
+            pointing.question(environment.name, plan, lost), yes=False, facts={"point": plan["point"], "lost": lost}
+        )
+        # What was agreed to is what is done, or nothing: somebody may have deployed meanwhile.
+        values |= {"release_to": plan["release"], "release_restore_point": plan["point"]["path"]}
+    return _told("rollback", environment, app, values)
 
 
 def provision(env: str, *, check: bool = False) -> Told:
@@ -342,14 +361,18 @@ def explain(said: Mapping[str, Any]) -> str:
             f"The hosts end it: a switch that nobody confirms is undone by them within {said['guarded_s']:g} s, "
             f"and the lock is free after {said['lease_s']:g} s."
         )
+    means["live"] = "It is committed, and nothing is taken back."
     means = means | {"failed": "Another run has the site now."} if said.get("overtaken") else means
     reason = str(said["reason"])
+    ended = "is live, and not well" if said["status"] == "live" else said["status"]
     return "\n".join(
         [
-            f"{said['command']} to {said['environment']} {said['status']}: {reason}",
+            f"{said['command']} to {said['environment']} {ended}: {reason}",
             *(f"  | {line}" for line in said["evidence"]),
             *(f"({line})" for line in telling.waited(said)),
+            *([f"The way back failed, too: {said['reason_return']}"] if said.get("reason_return") else []),
             means[said["status"]],
+            *(["The database that served before is in its place again."] if said.get("undone") else []),
         ]
     )
 
@@ -358,7 +381,7 @@ def next_command(said: Mapping[str, Any]) -> str:
     """Return what to type next; nothing where the reason itself says what to do."""
     if said["status"] == "refused":
         return ""
-    what = "status" if said["status"] == "unknown" else "releases"
+    what = "status" if said["status"] in ("unknown", "live") else "releases"
     if said.get("step") in RAN and said["status"] != "unknown" and not said.get("overtaken"):
         process = UNIT.search("\n".join([str(said["reason"]), *said["evidence"]]))
         what = f"logs --release {said['release']}" + (f" --process {process[1]}" if process else "")

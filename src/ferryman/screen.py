@@ -29,7 +29,10 @@ def state(told: Told) -> str:
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
     seen = telling.arbiter(told)
     lines = list(_clients(told, seen))
-    if any(answer.get("maintenance") for answer in told["hosts"].values()):  # on every entry at once: told once
+    hosts = told["hosts"].values()
+    if any(answer.get("maintenance") for answer in hosts) and not any(
+        map(exchanges, hosts)
+    ):  # on every entry at once: told once
         lines += _fault(Fault(telling.PAGE, "maintenance.off"), told["environment"], seen.get("app", ""))
     for host, answer in told["hosts"].items():
         lines.append(("", f"{host} ({', '.join(answer['roles'])})", PLAIN))
@@ -130,8 +133,18 @@ def _ill(certificate: Told) -> str:
     return ""
 
 
+def exchanges(seen: Told) -> bool:
+    """Say whether a rollback that takes the database along has stopped everything, behind the maintenance page."""
+    return bool((seen.get("exchange") or {}).get("phase", "restore") != "restore")
+
+
 def wrong(seen: Told) -> Iterator[Fault]:
     """Return what is wrong on a host, each with the way out."""
+    if exchanges(seen):
+        what = f"a rollback takes database {seen['exchange']['database']} along: clients get the maintenance page"
+        ends = "it ends by itself" if (seen.get("lock") or {}).get("alive") else "the host undoes it by itself"
+        yield Fault(f"{what}, and nothing runs; {ends}, and the next deploy or rollback would undo it at once")
+        return
     yield from _unfinished(seen)
     back = "rollback" if seen.get("would_roll_back_to") else "deploy"
     answers = {name: answer["said"] for name, answer in (seen.get("health") or {}).items() if not answer["good"]}
@@ -162,6 +175,10 @@ def _unfinished(seen: Told) -> Iterator[Fault]:
     """Return what a run left behind whose driver is gone."""
     if (seen.get("lock") or {}).get("alive"):
         return
+    exchange = seen.get("exchange") or {}
+    if exchange:
+        what = f"a copy of database {exchange['database']} is left over of a rollback that broke off, and nothing else"
+        yield Fault(what, "unlock")
     if seen.get("pending"):
         release = seen["shift"].get("release_candidate")
         yield Fault(

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ferryman import paths
+from ferryman import paths, pointing
 from ferryman.errors import NEEDS_PERSON, Stop
 from ferryman.logs_telling import printable
 
@@ -82,12 +82,13 @@ def summary(told: Told) -> str:
     lines += _outside(told)
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
     lines += waited(told)
+    lines += pointing.done(told) if "kept" in told else []
     if told.get("no_restore_point"):
         lines.append(f"no dump was taken before the migration: {told['no_restore_point']}")
     if told.get("verified"):
         asked = (f"{seen['passed']} steps at {place}" for place, seen in told["verified"].items())
         lines.append(f"verified: {', '.join(asked)}")
-    if told["previous"]:
+    if told["previous"] and "kept" not in told:
         # A release that was rolled back from is where nobody goes unless it is named.
         back = "rollback" if told["command"] == "deploy" else f"rollback --to {told['previous']}"
         lines.append(f"before: {told['previous']}; `{paths.command(back, env, told['app'])}` goes back")
@@ -190,7 +191,7 @@ def ledger(told: Told) -> str:
     for entry in seen.get("history", []):
         status = standing(entry, live=seen["shift"]["release_stable"])
         rows.append((entry["release"], status, entry["who"] or "", commit(entry)))
-        reasons.append(str(entry["reason"] or "").partition("\n")[0])
+        reasons.append(pointing.entry(entry) or str(entry["reason"] or "").partition("\n")[0])
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines: list[str] = []
     for row, reason in zip(rows, reasons, strict=True):

@@ -10,7 +10,7 @@ from ferryman import paths
 
 PAGE = paths.CHECKOUT / "README.md"
 TYPED = [line for block in blocks(PAGE, "sh") for line in block.lines]
-GUIDES = [paths.CHECKOUT / "docs" / "guides" / name for name in ("sandbox.md", "troubleshooting.md")]
+GUIDES = [paths.CHECKOUT / "docs" / "guides" / name for name in ("sandbox.md", "troubleshooting.md", "going-back.md")]
 ELSEWHERE = {
     "./invoke test": "this is it",
     "./invoke sandbox.down": "how the newcomer leaves: tests/support/newcomer.py",

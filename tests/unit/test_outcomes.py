@@ -166,3 +166,17 @@ def test_no_run_that_failed_is_ever_called_done(events: list[Event], ended: str)
         assert any(event is SETTLED for event in events)
     if said["code"] == REFUSED:
         assert not any(event in (STAGED, HALF, FAILED) for event in events)
+
+
+def test_what_is_committed_and_not_well_behind_the_page_needs_a_person_and_is_live() -> None:
+    ill = Event("ok", "Rollback | Settle", "a1", {"ferryman": {"status": "live", "ill": "answers 500", "steps": []}})
+    said = Event("failed", "Rollback | Say what is not well", "a1", {"msg": "answers 500"})
+    told_of = report("rollback", told(LOOK, ill, said), Ended("failed", 1.0), environment="prod", app="shop")
+    assert (told_of["status"], told_of["code"], told_of["reason"]) == ("live", NEEDS_PERSON, "answers 500")
+
+
+def test_why_a_way_back_failed_is_told_beside_the_first_failure() -> None:
+    lost = Event("failed", "Rollback | Stay where we were", "a1", {"msg": "PostgreSQL is down", "ferryman": {}})
+    told_of = report("rollback", told(LOOK, STAGED, FAILED, lost), Ended("failed", 1.0), environment="prod", app="shop")
+    assert (told_of["status"], told_of["code"]) == ("unknown", NEEDS_PERSON)
+    assert (told_of["reason"], told_of["reason_return"]) == ("it died", "PostgreSQL is down")

@@ -75,6 +75,7 @@ EXPIRED = {**CERTIFICATE, "last_attempt": {"at": "now", "result": "failed", "rea
         ({"free_bytes": 10**6}, "the disk is nearly full", "deploy"),
         ({"pending": True}, "is not confirmed", "deploy"),
         ({"unfinished": {"event": "deploy", "release": "r", "who": "bob"}}, "deploy of r by bob did not end", "deploy"),
+        ({"exchange": {"phase": "restore", "database": "shop"}}, "a copy of database shop is left over", "unlock"),
         ({"maintenance": True}, "the maintenance page is shown", "maintenance.off"),
     ],
 )
@@ -117,3 +118,15 @@ def test_before_the_first_deploy_there_is_little_to_show() -> None:
 
 def test_what_clients_do_not_get_is_seen_at_the_top() -> None:
     assert "  from here   no answer: no route" in shown({"error": "no route"})
+
+
+def test_a_rollback_that_takes_the_database_along_is_told_alone_and_nothing_lets_clients_in_meanwhile() -> None:
+    ill: dict[str, Any] = {
+        "health": {"web": {"good": False, "said": "refused"}},
+        "ill": ["worker: does not run"],
+        "pending": True,
+    }
+    text = shown(**ill, maintenance=True, exchange={"phase": "quiet", "database": "shop"})
+    assert text.count("wrong") == 1
+    assert "takes database shop along" in " ".join(text.split())
+    assert "maintenance.off" not in text

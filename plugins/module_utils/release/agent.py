@@ -108,6 +108,7 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
     if host.site.pending.exists():
         guard.resolve(host, reason="its driver is gone")
         host.run_id, host.token = mine
+    settling.end_exchange(host)
     arbiter.close_unfinished(host)
     host.admit()
 

@@ -141,6 +141,11 @@ def lines(host: Host) -> list[dict[str, Any]]:
     return chain.read(host.site.arbiter / "ledger.jsonl").lines
 
 
+def begun(host: Host) -> bool:
+    """Return whether the ledger says that this run has begun, and not that it has ended."""
+    return bool(ledger.story(lines(host)).unfinished.get("run") == host.run_id)
+
+
 def committed(host: Host, run: str) -> bool:
     """Return whether the commit record of `run` is in the ledger."""
     return any(line.get("run") == run and line.get("status") == "live" for line in lines(host))
@@ -158,15 +163,19 @@ def close(host: Host, run: str, **end: Any) -> None:
 def _facts(host: Host, run: str) -> dict[str, Any]:
     """Return what a run did to the database, as this host's journal tells it: the driver took its own notes along."""
     found: dict[str, Any] = {}
-    for line in chain.read(host.site.state / "journal.jsonl").lines:
-        if line.get("run") != run:
-            continue
+    for line in journal_of(host, run):
         detail = line.get("detail") or {}
         if line.get("step") == "migrate":
             found.update({key: detail[key] for key in ("schema_before", "schema_after") if key in detail})
         elif line.get("step") == "snapshot" and "path" in detail:
             found["restore_point"] = detail["path"]
+            found.update({"restore_point_sha256": detail["sha256"]} if "sha256" in detail else {})
     return found
+
+
+def journal_of(host: Host, run: str) -> list[dict[str, Any]]:
+    """Return what this host's journal has of a run."""
+    return [line for line in chain.read(host.site.state / "journal.jsonl").lines if line.get("run") == run]
 
 
 def close_unfinished(host: Host) -> None:

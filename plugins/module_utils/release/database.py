@@ -5,6 +5,7 @@ A dump before its migration, the migration itself, and the schema's revision bef
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -17,17 +18,17 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 RUNTIME_UNITS = Path("/run/systemd/system")
 
 
-def snapshot(host: Host, *, database: str) -> str:
-    """Dump a database of this host and return the path of the dump, which `pg_restore` has read to its end."""
+def snapshot(host: Host, *, database: str) -> dict[str, str]:
+    """Dump a database of this host; return the dump's path, which `pg_restore` has read to its end, and its digest."""
     place = host.site.dumps
     path = place / f"{host.run_id}.dump"
     if host.check:
         host.changes.append(str(path))
-        return str(path)
+        return {"restore_point": str(path)}
     if path.exists():
-        return str(path)
+        return {"restore_point": str(path), "restore_point_sha256": digest(path)}
     host.directory(place, mode=0o700, owner="postgres")
-    size = int(_psql(host, database, "select pg_database_size(current_database())") or 0)
+    size = int(psql(host, database, "select pg_database_size(current_database())") or 0)
     free = shutil.disk_usage(place).free
     if free < size * 2:
         raise Failed(
@@ -43,11 +44,23 @@ def snapshot(host: Host, *, database: str) -> str:
     host.command("runuser", "-u", "postgres", "--", "pg_restore", "--list", str(fresh), timeout=600)
     fresh.rename(path)
     host.changes.append(str(path))
-    host.journal("snapshot", "done", database=database, path=str(path), bytes=path.stat().st_size)
-    return str(path)
+    told = {"restore_point": str(path), "restore_point_sha256": digest(path)}
+    size, seen = path.stat().st_size, told["restore_point_sha256"]
+    host.journal("snapshot", "done", database=database, path=str(path), bytes=size, sha256=seen)
+    return told
 
 
-def _psql(host: Host, database: str, query: str) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    seen = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            seen.update(block)
+    return seen.hexdigest()
+
+
+def psql(host: Host, database: str, query: str) -> str:
+    """Return what a query answers; Debian's psql finds the server's port by itself."""
     words = ("psql", "--no-psqlrc", f"--dbname={database}", "-AtXc", query)
     return host.command("runuser", "-u", "postgres", "--", *words).strip()
 

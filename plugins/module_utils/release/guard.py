@@ -39,9 +39,10 @@ def _resolve(host: Host, *, reason: str) -> str:
         settling.settle(host, slot=candidate, release=release, after_s=DRAIN_S)
         slots.bring_up(host, candidate)  # after a boot, only what was enabled before it has come up
         slots.move_workers(host, candidate, alive_s=0, wait=False)
+        settling.end_exchange(host)
         return "confirmed"
     back = settling.go_back(host, release=release, reason=reason, drain_s=DRAIN_S, wait=False)
-    arbiter.close(host, run, status="returned", who="guard", reason=f"{reason}; {back.idle}" if back.idle else reason)
+    arbiter.close(host, run, status="returned", who="guard", reason=back.told(reason))
     return "returned"
 
 
@@ -80,6 +81,8 @@ def boot() -> None:
 
 def _settle_at_boot(host: Host) -> None:
     state = shift.state(host)
+    if settling.exchanging(host):
+        return  # the database is not up before the entry: that is for `watch`, and clients get the maintenance page
     if state["phase"] == "shifting":
         resolve(host, reason="the host was started again before the shift was confirmed")
     elif (host.site.state / "share").is_symlink() and shift.share(host) != shift.full(state["stable"]):

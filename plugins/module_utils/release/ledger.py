@@ -69,9 +69,14 @@ def story(lines: Iterable[Line]) -> Story:
             told.schema = line["schema_after"]
         if status == "live":
             _live(told, release, line)
-        elif status in ("failed", "returned") and line.get("who") != "guard" and release.good and told.live != name:
+        elif _speaks_against(line) and release.good and told.live != name:
             release.withdrawn = True
     return told
+
+
+def _speaks_against(line: Line) -> bool:
+    """Say whether a run that came to nothing says something of its release: not where that was never `tried`."""
+    return line["status"] in ("failed", "returned") and line.get("who") != "guard" and line.get("tried", True)
 
 
 def _live(told: Story, release: Release, line: dict[str, Any]) -> None:
@@ -124,6 +129,7 @@ def rollback_target(
     if then != told.schema and not accept_schema:
         raise Refused(
             f"the database is at schema {told.schema or 'none'}, {found.id} ran at {then or 'none'}",
+            "--with-database brings the database back, too, and says first what was written since; "
             "--accept-schema goes back all the same, if the old release works on the new schema",
         )
     return found

@@ -13,7 +13,11 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 RELEASE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{7}")
 SLOTS = ("blue", "green")
 KINDS = ("web", "worker", "cron", "once")
-BEFORE_COMMIT = frozenset({"stage", "snapshot", "migrate", "start", "switch", "workers", "commit"})
+RESTORING = ("restore", "compare", "forget", "quiet", "exchange")
+"""The steps of a rollback that takes the database along."""
+BEFORE_COMMIT = frozenset(
+    {"stage", "snapshot", "migrate", "start", "switch", "workers", "commit", "restore", "compare", "quiet", "exchange"}
+)
 """The steps that a run which is asked to stop no longer begins; what comes after the commit goes on to its end."""
 PORTS = range(20000, 30000)  # below 32768, where the kernel starts to give ports to outgoing connections
 PORTS_PER_PROCESS = 10

@@ -6,8 +6,10 @@ same time.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +43,19 @@ def settle(host: Host, *, slot: str, release: str, after_s: float) -> None:
 
 @dataclass(frozen=True)
 class Back:
-    """A way back that was gone: whether clients had been `moved`, and why workers of the stable slot are `idle`."""
+    """A way back that was gone: whether clients had been `moved`, and why workers of the stable slot are `idle`.
+
+    `undone`: the database that served before was put back; where `idle` then, clients get the maintenance page.
+    """
 
     moved: bool
     idle: Failed | None = None
+    undone: bool = False
+
+    def told(self, reason: str) -> str:
+        """Return the reason of the run's end, with what came of it."""
+        said = [reason, "the database that served before is in its place again" if self.undone else ""]
+        return "; ".join(filter(None, [*said, str(self.idle or "")]))
 
 
 def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool = True) -> Back:
@@ -55,11 +66,12 @@ def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool
     """
     before = shift.state(host)
     candidate = names.other(before["stable"])
+    # First: as long as the database is another one, the guard has to come back to it.
+    undone, idle = exchanging(host), end_exchange(host)
     moved = shift.give_back(host, reason=reason)
     if not host.site.root.exists():
-        return Back(moved)
-    idle: Failed | None = None
-    if slots.holds(host, before["stable"]):
+        return Back(moved, undone=undone)
+    if slots.holds(host, before["stable"]) and not idle:
         try:
             slots.move_workers(host, before["stable"], alive_s=0, wait=wait)
         except Failed as failed:
@@ -71,7 +83,33 @@ def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool
         slots.stop(host, candidate)
     result, more = ("failed", {"idle": str(idle)}) if idle else ("done", {})
     host.journal("return", result, release=release, reason=reason, moved=moved, **more)
-    return Back(moved, idle)
+    return Back(moved, idle, undone)
+
+
+def exchanging(host: Host) -> bool:
+    """Say whether an exchange of databases is under way."""
+    return (host.site.state / "exchange.json").exists()
+
+
+def require_exchange(host: Host, request: Mapping[str, Any]) -> None:
+    """Fail where this run has exchanged databases and somebody has put them back, since it was away for too long."""
+    if not request.get("point") or host.check:
+        return
+    told = read_json(host.site.state / "exchange.json")
+    if (told.get("run"), told.get("phase")) != (host.run_id, "exchange"):
+        raise Failed(
+            "the rollback was not confirmed in time, and the guard has put back the database that served before",
+            hint="`rollback --with-database` begins again",
+        )
+
+
+def end_exchange(host: Host) -> Failed | None:
+    """End an exchange of databases that is under way, as restoring.resolve does."""
+    if not exchanging(host):
+        return None
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import restoring  # few runs have one
+
+    return restoring.resolve(host)
 
 
 def cool_later(host: Host, slot: str, *, after_s: float) -> None:
@@ -154,6 +192,30 @@ def still_shifting(host: Host) -> bool:
     """Return whether the shift that this run began is still pending: the guard may have been faster."""
     state = shift.state(host)
     return state["phase"] == "shifting" and state.get("run") == host.run_id
+
+
+@contextmanager
+def kept(host: Host, *, by_s: float) -> Iterator[None]:
+    """Let the guard wait `by_s` seconds beyond the end of what is done here, where databases are being exchanged."""
+    if not exchanging(host):
+        yield
+        return
+    over, beat = threading.Event(), Host(host.site, run=host.run_id, token=host.token, check=host.check)
+
+    def extend_again() -> None:
+        while True:
+            with deciding(beat):
+                extend(beat, by_s=by_s)
+            if over.wait(by_s / 3):
+                return
+
+    beating = threading.Thread(target=extend_again, daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beating.join()
 
 
 def extend(host: Host, *, by_s: float) -> None:

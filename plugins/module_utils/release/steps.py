@@ -15,7 +15,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
     database,
     draining,
-    ledger,
+    names,
     probe,
     settling,
     shift,
@@ -35,17 +35,15 @@ def _stage(host: Host, request: Request, body: IO[bytes]) -> Answer:
     if staged["missing"]:
         return staged
     staged["secrets_changed"] = stage.secrets(host, request.get("secrets") or {})
-    if "arbiter" in request["roles"]:
-        unfinished = ledger.story(arbiter.lines(host)).unfinished
-        if unfinished.get("run") != host.run_id:
-            arbiter.record(host, status="started", **request["line"])
+    if "arbiter" in request["roles"] and not arbiter.begun(host):
+        arbiter.record(host, status="started", **request["line"])
     return staged
 
 
 def _snapshot(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if not request["database"]:
         return {"no_restore_point": "the inventory names no database of this application (apps.<app>.database)"}
-    return {"restore_point": database.snapshot(host, database=request["database"])}
+    return dict(database.snapshot(host, database=request["database"]))
 
 
 def _migrate(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -55,16 +53,18 @@ def _migrate(host: Host, request: Request, _: IO[bytes]) -> Answer:
 def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "app" not in request["roles"]:
         return {}
+    settling.require_exchange(host, request)
     settings, slot = request["settings"], request["slot"]
-    if "arbiter" in request["roles"] and request["line"]["event"] == "rollback":
+    if "arbiter" in request["roles"] and request["line"]["event"] == "rollback" and not arbiter.begun(host):
         arbiter.record(host, status="started", **request["line"])
     waited = 0.0
     if slots.holds(host, slot) != request["release"]:
         waited = draining.wait(host, slot, request["entry"], drain_s=settings["drain_s"])
     told = {"drained_s": round(waited, 3)}
     try:
-        told |= _come_up(host, request, slot)
-        return {**told, **verifying.at_slot(host, request, slot)}
+        with settling.kept(host, by_s=settings["confirm_s"]):
+            told |= _come_up(host, request, slot)
+            return {**told, **verifying.at_slot(host, request, slot)}
     except Failed as failed:
         failed.facts.update(told)
         raise
@@ -95,7 +95,9 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if host.check:
         host.changes.append(f"clients go to {slot}")
         return {}
-    shift.begin(host, slot=slot, release=release, confirm_s=settings["confirm_s"])
+    with deciding(host):
+        settling.require_exchange(host, request)
+        shift.begin(host, slot=slot, release=release, confirm_s=settings["confirm_s"])
     shift.set_share(host, shift.full(slot))
     verified, until = None, 0.0
     while True:
@@ -146,6 +148,7 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
     with deciding(host):
         if arbiter.committed(host, host.run_id):
             return {}
+        settling.require_exchange(host, request)
         if "entry" in request["roles"] and not settling.still_shifting(host):
             raise Failed(
                 "the shift was not confirmed in time, and the guard has sent the clients back",
@@ -167,12 +170,24 @@ def _settled(host: Host, request: Request) -> Answer:
         raise Failed("nothing was committed that could be settled")
     after_s = max(settings["warm_s"], settings["drain_s"])
     settling.settle(host, slot=request["slot"], release=request["release"], after_s=after_s)
+    hid = settling.exchanging(host)
+    settling.end_exchange(host)
     before = len(host.changes)
     pruned = settling.prune(host, request) if "app" in request["roles"] else []
     removed = host.changes[before:]
     if "arbiter" in request["roles"]:
         arbiter.free(host)
-    return {"pruned": pruned, "removed": removed}
+    return {"pruned": pruned, "removed": removed, **(_seen_at_last(host, request) if hid else {})}
+
+
+def _seen_at_last(host: Host, request: Request) -> Answer:
+    """See from outside what the maintenance page hid until the commit; nothing is taken back for it any more."""
+    try:
+        description = request["description"]
+        shift.verify(host, request["entry"], description, slot=request["slot"], release=request["release"])
+        return verifying.through_entry(host, request, request["slot"])
+    except Failed as failed:
+        return {"ill": "\n".join([str(failed), *(f"  {line}" for line in failed.evidence)])}
 
 
 def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -186,28 +201,48 @@ def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
         except Exception as error:
             _ended(host, request, "failed", f"{reason}; the way back failed: {error}")
             raise
-    _ended(host, request, "returned" if back.moved else "failed", f"{reason}; {back.idle}" if back.idle else reason)
+    _ended(host, request, "returned" if back.moved else "failed", back.told(reason))
     if back.idle:
         hint = "mend that on the host, and deploy what is live again: it starts what does not run"
-        raise Failed(f"clients are served as before, but {back.idle}", evidence=back.idle.evidence, hint=hint)
-    return {"moved": back.moved}
+        what = "the database that served before is in its place" if back.undone else "clients are served as before"
+        raise Failed(f"{what}, but {back.idle}", evidence=back.idle.evidence, hint=hint)
+    return {"moved": back.moved, **({"undone": True} if back.undone else {})}
 
 
 def _ended(host: Host, request: Request, status: str, reason: str) -> None:
     """Write the end of a run that came to nothing, and let go of the lock."""
     if "arbiter" not in request["roles"]:
         return
+    line = dict(request.get("line") or {})
     try:
-        if request.get("line"):  # without one, nothing was decided on yet
-            arbiter.record(host, status=status, reason=reason, **request["line"])
+        if line.get("with_database"):
+            line = _undone(host, line)
+        if line:  # without one, nothing was decided on yet
+            arbiter.record(host, status=status, reason=reason, **line)
     finally:
         arbiter.free(host)
+
+
+def _undone(host: Host, line: Answer) -> Answer:
+    """Return the line of a rollback whose database is as it was; empty where nothing that served was touched."""
+    if not arbiter.begun(host):
+        return {}
+    with_database = {key: value for key, value in line["with_database"].items() if key != "kept"}
+    return {
+        **line,
+        "with_database": with_database,
+        "schema_after": line.get("schema_before", ""),
+        "tried": any(done.get("step") == "start" for done in arbiter.journal_of(host, host.run_id)),
+    }
 
 
 def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "arbiter" not in request["roles"]:
         return {}
-    return {"broken": arbiter.unlock(host, who=request["who"], holder=str(request["holder"]))}
+    broken = arbiter.unlock(host, who=request["who"], holder=str(request["holder"]))
+    if not host.site.pending.exists():  # else that is for the guard
+        settling.end_exchange(host)
+    return {"broken": broken}
 
 
 def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -242,6 +277,17 @@ def _maintenance(host: Host, request: Request, _: IO[bytes]) -> Answer:
     return {"maintenance": bool(request["maintenance"])}
 
 
+def _restoring(name: str) -> Callable[[Host, Request, IO[bytes]], Answer]:
+    def step(host: Host, request: Request, _: IO[bytes]) -> Answer:
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+            restoring,
+        )  # few runs have a use for it
+
+        return restoring.STEPS[name](host, request)
+
+    return step
+
+
 STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "stage": _stage,
     "snapshot": _snapshot,
@@ -256,6 +302,7 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "maintenance": _maintenance,
     "once": _once,
     "interrupt": _interrupt,
+    **{name: _restoring(name) for name in names.RESTORING},
 }
 UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt"}
 """Steps that need no lease.

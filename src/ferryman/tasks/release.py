@@ -43,14 +43,18 @@ def plan(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty:
     help=ENV
     | {
         "to": "Release or commit to go back to; the last good one if not said.",
-        "accept_schema": "Go back over a change of the schema.",
+        "accept_schema": "Go back over a change of the schema; the data stay as they are.",
+        "with_database": "Go back with the database as it was before its migration; says what that loses, and asks.",
     }
 )
-def rollback(ctx: Context, env: str = "", app: str = "", to: str = "", accept_schema: bool = False) -> None:
+def rollback(
+    ctx: Context, env: str = "", app: str = "", to: str = "", accept_schema: bool = False, with_database: bool = False
+) -> None:
     """Go back to the last good release, or to a named one."""
     from ferryman import release, telling
 
-    telling.tell(release.rollback(env, app=app, to=to, accept_schema=accept_schema), telling.summary, ctx)
+    over = {"accept_schema": accept_schema, "with_database": with_database, "yes": ctx.ferryman.yes}
+    telling.tell(release.rollback(env, app=app, to=to, **over), telling.summary, ctx)
 
 
 @task(positional=["process"], help=ENV | {"process": "A process of kind once in ferryman.yml."})

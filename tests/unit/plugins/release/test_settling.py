@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.data.database import Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
     guard,
     names,
     probe,
+    restoring,
     settling,
     shift,
     slots,
@@ -268,3 +270,129 @@ def test_two_bad_answers_in_a_row_count_whatever_they_say(host: Systemd, monkeyp
     monkeypatch.setattr(probe, "answer", lambda *_: (False, next(said)))
     with pytest.raises(Failed, match="request 2"):
         steps._well(host, "green")
+
+
+# A rollback that takes the database along
+
+
+class Server:
+    """The names of databases on a server, as copying.Exchange changes them; `down` says that it answers nothing."""
+
+    name, fresh, aside = "shop", "shop_point", "shop_left"
+
+    def __init__(self, *there: str) -> None:
+        self.names, self.down, self.limit = set(there), False, 0
+
+    def there(self) -> set[str]:
+        if self.down:
+            raise Trouble("no server")
+        return self.names
+
+    def back(self) -> None:
+        self.names.remove(self.aside)
+
+    def tidy(self) -> None:
+        self.names.discard(self.fresh)
+
+    drop = end = lambda self, *_: self.tidy()
+
+    def admit_up_to(self, _: str, limit: int) -> None:
+        self.limit = limit
+
+
+@pytest.fixture
+def server(host: Systemd, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The databases were exchanged behind the maintenance page, and clients are about to be sent to NEW."""
+    found = Server("shop", "shop_left")
+    monkeypatch.setattr(restoring, "_exchange", lambda *_: found)
+    monkeypatch.setattr(probe, "check", lambda *_, **__: [])
+    told = {"phase": "exchange", "run": host.run_id, "database": "shop", "port": 5432, "limit": -1, "page": False}
+    host.write_json(host.site.state / "exchange.json", {"format": 1, **told, "timeout_s": 1})
+    host.write(host.site.state / "maintenance", "")
+    move(host)
+    return found
+
+
+def test_the_guard_puts_the_database_back_with_the_release_and_takes_the_page_away(
+    host: Systemd, server: Server
+) -> None:
+    assert guard.resolve(host, reason="its driver is gone") == "returned"
+    assert (server.names, server.limit) == ({"shop"}, -1)
+    assert host.did("systemctl", "stop", "shop-web@blue-1.service"), (
+        "it was connected to the other database, after a boot"
+    )
+    assert "shop-web@blue-1.service" in host.up
+    assert "the database that served before is in its place again" in arbiter.lines(host)[-1]["reason"]
+    assert not (host.site.state / "maintenance").exists()
+    assert not (host.site.state / "exchange.json").exists()
+    assert not host.site.pending.exists()
+
+
+def test_what_is_committed_keeps_its_database_whoever_comes_to_finish_it(host: Systemd, server: Server) -> None:
+    arbiter.record(host, event="rollback", release=NEW, status="live")
+    assert guard.resolve(host, reason="boot") == "confirmed"
+    assert server.names == {"shop", "shop_left"}
+    assert not (host.site.state / "maintenance").exists()
+    assert not (host.site.state / "exchange.json").exists()
+
+
+def test_a_page_that_was_shown_before_stays(host: Systemd, server: Server) -> None:
+    told = json.loads((host.site.state / "exchange.json").read_text())
+    host.write_json(host.site.state / "exchange.json", {**told, "page": True})
+    guard.resolve(host, reason="its driver is gone")
+    assert server.names == {"shop"}
+    assert (host.site.state / "maintenance").exists()
+
+
+def test_as_long_as_the_server_is_down_the_guard_comes_back_to_it(host: Systemd, server: Server) -> None:
+    server.down = True
+    for _ in range(2):
+        with pytest.raises(Failed, match="no server"):
+            guard.resolve(host, reason="its driver is gone")
+    assert host.site.pending.exists()
+    assert (host.site.state / "maintenance").exists()
+    server.down = False
+    assert guard.resolve(host, reason="its driver is gone") == "returned"
+    assert server.names == {"shop"}
+
+
+def test_a_boot_leaves_an_exchange_to_who_comes_after_the_database_server(host: Systemd, server: Server) -> None:
+    guard._settle_at_boot(host)
+    assert server.names == {"shop", "shop_left"}
+    assert host.site.pending.exists()
+
+
+def test_nothing_is_committed_whose_database_was_put_back_meanwhile(host: Systemd, server: Server) -> None:
+    request = {
+        "roles": ["arbiter", "entry"],
+        "point": {"path": "p"},
+        "release": NEW,
+        "line": {"event": "rollback", "release": NEW},
+    }
+    guard.resolve(host, reason="its driver slept")
+    assert server.names == {"shop"}
+    host.run_id = "run-2"
+    with pytest.raises(Failed, match="put back the database"):
+        steps._commit(host, request, io.BytesIO())
+    assert not arbiter.committed(host, "run-2")
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_a_rollback_that_was_undone_says_whether_it_tried_its_release(host: Systemd, started: bool) -> None:
+    if started:
+        host.journal("start", "started", release=OLD)
+    line = {"event": "rollback", "release": OLD, "schema_before": "2", "schema_after": "1",
+            "with_database": {"path": "p", "kept": "k"}}  # fmt: skip
+    request = {"roles": ["arbiter"], "line": line}
+    steps._ended(host, request, "failed", "ill")
+    last = arbiter.lines(host)[-1]
+    assert (last["tried"], last["schema_after"], last["with_database"]) == (started, "2", {"path": "p"})
+
+
+def test_a_rollback_that_was_refused_before_anything_was_touched_is_in_no_ledger(host: Systemd) -> None:
+    host.run_id = "run-3"
+    before = arbiter.lines(host)
+    steps._ended(
+        host, {"roles": ["arbiter"], "line": {"with_database": {"path": "p"}, "release": OLD}}, "failed", "gone"
+    )
+    assert [line for line in arbiter.lines(host) if line not in before] == []

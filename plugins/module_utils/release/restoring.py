@@ -1,0 +1,225 @@
+"""A rollback that takes the database along: the restore point beside what serves, and the two exchanged.
+
+What is under way stands in `exchange.json`, so that whoever comes next (the driver on its way back, the guard, the next
+run) finishes it where the ledger has the commit record, and else undoes it. Nobody writes between the moment in which
+what is lost was counted and the commit: every process is stopped, and the database lets in its own account alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.data import comparing, copying
+from ansible_collections.ferryman.ops.plugins.module_utils.data.database import Database, Trouble
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
+    names,
+    points,
+    probe,
+    settling,
+    shift,
+    slots,
+)
+from ansible_collections.ferryman.ops.plugins.module_utils.release import database as db
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+GROWS = 4  # times that a dump, which is packed, is smaller than its database, at least
+AGAIN = "the host goes on trying by itself; `status` says when it is done"
+
+
+def under_way(host: Host) -> dict[str, Any]:
+    """Return what is known of an exchange that has not ended; empty for none."""
+    return read_json(host.site.state / "exchange.json")
+
+
+def _keep(host: Host, told: Mapping[str, Any]) -> None:
+    host.write_json(host.site.state / "exchange.json", {"format": 1, **told})
+
+
+def _forget(host: Host) -> None:
+    host.remove(host.site.state / "exchange.json")
+
+
+def _exchange(database: str, port: int) -> copying.Exchange:
+    return copying.Exchange(database, port, fresh="point", aside="left", older="left_older")
+
+
+@contextmanager
+def _said(*, refused: bool = False, hint: str = "") -> Iterator[None]:
+    """Turn what PostgreSQL says into what a step says."""
+    try:
+        yield
+    except Trouble as trouble:
+        raise Failed(str(trouble), refused=refused, hint=hint) from None
+
+
+# Before anything that serves is touched
+
+
+def restore(host: Host, request: Request) -> Answer:
+    """Fill a new database from the restore point, beside the one that serves."""
+    point, name = points.Point(**request["point"]), str(request["database"])
+    path = Path(point.path)
+    there = path.is_file()
+    wrong = points.may_be(point, sha256=db.digest(path) if there and point.sha256 else "", there=there)
+    if wrong:
+        raise Failed(wrong, hint=points.WAY_OUT, refused=True)
+    with _said(refused=True):
+        here = _exchange(name, int(db.psql(host, name, "show port")))
+        if here.subscribes():
+            raise Trouble(f"{name} gets changes from another server (a subscription), which would end: stop it first")
+        size = int(Database(name, here.port).ask(copying.SIZE))
+        here.require(max(size, path.stat().st_size * GROWS))
+    if host.check:
+        host.changes.append(f"{name} as of {point.at}")
+        return {}
+    host.journal("restore", "started", path=point.path, database=name)
+    _keep(host, {"phase": "restore", "run": host.run_id, "database": name, "port": here.port})
+    with _said():
+        here.tidy()
+        here.restore(point.path)
+    host.journal("restore", "done", path=point.path, database=here.fresh)
+    return {}
+
+
+def compare(host: Host, request: Request) -> Answer:
+    """Count what is written in the database that serves and not in the restore point."""
+    told = under_way(host)
+    if host.check or not told:
+        return {}
+    here = _exchange(told["database"], int(told["port"]))
+    with settling.kept(host, by_s=request["settings"]["confirm_s"]), _said():
+        found = comparing.compare(Database(here.name, here.port), Database(here.fresh, here.port))
+    return {"lost": [table for table in found if points.is_lost(table)]}
+
+
+def forget(host: Host, _: Request) -> Answer:
+    """Take away what was restored to be looked at alone, and let go of the lock."""
+    with _said():
+        resolve(host)
+    arbiter.free(host)
+    return {}
+
+
+# The exchange
+
+
+def quiet(host: Host, request: Request) -> Answer:
+    """Show the maintenance page, stop every process and let nobody into the database."""
+    told, slot, release = under_way(host), str(request["slot"]), str(request["release"])
+    if host.check or not told:
+        return {}
+    here = _exchange(told["database"], int(told["port"]))
+    if not arbiter.begun(host):
+        arbiter.record(host, status="started", **request["line"])
+    page = host.site.state / "maintenance"
+    with _said():
+        limit = here.limit()
+    timeout_s = request["settings"]["start_timeout_s"]
+    _keep(host, {**told, "phase": "quiet", "page": page.exists(), "limit": limit, "timeout_s": timeout_s})
+    # From here on the guard ends what nobody ends.
+    shift.begin(host, slot=slot, release=release, confirm_s=request["settings"]["confirm_s"])
+    host.journal("quiet", "started", release=release, database=here.name)
+    host.write(page, "")
+    with settling.kept(host, by_s=request["settings"]["confirm_s"]):
+        for each in names.SLOTS:
+            slots.stop(host, each)
+        with _said():
+            here.hold()
+    host.journal("quiet", "done", release=release, database=here.name)
+    return {}
+
+
+def exchange(host: Host, request: Request) -> Answer:
+    """Let the restored database take the name of the one that serves, which is kept."""
+    told = under_way(host)
+    if host.check or not told:
+        return {}
+    here = _exchange(told["database"], int(told["port"]))
+    _keep(host, {**told, "phase": "exchange"})
+    with settling.kept(host, by_s=request["settings"]["confirm_s"]), _said():
+        here.admit_up_to(here.fresh, int(told["limit"]))
+        here.swap(final=False)
+        here.admit_up_to(here.aside, int(told["limit"]))
+    host.changes.append(f"database {here.name}")
+    host.journal("exchange", "done", release=str(request["release"]), database=here.name, kept=here.aside)
+    return {"kept": here.aside}
+
+
+# Its two ends
+
+
+def resolve(host: Host) -> Failed | None:
+    """End an exchange that is under way: finished where its run is committed, else undone.
+
+    Return why what served before is not well again, where that is so. Failed where the database cannot be put back:
+    then it is still under way.
+    """
+    told = under_way(host)
+    if not told or host.check:
+        return None
+    here = _exchange(told["database"], int(told["port"]))
+    if arbiter.committed(host, str(told["run"])):
+        _show(host, told)
+        with suppress(Trouble):  # the next exchange takes it away as well
+            here.end()
+        _forget(host)
+        return None
+    with _said(hint=AGAIN):
+        return _undo(host, here, told)
+
+
+def _undo(host: Host, here: copying.Exchange, told: Mapping[str, Any]) -> Failed | None:
+    if told["phase"] == "restore":  # nothing that serves was touched
+        here.drop(here.fresh)
+        _forget(host)
+        return None
+    for slot in names.SLOTS:  # also what a boot has started on a database that goes again
+        slots.stop(host, slot)
+    there = here.there()
+    if points.exchanged(str(told["phase"]), fresh=here.fresh in there, aside=here.aside in there):
+        here.back()
+    else:
+        here.tidy()
+    here.admit_up_to(here.name, int(told["limit"]))
+    host.journal("exchange", "undone", database=here.name)
+    ill = _resume(host, float(told["timeout_s"]))
+    if not ill:
+        _show(host, told)
+    _forget(host)
+    return ill
+
+
+def _resume(host: Host, within_s: float) -> Failed | None:
+    """Start what served before, and wait until it is well; return why it is not."""
+    slot = str(shift.state(host)["stable"])
+    slots.bring_up(host, slot)
+    until = time.monotonic() + within_s
+    while ill := probe.check(host, slot, kinds=("web",)):
+        if time.monotonic() > until:
+            return Failed(
+                f"{'; '.join(map(str, ill))}; the maintenance page stays", evidence=shift.app_logs(host, slot)
+            )
+        time.sleep(0.3)
+    return None
+
+
+def _show(host: Host, told: Mapping[str, Any]) -> None:
+    """Hide the maintenance page, unless it was shown before."""
+    if not told.get("page", True) and host.remove(host.site.state / "maintenance"):
+        host.journal("maintenance", "done", on=False)
+
+
+STEPS: dict[str, Callable[[Host, Request], Answer]] = {
+    "restore": restore,
+    "compare": compare,
+    "forget": forget,
+    "quiet": quiet,
+    "exchange": exchange,
+}
