@@ -165,7 +165,7 @@ def _digests(table: str, pair: Pair) -> str:
     content = _digest(pair.columns)
     key = _digest(pair.key) if pair.key else content
     rows = f"select {key} as key, {content} as content from only {table}"  # noqa: S608  # names are quoted
-    return f'select key, content from ({rows}) rows order by key collate "C", content collate "C"'  # noqa: S608
+    return f'select key, content from ({rows}) rows order by key collate "C", content collate "C"'  # noqa: S608  # as above
 
 
 def _digest(columns: Sequence[str]) -> str:
