@@ -107,7 +107,8 @@ class ActionModule(ReleaseAction):
             # What is warm there was connected to a database that has another name by then.
             more["fresh"] = plan.get("event") == "deploy" or "point" in plan
         steps = more.get("description", {}).get("verify")
-        if steps and self.value("verify", True) and not {"start", "switch"}.isdisjoint(wanted):
+        asks = {"start", "switch", *(["settle"] if "point" in plan else [])}  # which then comes from behind the page
+        if steps and self.value("verify", True) and not asks.isdisjoint(wanted):
             more["verify"] = self.verification(steps)
         if "settle" in wanted and (self._task.check_mode or self.args["plan"]):
             more.update(record=plan.get("record"), dumped=bool(plan["migrate"] and more["database"]))
@@ -173,7 +174,7 @@ class ActionModule(ReleaseAction):
                 "lost",
                 "kept",
                 "undone",
-                "ill",
+                "unwell",
             )
             if key in answer
         }

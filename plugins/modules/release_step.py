@@ -50,7 +50,7 @@ changes:
 ferryman:
   description: >-
     What the steps told. Of those of a rollback with the database C(lost), what was written since by table, C(kept),
-    the database that was left, C(undone), whether it was put back, and C(ill), why what serves is not well after the
+    the database that was left, C(undone), whether it was put back, and C(unwell), why what serves is not well after the
     commit.
   type: dict
   returned: when a step concerns this host

@@ -22,9 +22,16 @@ CODES = {
 ANSIBLES_OWN = re.compile(r"^((Task|Action|Module) failed[:.] ?)+")  # before what really was said, if anything was
 UNTRACED = "(traceback unavailable)"
 TOLD = (
-    *("gate", "gate_s", "drained_s", "restore_point", "restore_point_sha256", "no_restore_point", "verified", "pruned"),
-    *("lost", "kept", "undone", "ill"),
+    "gate",
+    "gate_s",
+    "drained_s",
+    "restore_point",
+    "restore_point_sha256",
+    "no_restore_point",
+    "verified",
+    "pruned",
 )
+WITH_DATABASE = ("lost", "kept", "undone", "unwell")
 LOST = ("left", "unknown")
 WAY_BACK = ("Go back", "Stay where we were")
 
@@ -184,8 +191,9 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
     }
     told = {**story.failure, **story.facts}
     said.update({key: told[key] for key in TOLD if key in told})
+    said.update({key: story.facts[key] for key in WITH_DATABASE if key in story.facts})
     said.update({"point": plan["point"]} if "point" in plan else {})
-    if word == "live" and said.get("ill"):
+    if word == "live" and said.get("unwell"):
         said["code"] = NEEDS_PERSON
     if word == "unknown" and story.facts.get("reason_return"):
         said["reason_return"] = story.facts["reason_return"]

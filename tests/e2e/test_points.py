@@ -140,6 +140,7 @@ def test_a_rollback_with_the_database_says_what_is_lost_and_leaves_that_aside(
     done = newcomer.type(f"{BACK} --yes --json").said
     assert (done["release"], done["kept"], newcomer.served()) == (before, "notes_ferryman_left", before)
     assert of(done["lost"], "notes") == notes
+    assert {where: seen["passed"] for where, seen in done["verified"].items()} == {"slot": 3, "entry": 8}
     assert writer.notes() == {"kept": "as it was", "deleted later": ""}
     assert newcomer.ssh(DATABASES).split() == ["notes", "notes_ferryman_left"]
     admits = "select datallowconn from pg_database where datname = 'notes_ferryman_left'"

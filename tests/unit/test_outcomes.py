@@ -169,10 +169,17 @@ def test_no_run_that_failed_is_ever_called_done(events: list[Event], ended: str)
 
 
 def test_what_is_committed_and_not_well_behind_the_page_needs_a_person_and_is_live() -> None:
-    ill = Event("ok", "Rollback | Settle", "a1", {"ferryman": {"status": "live", "ill": "answers 500", "steps": []}})
+    ill = Event("ok", "Rollback | Settle", "a1", {"ferryman": {"status": "live", "unwell": "answers 500", "steps": []}})
     said = Event("failed", "Rollback | Say what is not well", "a1", {"msg": "answers 500"})
     told_of = report("rollback", told(LOOK, ill, said), Ended("failed", 1.0), environment="prod", app="shop")
     assert (told_of["status"], told_of["code"], told_of["reason"]) == ("live", NEEDS_PERSON, "answers 500")
+
+
+def test_what_was_ill_before_a_deploy_or_was_not_reached_says_nothing_of_what_is_live_now() -> None:
+    ill = Event("ok", "Deploy | Look at the hosts", "a1", {"ferryman": {"roles": ["arbiter"], "ill": ["web: is down"]}})
+    told_of = report("deploy", told(ill, SETTLED), Ended("done", 1.0), environment="prod", app="shop")
+    assert (told_of["status"], told_of["code"]) == ("live", DONE)
+    assert "lost" not in report("deploy", told(LOOK, LOST), Ended("failed", 1.0), environment="prod", app="shop")
 
 
 def test_why_a_way_back_failed_is_told_beside_the_first_failure() -> None:

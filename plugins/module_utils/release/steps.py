@@ -187,7 +187,7 @@ def _seen_at_last(host: Host, request: Request) -> Answer:
         shift.verify(host, request["entry"], description, slot=request["slot"], release=request["release"])
         return verifying.through_entry(host, request, request["slot"])
     except Failed as failed:
-        return {"ill": "\n".join([str(failed), *(f"  {line}" for line in failed.evidence)])}
+        return {"unwell": "\n".join([str(failed), *(f"  {line}" for line in failed.evidence)])}
 
 
 def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
