@@ -32,7 +32,12 @@ def _play(verb: str, environment: Environment, values: Mapping[str, Any], key: s
 
 def require_archive(environment: Environment, story: outcomes.Story, key: str) -> None:
     """Refuse an environment whose archive host did not say `key`: it has none."""
-    if key not in story.facts:
+    require_group(environment, {"backup": [key]} if key in story.facts else {})
+
+
+def require_group(environment: Environment, groups: Mapping[str, Any]) -> None:
+    """Refuse an environment in whose groups there is no archive host."""
+    if not groups.get("backup"):
         raise Stop(
             f"{environment.name} has no archive host",
             hint=f"name one in group `backup` of {environment.inventory}; Ferryman's docs/guides/backups.md",

@@ -24,12 +24,13 @@ KEY = re.compile(r"[\"']?(\w+)[\"']?\s*:")
 CONNECTION = re.compile(r"\bansible_\w+")
 """An option by which Ansible reaches a host, or becomes root there."""
 DIGITS = re.compile(r"\d+")
-BEGUN = "---\n# Generated for this machine alone; not in git.\n"
+BEGUN = "---\n"
+BEGUN_LOCAL = f"{BEGUN}# Generated for this machine alone; not in git.\n"
 
 
 def key_file(environment: Environment) -> Path | None:
     """Return the file (or program) that gives the vault's password, or None where the environment has no vault."""
-    variable = f"FERRYMAN_VAULT_{environment.name.upper().replace('-', '_')}"
+    variable = _variable(environment)
     if os.environ.get(variable):
         return Path(os.environ[variable]).expanduser().resolve()
     path = paths.state_directory() / "vault" / f"{environment.name}.key"
@@ -67,24 +68,49 @@ def pending(environment: Environment) -> list[str]:
 
 def ensure_local(environment: Environment) -> list[str]:
     """Generate what is `pending`; return the new names."""
-    missing = pending(environment)
+    return ensure(environment, pending(environment))
+
+
+def ensure(environment: Environment, missing: list[str]) -> list[str]:
+    """Generate secrets that nothing defines, and a key where there is no vault yet; return the names."""
     if not missing:
         return []
     vault, text = environment.variables / "vault.yml", _vault(environment)
-    key = paths.state_directory() / "vault" / f"{environment.name}.key"
-    key.parent.mkdir(mode=0o700, exist_ok=True)
-    if not key.is_file():
-        if DEFINED.search(text):
-            raise Stop(
-                f"{vault} is here and its key {key} is not", hint="bring the key back, or remove the file to begin anew"
-            )
-        _write(key, secrets.token_urlsafe(LENGTH) + "\n")
+    key = _vault_key(environment, text)
     from ferryman import variables
 
     for name in missing:
         text += variables.encrypted(name, secrets.token_urlsafe(LENGTH), environment=environment.name, key=key)
     _write(vault, text)
     return missing
+
+
+def require_new(environment: Environment, names: list[str]) -> None:
+    """Refuse a secret that is another one misspelt: a new one opens nothing that the old one closed."""
+    known = DEFINED.findall(_vault(environment))
+    for name in names:
+        if near := meant(name, known):
+            raise Stop(f"{environment.name} lacks {name}: did you mean {near}?", hint=f"`{way_in(environment, name)}`")
+
+
+def _vault_key(environment: Environment, text: str) -> Path:
+    """Return the key of a vault that reads `text` now; one that holds nothing yet gets its key."""
+    key = paths.state_directory() / "vault" / f"{environment.name}.key"
+    if key.is_file() or os.environ.get(_variable(environment)):
+        return key_file(environment) or key
+    if DEFINED.search(text):
+        vault = environment.variables / "vault.yml"
+        raise Stop(
+            f"{vault} is here and its key {key} is not", hint="bring the key back, or remove the file to begin anew"
+        )
+    key.parent.mkdir(mode=0o700, exist_ok=True)
+    _write(key, secrets.token_urlsafe(LENGTH) + "\n")
+    return key
+
+
+def _variable(environment: Environment) -> str:
+    """Return the variable that names another file for the key of a vault."""
+    return f"FERRYMAN_VAULT_{environment.name.upper().replace('-', '_')}"
 
 
 def meant(name: str, known: Iterable[str]) -> str:
@@ -194,7 +220,8 @@ def _wanted(environment: Environment) -> set[str]:
 
 def _vault(environment: Environment) -> str:
     vault = environment.variables / "vault.yml"
-    return vault.read_text(encoding="utf-8") if vault.is_file() else BEGUN
+    begun = BEGUN_LOCAL if environment.name == LOCAL else BEGUN
+    return vault.read_text(encoding="utf-8") if vault.is_file() else begun
 
 
 def _write(path: Path, text: str) -> None:

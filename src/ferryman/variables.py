@@ -155,6 +155,7 @@ def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Co
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
     from ansible.plugins.loader import init_plugin_loader
+    from ansible.plugins.vars import host_group_vars
     from ansible.utils.collection_loader import AnsibleCollectionConfig
     from ansible.vars.manager import VariableManager
 
@@ -164,6 +165,7 @@ def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Co
 
     if AnsibleCollectionConfig.collection_finder is None:
         init_plugin_loader()
+    host_group_vars.FOUND.clear()  # which files there are, as of the last time in this process: a vault may be new
     loader = Loader()
     try:
         if vault_ids:

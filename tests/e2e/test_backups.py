@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 from tests.support import site as sites
+from tests.support import typing_in
 from tests.support.pages import blocks
+from tests.support.planted import CODE, Watch, holding
 
 from ferryman import paths
 from ferryman.sandbox import hosts, inventory
@@ -23,6 +26,7 @@ PAGE = paths.CHECKOUT / "docs" / "guides" / "backups.md"
 REFRESH = paths.CHECKOUT / "docs" / "guides" / "refresh.md"
 ARCHIVE = "archive1"
 MEDIA = "/srv/tiny-dev/shared"
+SECRETS = ("vault_backup_database_password", "vault_backup_passphrase")
 STAGING = "staging"
 PEOPLE = """
 create table person (id int primary key, email text, remark text);
@@ -45,7 +49,10 @@ def sandbox_of_the_guide(*, archive: str, port: int) -> dict[str, Any]:
 
 
 class Pair:
-    """A site whose database has an archive host."""
+    """A site whose database has an archive host; `first` is what the setup said, `paper` what it wrote."""
+
+    first: dict[str, Any]
+    paper: str
 
     def __init__(self, root: Path) -> None:
         self.site = sites.lay_out(root, f"e2e-backups-{os.getpid()}")
@@ -63,7 +70,6 @@ class Pair:
                 "database": {"name": "tiny", "owner": "tiny", "password": "of the application"},
             }}},
             "backup": told["backup.yml"] | {
-                "backup_database_password": "of the archive", "backup_passphrase": "of nobody else at all",
                 "backup_synchronous": True,
             },
         }  # fmt: skip
@@ -84,9 +90,9 @@ class Pair:
         words = f"timeout 30 runuser -u postgres -- psql -XAtq -d {database} -c {shlex.quote(statements)}"
         return self.on(sites.HOST, f"cd / && {words}").decode().strip()
 
-    def command(self, *words: str, code: int = 0) -> dict[str, Any]:
+    def command(self, *words: str, code: int = 0, seconds: float = 300) -> dict[str, Any]:
         environment = () if "--env" in words else ("--env", sites.ENV)
-        answer = self.site.begin(*words, *environment, "--json").wait(300)
+        answer = self.site.begin(*words, *environment, "--json").wait(seconds)
         assert answer.code == code, str(answer)
         return dict(answer.said)
 
@@ -102,12 +108,16 @@ class Pair:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     sites.sweep("e2e-backups")
     made = Pair(tmp_path_factory.mktemp("backups") / "project")
+    paper = tmp_path_factory.mktemp("paper") / "keys.txt"
     try:
         hosts.up(made.sandbox, lambda line: print(line, file=sys.stderr))
-        answer = made.site.run("provision", "--check", timeout_s=300)  # of hosts on which nothing is yet
+        with made.site.settings(**dict.fromkeys(SECRETS, "known for a moment, and to nobody's harm")):
+            answer = made.site.run("provision", "--check", timeout_s=300)  # of hosts on which nothing is yet
         assert answer.code == 0, str(answer)
-        answer = made.site.run("provision", timeout_s=500)
-        assert answer.code == 0, str(answer)
+        refused = made.command("backup.setup", code=1)
+        assert refused["error"] == "nobody is here to read the paper copy of the keys"
+        made.first = made.command("backup.setup", "--paper", str(paper), seconds=500)
+        made.paper = paper.read_text()
         made.sql("create table line (text text)")
         made.on(sites.HOST, f"mkdir {MEDIA}/pictures; echo one > {MEDIA}/pictures/one")
         for kind in ("media", "config"):
@@ -121,8 +131,50 @@ def by_hand() -> list[list[str]]:
     return [block.lines for block in blocks(PAGE, "text")]
 
 
-def test_provisioning_again_changes_nothing(pair: Pair) -> None:
-    assert not pair.command("provision")["changed"]
+def test_a_setup_makes_what_is_missing_and_takes_a_first_backup_of_each_set(pair: Pair) -> None:
+    assert pair.first["secrets"] == sorted(SECRETS)
+    vault = pair.site.root / pair.first["vault"]
+    assert vault.read_text().count("$ANSIBLE_VAULT") == 2
+    assert [(one["set"], one["check"]["result"]) for one in pair.first["taken"]] == [
+        (kind, "passed") for kind in ("database", "media", "config")
+    ]
+
+
+def test_a_setup_again_changes_nothing_and_has_the_keys_on_paper_alone(pair: Pair, tmp_path: Path) -> None:
+    """What opens the backups is in no argument, no output, no file of a run, and on the archive's host in its own."""
+    began, paper = time.time(), tmp_path / "keys.txt"
+    secret = typing_in.passphrase(pair.paper)
+    config = f"/srv/backups/{sites.ENV}/media/config"
+    key = pair.on(ARCHIVE, f"sed -n '/^key = /{{n;p;}}' {config}").decode().strip()
+    words = [secret, key, typing_in.of_set(pair.paper, "media")["typed"].splitlines()[4]]
+    with Watch(pair.site.root / ".ferryman" / "runner", *words) as watch:
+        answer = pair.site.begin("backup.setup", "--paper", str(paper), "--env", sites.ENV, "--json").wait(300)
+    assert answer.code == 0, str(answer)
+    assert (answer.said["changed"], answer.said["secrets"], answer.said["taken"]) == (False, [], [])
+    assert (paper.stat().st_mode & 0o777, len(key) > 60) == (0o600, True)
+    assert [line for line in paper.read_text().splitlines() if not line.startswith("written by")] == [
+        line for line in pair.paper.splitlines() if not line.startswith("written by")
+    ]
+    assert not [word for word in words if word in str(answer)]
+    assert watch.looked > 20
+    assert watch.found == []
+    assert holding(pair.site.root, words, began) + holding(Path.home() / ".ansible", words, began) == []
+    found = pair.on(ARCHIVE, f"python3 -c {shlex.quote(CODE)}", binary=f"{secret} {key}".encode()).decode().splitlines()
+    own = f"/etc/ferryman/backup/{sites.ENV}.files"
+    assert sorted(found) == [f"{own}/media.config", f"{own}/passphrase", config]
+    journal = "journalctl --no-pager -o export --since=-20min > /run/lines; grep --count -aFf - /run/lines || :"
+    assert pair.on(ARCHIVE, f"{journal}; rm /run/lines", binary="\n".join(words).encode()) == b"0\n"
+    again = pair.command("backup.setup", "--paper", str(paper), code=1)
+    assert again["error"] == f"{paper} is there already"
+
+
+def test_a_backup_is_restored_by_hand_with_nothing_but_the_paper_and_the_repository(pair: Pair, tmp_path: Path) -> None:
+    """As the paper says, where no host is; the file with the key is gone from the repository."""
+    backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
+    files = pair.on(ARCHIVE, f"tar -C /srv/backups/{sites.ENV} -c --exclude=media/config media")
+    subprocess.run(["tar", "-C", str(tmp_path), "-x"], input=files, check=True)
+    back = typing_in.restored(pair.paper, "media", tmp_path / "media", backup, tmp_path)
+    assert (back / MEDIA.lstrip("/") / "pictures/one").read_text() == "one\n"
 
 
 def test_every_command_of_the_guide_works_in_its_order(pair: Pair) -> None:
@@ -131,7 +183,8 @@ def test_every_command_of_the_guide_works_in_its_order(pair: Pair) -> None:
     told = {line.split()[1]: pair.command(*line.split()[1:]) for line in lines}
     record = told["backup.run"]["record"]
     assert told["backup.show"]["backup"]["id"] == record["id"]
-    assert [one["why"] for one in told["backup.list"]["backups"]] == 3 * ["the newest that passed its check"]
+    newest = [one["set"] for one in told["backup.list"]["backups"] if one["why"] == "the newest that passed its check"]
+    assert sorted(newest) == ["config", "database", "media"]
     assert told["backup.check"]["checked"][0]["check"]["result"] == "passed"
     never = [("P3", kind) for kind in ("database", "media", "config")]
     assert [(one["severity"], one["set"]) for one in told["backup.status"]["wrong"]] == never

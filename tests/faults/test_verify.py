@@ -7,9 +7,9 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
-from tests.faults.test_secrets import holding
 from tests.support.driving import Answer
 from tests.support.histories import Version, good, login_fails, login_fails_behind_entry
+from tests.support.planted import holding
 from tests.support.prober import Prober
 from tests.support.site import Site
 

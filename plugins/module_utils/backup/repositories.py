@@ -60,6 +60,7 @@ class Repositories:
 
     def run(self) -> None:
         self.require_same_host()
+        self.require_same_passphrase()
         if subprocess.run(["getent", "passwd", USER], stdout=subprocess.DEVNULL, check=False).returncode:
             self.place.paths.append(USER)
             if not self.place.pretend:
@@ -87,6 +88,17 @@ class Repositories:
             raise Trouble(
                 f"the archive {self.name} takes the files of {told['host']}, and not of {self.wished['host']}: "
                 f"where that one is gone for good, remove {files(self.name)} on this host"
+            )
+
+    def require_same_passphrase(self) -> None:
+        """Refuse another passphrase than the one that opens what is there: with it, nobody would open it any more."""
+        own = secrets(self.name)
+        known = read(f"{own}/passphrase").rstrip("\n")
+        made = [kind for kind in self.wished["sets"] if os.path.exists(f"{own}/{kind}.config")]
+        if known and made and known != self.wished["passphrase"]:
+            raise Trouble(
+                f"backup_passphrase is not the one that opens the repositories of {', '.join(made)}: put that one "
+                f"back; it is on the paper copy of the keys, and on this host in {own}/passphrase"
             )
 
     def repository(self, kind: str) -> None:

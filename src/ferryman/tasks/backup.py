@@ -84,4 +84,15 @@ def drill(ctx: Context, env: str = "", set: str = "") -> None:  # noqa: A002  # 
     telling.tell(backup.drill(env, kind=set), backup.drilled, ctx)
 
 
-namespace = Collection(run, list_, show, check, status, restore, drill)
+@task(
+    name="setup",
+    help=ENV | {"paper": "A new file for the paper copy of the keys, for you alone (the terminal if not said)."},
+)
+def setup_(ctx: Context, env: str = "", paper: str = "") -> None:
+    """Make what backups lack: keys, the archive's host, a first backup of each set; and show the keys for paper."""
+    from ferryman import backup_setup, telling
+
+    telling.tell(backup_setup.setup(env, paper=paper, json=ctx.ferryman.json), backup_setup.done, ctx)
+
+
+namespace = Collection(setup_, run, list_, show, check, status, restore, drill)
