@@ -28,8 +28,8 @@ def act(given: argparse.Namespace) -> int:
     if given.verb == "stream":
         job.engine(own, "database").stream()
     if given.verb == "archive":
-        job.engine(own, "database").archive_wal()
         drill.tidy(own)
+        job.engine(own, "database").archive_wal()
         metrics.write(own)
     if given.verb == "run":
         told = job.take(own, given.set or "database", run_name(), {})
