@@ -268,7 +268,8 @@ def staging(pair: Pair) -> str:
     told["apps"]["tiny"] |= {"domains": ["staging.localhost"]}
     told["apps"]["tiny"]["database"] = {"name": "tiny_staging", "owner": "tiny_staging", "password": "of staging"}
     (variables / "apps.yml").write_text(yaml.safe_dump(told))
-    (variables / "backup.yml").unlink()
+    for file in ("backup.yml", "vault.yml"):
+        (variables / file).unlink()
     tree = yaml.safe_load((directory / STAGING / "hosts.yml").read_text())
     del tree["all"]["children"]["backup"]
     (directory / STAGING / "hosts.yml").write_text(yaml.safe_dump(tree))
