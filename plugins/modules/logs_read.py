@@ -22,7 +22,10 @@ options:
     description: Lines of this process alone; C(entry), C(database) and C(system) are those that no application starts.
     type: str
     default: ''
-  release: {description: Lines of this release alone; the beginning of its name will do., type: str, default: ''}
+  release:
+    description: Lines of this release alone; its beginning, or the commit at its end, will do.
+    type: str
+    default: ''
   level:
     description: Lines of this level and those that are worse.
     type: str

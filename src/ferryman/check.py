@@ -123,6 +123,8 @@ def found_of(host: str, story: outcomes.Story, ssh: str) -> Iterator[Found]:
         yield from (
             Found(host, each["key"], each["state"], each["said"], each["right"]) for each in [*judged, *drilled]
         )
+        if (failure := story.failures.get(host)) and not drilled:  # the look at drills comes after all others
+            yield Found(host, "drills", "unknown", str(failure["reason"]), "mend what is said, and run it again")
     elif failure := story.failures.get(host):
         yield _not_looked_at(host, failure, ssh)
     else:

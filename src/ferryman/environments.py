@@ -44,8 +44,10 @@ def resolve(env: str, *, default_local: bool = True, project: Path | None = None
     known = names(root)
     one_of = f"one of: {', '.join(known)}" if known else "make inventories/<name>/hosts.yml first"
     wanted = env or (LOCAL if default_local and LOCAL in known else "")
+    bare = root / "inventories" / (env or LOCAL)
+    lacks = f": inventories/{bare.name} has no hosts.yml" if bare.is_dir() and bare.name not in known else ""
     if not wanted:
-        raise Stop("no environment named: --env is needed here", hint=one_of)
+        raise Stop(f"no environment named, and --env is needed here{lacks}", hint=one_of)
     if wanted not in known:
-        raise Stop(f"no environment {wanted!r} below {root / 'inventories'}", hint=one_of)
+        raise Stop(f"no environment {wanted!r}{lacks or f' below {root}/inventories'}", hint=one_of)
     return Environment(wanted, root / "inventories" / wanted)

@@ -53,6 +53,8 @@ def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
 
 def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
     """Return what is to be deployed as the role takes it."""
+    if allow_dirty and ref:
+        raise Stop("--allow-dirty takes the work tree as it is, --ref a commit", hint="take one of the two")
     if allow_dirty and env == PROD:
         raise Stop("--allow-dirty is not for prod", hint="commit the changes, so that somebody can see what is live")
     return {"release_ref": ref, "release_allow_dirty": allow_dirty}
@@ -222,8 +224,9 @@ def once(env: str, *, app: str, process: str) -> Told:
 
 
 def _ready(env: str, app: str) -> Environment:
-    """Return the environment, checked; one of sandbox hosts is provisioned where need be."""
-    return _prepared(readiness.agreed(env, app=app))
+    """Return the environment, checked; one of sandbox hosts is provisioned where need be, and refused where there are
+    none: of what is not there, nothing can be gone back from."""
+    return _prepared(readiness.acted_on(env, app=app))
 
 
 def _prepared(environment: Environment) -> Environment:

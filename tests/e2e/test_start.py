@@ -158,3 +158,15 @@ def test_two_applications_of_other_shapes_are_described_as_a_deploy_takes_them_a
     report = reader.type("ferryman deploy --app tool --json").said
     assert reader.type(f"curl -sS --cacert {report['ca']} {report['url']}").out == "a hammer"
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{7}", report["release"])
+
+
+def test_a_work_tree_and_a_commit_are_not_deployed_at_once(reader: Reader) -> None:
+    said = reader.type("ferryman deploy --app shop --allow-dirty --ref HEAD --json", code=1).said
+    assert said["hint"] == "take one of the two"
+
+
+def test_of_hosts_that_were_taken_down_nothing_is_gone_back_from_and_none_is_made(reader: Reader) -> None:
+    reader.type("ferryman sandbox.down")
+    said = reader.type("ferryman rollback --app shop --json", code=1).said
+    assert said["error"] == "the sandbox of local is not up, so nothing is deployed to it"
+    assert reader.type("ferryman sandbox.list --json").said["hosts"] == []

@@ -208,6 +208,15 @@ def test_a_drill_that_nobody_asks_for_is_a_note_beside_what_its_host_is() -> Non
     assert shown.splitlines()[1] == "    note    drill media: the last drill is 40 days old -> backup.drill"
 
 
+def test_drills_that_nobody_could_look_at_are_unknown_and_say_why() -> None:
+    told = story(
+        Event("ok", "Check", "archive", {"ferryman": {"checked": {"archive": [FIT]}}}),
+        Event("failed", "Look at the last drills", "archive", {"msg": "no such archive"}),
+    )
+    *_, last = check.found_of("archive", told, "ssh")
+    assert (last.key, last.state, last.said) == ("drills", "unknown", "no such archive")
+
+
 def test_what_slots_may_take_is_the_sum_of_all_applications_and_unknown_where_one_has_no_limit() -> None:
     def needing(mib: int, *unlimited: str) -> dict[str, Any]:
         return {"needs": {"memory_bytes": mib * 2**20, "connections": 3, "unlimited": list(unlimited)}}

@@ -33,8 +33,10 @@ def test_no_name_is_refused_where_local_is_no_default(project: Path) -> None:
 
 def test_no_name_is_refused_where_there_is_no_local(project: Path) -> None:
     (project / "inventories" / "local" / "hosts.yml").unlink()
-    with pytest.raises(Stop, match="--env is needed"):
+    with pytest.raises(Stop, match=r"--env is needed here: inventories/local has no hosts\.yml"):
         environments.resolve("", project=project)
+    with pytest.raises(Stop, match=r"no environment 'local': inventories/local has no hosts\.yml"):
+        environments.resolve("local", project=project)
 
 
 @pytest.mark.parametrize("name", ["production", "../prod", ".", "notes"])

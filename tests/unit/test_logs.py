@@ -193,7 +193,7 @@ KNOWN = {
         ({"process": "web", "release": "20261125"}, []),
         ({"process": "entry"}, []),
         ({"process": "wroker"}, ["--process: nothing is called 'wroker', only database, entry, system, web, worker"]),
-        ({"release": "2027"}, ["--release: no release that ran begins with '2027'; the newest are"]),
+        ({"release": "2027"}, ["--release: no release that ran is called '2027'; the newest are"]),
         ({"process": "x", "release": "2027"}, ["--process: ", "--release: "]),
     ],
 )

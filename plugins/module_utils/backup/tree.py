@@ -181,17 +181,17 @@ def astray(items: Iterable[tuple[str, str, str]]) -> list[str]:
     """
     listed = list(items)
     links = {path for kind, path, _ in listed if kind == "l"}
-    names = {path for _, path, _ in listed}
+    plain = {path for kind, path, _ in listed if kind == "-"}
     found = []
     for kind, path, first in listed:
         parts = path.split("/")
         above = {"/".join(parts[:end]) for end in range(1, len(parts))}
-        if path.startswith("/") or ".." in parts:
-            found.append(f"{path} leads out")
+        if path.startswith("/") or ".." in parts or os.path.normpath(path) != path:
+            found.append(f"{path} leads out, or is written in another way than it lies")
         elif above & links:
             found.append(f"{path} lies behind the link {min(above & links)}")
-        elif kind == "-" and first and first not in names:
-            found.append(f"{path} is another name of {first}, which is not in it")
+        elif kind == "-" and first and first not in plain:
+            found.append(f"{path} is another name of {first}, which is no file in it")
     return found
 
 

@@ -78,6 +78,17 @@ def reason(complaint: str, code: int) -> str:
     return re.sub(r"^.*?\berror:\s*", "", told[0])
 
 
+# What a database or a role sets for itself must not make equal values read differently.
+ALIKE = "".join(
+    f"set local {name} = {value};\n"
+    for name, value in {
+        "search_path": "pg_catalog", "timezone": "'UTC'", "datestyle": "'ISO, YMD'", "intervalstyle": "'postgres'",
+        "bytea_output": "'hex'", "extra_float_digits": "1", "lc_monetary": "'C'", "xmlbinary": "'base64'",
+        "statement_timeout": "0", "idle_in_transaction_session_timeout": "0",
+    }.items()
+)  # fmt: skip
+
+
 class Database:
     """A database on this host, on the server that listens on `port`; `account` is who may reach that as `postgres`."""
 
@@ -138,7 +149,7 @@ class Database:
 
         One psql for all: its start takes longer than a small table.
         """
-        script = "begin isolation level repeatable read read only;\n"
+        script = "begin isolation level repeatable read read only;\n" + ALIKE
         script += "".join(f"copy ({query}) to stdout;\n\\echo {END}\n" for query in queries)
         with tempfile.TemporaryFile() as file:  # a pipe would be full before psql's answers are read
             file.write(script.encode())

@@ -79,7 +79,9 @@ class Host:
             found += islice(source, lines + 1)
         # Only where a name may be a wrong one: asking journald for all units takes a moment.
         asks = not found and (wanted.process or wanted.release)
-        return {**self._answer(found, lines), "cursor": cursor, "known": self.known(wanted.app) if asks else {}}
+        # Backwards as they were read: of what came at one moment, the first stays the first.
+        told = self._answer(found[::-1], lines)
+        return {**told, "cursor": cursor, "known": self.known(wanted.app) if asks else {}}
 
     def known(self, app: str) -> dict[str, list[str]]:
         """Return which processes of an application (of all for an empty word) ever wrote here or have units, and which

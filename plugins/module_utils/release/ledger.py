@@ -65,8 +65,8 @@ def story(lines: Iterable[Line]) -> Story:
             continue
         if told.unfinished.get("run") == line.get("run"):
             told.unfinished = {}
-        if line.get("schema_after"):
-            told.schema = line["schema_after"]
+        if line.get("schema_after") or (status == "live" and line.get("with_database")):
+            told.schema = line.get("schema_after") or ""  # of a database that was brought back, also to none
         if status == "live":
             _live(told, release, line)
         elif _speaks_against(line) and release.good and told.live != name:
@@ -113,10 +113,9 @@ def rollback_target(
         at = told.order.index(told.live)
         before = [name for name in told.order[:at] if not told.releases[name].withdrawn]
         if not before:
-            raise Refused(
-                f"there is no good release before {told.live}",
-                "`releases` shows all; `rollback --to RELEASE` takes any good one",
-            )
+            others = [name for name in told.order if name != told.live]
+            way = "`rollback --to RELEASE` takes any good one" if others else "`deploy --ref COMMIT` takes an older one"
+            raise Refused(f"there is no good release before {told.live}", f"`releases` shows all; {way}")
         found = told.releases[before[-1]]
     if found.id == told.live:
         raise Refused(f"{found.id} is live already", "`rollback --to RELEASE` takes another one")

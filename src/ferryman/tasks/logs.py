@@ -10,7 +10,7 @@ AT_ROOT = True
         "env": "Environment (local if not said, where there is one).",
         "app": "Lines of this application.",
         "process": "Lines of this process; entry, database and system are those that no application starts.",
-        "release": "Lines of this release; the beginning of its name will do.",
+        "release": "Lines of this release; its beginning, or the commit at its end, will do.",
         "level": "Lines of this level and worse: debug, info, warning, error, critical.",
         "since": "Not before: 10m, 2h30m, 3d, 1w, now, today, yesterday, 2026-11-22, 2026-11-22T10:30:00Z.",
         "until": "Not after: written as --since.",

@@ -208,4 +208,7 @@ def test_links_and_second_names_that_stay_are_not_astray_and_others_are() -> Non
     whole = [("d", "srv", ""), ("-", "srv/one", ""), ("-", "srv/two", "srv/one"), ("l", "srv/away", "/etc/passwd")]
     assert tree.astray(whole) == []
     assert tree.astray([*whole, ("-", "srv/away/x", "")]) == ["srv/away/x lies behind the link srv/away"]
-    assert tree.astray([("-", "two", "../one")]) == ["two is another name of ../one, which is not in it"]
+    assert tree.astray([("-", "two", "../one")]) == ["two is another name of ../one, which is no file in it"]
+    assert tree.astray([("l", "a", "/etc"), ("-", "b", "a"), ("-", "b/x", "")]), "a second name of a link is a link"
+    assert tree.astray([("l", "a", "/etc"), ("-", "./a/x", "")]), "the same path, written otherwise"
+    assert tree.astray([("l", "a", "/etc"), ("-", "a//x", "")])

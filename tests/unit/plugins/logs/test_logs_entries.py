@@ -201,3 +201,10 @@ def test_a_time_of_the_database_that_is_not_utc_is_the_hosts() -> None:
     line = entries.of_database(PLAIN.replace("UTC", "WET"), "", clock=lambda _: 7.0)
     assert line is not None
     assert line["at"] == 7_000_000
+
+
+def test_a_release_is_known_by_its_beginning_and_by_the_commit_that_lines_show() -> None:
+    name = KNOWN["release"]
+    assert [entries.is_named(name, word) for word in (name, "20261122T", "1a2b3c4", "1a2b", "a2b3c4")] == [
+        True, True, True, False, False,
+    ]  # fmt: skip

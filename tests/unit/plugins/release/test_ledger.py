@@ -100,6 +100,28 @@ def test_a_refusal_says_why_and_what_to_do(lines: list[Line], words: dict[str, A
     assert refused.value.hint
 
 
+@pytest.mark.parametrize(("names", "way"), [(["a"], "deploy --ref"), (["a", "b", "c"], "rollback --to")])
+def test_with_nothing_before_the_way_is_any_other_good_release_or_an_older_commit(names: list[str], way: str) -> None:
+    lines = deployed(*names)
+    for _ in names[1:]:
+        _, lines = back(lines)
+    with pytest.raises(ledger.Refused, match="no good release before a") as refused:
+        back(lines)
+    assert way in refused.value.hint
+
+
+def test_a_database_that_was_brought_back_is_at_the_schema_of_then_also_where_that_was_none() -> None:
+    lines = [
+        line("a", "live", schema_before="", schema_after=""),
+        line("b", "live", schema_before="", schema_after="1"),
+        line("a", "live", "rollback", schema_before="1", schema_after="", with_database={"path": "a dump"}),
+    ]
+    assert ledger.story(lines).schema == ""
+    present = ["a", "b"]
+    with pytest.raises(ledger.Refused, match="schema"):
+        ledger.rollback_target(lines, to="b", present=present)
+
+
 def test_a_release_is_named_by_its_beginning_or_by_its_commit() -> None:
     one, two, three = "20261122T103000Z-1a2b3c4", "20261122T113000Z-5d6e7f8", "20261123T113000Z-5d6e7f8"
     lines = [
