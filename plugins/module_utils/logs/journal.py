@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
-from ansible_collections.ferryman.ops.plugins.module_utils.logs import entries, timeline
+from ansible_collections.ferryman.ops.plugins.module_utils.logs import entries, timeline, tracebacks
 from ansible_collections.ferryman.ops.plugins.module_utils.logs.entries import Entry, Wanted
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import unit_parts
 
@@ -68,12 +68,13 @@ class Journal:
 
     def newest(self, wanted: Wanted) -> Iterator[tuple[str, Optional[Entry]]]:
         """Return what is there, the newest first, each with its cursor; nothing in the place of what is not ours."""
-        yield from self._read(self.command(wanted, "--reverse"))
+        yield from tracebacks.backwards(self._read(self.command(wanted, "--reverse")))
 
     def after(self, cursor: str, wanted: Wanted) -> Iterator[tuple[str, Optional[Entry]]]:
         """Return what came after a cursor (of `newest` or `after`), in order."""
         wanted = replace(wanted, since=None) if cursor else wanted  # journalctl takes one beginning
-        yield from self._read(self.command(wanted, *([f"--after-cursor={cursor}"] if cursor else [])))
+        words = [f"--after-cursor={cursor}"] if cursor else []
+        yield from tracebacks.forwards(self._read(self.command(wanted, *words)))
 
     def units(self) -> list[str]:
         """Return the units that ever wrote and are still in the log."""
