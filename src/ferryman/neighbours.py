@@ -39,12 +39,12 @@ def ports(loaded: Loaded) -> Iterator[Problem]:
                 wrong = f"port {port} of this machine is also published for {published[port]}"
                 yield Problem(place, "sandbox_publish", wrong, "each host needs its own")
             published.setdefault(port, host)
-            public = _value(loaded, host, "nginx_https_public_port", HTTPS)
-            if inside == HTTPS and host in loaded.groups.get("entry", []) and public != port:
+            name = "nginx_https_public_port"
+            public = _value(loaded, host, name, HTTPS)
+            unknown = loaded.partial and name not in values  # it may stand in the file that cannot be read
+            if inside == HTTPS and host in loaded.groups.get("entry", []) and public != port and not unknown:
                 wrong = f"is {public}, and 443 of {host} is published as {port}: redirects lead nowhere"
-                yield Problem(
-                    loaded.place(host, "nginx_https_public_port"), "nginx_https_public_port", wrong, f"{port}"
-                )
+                yield Problem(loaded.place(host, name), name, wrong, f"wanted: {port}")
         yield from _listeners(loaded, host, values, publish)
 
 

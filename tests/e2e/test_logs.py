@@ -38,6 +38,14 @@ def test_a_request_is_found_by_its_id_in_the_entry_and_in_the_application(newcom
     assert logs(newcomer, "--request-id 'a b'") == [], "an id that is none is replaced"
 
 
+def test_all_of_a_traceback_is_an_error(newcomer: Newcomer) -> None:
+    fails = "python3 -c 'def f(): raise RuntimeError(42)\nf()'"
+    newcomer.ssh(f"systemd-run --quiet --wait --unit=notes-fails@blue-1 {fails} || :")
+    said = [line["message"] for line in logs(newcomer, "--process fails --level error")]
+    assert (said[0], said[-1]) == ("Traceback (most recent call last):", "RuntimeError: 42")
+    assert len(said) > 3
+
+
 def test_the_release_parts_old_from_new_across_a_deploy_and_back(newcomer: Newcomer) -> None:
     old = newcomer.served()
     ask(newcomer, "/api/notes", "asked-of-the-old")

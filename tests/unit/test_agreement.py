@@ -210,6 +210,13 @@ def test_a_port_that_two_sandbox_hosts_publish_is_told(project: Configured) -> N
     assert told[0].startswith("nginx.yml:1: nginx_https_public_port is 443, and 443 of web1 is published as 8443")
 
 
+def test_what_may_stand_in_a_file_that_cannot_be_read_is_not_judged(project: Configured) -> None:
+    published = "{ansible_host: 127.0.0.1, ansible_port: 2222, sandbox_publish: {2222: 2222, 8443: 443}}"
+    project.write("hosts.yml", FILES["hosts.yml"].replace("{ansible_host: 10.1.0.11}", published))
+    project.write("nginx.yml", "nginx_https_public_port: 8443\nfoo: [\n")
+    assert one(project).startswith("nginx.yml:3: the file is not YAML")
+
+
 def test_variables_of_a_group_that_there_is_not_are_told(project: Configured) -> None:
     project.write("group_vars/entri.yml", "nginx_https_public_port: 444\n")
     assert one(project).startswith(

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ferryman import places
+from ferryman import paths, places
 from ferryman.errors import Stop
 from ferryman.sandbox.model import SSH_PORT, Host, Sandbox, checked, host, is_name
 
@@ -63,8 +63,10 @@ def _load(path: Path) -> dict[str, Any]:
         found = places.values(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except yaml.MarkedYAMLError as error:
+        raise Stop(f"{path}:{places.line_of(error)}: the file is not YAML: {places.said(error)}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Stop(f"{path} is not YAML: {error}") from error
+        raise Stop(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
-        raise Stop(f"{path} is not a map")
+        raise Stop(f"{path} is not a map", hint=f"`{paths.program()} check` says what belongs there")
     return found

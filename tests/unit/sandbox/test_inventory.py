@@ -85,3 +85,13 @@ def test_an_inventory_without_containers_says_what_makes_one(tmp_path: Path) -> 
 def test_a_sandbox_without_a_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Stop, match="sandbox_name is None"):
         inventory.read(write(tmp_path / "i", "all: {hosts: {a: {sandbox_image: base}}}\n", "other: 1\n"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("all:\n  children: [\n", r"hosts\.yml:3: the file is not YAML: [^\n]+$"), ("", r"hosts\.yml is not a map$")],
+)
+def test_what_is_no_inventory_is_told_in_one_line_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "hosts.yml").write_text(text)
+    with pytest.raises(Stop, match=said):
+        inventory.read(tmp_path, tmp_path)
