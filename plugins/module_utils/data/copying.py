@@ -39,7 +39,7 @@ where d.classid = 'pg_class'::regclass and deptype = 'e'
 OWNER = "select to_json(pg_get_userbyid(datdba)) from pg_database where datname = {}"
 LIMITED = "select to_json(datconnlimit) from pg_database where datname = {}"
 SUBSCRIBES = "select to_json(count(*)) from pg_subscription s join pg_database d on d.oid = subdbid where datname = {}"
-THERE = "select coalesce(json_agg(datname), '[]') from pg_database where datname in ({})"
+THERE = "select coalesce(json_object_agg(datname, oid::bigint), '{{}}') from pg_database where datname in ({})"
 CONNECTED = """
 select coalesce(json_agg(distinct pid || ' (' || coalesce(application_name, '') || ')'), '[]') from (
   select pid, application_name, pg_terminate_backend(pid) from pg_stat_activity where datname in ({})) ended
@@ -159,10 +159,10 @@ class Exchange:
             raise Trouble(f"{name} is too long: PostgreSQL would cut off {longest}; take a shorter name")
         self.server, self.port = Database("postgres", port), port
 
-    def there(self) -> set[str]:
-        """Return which of the places there are."""
+    def there(self) -> dict[str, int]:
+        """Return which of the places there are, each with its oid, which a database keeps under every name."""
         names = ", ".join(map(literal, (self.name, self.fresh, self.aside, self.older)))
-        return set(self.server.ask(THERE.format(names)))
+        return {str(name): int(oid) for name, oid in self.server.ask(THERE.format(names)).items()}
 
     def require(self, bytes_needed: int) -> None:
         """Refuse what cannot end well: a database that is not there, too little room."""
@@ -235,13 +235,16 @@ class Exchange:
 
     def back(self) -> None:
         """Let what served before serve again; what took its place is gone then."""
-        there = self.there()
-        if self.aside not in there:
+        if self.aside not in self.there():
             raise Trouble(f"nothing of {self.name} is kept: no `data.refresh` was made, or it was undone")
         self.tidy()
-        older = [(self.older, self.aside)] if self.older in there else []
-        self._rename((self.name, self.fresh), (self.aside, self.name), *older)
+        self.unswap()
         self.drop(self.fresh)
+
+    def unswap(self) -> None:
+        """Give the names back that `swap` has given."""
+        older = [(self.older, self.aside)] if self.older in self.there() else []
+        self._rename((self.name, self.fresh), (self.aside, self.name), *older)
 
     def subscribes(self) -> bool:
         """Say whether the one that serves receives changes from another server, which no dump of it goes on with."""

@@ -59,13 +59,16 @@ def watch() -> None:
 
 
 def _look_after(host: Host) -> None:
-    state = shift.state(host)
-    if state["phase"] != "shifting":
-        host.remove(host.site.pending)
+    if not _ripe(host):
         return
-    moment = now()
-    if due(state, boot=moment.boot, boottime=moment.boottime):
-        resolve(host, reason="not confirmed in time: its driver is gone")
+    with deciding(host):
+        if _ripe(host):  # its driver may have held the decision, and given itself more time
+            _resolve(host, reason="not confirmed in time: its driver is gone")
+
+
+def _ripe(host: Host) -> bool:
+    state, moment = shift.state(host), now()
+    return state["phase"] != "shifting" or due(state, boot=moment.boot, boottime=moment.boottime)
 
 
 def boot() -> None:

@@ -96,13 +96,20 @@ def may_be(found: Point, *, sha256: str, there: bool) -> str:
     return ""
 
 
-def exchanged(phase: str, *, fresh: bool, aside: bool) -> bool:
-    """Say whether databases had exchanged their names when a run broke off, by its phase and by which there are.
+def exchanged(there: Mapping[str, int], *, name: str, aside: str, serving: int) -> bool:
+    """Say whether databases have exchanged their names, by the oids of those that are there.
 
-    All names change in one transaction: as long as what was restored has its first one (`fresh`), none did. What lies
-    `aside` may be of an earlier rollback.
+    `serving` is the oid of the one that served before, which it keeps under every name: what lies `aside` may be of an
+    earlier rollback. Raises Refused where it has neither name.
     """
-    return phase == "exchange" and aside and not fresh
+    if there.get(name) == serving:
+        return False
+    if there.get(aside) == serving:
+        return True
+    raise Refused(
+        f"the database that served before (oid {serving}) is neither {name} nor {aside}: somebody gave it another name",
+        f"give it the name {name} again: `alter database ... rename to {name}`",
+    )
 
 
 def is_lost(table: Mapping[str, Any]) -> bool:

@@ -26,6 +26,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release import database as db
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.ledger import Refused
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -55,6 +56,8 @@ def _said(*, refused: bool = False, hint: str = "") -> Iterator[None]:
     """Turn what PostgreSQL says into what a step says."""
     try:
         yield
+    except Refused as wrong:
+        raise Failed(str(wrong), refused=refused, hint=wrong.hint) from None
     except Trouble as trouble:
         raise Failed(str(trouble), refused=refused, hint=hint) from None
 
@@ -112,22 +115,28 @@ def forget(host: Host, _: Request) -> Answer:
 
 def quiet(host: Host, request: Request) -> Answer:
     """Show the maintenance page, stop every process and let nobody into the database."""
-    told, slot, release = under_way(host), str(request["slot"]), str(request["release"])
-    if host.check or not told:
+    slot, release, settings = str(request["slot"]), str(request["release"]), request["settings"]
+    if host.check or not under_way(host):
         return {}
-    here = _exchange(told["database"], int(told["port"]))
     if not arbiter.begun(host):
         arbiter.record(host, status="started", **request["line"])
     page = host.site.state / "maintenance"
-    with _said():
-        limit = here.limit()
-    timeout_s = request["settings"]["start_timeout_s"]
-    _keep(host, {**told, "phase": "quiet", "page": page.exists(), "limit": limit, "timeout_s": timeout_s})
-    # From here on the guard ends what nobody ends.
-    shift.begin(host, slot=slot, release=release, confirm_s=request["settings"]["confirm_s"])
-    host.journal("quiet", "started", release=release, database=here.name)
-    host.write(page, "")
-    with settling.kept(host, by_s=request["settings"]["confirm_s"]):
+    with settling.held(host, by_s=settings["confirm_s"]):
+        told = settling.require_phase(host, "restore")
+        here = _exchange(told["database"], int(told["port"]))
+        with _said():
+            there, limit = here.there(), here.limit()
+            if here.fresh not in there:
+                raise Failed(
+                    f"{here.fresh}, which was restored, is gone", hint="`rollback --with-database` begins again"
+                )
+        oids = {"serving": there[here.name], "point": there[here.fresh]}
+        # From here on the guard ends what nobody ends; whoever finds a phase beyond `restore` finds a shift, too.
+        shift.begin(host, slot=slot, release=release, confirm_s=settings["confirm_s"])
+        told = {**told, **oids, "page": page.exists(), "limit": limit, "timeout_s": settings["start_timeout_s"]}
+        _keep(host, {**told, "phase": "quiet"})
+        host.journal("quiet", "started", release=release, database=here.name)
+        host.write(page, "")
         for each in names.SLOTS:
             slots.stop(host, each)
         with _said():
@@ -138,12 +147,13 @@ def quiet(host: Host, request: Request) -> Answer:
 
 def exchange(host: Host, request: Request) -> Answer:
     """Let the restored database take the name of the one that serves, which is kept."""
-    told = under_way(host)
-    if host.check or not told:
+    if host.check:
         return {}
-    here = _exchange(told["database"], int(told["port"]))
-    _keep(host, {**told, "phase": "exchange"})
-    with settling.kept(host, by_s=request["settings"]["confirm_s"]), _said():
+    # Nobody undoes it in its middle, and it does not begin where somebody has: a host may sleep at any line.
+    with settling.held(host, by_s=request["settings"]["confirm_s"]), _said():
+        told = settling.require_phase(host, "quiet")
+        here = _exchange(told["database"], int(told["port"]))
+        _keep(host, {**told, "phase": "exchange"})
         here.admit_up_to(here.fresh, int(told["limit"]))
         here.swap(final=False)
         here.admit_up_to(here.aside, int(told["limit"]))
@@ -180,13 +190,15 @@ def _undo(host: Host, here: copying.Exchange, told: Mapping[str, Any]) -> Failed
         here.drop(here.fresh)
         _forget(host)
         return None
+    exchanged = points.exchanged(here.there(), name=here.name, aside=here.aside, serving=int(told["serving"]))
     for slot in names.SLOTS:  # also what a boot has started on a database that goes again
         slots.stop(host, slot)
-    there = here.there()
-    if points.exchanged(str(told["phase"]), fresh=here.fresh in there, aside=here.aside in there):
-        here.back()
-    else:
-        here.tidy()
+    if exchanged:
+        here.unswap()
+    _keep(host, {**told, "phase": "quiet"})
+    here.open()
+    if here.there().get(here.fresh) == int(told["point"]):
+        here.drop(here.fresh)
     here.admit_up_to(here.name, int(told["limit"]))
     host.journal("exchange", "undone", database=here.name)
     ill = _resume(host, float(told["timeout_s"]))

@@ -93,14 +93,20 @@ def exchanging(host: Host) -> bool:
 
 def require_exchange(host: Host, request: Mapping[str, Any]) -> None:
     """Fail where this run has exchanged databases and somebody has put them back, since it was away for too long."""
-    if not request.get("point") or host.check:
-        return
+    if request.get("point") and not host.check:
+        require_phase(host, "exchange")
+
+
+def require_phase(host: Host, phase: str) -> dict[str, Any]:
+    """Return what is known of this run's exchange of databases, where that is in `phase`; Failed where it is not."""
     told = read_json(host.site.state / "exchange.json")
-    if (told.get("run"), told.get("phase")) != (host.run_id, "exchange"):
+    mine = (told.get("run"), told.get("phase")) == (host.run_id, phase)
+    if not mine or (phase != "restore" and not still_shifting(host)):
         raise Failed(
             "the rollback was not confirmed in time, and the guard has put back the database that served before",
             hint="`rollback --with-database` begins again",
         )
+    return told
 
 
 def end_exchange(host: Host) -> Failed | None:
@@ -216,6 +222,16 @@ def kept(host: Host, *, by_s: float) -> Iterator[None]:
     finally:
         over.set()
         beating.join()
+
+
+@contextmanager
+def held(host: Host, *, by_s: float) -> Iterator[None]:
+    """Hold the host's decision over what nobody may undo in its middle, and give it `by_s` seconds more at its end."""
+    with deciding(host):
+        try:
+            yield
+        finally:
+            extend(host, by_s=by_s)
 
 
 def extend(host: Host, *, by_s: float) -> None:

@@ -158,13 +158,12 @@ def test_a_rollback_that_never_started_its_release_says_nothing_against_it() -> 
     assert not ledger.story([*lines, {**failed, "tried": False}]).releases["a"].withdrawn
 
 
-@given(st.booleans(), st.sampled_from(["restore", "quiet", "exchange", "exchanged"]))
-def test_whoever_comes_after_a_kill_knows_whether_the_names_were_exchanged(earlier: bool, killed: str) -> None:
-    """Played with names alone: what a server has after each step, with what an earlier rollback has left or without."""
-    there = {"notes": "now", "point": "then", **({"left": "older"} if earlier else {})}
-    if killed == "exchanged":  # the transaction went through, and nothing was written down since
-        there = {"notes": "then", "left": "now", **({"left_older": "older"} if earlier else {})}
-    phase = "exchange" if killed == "exchanged" else killed
-    if points.exchanged(phase, fresh="point" in there, aside="left" in there):
-        there["point"], there["notes"] = there["notes"], there.pop("left")
-    assert there["notes"] == "now"
+def test_what_an_earlier_rollback_left_aside_is_not_taken_for_what_served_before() -> None:
+    def exchanged(**there: int) -> bool:
+        return points.exchanged(there, name="notes", aside="left", serving=2)
+
+    assert not exchanged(notes=2, point=3, left=1)
+    assert not exchanged(notes=2, left=1), "undone already, and what was restored is gone"
+    assert exchanged(notes=3, left=2, left_older=1)
+    with pytest.raises(ledger.Refused, match=r"oid 2.*gave it another name"):
+        exchanged(notes=3, left=1)

@@ -3,11 +3,17 @@
 import io
 import json
 import random
+import re
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, cast
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.data import copying, database
 from ansible_collections.ferryman.ops.plugins.module_utils.data.database import Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
@@ -20,7 +26,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     slots,
     steps,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, now
 
 OLD, NEW = "20260101T000000Z-aaaaaaa", "20260102T000000Z-bbbbbbb"
 NEWEST = "20260201T000000Z-ddddddd"
@@ -275,39 +281,94 @@ def test_two_bad_answers_in_a_row_count_whatever_they_say(host: Systemd, monkeyp
 # A rollback that takes the database along
 
 
+NAME, FRESH, ASIDE, ELDER = "shop", "shop_ferryman_point", "shop_ferryman_left", "shop_ferryman_left_older"
+EARLIER, SERVING, POINT = 1, 2, 3  # oids
+
+
 class Server:
-    """The names of databases on a server, as copying.Exchange changes them; `down` says that it answers nothing."""
+    """A server that understands what copying.Exchange says to it: oids by name, who is let in; `down`: no answer."""
 
-    name, fresh, aside = "shop", "shop_point", "shop_left"
+    def __init__(self, **names: int) -> None:
+        self.names, self.down = dict(names), False
+        self.limits = dict.fromkeys(names.values(), -1)
+        self.admits = dict.fromkeys(names.values(), True)
 
-    def __init__(self, *there: str) -> None:
-        self.names, self.down, self.limit = set(there), False, 0
-
-    def there(self) -> set[str]:
+    def ask(self, query: str) -> Any:
         if self.down:
             raise Trouble("no server")
-        return self.names
+        asked = re.findall(r"'([a-z_]+)'", query)
+        if "json_object_agg" in query:
+            return {name: oid for name, oid in self.names.items() if name in asked}
+        return self.limits[self.names[asked[-1]]] if "datconnlimit" in query else []
 
-    def back(self) -> None:
-        self.names.remove(self.aside)
+    def alone(self, statement: str) -> None:
+        words = statement.replace('"', "").replace(" if exists", "").split()
+        oid = self.names.get(words[2], 0)
+        if words[0] == "drop":
+            self.names.pop(words[2], None)
+        elif "limit" in words:
+            self.limits[oid] = int(words[-1])
+        elif "allow_connections" in words:
+            self.admits[oid] = words[-1] == "true"
 
-    def tidy(self) -> None:
-        self.names.discard(self.fresh)
+    def run(self, script: str) -> None:
+        fresh = dict(self.names)
+        for old, new in re.findall(r'alter database "(\w+)" rename to "(\w+)";', script):
+            if new in fresh or old not in fresh:
+                raise Trouble(f"{old} cannot be {new}")
+            fresh[new] = fresh.pop(old)
+        self.names = fresh
 
-    drop = end = lambda self, *_: self.tidy()
 
-    def admit_up_to(self, _: str, limit: int) -> None:
-        self.limit = limit
+class Killed(BaseException):
+    """No process comes to its end."""
+
+
+def killed(work: Callable[[], Any], after: int) -> bool:
+    """Do something, and end at a line of what handles databases, as who is killed does; say whether it came so far."""
+    lines = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename not in (restoring.__file__, copying.__file__, settling.__file__):
+            return None
+        lines += event == "line"
+        if lines > after:
+            raise Killed
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except Killed:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def on(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    """Let the databases of the host be those of `server`, and its processes be well."""
+
+    def exchange(name: str, port: int) -> copying.Exchange:
+        made = copying.Exchange(name, port, fresh="point", aside="left", older="left_older")
+        made.server = cast("database.Database", server)
+        return made
+
+    monkeypatch.setattr(restoring, "_exchange", exchange)
+    monkeypatch.setattr(probe, "check", lambda *_, **__: [])
 
 
 @pytest.fixture
 def server(host: Systemd, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The databases were exchanged behind the maintenance page, and clients are about to be sent to NEW."""
-    found = Server("shop", "shop_left")
-    monkeypatch.setattr(restoring, "_exchange", lambda *_: found)
-    monkeypatch.setattr(probe, "check", lambda *_, **__: [])
+    found = Server(**{NAME: POINT, ASIDE: SERVING})
+    on(monkeypatch, found)
     told = {"phase": "exchange", "run": host.run_id, "database": "shop", "port": 5432, "limit": -1, "page": False}
-    host.write_json(host.site.state / "exchange.json", {"format": 1, **told, "timeout_s": 1})
+    host.write_json(
+        host.site.state / "exchange.json", {"format": 1, **told, "timeout_s": 1, "serving": SERVING, "point": POINT}
+    )
     host.write(host.site.state / "maintenance", "")
     move(host)
     return found
@@ -317,7 +378,7 @@ def test_the_guard_puts_the_database_back_with_the_release_and_takes_the_page_aw
     host: Systemd, server: Server
 ) -> None:
     assert guard.resolve(host, reason="its driver is gone") == "returned"
-    assert (server.names, server.limit) == ({"shop"}, -1)
+    assert (server.names, server.limits[SERVING]) == ({NAME: SERVING}, -1)
     assert host.did("systemctl", "stop", "shop-web@blue-1.service"), (
         "it was connected to the other database, after a boot"
     )
@@ -331,7 +392,7 @@ def test_the_guard_puts_the_database_back_with_the_release_and_takes_the_page_aw
 def test_what_is_committed_keeps_its_database_whoever_comes_to_finish_it(host: Systemd, server: Server) -> None:
     arbiter.record(host, event="rollback", release=NEW, status="live")
     assert guard.resolve(host, reason="boot") == "confirmed"
-    assert server.names == {"shop", "shop_left"}
+    assert server.names == {NAME: POINT, ASIDE: SERVING}
     assert not (host.site.state / "maintenance").exists()
     assert not (host.site.state / "exchange.json").exists()
 
@@ -340,7 +401,7 @@ def test_a_page_that_was_shown_before_stays(host: Systemd, server: Server) -> No
     told = json.loads((host.site.state / "exchange.json").read_text())
     host.write_json(host.site.state / "exchange.json", {**told, "page": True})
     guard.resolve(host, reason="its driver is gone")
-    assert server.names == {"shop"}
+    assert server.names == {NAME: SERVING}
     assert (host.site.state / "maintenance").exists()
 
 
@@ -353,12 +414,12 @@ def test_as_long_as_the_server_is_down_the_guard_comes_back_to_it(host: Systemd,
     assert (host.site.state / "maintenance").exists()
     server.down = False
     assert guard.resolve(host, reason="its driver is gone") == "returned"
-    assert server.names == {"shop"}
+    assert server.names == {NAME: SERVING}
 
 
 def test_a_boot_leaves_an_exchange_to_who_comes_after_the_database_server(host: Systemd, server: Server) -> None:
     guard._settle_at_boot(host)
-    assert server.names == {"shop", "shop_left"}
+    assert server.names == {NAME: POINT, ASIDE: SERVING}
     assert host.site.pending.exists()
 
 
@@ -370,11 +431,120 @@ def test_nothing_is_committed_whose_database_was_put_back_meanwhile(host: System
         "line": {"event": "rollback", "release": NEW},
     }
     guard.resolve(host, reason="its driver slept")
-    assert server.names == {"shop"}
+    assert server.names == {NAME: SERVING}
     host.run_id = "run-2"
     with pytest.raises(Failed, match="put back the database"):
         steps._commit(host, request, io.BytesIO())
     assert not arbiter.committed(host, "run-2")
+
+
+class Night:
+    """A rollback with the database, as often as wanted, on one host; the one before has left its database aside."""
+
+    def __init__(self, host: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.host, self.monkeypatch = host, monkeypatch
+        self.stable = shift.state(host)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+
+    def begin(self) -> None:
+        """Restore beside what serves."""
+        self.host.remove(self.host.site.arbiter)
+        for name in ("exchange.json", "maintenance", "journal.jsonl"):
+            self.host.remove(self.host.site.state / name)
+        self.host.remove(self.host.site.pending)
+        self.host.run_id, self.host.decides = "run-2", False
+        self.host.write_json(self.host.site.state / "shift.json", self.stable)
+        self.server = Server(**{NAME: SERVING, FRESH: POINT, ASIDE: EARLIER})
+        on(self.monkeypatch, self.server)
+        told = {"phase": "restore", "run": self.host.run_id, "database": "shop", "port": 5432}
+        self.host.write_json(self.host.site.state / "exchange.json", {"format": 1, **told})
+
+    def exchange(self) -> None:
+        """Stop everything, and let the two have each other's names."""
+        settings = {"start_timeout_s": 1, "confirm_s": 60}
+        line = {"event": "rollback", "release": NEW}
+        for step in ("quiet", "exchange"):
+            restoring.STEPS[step](self.host, {"slot": "green", "release": NEW, "line": line, "settings": settings})
+
+    def undo(self) -> None:
+        """Do what the guard does, or the next command where no guard is asked for yet."""
+        with deciding(self.host):
+            guard._resolve(self.host, reason="its driver is gone") if self.host.site.pending.exists() else None
+            settling.end_exchange(self.host)
+
+    def require_morning(self, told: str) -> None:
+        """See that everything is as it was before."""
+        assert self.server.names == {NAME: SERVING, ASIDE: EARLIER}, told
+        assert self.server.admits[SERVING], told
+        assert self.server.limits[SERVING] == -1, told
+        for path in ("exchange.json", "maintenance"):
+            assert not (self.host.site.state / path).exists(), told
+        assert not self.host.site.pending.exists(), told
+        assert "shop-web@blue-1.service" in self.host.up, told
+
+
+@pytest.fixture
+def night(host: Systemd, monkeypatch: pytest.MonkeyPatch) -> Night:
+    return Night(host, monkeypatch)
+
+
+def test_whoever_is_killed_on_the_way_back_leaves_it_to_the_next_who_finds_what_served_before(night: Night) -> None:
+    """With what an earlier rollback has left aside, which may never take the place of what serves."""
+    line, goes_on = 0, True
+    while goes_on:
+        night.begin()
+        night.exchange()
+        assert night.server.names == {NAME: POINT, ASIDE: SERVING, ELDER: EARLIER}
+        goes_on = killed(night.undo, line)
+        night.host.decides = False
+        assert SERVING in night.server.names.values(), f"line {line}"
+        night.undo()
+        night.require_morning(f"killed after {line} lines")
+        line += 1
+    assert line > 40, "too few lines were seen for this to say anything"
+
+
+def test_a_run_that_is_killed_at_any_line_and_its_way_back_too_lose_nothing(night: Night) -> None:
+    line, goes_on, chance = 0, True, random.Random(18)
+    while goes_on:
+        for again in (chance.randrange(80), chance.randrange(80)):
+            night.begin()
+            goes_on = killed(night.exchange, line)
+            night.host.decides = False
+            killed(night.undo, again)
+            night.host.decides = False
+            night.undo()
+            night.require_morning(f"killed after {line} lines, and again after {again}")
+        line += 1
+    assert line > 40, "too few lines were seen for this to say anything"
+
+
+def test_a_run_that_slept_until_the_guard_had_undone_it_exchanges_nothing_any_more(night: Night) -> None:
+    night.begin()
+    night.exchange()
+    night.undo()
+    night.host.run_id = "run-2"
+    before = night.server.names
+    with pytest.raises(Failed, match="put back the database"):
+        restoring.exchange(night.host, {"release": NEW, "settings": {"confirm_s": 60}})
+    assert night.server.names == before
+    assert not (night.host.site.state / "exchange.json").exists()
+
+
+def test_a_guard_that_waited_for_a_driver_sees_the_time_that_was_given_meanwhile(
+    host: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(host, confirm_s=0)
+
+    @contextmanager
+    def held(of: Host) -> Iterator[None]:
+        settling.extend(host, by_s=60)  # by the driver, which held the decision
+        with deciding(of):
+            yield
+
+    monkeypatch.setattr(guard, "deciding", held)
+    guard._look_after(host)
+    assert shift.state(host)["phase"] == "shifting"
 
 
 @pytest.mark.parametrize("started", [True, False])
