@@ -135,15 +135,13 @@ def _ill(certificate: Told) -> str:
 
 def exchanges(seen: Told) -> bool:
     """Say whether a rollback that takes the database along has stopped everything, behind the maintenance page."""
-    return bool((seen.get("exchange") or {}).get("phase", "restore") != "restore")
+    return (seen.get("exchange") or {}).get("phase") in ("quiet", "exchange")
 
 
 def wrong(seen: Told) -> Iterator[Fault]:
     """Return what is wrong on a host, each with the way out."""
     if exchanges(seen):
-        what = f"a rollback takes database {seen['exchange']['database']} along: clients get the maintenance page"
-        ends = "it ends by itself" if (seen.get("lock") or {}).get("alive") else "the host undoes it by itself"
-        yield Fault(f"{what}, and nothing runs; {ends}, and the next deploy or rollback would undo it at once")
+        yield _exchange(seen)
         return
     yield from _unfinished(seen)
     back = "rollback" if seen.get("would_roll_back_to") else "deploy"
@@ -171,15 +169,28 @@ def wrong(seen: Told) -> Iterator[Fault]:
     yield from map(Fault, seen.get("damaged") or [])
 
 
+def _exchange(seen: Told) -> Fault:
+    what = f"a rollback takes database {seen['exchange']['database']} along: clients get the maintenance page"
+    ends = "it is committed, and the host brings it to its end by itself"
+    if (seen.get("lock") or {}).get("alive"):
+        ends = "it ends by itself"
+    elif seen.get("unfinished"):
+        ends = "the host undoes it by itself, and the next deploy or rollback would at once"
+    return Fault(f"{what}; {ends}")
+
+
 def _unfinished(seen: Told) -> Iterator[Fault]:
     """Return what a run left behind whose driver is gone."""
     if (seen.get("lock") or {}).get("alive"):
         return
     exchange = seen.get("exchange") or {}
-    if exchange:
+    if exchange.get("phase") == "undone":
+        what = f"a rollback was undone, and database {exchange['database']} is in its place again; the maintenance page"
+        yield Fault(f"{what} goes by itself once the release that serves it is well: mend that, or deploy it", "deploy")
+    elif exchange:
         what = f"a copy of database {exchange['database']} is left over of a rollback that broke off, and nothing else"
         yield Fault(what, "unlock")
-    if seen.get("pending"):
+    if seen.get("pending") and seen["shift"].get("phase") != "stable":
         release = seen["shift"].get("release_candidate")
         yield Fault(
             f"a switch to {release} is not confirmed: the guard goes back by itself, a deploy does so now", "deploy"

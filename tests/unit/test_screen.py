@@ -76,6 +76,15 @@ EXPIRED = {**CERTIFICATE, "last_attempt": {"at": "now", "result": "failed", "rea
         ({"pending": True}, "is not confirmed", "deploy"),
         ({"unfinished": {"event": "deploy", "release": "r", "who": "bob"}}, "deploy of r by bob did not end", "deploy"),
         ({"exchange": {"phase": "restore", "database": "shop"}}, "a copy of database shop is left over", "unlock"),
+        (
+            {
+                "exchange": {"phase": "undone", "database": "shop"},
+                "pending": True,
+                "shift": {"release_stable": LIVE, "stable": "blue", "phase": "stable"},
+            },
+            "database shop is in its place again; the maintenance page goes by itself",
+            "deploy",
+        ),
         ({"maintenance": True}, "the maintenance page is shown", "maintenance.off"),
     ],
 )
@@ -130,3 +139,15 @@ def test_a_rollback_that_takes_the_database_along_is_told_alone_and_nothing_lets
     assert text.count("wrong") == 1
     assert "takes database shop along" in " ".join(text.split())
     assert "maintenance.off" not in text
+
+
+@pytest.mark.parametrize(
+    ("more", "ends"),
+    [
+        ({"lock": {"alive": True, **dict.fromkeys(("owner", "purpose", "since", "until"), "")}}, "it ends by itself"),
+        ({"unfinished": {"event": "rollback"}}, "the host undoes it by itself"),
+        ({}, "it is committed, and the host brings it to its end"),
+    ],
+)
+def test_who_ends_an_exchange_of_databases_is_said_as_it_is(more: dict[str, Any], ends: str) -> None:
+    assert ends in " ".join(shown(**more, exchange={"phase": "exchange", "database": "shop"}).split())

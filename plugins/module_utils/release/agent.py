@@ -30,7 +30,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     steps,
     verifying,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 ANSWER = "ferryman-answer "
@@ -108,7 +108,8 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
     if host.site.pending.exists():
         guard.resolve(host, reason="its driver is gone")
         host.run_id, host.token = mine
-    settling.end_exchange(host)
+    with deciding(host):
+        settling.end_exchange(host)
     arbiter.close_unfinished(host)
     host.admit()
 

@@ -122,6 +122,12 @@ def unlock(host: Host, *, who: str, holder: str) -> dict[str, Any]:
     return held
 
 
+def holds(host: Host, run: str) -> bool:
+    """Return whether the lock is `run`'s."""
+    held = read_json(host.site.arbiter / "lock.json")
+    return bool(held.get("held")) and held.get("run") == run
+
+
 def record(host: Host, **line: Any) -> dict[str, Any]:
     """Append a line to the ledger; refuses to go on behind a chain that is broken."""
     if host.check:

@@ -102,11 +102,27 @@ def migrate(host: Host, release: str) -> dict[str, str]:
     return {"schema_before": before, "schema_after": after}
 
 
+def _unit(host: Host, name: str) -> str:
+    return f"{host.site.name}-{name}.service"
+
+
+def _runs(host: Host, unit: str) -> bool:
+    return host.systemctl("show", "-P", "ActiveState", unit).strip() in ("activating", "active", "deactivating")
+
+
+def stop_once(host: Host, release: Mapping[str, Any]) -> None:
+    """Stop what of a release (its record) runs once, and outlives whoever began it: also a migration."""
+    known = ["migrate", *(name for name, told in release.get("processes", {}).items() if told["kind"] == "once")]
+    units = [unit for unit in (_unit(host, name) for name in known) if _runs(host, unit)]
+    if units:
+        host.systemctl("stop", *units, timeout=180)
+
+
 def once(host: Host, name: str, release: str, *, timeout_s: int) -> str:
     """Run a launcher of the release as a transient unit of its own and return what it wrote."""
     record = read_json(host.site.release(release) / "release.json")
-    unit = f"{host.site.name}-{name}.service"
-    if host.systemctl("show", "-P", "ActiveState", unit).strip() in ("activating", "active", "deactivating"):
+    unit = _unit(host, name)
+    if _runs(host, unit):
         raise Failed(f"`{name}` of an earlier run still runs", hint=f"wait for it: journalctl -fu {unit} on the host")
     output = host.site.state / "runs" / f"{host.run_id}-{name}.out"
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -30,20 +30,31 @@ def resolve(host: Host, *, reason: str) -> str:
 
 def _resolve(host: Host, *, reason: str) -> str:
     state = shift.state(host)
-    if state["phase"] == "stable":  # whoever held us up has ended it
-        host.remove(host.site.pending)
+    if state["phase"] == "stable":
+        _rest(host, state["stable"])
         return "stable"
     run, candidate, release = str(state.get("run", "")), state.get("candidate"), str(state.get("release_candidate", ""))
     host.run_id, host.token = run, int(state.get("token", 0))
     if candidate and arbiter.committed(host, run):
-        settling.settle(host, slot=candidate, release=release, after_s=DRAIN_S)
         slots.bring_up(host, candidate)  # after a boot, only what was enabled before it has come up
-        slots.move_workers(host, candidate, alive_s=0, wait=False)
+        settling.settle(host, slot=candidate, release=release, after_s=DRAIN_S)
         settling.end_exchange(host)
+        slots.move_workers(host, candidate, alive_s=0, wait=False)
+        shift.let_go(host)
         return "confirmed"
     back = settling.go_back(host, release=release, reason=reason, drain_s=DRAIN_S, wait=False)
     arbiter.close(host, run, status="returned", who="guard", reason=back.told(reason))
     return "returned"
+
+
+def _rest(host: Host, slot: str) -> None:
+    """Bring what is decided already to its end, unless whoever held us up has done so."""
+    if not host.site.pending.exists() or settling.end_exchange(host):
+        return  # what is not well is looked at again
+    try:
+        slots.move_workers(host, slot, alive_s=0, wait=False)
+    finally:
+        shift.let_go(host)
 
 
 def watch() -> None:

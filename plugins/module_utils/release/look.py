@@ -81,7 +81,7 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     }
     seen["token"] = int(reader.read(host.site.state / "token.json").get("token", 0))
     if "arbiter" in roles:
-        seen["exchange"] = reader.read(host.site.state / "exchange.json")
+        seen["exchange"] = reader.read(host.site.exchange)
         seen.update(_arbiter(host, reader))
         _compare(seen["ledger"], request.get("head") or {})
     if request.get("whole"):

@@ -81,6 +81,11 @@ class Site:
         """Exists while a shift awaits its confirmation."""
         return PENDING / self.name
 
+    @property
+    def exchange(self) -> Path:
+        """Exists while a rollback takes the database along."""
+        return self.state / "exchange.json"
+
     def release(self, release: str) -> Path:
         """Return the directory of a release."""
         return self.root / "releases" / release

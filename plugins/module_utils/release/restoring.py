@@ -1,8 +1,8 @@
 """A rollback that takes the database along: the restore point beside what serves, and the two exchanged.
 
 What is under way stands in `exchange.json`, so that whoever comes next (the driver on its way back, the guard, the next
-run) finishes it where the ledger has the commit record, and else undoes it. Nobody writes between the moment in which
-what is lost was counted and the commit: every process is stopped, and the database lets in its own account alone.
+run) finishes it where the ledger has the commit record, and else undoes it. Between the moment in which what is lost
+was counted and the commit only web processes of the release that is gone back to run, behind the maintenance page.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ Request = Mapping[str, Any]
 Answer = dict[str, Any]
 GROWS = 4  # times that a dump, which is packed, is smaller than its database, at least
 AGAIN = "the host goes on trying by itself; `status` says when it is done"
+COPY = "a copy is left beside the database that serves: `unlock` takes it away"
 
 
 def under_way(host: Host) -> dict[str, Any]:
     """Return what is known of an exchange that has not ended; empty for none."""
-    return read_json(host.site.state / "exchange.json")
+    return read_json(host.site.exchange)
 
 
 def _keep(host: Host, told: Mapping[str, Any]) -> None:
-    host.write_json(host.site.state / "exchange.json", {"format": 1, **told})
+    host.write_json(host.site.exchange, {"format": 1, **told})
 
 
 def _forget(host: Host) -> None:
-    host.remove(host.site.state / "exchange.json")
+    host.remove(host.site.exchange)
 
 
 def _exchange(database: str, port: int) -> copying.Exchange:
@@ -67,6 +68,9 @@ def _said(*, refused: bool = False, hint: str = "") -> Iterator[None]:
 
 def restore(host: Host, request: Request) -> Answer:
     """Fill a new database from the restore point, beside the one that serves."""
+    if under_way(host):
+        reason = "what an earlier rollback with the database put back is not well yet, and the maintenance page stays"
+        raise Failed(reason, hint="mend that first: `status` says what is wrong", refused=True)
     point, name = points.Point(**request["point"]), str(request["database"])
     path = Path(point.path)
     there = path.is_file()
@@ -138,7 +142,8 @@ def quiet(host: Host, request: Request) -> Answer:
         host.journal("quiet", "started", release=release, database=here.name)
         host.write(page, "")
         for each in names.SLOTS:
-            slots.stop(host, each)
+            slots.stop(host, each, jobs=True)
+        db.stop_once(host, slots.record(host, names.other(slot)))
         with _said():
             here.hold()
     host.journal("quiet", "done", release=release, database=here.name)
@@ -181,7 +186,7 @@ def resolve(host: Host) -> Failed | None:
             here.end()
         _forget(host)
         return None
-    with _said(hint=AGAIN):
+    with _said(hint=COPY if told["phase"] == "restore" else AGAIN):
         return _undo(host, here, told)
 
 
@@ -190,9 +195,22 @@ def _undo(host: Host, here: copying.Exchange, told: Mapping[str, Any]) -> Failed
         here.drop(here.fresh)
         _forget(host)
         return None
+    first = told["phase"] != "undone"
+    if first:
+        _put_back(host, here, told)
+    # Whoever comes again has no time to wait: the guard asks twice a second.
+    ill = _ill(host, float(told["timeout_s"]) if first else 0)
+    if not ill:
+        _show(host, told)
+        _forget(host)
+    return ill
+
+
+def _put_back(host: Host, here: copying.Exchange, told: Mapping[str, Any]) -> None:
+    """Let the database that served before serve again, and tell the release that did to start."""
     exchanged = points.exchanged(here.there(), name=here.name, aside=here.aside, serving=int(told["serving"]))
     for slot in names.SLOTS:  # also what a boot has started on a database that goes again
-        slots.stop(host, slot)
+        slots.stop(host, slot, jobs=True)
     if exchanged:
         here.unswap()
     _keep(host, {**told, "phase": "quiet"})
@@ -201,22 +219,19 @@ def _undo(host: Host, here: copying.Exchange, told: Mapping[str, Any]) -> Failed
         here.drop(here.fresh)
     here.admit_up_to(here.name, int(told["limit"]))
     host.journal("exchange", "undone", database=here.name)
-    ill = _resume(host, float(told["timeout_s"]))
-    if not ill:
-        _show(host, told)
-    _forget(host)
-    return ill
+    slots.bring_up(host, str(shift.state(host)["stable"]))
+    _keep(host, {**told, "phase": "undone"})
 
 
-def _resume(host: Host, within_s: float) -> Failed | None:
-    """Start what served before, and wait until it is well; return why it is not."""
+def _ill(host: Host, within_s: float) -> Failed | None:
+    """Wait until what served before is well; return why it is not."""
     slot = str(shift.state(host)["stable"])
-    slots.bring_up(host, slot)
     until = time.monotonic() + within_s
     while ill := probe.check(host, slot, kinds=("web",)):
         if time.monotonic() > until:
             return Failed(
-                f"{'; '.join(map(str, ill))}; the maintenance page stays", evidence=shift.app_logs(host, slot)
+                f"{'; '.join(map(str, ill))}; the maintenance page stays until that is well",
+                evidence=shift.app_logs(host, slot),
             )
         time.sleep(0.3)
     return None

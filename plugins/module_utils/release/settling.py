@@ -88,7 +88,7 @@ def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool
 
 def exchanging(host: Host) -> bool:
     """Say whether an exchange of databases is under way."""
-    return (host.site.state / "exchange.json").exists()
+    return host.site.exchange.exists()
 
 
 def require_exchange(host: Host, request: Mapping[str, Any]) -> None:
@@ -97,9 +97,19 @@ def require_exchange(host: Host, request: Mapping[str, Any]) -> None:
         require_phase(host, "exchange")
 
 
+def require_rest(host: Host) -> None:
+    """Refuse to begin anything that writes while databases are being exchanged."""
+    if read_json(host.site.exchange).get("phase") in ("quiet", "exchange"):
+        raise Failed(
+            "a rollback takes the database along, and what is written now may be lost",
+            hint="`status` says when it is done",
+            refused=True,
+        )
+
+
 def require_phase(host: Host, phase: str) -> dict[str, Any]:
     """Return what is known of this run's exchange of databases, where that is in `phase`; Failed where it is not."""
-    told = read_json(host.site.state / "exchange.json")
+    told = read_json(host.site.exchange)
     mine = (told.get("run"), told.get("phase")) == (host.run_id, phase)
     if not mine or (phase != "restore" and not still_shifting(host)):
         raise Failed(

@@ -89,8 +89,14 @@ def begin(host: Host, *, slot: str, release: str, confirm_s: float) -> None:
     host.journal("switch", "started", release=release, slot=slot, confirm_s=confirm_s)
 
 
+def let_go(host: Host) -> None:
+    """Let nothing be pending any more, but an exchange of databases, which the guard looks after to its end."""
+    if not host.site.exchange.exists():
+        host.remove(host.site.pending)
+
+
 def confirm(host: Host, *, slot: str, release: str) -> None:
-    """Make `slot` the stable one; nothing is pending any more."""
+    """Make `slot` the stable one, and let go."""
     set_share(host, full(slot))
     host.write_json(
         host.site.state / "shift.json",
@@ -108,7 +114,7 @@ def confirm(host: Host, *, slot: str, release: str) -> None:
             "left": {"slot": names.other(slot), "boot": now().boot, "at": now().boottime},
         },
     )
-    host.remove(host.site.pending)
+    let_go(host)
 
 
 def give_back(host: Host, *, reason: str) -> bool:
@@ -131,7 +137,7 @@ def give_back(host: Host, *, reason: str) -> bool:
             },
         )
         host.journal("return", "done", release=str(before["release_candidate"]), reason=reason, moved=moved)
-    host.remove(host.site.pending)
+    let_go(host)
     return moved
 
 

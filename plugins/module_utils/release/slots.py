@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,10 +131,11 @@ def _known(host: Host, slot: str) -> set[str]:
     }
 
 
-def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
+def start(host: Host, slot: str, name: str, *, fresh: bool = False, overlap: bool = True) -> None:
     """Make `slot` run `name`: web processes now, and workers that may overlap; whatever it ran before is stopped.
 
-    A slot that is still warm with `name` is left as it is, unless `fresh` asks for new processes (new secrets).
+    A slot that is still warm with `name` is left as it is, unless `fresh` asks for new processes (new secrets). Without
+    `overlap` no worker is started.
     """
     release = read_json(host.site.release(name) / "release.json")
     if host.check and not release:  # it would have been staged by now
@@ -158,7 +159,7 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False) -> None:
     _place(host, slot, wanted, render.all_secrets(release["manifest"]["description"]))
     if warm:
         return
-    units = [i.unit for i in wanted if i.kind == "web" or _overlaps(i)]
+    units = [i.unit for i in wanted if i.kind == "web" or (overlap and _overlaps(i))]
     if units:
         systemd.start(host, units, since=began(host, slot))
     host.changes.append(f"slot {slot}: {name}")
@@ -194,13 +195,13 @@ def _place(host: Host, slot: str, wanted: list[Instance], secrets: list[str]) ->
     systemd.loaded(host, [path.name for path in texts], since=began_s)
 
 
-def stop(host: Host, slot: str) -> None:
-    """Stop whatever runs in `slot`, but for a cron job in the middle of its work."""
+def stop(host: Host, slot: str, *, jobs: bool = False) -> None:
+    """Stop whatever runs in `slot`, but for a cron job in the middle of its work; with `jobs` that as well."""
     if host.check:
         return
     known = _known(host, slot)
     units = sorted(
-        name for name in known if name.endswith(".timer") or f"{name[: -len('.service')]}.timer" not in known
+        name for name in known if jobs or name.endswith(".timer") or f"{name[: -len('.service')]}.timer" not in known
     )
     if units:
         systemd.stop(host, units, timeout=180)
@@ -226,10 +227,13 @@ def moving_takes(host: Host, slot: str) -> float:
     return max(stopping, default=0.0) if any([*_background(host, slot), *_background(host, other)]) else 0.0
 
 
-def move_workers(host: Host, slot: str, *, alive_s: float, wait: bool = True) -> None:
+def move_workers(
+    host: Host, slot: str, *, alive_s: float, wait: bool = True, pause: Callable[[float], None] | None = None
+) -> None:
     """Stop workers and timers of the other slot, start those of `slot`, and see that they still run after `alive_s`.
 
-    Without `wait` they are only told to start: at boot, where waiting for what waits for us would stop both.
+    Without `wait` they are only told to start: at boot, where waiting for what waits for us would stop both. `pause`
+    is how time passes, else as for whoever may be asked to stop.
     """
     new = list(_background(host, slot))
     old = list(_background(host, names.other(slot)))
@@ -244,14 +248,14 @@ def move_workers(host: Host, slot: str, *, alive_s: float, wait: bool = True) ->
     systemd.start(host, new, since=started, wait=wait)
     services = [unit for unit in new if unit.endswith(".service")]
     if services and alive_s:
-        _stay_up(host, services, alive_s, since=started)
+        before = {unit: _restarts(host, unit) for unit in services}
+        (pause or host.wait)(alive_s)
+        _have_stayed_up(host, before, alive_s, since=started)
 
 
-def _stay_up(host: Host, units: list[str], alive_s: float, *, since: float) -> None:
-    before = {unit: _restarts(host, unit) for unit in units}
-    host.wait(alive_s)
+def _have_stayed_up(host: Host, before: Mapping[str, int], alive_s: float, *, since: float) -> None:
     alive = systemd.running(host)
-    for unit in units:
+    for unit in before:
         if unit not in alive or _restarts(host, unit) != before[unit]:
             raise Failed(f"{unit} did not stay up for {alive_s:g} s", evidence=host.logs(unit, since=since))
 

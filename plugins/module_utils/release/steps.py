@@ -74,7 +74,7 @@ def _come_up(host: Host, request: Request, slot: str) -> Answer:
     """Start the release in its slot and see it through the gate."""
     settings = request["settings"]
     with deciding(host):  # a slot that is just being cooled down is cold before it is started
-        slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")))
+        slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")), overlap=not request.get("point"))
     began = time.monotonic()
     passed = probe.pass_gate(
         host,
@@ -130,7 +130,7 @@ def _well(host: Host, slot: str) -> None:
 
 
 def _workers(host: Host, request: Request, _: IO[bytes]) -> Answer:
-    if "app" not in request["roles"]:
+    if "app" not in request["roles"] or request.get("point"):  # what was restored is written to after the commit
         return {}
     settings, slot = request["settings"], request["slot"]
     takes_s = slots.moving_takes(host, slot)
@@ -170,24 +170,36 @@ def _settled(host: Host, request: Request) -> Answer:
         raise Failed("nothing was committed that could be settled")
     after_s = max(settings["warm_s"], settings["drain_s"])
     settling.settle(host, slot=request["slot"], release=request["release"], after_s=after_s)
-    hid = settling.exchanging(host)
     settling.end_exchange(host)
+    seen = _at_last(host, request) if request.get("point") and "app" in request["roles"] else {}
+    shift.let_go(host)
     before = len(host.changes)
     pruned = settling.prune(host, request) if "app" in request["roles"] else []
     removed = host.changes[before:]
     if "arbiter" in request["roles"]:
         arbiter.free(host)
-    return {"pruned": pruned, "removed": removed, **(_seen_at_last(host, request) if hid else {})}
+    return {"pruned": pruned, "removed": removed, **seen}
 
 
-def _seen_at_last(host: Host, request: Request) -> Answer:
-    """See from outside what the maintenance page hid until the commit; nothing is taken back for it any more."""
+def _at_last(host: Host, request: Request) -> Answer:
+    """Start workers, who waited for the commit, and see from outside what the maintenance page hid until then.
+
+    Nothing is taken back for it any more.
+    """
+    slot, told, ill = request["slot"], {}, []
     try:
-        description = request["description"]
-        shift.verify(host, request["entry"], description, slot=request["slot"], release=request["release"])
-        return verifying.through_entry(host, request, request["slot"])
+        slots.move_workers(host, slot, alive_s=request["settings"]["worker_soak_s"], pause=time.sleep)
     except Failed as failed:
-        return {"unwell": "\n".join([str(failed), *(f"  {line}" for line in failed.evidence)])}
+        ill.append(failed)
+    if host.check:
+        return {}
+    try:
+        shift.verify(host, request["entry"], request["description"], slot=slot, release=request["release"])
+        told = verifying.through_entry(host, request, slot)
+    except Failed as failed:
+        ill.append(failed)
+    lines = [line for each in ill for line in (str(each), *(f"  {said}" for said in each.evidence))]
+    return {**told, **({"unwell": "\n".join(lines)} if ill else {})}
 
 
 def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -240,13 +252,17 @@ def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "arbiter" not in request["roles"]:
         return {}
     broken = arbiter.unlock(host, who=request["who"], holder=str(request["holder"]))
-    if not host.site.pending.exists():  # else that is for the guard
-        settling.end_exchange(host)
+    with deciding(host):
+        run = str(read_json(host.site.exchange).get("run", ""))
+        # What is pending is for the guard, and whoever has taken the lock since loses nothing.
+        if not host.site.pending.exists() and not arbiter.holds(host, run):
+            settling.end_exchange(host)
     return {"broken": broken}
 
 
 def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Run a process of the live release once; whoever asks may go away, the process goes on."""
+    settling.require_rest(host)
     release = slots.record(host, shift.state(host)["stable"]) or read_json(host.site.root / "current" / "release.json")
     known = [name for name, process in release.get("processes", {}).items() if process["kind"] == "once"]
     name = str(request["process"])

@@ -25,7 +25,9 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     slots,
     steps,
+    verifying,
 )
+from ansible_collections.ferryman.ops.plugins.module_utils.release import database as migrating
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, now
 
 OLD, NEW = "20260101T000000Z-aaaaaaa", "20260102T000000Z-bbbbbbb"
@@ -302,6 +304,8 @@ class Server:
         return self.limits[self.names[asked[-1]]] if "datconnlimit" in query else []
 
     def alone(self, statement: str) -> None:
+        if self.down:
+            raise Trouble("no server")
         words = statement.replace('"', "").replace(" if exists", "").split()
         oid = self.names.get(words[2], 0)
         if words[0] == "drop":
@@ -330,7 +334,7 @@ def killed(work: Callable[[], Any], after: int) -> bool:
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal lines
-        if frame.f_code.co_filename not in (restoring.__file__, copying.__file__, settling.__file__):
+        if frame.f_code.co_filename not in {each.__file__ for each in (restoring, copying, settling, guard, shift)}:
             return None
         lines += event == "line"
         if lines > after:
@@ -472,6 +476,26 @@ class Night:
             guard._resolve(self.host, reason="its driver is gone") if self.host.site.pending.exists() else None
             settling.end_exchange(self.host)
 
+    def commit(self) -> None:
+        """Send everybody to what was restored, for good."""
+        shift.set_share(self.host, 100)
+        arbiter.record(self.host, event="rollback", release=NEW, status="live")
+
+    def settle(self) -> None:
+        """Do what the driver does after the commit."""
+        settings = {"warm_s": 1, "drain_s": 1, "keep": 3, "worker_soak_s": 0}
+        request = {"roles": ["arbiter", "entry", "app"], "point": {"path": "p"}, "slot": "green", "release": NEW}
+        steps._settle(self.host, {**request, "settings": settings, "entry": {}, "description": {}}, io.BytesIO())
+
+    def require_done(self, told: str) -> None:
+        """See that what was committed is whole, and that nobody looks after it any more."""
+        assert self.server.names == {NAME: POINT, ASIDE: SERVING}, told
+        assert shift.state(self.host)["stable"] == "green", told
+        for path in ("exchange.json", "maintenance"):
+            assert not (self.host.site.state / path).exists(), told
+        assert not self.host.site.pending.exists(), told
+        assert "shop-worker@green-1.service" in self.host.up, told
+
     def require_morning(self, told: str) -> None:
         """See that everything is as it was before."""
         assert self.server.names == {NAME: SERVING, ASIDE: EARLIER}, told
@@ -517,6 +541,126 @@ def test_a_run_that_is_killed_at_any_line_and_its_way_back_too_lose_nothing(nigh
             night.require_morning(f"killed after {line} lines, and again after {again}")
         line += 1
     assert line > 40, "too few lines were seen for this to say anything"
+
+
+@pytest.mark.parametrize("who", ["driver", "guard"])
+def test_whoever_is_killed_after_the_commit_leaves_page_and_workers_to_the_guard(
+    night: Night, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    monkeypatch.setattr(shift, "verify", lambda *_, **__: None)
+    monkeypatch.setattr(verifying, "through_entry", lambda *_: {})
+    line, goes_on = 0, True
+    while goes_on:
+        night.begin()
+        night.exchange()
+        night.commit()
+        ends = night.settle if who == "driver" else lambda: guard.resolve(night.host, reason="its driver is gone")
+        goes_on = killed(ends, line)
+        night.host.decides = False
+        shown, pending = (night.host.site.state / "maintenance").exists(), night.host.site.pending.exists()
+        assert pending or not shown, f"line {line}: nobody looks after the page"
+        if pending:
+            guard.resolve(night.host, reason="its driver is gone")
+        night.require_done(f"killed after {line} lines")
+        line += 1
+    assert line > 40, "too few lines were seen for this to say anything"
+
+
+def test_workers_of_what_was_restored_wait_for_the_commit(night: Night) -> None:
+    night.begin()
+    night.exchange()
+    request = {"roles": ["app"], "point": {"path": "p"}, "slot": "green", "settings": {"worker_soak_s": 0}}
+    assert steps._workers(night.host, request, io.BytesIO()) == {}
+    assert "shop-worker@green-1.service" not in night.host.up
+
+
+def test_workers_that_do_not_stay_after_the_commit_are_told_and_nothing_is_taken_back(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shift, "verify", lambda *_, **__: None)
+    monkeypatch.setattr(verifying, "through_entry", lambda *_: {"verified": {}})
+
+    def start(*_: Any, **__: Any) -> None:
+        raise Failed("no worker", evidence=["its log"])
+
+    night.begin()
+    night.exchange()
+    night.commit()
+    monkeypatch.setattr(slots, "move_workers", start)
+    request = {"point": {}, "slot": "green", "release": NEW, "settings": {"worker_soak_s": 0}, "entry": {}}
+    told = steps._at_last(night.host, {**request, "description": {}})
+    assert told == {"verified": {}, "unwell": "no worker\n  its log"}
+
+
+def test_what_is_not_well_after_the_way_back_is_looked_after_until_it_is(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.begin()
+    night.exchange()
+    monkeypatch.setattr(probe, "check", lambda *_, **__: ["refused"])
+    assert guard.resolve(night.host, reason="its driver is gone") == "returned"
+    assert "the maintenance page stays" in arbiter.lines(night.host)[-1]["reason"]
+    night.host.told.clear()
+    for _ in range(2):
+        guard._look_after(night.host)
+    assert (night.host.site.state / "maintenance").exists()
+    assert night.host.site.pending.exists()
+    assert not night.host.did("systemctl", "stop"), "what may be on its way is not stopped again"
+    with pytest.raises(Failed, match="not well yet") as refused:
+        restoring.restore(night.host, {"point": {}})
+    assert refused.value.refused
+    monkeypatch.setattr(probe, "check", lambda *_, **__: [])
+    guard._look_after(night.host)
+    night.require_morning("well again")
+    assert "shop-worker@blue-1.service" in night.host.up
+
+
+def test_before_an_exchange_jobs_are_stopped_too_and_none_is_begun_until_it_is_over(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unit in ("shop-nightly@blue-1.service", "shop-nightly@blue-1.timer"):
+        night.host.write(night.host.site.root.parent / "units" / unit, "")
+    slots.stop(night.host, "blue")
+    assert not night.host.did("stop", "shop-nightly@blue-1.service"), "in the middle of its work it is left alone"
+    monkeypatch.setattr(migrating, "_runs", lambda _, unit: unit == "shop-migrate.service")
+    night.begin()
+    night.exchange()
+    assert night.host.did("stop", "shop-nightly@blue-1.service")
+    assert night.host.did("stop", "shop-migrate.service")
+    with pytest.raises(Failed, match="takes the database along") as refused:
+        steps._once(night.host, {"process": "seed"}, io.BytesIO())
+    assert refused.value.refused
+
+
+def test_a_copy_that_cannot_be_taken_away_is_left_to_unlock(night: Night) -> None:
+    night.begin()
+    night.server.down = True
+    with pytest.raises(Failed, match="no server") as failed:
+        settling.end_exchange(night.host)
+    assert "`unlock`" in failed.value.hint
+
+
+@pytest.mark.parametrize("came", [False, True])
+def test_unlock_ends_what_the_broken_run_had_begun_and_nothing_of_who_came_since(
+    night: Night, monkeypatch: pytest.MonkeyPatch, came: bool
+) -> None:
+    night.begin()
+    arbiter.take(night.host, owner="ada", purpose="rollback", lease_s=60)
+    free = arbiter.unlock
+
+    def unlock(host: Host, **whose: str) -> Any:
+        broken = free(host, **whose)
+        if came:
+            other = Host(host.site, run="run-3")
+            arbiter.take(other, owner="bob", purpose="rollback", lease_s=60)
+            told = json.loads(host.site.exchange.read_text())
+            other.write_json(host.site.exchange, {**told, "run": "run-3"})
+        return broken
+
+    monkeypatch.setattr(arbiter, "unlock", unlock)
+    steps._unlock(night.host, {"roles": ["arbiter"], "who": "carol", "holder": "run-2"}, io.BytesIO())
+    assert (FRESH in night.server.names) is came
+    assert night.host.site.exchange.exists() is came
 
 
 def test_a_run_that_slept_until_the_guard_had_undone_it_exchanges_nothing_any_more(night: Night) -> None:
