@@ -25,7 +25,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     slots,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release import database as db
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
 from ansible_collections.ferryman.ops.plugins.module_utils.release.ledger import Refused
 
 Request = Mapping[str, Any]
@@ -108,7 +108,7 @@ def compare(host: Host, request: Request) -> Answer:
 
 def forget(host: Host, _: Request) -> Answer:
     """Take away what was restored to be looked at alone, and let go of the lock."""
-    with _said():
+    with deciding(host), _said():
         resolve(host)
     arbiter.free(host)
     return {}

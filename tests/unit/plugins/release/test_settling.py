@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.data import copying, database
 from ansible_collections.ferryman.ops.plugins.module_utils.data.database import Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    agent,
     arbiter,
     guard,
     names,
@@ -638,6 +639,27 @@ def test_a_copy_that_cannot_be_taken_away_is_left_to_unlock(night: Night) -> Non
     with pytest.raises(Failed, match="no server") as failed:
         settling.end_exchange(night.host)
     assert "`unlock`" in failed.value.hint
+
+
+def test_whoever_ends_an_exchange_holds_the_decision(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = {"owner": "ada", "purpose": "rollback", "lease_s": 60}
+    unlock = {"roles": ["arbiter"], "who": "carol", "holder": "run-2"}
+    resolve, held = restoring.resolve, []
+
+    def resolved(host: Host) -> Failed | None:
+        held.append(host.decides)
+        return resolve(host)
+
+    monkeypatch.setattr(restoring, "resolve", resolved)
+    for end in (
+        lambda: agent._tidy(night.host, lock),
+        lambda: steps._unlock(night.host, unlock, io.BytesIO()),
+        lambda: restoring.forget(night.host, {}),
+    ):
+        night.begin()
+        end()
+        assert not night.host.site.exchange.exists()
+    assert held == [True, True, True]
 
 
 @pytest.mark.parametrize("came", [False, True])
