@@ -536,6 +536,8 @@ def test_a_run_that_is_killed_at_any_line_and_its_way_back_too_lose_nothing(nigh
             night.begin()
             goes_on = killed(night.exchange, line)
             night.host.decides = False
+            phase = json.loads(night.host.site.exchange.read_text())["phase"]
+            assert phase == "restore" or night.host.site.pending.exists(), f"line {line}: the guard knows nothing"
             killed(night.undo, again)
             night.host.decides = False
             night.undo()
