@@ -18,6 +18,7 @@ LAST_SECOND = 2**31 - 1
 """Of an `@` time: what any host can count to."""
 MICROSECONDS = 10**6
 YEARS, MONTHS, OF_MONTH, FROM_END, HOURS, MINUTES = (1970, 2199), (1, 12), (1, 31), (1, 28), (0, 23), (0, 59)
+ALONE_FROM_END = 25  # what lies further from a month's end systemd reads alone, and in no list
 SECONDS = (0, 60 * MICROSECONDS - 1)
 DATE = re.compile(r"(?:(?P<year>[^-~]+)-)?(?P<month>[^-~]+)(?P<from_end>[-~])(?P<day>[^-~]+)")
 PART = re.compile(r"(\d+)(?:\.\.(\d+))?(?:/(\d+))?", re.ASCII)
@@ -89,12 +90,17 @@ def _fits(text: str, bounds: tuple[int, int]) -> bool:
         return True
     low, high = bounds
     form, step = (PART_OF_SECONDS, MICROSECONDS) if bounds == SECONDS else (PART, 1)
-    for each in text.split(","):
+    parts = set(text.split(","))
+    for each in parts:
         match = form.fullmatch(each)
         if not match:
             return False
-        first, last, repeat = (None if part is None else _count(part, bounds) for part in match.groups())
+        first, last, repeat = (
+            None if part is None else _count(part, bounds, year=place < 2) for place, part in enumerate(match.groups())
+        )
         assert first is not None
+        if bounds == FROM_END and first > ALONE_FROM_END and len(parts) > 1:
+            return False
         if not low <= first <= high or not low <= (first if last is None else last) <= high or repeat == 0:
             return False
         if last is not None and (last < first or (step > 1 and repeat is None and first + step > last)):
@@ -104,12 +110,12 @@ def _fits(text: str, bounds: tuple[int, int]) -> bool:
     return True
 
 
-def _count(text: str, bounds: tuple[int, int]) -> int:
-    """Return a number in the unit of its bounds: seconds are counted in microseconds, a short year is a whole one."""
+def _count(text: str, bounds: tuple[int, int], *, year: bool) -> int:
+    """Return a number in the unit of its bounds: seconds are counted in microseconds, a short `year` is a whole one."""
     if bounds == SECONDS:
         return int((Decimal(text) * MICROSECONDS).quantize(Decimal(1), ROUND_HALF_UP))
     number = int(text)
-    if bounds == YEARS and number < 100:
+    if bounds == YEARS and year and number < 100:
         return number + (2000 if number < 70 else 1900)
     return number
 

@@ -58,6 +58,7 @@ NO_TIMES = [
     "every day", "0 3 * * *", "", " daily", "daily ", "3", "25:00", "3:60", "3:00:60", "*-13-1", "*-*-32", "*-*-0",
     "2200-1-1", "1969-1-1", "*/5:00", "*:*/5", "0/0:00", "23/2:00", "0/24:00", "Fri..Mon", "Mon..Wed..Fri", "Mon..",
     "daily CEST", "daily europe/berlin", "*-*-*T03:00", "3:00,", "*,4:00", "05:04..03", "2099..2000-1-1", "UTC", "@",
+    "*~26,1", "*~7/2,27", "20..30/0-1-1", "2190/10-1-1",
     "*-*~7/8", "*~13..31", "*:*:0.5..1", "*:*:0/0.0000001", "100-1-1", "1-2-3-4", "1:2:3:4", "tomorrow", "-1:00",
     "3:00 Mon", "1-1 1-1 3:00", "daily daily", "\u0663:00", "@9999999999", "2005~1", "Mo 3:00",
 ]  # fmt: skip
@@ -110,6 +111,11 @@ def good(schedules: Collection[str]) -> set[str]:
 def test_all_that_the_manual_writes_is_taken_and_read_by_systemd() -> None:
     assert good(MANUAL) == set(MANUAL)
     assert read_by_systemd(MANUAL) == set(MANUAL)
+
+
+def test_years_are_repeated_by_years() -> None:
+    schedules = {"2000/2-1-1", "20/2-1-1", "2190/9-1-1", "*~26,26", "*~5..26,7"}
+    assert good(schedules) == schedules == read_by_systemd(schedules)
 
 
 def test_systemd_reads_none_of_what_is_refused_as_no_time() -> None:
