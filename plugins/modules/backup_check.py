@@ -45,7 +45,7 @@ def main() -> None:
         bad = [one for one in checked if not records.has_passed(one)]
         if bad:
             said = "\n".join(f"{one['id']}: {each['said']}" for one in bad for each in one["check"]["findings"])
-            module.fail_json(msg=said, changed=True, ferryman=told)
+            module.fail_json(msg=said, changed=True, ferryman={**told, "refused": False})
     except Trouble as trouble:
         module.fail_json(msg=str(trouble), ferryman={"refused": True})
     except OSError as error:

@@ -52,7 +52,7 @@ def main() -> None:
         made = drills.make(Archive(given["name"]), given["sets"], command.run_name())
         told = {"drills": made.records}
         if made.wrong:
-            module.fail_json(msg="; ".join(made.wrong), changed=True, ferryman=told)
+            module.fail_json(msg="; ".join(made.wrong), changed=True, ferryman={**told, "refused": False})
     except Trouble as trouble:
         module.fail_json(msg=str(trouble), ferryman={"refused": True})
     except OSError as error:

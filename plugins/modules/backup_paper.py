@@ -32,6 +32,7 @@ ferryman:
   returned: success
 """
 
+import glob
 import os
 import tempfile
 import time
@@ -42,10 +43,14 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 MEMORY = "/run"
+FETCHED_S = 600  # by then whoever asked has it, or is gone
 
 
 def written(own: Archive, found: list[paper.Key]) -> str:
-    """Write the paper into a new file; return its path."""
+    """Write the paper into a new file; return its path. What a run that was cut off has left there goes."""
+    for left in glob.glob(f"{MEMORY}/ferryman-paper-{glob.escape(own.name)}-????????"):
+        if time.time() - os.stat(left).st_mtime > FETCHED_S:
+            os.unlink(left)
     descriptor, path = tempfile.mkstemp(prefix=f"ferryman-paper-{own.name}-", dir=MEMORY)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(paper.text(own.name, found, paper.passphrase(own), time.time()))

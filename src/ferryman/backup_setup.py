@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ferryman import agreement, backup, environments, outcomes, release, runs, secrets, variables
-from ferryman.environments import Environment
-from ferryman.errors import Stop
+from ferryman.environments import LOCAL, Environment
+from ferryman.errors import NEEDS_PERSON, Stop
 
 Told = Mapping[str, Any]
 OWN = "vault_backup_"
+ELSEWHERE = "name another file: --paper FILE; all else is done"
 
 
 def setup(env: str, *, paper: str, json: bool) -> Told:
@@ -24,16 +25,24 @@ def setup(env: str, *, paper: str, json: bool) -> Told:
     target = _target(paper, json=json)
     environment = environments.resolve(env)
     made = _secrets(environment)
-    changed = release.provision(environment.name)["changed"]
-    sets = backup.look(environment.name, "list")["sets"]
-    taken = [backup.run(environment.name, kind=kind)["record"] for kind, one in sets.items() if not one["passed"]]
-    fingerprints, text = _paper(environment)
-    if text:
-        _hand_over(text, target)
+    vault = str((environment.variables / "vault.yml").relative_to(environment.directory.parent.parent))
+    changed = False
+    try:
+        changed = release.provision(environment.name)["changed"]
+        sets = backup.look(environment.name, "list")["sets"]
+        taken = [backup.run(environment.name, kind=kind)["record"] for kind, one in sets.items() if not one["passed"]]
+        fingerprints, text = _paper(environment)
+        if text:
+            _hand_over(text, target)
+    except Stop as stop:
+        if not (made or changed):
+            raise
+        said = f"{stop.message}\n{new(environment.name, vault, made)}" if made else stop.message
+        raise Stop(said, hint=stop.hint, code=NEEDS_PERSON if changed else stop.code, facts=stop.facts) from stop
     return {
         "environment": environment.name,
         "secrets": made,
-        "vault": str((environment.variables / "vault.yml").relative_to(environment.directory.parent.parent)),
+        "vault": vault,
         "changed": changed,
         "taken": taken,
         "fingerprints": fingerprints,
@@ -85,16 +94,29 @@ def _hand_over(text: str, target: Path | None) -> None:
     if target is None:
         print(f"\n{text}")
         return
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise Stop(f"{target} cannot be written: {error.strerror}", hint=ELSEWHERE) from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        target.unlink(missing_ok=True)  # half a key opens nothing
+        raise Stop(f"{target} cannot be written: {error.strerror}", hint=ELSEWHERE) from error
+
+
+def new(environment: str, vault: str, made: list[str]) -> str:
+    """Say which secrets are new, and what to do with them."""
+    keep = "it stays on this machine" if environment == LOCAL else "commit it, and keep the vault's key"
+    return f"  new in {vault}: {', '.join(made)}; {keep}"
 
 
 def done(told: Told) -> str:
     """Say what was done, and what is left to people."""
     lines = [f"{told['environment']}: backups are set up" + ("" if told["changed"] else ", and its hosts were before")]
     if told["secrets"]:
-        lines.append(f"  new in {told['vault']}: {', '.join(told['secrets'])}; commit it, and keep the vault's key")
+        lines.append(new(told["environment"], told["vault"], told["secrets"]))
     lines += [f"  {backup.taken({'record': record})}" for record in told["taken"]]
     lines += [f"  key of {kind}: {fingerprint}" for kind, fingerprint in told["fingerprints"].items()]
     if told["paper"]:

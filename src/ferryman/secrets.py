@@ -79,6 +79,8 @@ def ensure(environment: Environment, missing: list[str]) -> list[str]:
     key = _vault_key(environment, text)
     from ferryman import variables
 
+    if text and not text.endswith("\n"):
+        text += "\n"  # or the first of them would be a part of the last one's block
     for name in missing:
         text += variables.encrypted(name, secrets.token_urlsafe(LENGTH), environment=environment.name, key=key)
     _write(vault, text)

@@ -194,10 +194,15 @@ def _open_vaults(loader: Any, vault_ids: list[str]) -> None:
 
 
 def encrypted(name: str, value: str, *, environment: str, key: Path) -> str:
-    """Return the line of a variables file that sets `name` to `value`, encrypted for the vault of an environment."""
-    from ansible.parsing.vault import VaultLib, VaultSecret
+    """Return the line of a variables file that sets `name` to `value`, encrypted for the vault of an environment.
 
-    secret = VaultSecret(key.read_bytes().strip())
+    `key` is a file, or a program that prints the key, as Ansible has them.
+    """
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.parsing.vault import VaultLib, get_file_vault_secret
+
+    secret = get_file_vault_secret(filename=str(key), vault_id=environment, loader=DataLoader())
+    secret.load()
     text = VaultLib([(environment, secret)]).encrypt(value, secret, environment).decode()
     return f"{name}: !vault |\n" + "".join(f"  {line}\n" for line in text.splitlines())
 

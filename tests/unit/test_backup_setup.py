@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.configured import Configured
 
-from ferryman import agreement, backup_setup
+from ferryman import agreement, backup_setup, release, secrets, variables
 from ferryman.errors import Stop
 
 BACKUP = """\
@@ -43,6 +43,48 @@ def test_secrets_of_backups_that_are_missing_are_generated_once_and_open_with_th
     assert len(set(values)) == 2
     assert not any(value in configured.path("vault.yml").read_text() for value in values)
     assert backup_setup._secrets(configured.environment) == []
+
+
+def test_a_key_that_a_program_prints_encrypts_and_opens(
+    configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "key"
+    program.write_text("#!/bin/sh\necho of-a-store\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("FERRYMAN_VAULT_PROD", str(program))
+    assert backup_setup._secrets(configured.environment) == NAMES
+    vault = configured.path("vault.yml").read_text()
+    assert variables.encrypted("other", "x", environment="prod", key=program).startswith("other: !vault |")
+    (tmp_path / "plain").write_text("of-a-store\n")
+    monkeypatch.setenv("FERRYMAN_VAULT_PROD", str(tmp_path / "plain"))
+    problems, loaded = agreement.survey(configured.environment)
+    assert (problems, vault) == ([], configured.path("vault.yml").read_text())
+    assert loaded is not None
+    assert len(str(loaded.value("archive1", NAMES[0]))) >= 40
+
+
+def test_a_vault_without_a_last_line_end_keeps_its_last_secret(configured: Configured) -> None:
+    assert backup_setup._secrets(configured.environment) == NAMES
+    configured.path("vault.yml").write_text(configured.path("vault.yml").read_text().rstrip("\n"))
+    before = {name: str(loaded_value(configured, name)) for name in NAMES}
+    configured.write("mail.yml", 'backup_note: "{{ vault_backup_other }}"\n')
+    secrets.ensure(configured.environment, ["vault_backup_other"])
+    assert {name: str(loaded_value(configured, name)) for name in NAMES} == before
+    assert loaded_value(configured, "vault_backup_other")
+
+
+def loaded_value(configured: Configured, name: str) -> object:
+    key = configured.root / ".ferryman/vault/prod.key"
+    return variables.load(configured.environment, vault_ids=[f"prod@{key}"]).value("archive1", name)
+
+
+def test_what_was_made_before_it_broke_off_is_said(configured: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(env: str) -> None:
+        raise Stop("no host answers")
+
+    monkeypatch.setattr(release, "provision", refused)
+    with pytest.raises(Stop, match=r"no host answers\n  new in inventories/prod/.*passphrase; commit it"):
+        backup_setup.setup("prod", paper=str(configured.root / "paper"), json=True)
 
 
 def test_no_secret_is_made_while_anything_else_is_wrong_and_all_of_that_is_told(configured: Configured) -> None:
@@ -86,6 +128,8 @@ def test_keys_go_to_a_terminal_or_into_a_new_file_of_ones_own_and_nowhere_else(
     for path, wrong in ((str(file), "is there already"), (str(tmp_path / "a/b"), "there is no directory")):
         with pytest.raises(Stop, match=wrong):
             backup_setup._target(path, json=False)
+    with pytest.raises(Stop, match="cannot be written"):
+        backup_setup._hand_over("of nobody else", file / "below")
     backup_setup._hand_over("of nobody else", None)
     assert capsys.readouterr().out == "\nof nobody else\n"
 

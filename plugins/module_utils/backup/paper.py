@@ -34,7 +34,8 @@ fingerprint: {fingerprint}
 HOW = """
 HOW TO RESTORE BY HAND
 On any machine with borg 1.2 or newer (Debian: apt install borgbackup), with the
-repository of a set from the archive's disk, here in the directory REPOSITORY:
+repository of a set from the archive's disk, here in the directory REPOSITORY
+(its whole path):
 
     export BORG_REPO=REPOSITORY
     export BORG_BASE_DIR=$PWD/borg
@@ -85,7 +86,8 @@ def keys(own: Archive) -> list[Key]:
 
 
 def _key(works: Collector) -> Key:
-    with works.archive.alone(works.kind, wait=True):
+    # No host is in it: one that was taken over could put another key there between these lines.
+    with works.archive.alone(works.kind, wait=True), works.exclusively():
         collect.keep(works.archive, works.kind, collect.put_right(works), time.time())
         exported = works.call("key", "export", works.place.repository)[0]
         typed = works.call("key", "export", "--paper", works.place.repository)[0].decode("ascii")
