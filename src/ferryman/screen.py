@@ -171,11 +171,11 @@ def wrong(seen: Told) -> Iterator[Fault]:
 
 def _exchange(seen: Told) -> Fault:
     what = f"a rollback takes database {seen['exchange']['database']} along: clients get the maintenance page"
-    ends = "it is committed, and the host brings it to its end by itself"
+    ends = "the host undoes it by itself, and the next deploy or rollback would at once"
     if (seen.get("lock") or {}).get("alive"):
         ends = "it ends by itself"
-    elif seen.get("unfinished"):
-        ends = "the host undoes it by itself, and the next deploy or rollback would at once"
+    elif seen["exchange"].get("committed"):
+        ends = "it is committed, and the host brings it to its end by itself"
     return Fault(f"{what}; {ends}")
 
 

@@ -146,8 +146,10 @@ def test_a_rollback_that_takes_the_database_along_is_told_alone_and_nothing_lets
     [
         ({"lock": {"alive": True, **dict.fromkeys(("owner", "purpose", "since", "until"), "")}}, "it ends by itself"),
         ({"unfinished": {"event": "rollback"}}, "the host undoes it by itself"),
-        ({}, "it is committed, and the host brings it to its end"),
+        ({}, "the host undoes it by itself"),
+        ({"committed": True}, "it is committed, and the host brings it to its end"),
     ],
 )
 def test_who_ends_an_exchange_of_databases_is_said_as_it_is(more: dict[str, Any], ends: str) -> None:
-    assert ends in " ".join(shown(**more, exchange={"phase": "exchange", "database": "shop"}).split())
+    exchange = {"phase": "exchange", "database": "shop", "committed": more.pop("committed", False)}
+    assert ends in " ".join(shown(**more, exchange=exchange).split())

@@ -143,6 +143,10 @@ def differences(wanted: Mapping[str, int], found: Mapping[str, int]) -> list[str
     ]
 
 
+LOCKED_S = 30
+"""How long the server may wait for somebody's lock on a database."""
+
+
 class Exchange:
     """One database of this host's server, and its places: what serves, what is filled, what served before.
 
@@ -158,6 +162,8 @@ class Exchange:
         if len(longest.encode()) > LIMIT:
             raise Trouble(f"{name} is too long: PostgreSQL would cut off {longest}; take a shorter name")
         self.server, self.port = Database("postgres", port), port
+        # Somebody's open transaction over one of them must not keep everybody waiting without end.
+        self.server.environment["PGOPTIONS"] = f"-c lock_timeout={LOCKED_S}s"
 
     def there(self) -> dict[str, int]:
         """Return which of the places there are, each with its oid, which a database keeps under every name."""

@@ -154,7 +154,7 @@ def begun(host: Host) -> bool:
 
 def committed(host: Host, run: str) -> bool:
     """Return whether the commit record of `run` is in the ledger."""
-    return any(line.get("run") == run and line.get("status") == "live" for line in lines(host))
+    return ledger.committed(lines(host), run)
 
 
 def close(host: Host, run: str, **end: Any) -> None:

@@ -74,6 +74,11 @@ def story(lines: Iterable[Line]) -> Story:
     return told
 
 
+def committed(lines: Iterable[Line], run: str) -> bool:
+    """Say whether the commit record of a run is among lines."""
+    return any(line.get("run") == run and line.get("status") == "live" for line in lines)
+
+
 def _speaks_against(line: Line) -> bool:
     """Say whether a run that came to nothing says something of its release: not where that was never `tried`."""
     return line["status"] in ("failed", "returned") and line.get("who") != "guard" and line.get("tried", True)

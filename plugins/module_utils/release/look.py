@@ -81,7 +81,6 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     }
     seen["token"] = int(reader.read(host.site.state / "token.json").get("token", 0))
     if "arbiter" in roles:
-        seen["exchange"] = reader.read(host.site.exchange)
         seen.update(_arbiter(host, reader))
         _compare(seen["ledger"], request.get("head") or {})
     if request.get("whole"):
@@ -264,7 +263,11 @@ def _arbiter(host: Host, reader: _Reader) -> dict[str, Any]:
     book = chain.read(path)
     way_out = f"bring back a good copy of {path}, or move it aside, which forgets all releases" if book.wrong else ""
     held = reader.read(host.site.arbiter / "lock.json")
+    exchange = reader.read(host.site.exchange)
+    if exchange:
+        exchange["committed"] = ledger.committed(book.lines, str(exchange.get("run")))
     return {
+        "exchange": exchange,
         "lock": {**held, "alive": lock.alive(held, now())},
         "ledger": {
             "head": book.head,

@@ -63,10 +63,12 @@ def point(lines: Iterable[Line], target: Release, *, database: str, there: bool)
 
 
 def _leads_away(line: Line) -> bool:
-    """Say whether a line tells of a migration that changed the schema, or may have, where nobody tells revisions."""
-    if line.get("event") != "deploy" or not {"schema_before", "schema_after"} <= set(line):
+    """Say whether a line tells of a migration that changed the schema, or may have: where nobody tells revisions, or
+    where it was killed in its middle.
+    """
+    if line.get("event") != "deploy" or "schema_before" not in line:
         return False
-    return not line["schema_before"] or line["schema_before"] != line["schema_after"]
+    return not line["schema_before"] or line["schema_before"] != line.get("schema_after")
 
 
 def _checked(line: Line, schema: str) -> Line:

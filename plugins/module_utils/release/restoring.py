@@ -208,15 +208,23 @@ def _undo(host: Host, here: copying.Exchange, told: Mapping[str, Any]) -> Failed
 
 def _put_back(host: Host, here: copying.Exchange, told: Mapping[str, Any]) -> None:
     """Let the database that served before serve again, and tell the release that did to start."""
-    exchanged = points.exchanged(here.there(), name=here.name, aside=here.aside, serving=int(told["serving"]))
+    serving = int(told["serving"])
+
+    def exchanged() -> bool:
+        return points.exchanged(here.there(), name=here.name, aside=here.aside, serving=serving)
+
+    exchanged()  # what it refuses is refused before anything is stopped
     for slot in names.SLOTS:  # also what a boot has started on a database that goes again
         slots.stop(host, slot, jobs=True)
-    if exchanged:
+    # Asked again: SQL of a driver that was killed alone goes on without it.
+    if exchanged():
         here.unswap()
     _keep(host, {**told, "phase": "quiet"})
     here.open()
     if here.there().get(here.fresh) == int(told["point"]):
         here.drop(here.fresh)
+    if here.there().get(here.name) != serving:
+        raise Trouble(f"{here.name} is another database than the one that served before")
     here.admit_up_to(here.name, int(told["limit"]))
     host.journal("exchange", "undone", database=here.name)
     slots.bring_up(host, str(shift.state(host)["stable"]))

@@ -70,6 +70,7 @@ def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool
     undone, idle = exchanging(host), end_exchange(host)
     moved = shift.give_back(host, reason=reason)
     if not host.site.root.exists():
+        shift.let_go(host)
         return Back(moved, undone=undone)
     if slots.holds(host, before["stable"]) and not idle:
         try:
@@ -81,6 +82,7 @@ def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool
         cool_later(host, candidate, after_s=max(draining, drain_s if moved else 0.0))
     elif release and slots.holds(host, candidate) == release:
         slots.stop(host, candidate)
+    shift.let_go(host)  # not before its workers run: the guard brings to its end what is cut off here
     result, more = ("failed", {"idle": str(idle)}) if idle else ("done", {})
     host.journal("return", result, release=release, reason=reason, moved=moved, **more)
     return Back(moved, idle, undone)
@@ -105,6 +107,13 @@ def require_rest(host: Host) -> None:
             hint="`status` says when it is done",
             refused=True,
         )
+
+
+def keep_page(host: Host) -> None:
+    """Have the maintenance page stay where an exchange of databases ends: somebody has asked for it."""
+    told = read_json(host.site.exchange)
+    if "page" in told and not told["page"]:
+        host.write_json(host.site.exchange, {**told, "page": True})
 
 
 def require_phase(host: Host, phase: str) -> dict[str, Any]:

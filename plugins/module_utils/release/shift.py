@@ -137,7 +137,6 @@ def give_back(host: Host, *, reason: str) -> bool:
             },
         )
         host.journal("return", "done", release=str(before["release_candidate"]), reason=reason, moved=moved)
-    let_go(host)
     return moved
 
 

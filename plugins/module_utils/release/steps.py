@@ -286,10 +286,15 @@ def _interrupt(host: Host, _: Request, __: IO[bytes]) -> Answer:
 def _maintenance(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "entry" not in request["roles"]:
         return {}
-    flag = host.site.state / "maintenance"
-    changed = host.write(flag, "") if request["maintenance"] else host.remove(flag)
+    flag, on = host.site.state / "maintenance", bool(request["maintenance"])
+    with deciding(host):
+        if on:
+            settling.keep_page(host)
+        else:
+            settling.require_rest(host)  # clients would be let into a database that may be given up again
+        changed = host.write(flag, "") if on else host.remove(flag)
     if changed:
-        host.journal("maintenance", "done", on=bool(request["maintenance"]))
+        host.journal("maintenance", "done", on=on)
     return {"maintenance": bool(request["maintenance"])}
 
 

@@ -47,6 +47,12 @@ def test_a_migration_that_failed_half_way_is_one_that_led_away() -> None:
     assert point(lines, "a").path == "/dumps/b.dump"
 
 
+def test_a_migration_that_was_killed_is_one_that_may_have_led_away() -> None:
+    lines = [*deployed("a", "", "1"), *deployed("b", "1", "2", status="returned"), *deployed("c", "1", "3")]
+    del lines[3]["schema_after"]
+    assert point(lines, "a").path == "/dumps/b.dump"
+
+
 def test_a_migration_that_changed_nothing_takes_no_data_with_it() -> None:
     lines = [*deployed("a", "", "1"), *deployed("b", "1", "1"), *deployed("c", "1", "2")]
     assert point(lines, "a").path == "/dumps/c.dump"

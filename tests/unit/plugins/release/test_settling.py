@@ -505,7 +505,7 @@ class Night:
         for path in ("exchange.json", "maintenance"):
             assert not (self.host.site.state / path).exists(), told
         assert not self.host.site.pending.exists(), told
-        assert "shop-web@blue-1.service" in self.host.up, told
+        assert {"shop-web@blue-1.service", "shop-worker@blue-1.service"} <= set(self.host.up), told
 
 
 @pytest.fixture
@@ -633,6 +633,19 @@ def test_before_an_exchange_jobs_are_stopped_too_and_none_is_begun_until_it_is_o
     with pytest.raises(Failed, match="takes the database along") as refused:
         steps._once(night.host, {"process": "seed"}, io.BytesIO())
     assert refused.value.refused
+
+
+def test_the_page_is_not_taken_away_in_an_exchange_and_stays_after_it_where_somebody_has_asked(night: Night) -> None:
+    night.begin()
+    night.exchange()
+    request = {"roles": ["entry"], "maintenance": False}
+    with pytest.raises(Failed, match="takes the database along"):
+        steps._maintenance(night.host, request, io.BytesIO())
+    assert (night.host.site.state / "maintenance").exists()
+    steps._maintenance(night.host, {**request, "maintenance": True}, io.BytesIO())
+    night.undo()
+    assert night.server.names == {NAME: SERVING, ASIDE: EARLIER}
+    assert (night.host.site.state / "maintenance").exists()
 
 
 def test_a_copy_that_cannot_be_taken_away_is_left_to_unlock(night: Night) -> None:
