@@ -64,7 +64,6 @@ def well(answers: dict[str, Answer]) -> None:
     assert {name: answer.code for name, answer in answers.items()} == dict.fromkeys(answers, 0), answers
 
 
-@pytest.mark.at_times(journey="github")
 def test_github_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(runner: Runner) -> None:
     def staging(commit: str, _: str) -> None:
         well(runner.on_github("staging", inputs={}, GITHUB_SHA=commit, **HERE))
@@ -83,7 +82,6 @@ def test_github_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(r
     assert runner.clone.served() == first["release"]
 
 
-@pytest.mark.at_times(journey="gitlab")
 def test_gitlab_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(runner: Runner) -> None:
     def staging(commit: str, _: str) -> None:
         well({job: runner.on_gitlab(job, CI_COMMIT_SHA=commit, **HERE) for job in ("staging", "staging verified")})

@@ -87,7 +87,7 @@ def test_what_the_whole_run_leaves_out_is_chosen_by_its_commit_and_over_commits_
     left = proving.left_out(root, "a commit")
     assert left == proving.left_out(root, "a commit")
     assert all(" on Debian " in name for name in left["roles"])
-    assert {"kinto", "gitlab"} <= {name for n in range(30) for name in proving.left_out(root, f"commit {n}")["e2e"]}
+    assert {"kinto", "node-red"} <= {name for n in range(30) for name in proving.left_out(root, f"commit {n}")["e2e"]}
     for part in ("roles", "e2e"):
         every = [set(proving.left_out(root, f"commit {number}")[part]) for number in range(30)]
         assert set.union(*every)
@@ -97,9 +97,9 @@ def test_what_the_whole_run_leaves_out_is_chosen_by_its_commit_and_over_commits_
 def test_what_is_left_out_is_not_run() -> None:
     names = [step.name for step in proving.steps("roles", paths.CHECKOUT, "")]
     assert [step.name for step in proving.steps("roles", paths.CHECKOUT, "", names[2:])] == names[:2]
-    alone, newcomer, _ = proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "gitlab"])
-    assert "not newcomer and not at_times(journey='kinto') and not at_times(journey='gitlab')" in alone.command
-    assert "newcomer and not at_times(journey='kinto') and not at_times(journey='gitlab')" in newcomer.command
+    alone, newcomer, _ = proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "node-red"])
+    assert "not newcomer and not at_times(journey='kinto') and not at_times(journey='node-red')" in alone.command
+    assert "newcomer and not at_times(journey='kinto') and not at_times(journey='node-red')" in newcomer.command
 
 
 def test_steps_go_side_by_side_as_wide_as_they_are_and_in_their_order() -> None:
