@@ -224,7 +224,7 @@ def _put_back(host: Host, here: copying.Exchange, told: Mapping[str, Any]) -> No
     if here.there().get(here.fresh) == int(told["point"]):
         here.drop(here.fresh)
     if here.there().get(here.name) != serving:
-        raise Trouble(f"{here.name} is another database than the one that served before")
+        raise Trouble(f"{here.name} is another database than the one that served before: look who gave it that name")
     here.admit_up_to(here.name, int(told["limit"]))
     host.journal("exchange", "undone", database=here.name)
     slots.bring_up(host, str(shift.state(host)["stable"]))
