@@ -214,10 +214,15 @@ path.write_text(json.dumps(held))
 """
 
 
+WORD_MAX = 90_000  # the kernel takes no word of a command that is longer than 131,072 bytes
+
+
 def test_updates_wait_for_a_deploy(host):
     lock = "/var/lib/ferryman/sites/demo/arbiter/lock.json"
     code = base64.b64encode(pack.packed()).decode()
-    host.run_test(f"echo {code} | base64 -d > /run/ferryman-test.pyz")
+    for at in range(0, len(code), WORD_MAX):
+        host.run_test(f"printf %s {code[at : at + WORD_MAX]} >> /run/ferryman-test.b64")
+    host.run_test("base64 -d < /run/ferryman-test.b64 > /run/ferryman-test.pyz; rm /run/ferryman-test.b64")
     host.run_test(f"/usr/bin/python3 -B -c '{TAKE}' {lock}")
     refused = host.run(f"{GATE} {ALWAYS}")
     assert refused.rc == 1
