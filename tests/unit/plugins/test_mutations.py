@@ -135,7 +135,7 @@ def test_soak_check(project: Configured, soak: Soak, capfd: pytest.CaptureFixtur
     """Thousands of broken configurations; `./invoke soak check` counts them in full."""
     random = soak.random()
     kinds: Counter[str] = Counter()
-    times = soak.times(sample=100, full=5000)
+    times = soak.times(sample=500, full=5000)
     project.found()  # Ansible asks the linker's cache once, when it is first imported
     judge(project, [])
     for _ in range(times):
