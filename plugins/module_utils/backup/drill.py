@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import time
@@ -26,7 +27,7 @@ def place(own: archive.Archive) -> str:
     return f"{own.path}/scratch/drill"
 
 
-class Drill:
+class Drill(abc.ABC):
     """One drill of one set: what was measured and found so far. Each kind of set says how it is restored."""
 
     def __init__(self, own: archive.Archive, kind: str, run: str) -> None:
@@ -40,13 +41,13 @@ class Drill:
             "rto_s": None, "parts_s": self.parts, "rpo_s": None, "rpo_said": "", "checks": [],
         }  # fmt: skip
 
+    @abc.abstractmethod
     def restored(self) -> None:
         """Restore into `place`, and look at it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def end(self) -> None:
         """Take away what `restored` made."""
-        raise NotImplementedError
 
     @contextlib.contextmanager
     def undisturbed(self) -> Iterator[None]:

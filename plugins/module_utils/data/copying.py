@@ -36,6 +36,8 @@ select coalesce(json_agg(json_build_array(nspname, relname)), '[]')
 from pg_depend d join pg_class c on c.oid = objid join pg_namespace n on n.oid = relnamespace
 where d.classid = 'pg_class'::regclass and deptype = 'e'
 """
+LOCKED_S = 30
+"""How long the server may wait for somebody's lock on a database that is exchanged."""
 OWNER = "select to_json(pg_get_userbyid(datdba)) from pg_database where datname = {}"
 LIMITED = "select to_json(datconnlimit) from pg_database where datname = {}"
 SUBSCRIBES = "select to_json(count(*)) from pg_subscription s join pg_database d on d.oid = subdbid where datname = {}"
@@ -141,10 +143,6 @@ def differences(wanted: Mapping[str, int], found: Mapping[str, int]) -> list[str
         for name in sorted({*wanted, *found})
         if wanted.get(name) != found.get(name)
     ]
-
-
-LOCKED_S = 30
-"""How long the server may wait for somebody's lock on a database."""
 
 
 class Exchange:

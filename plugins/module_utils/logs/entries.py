@@ -16,6 +16,7 @@ from typing import Any, Optional
 from urllib.parse import unquote
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.expect import forms
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import is_called
 
 Entry = dict[str, Any]
 
@@ -76,7 +77,7 @@ class Wanted:
         return (
             (not self.app or entry["app"] == self.app)
             and (not self.process or entry["process"] == self.process)
-            and (not self.release or is_named(entry["release"], self.release))
+            and (not self.release or (entry["release"] and is_called(entry["release"], self.release)))
             and (not self.request_id or entry["request_id"] == self.request_id)
             and (not self.level or LEVELS.index(entry["level"]) >= LEVELS.index(self.level))
             and self.is_in_time(entry["at"])
@@ -87,11 +88,6 @@ class Wanted:
         """Say whether a time in microseconds is neither too early nor too late."""
         early = self.since is not None and at < round(self.since * 1e6)
         return not early and not (self.until is not None and at > round(self.until * 1e6))
-
-
-def is_named(release: str, word: str) -> bool:
-    """Say whether a word names a release: its beginning, or the commit that it ends with, as lines show it."""
-    return release.startswith(word) or release.endswith(f"-{word}")
 
 
 def text_of(entry: Entry) -> str:

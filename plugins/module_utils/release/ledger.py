@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names
+
 Line = Mapping[str, Any]
 
 
@@ -141,7 +143,8 @@ def rollback_target(
 
 def _named(told: Story, to: str) -> Release:
     known = told.releases
-    hits = [known[to]] if to in known else [each for each in known.values() if _means(to, each)]
+    means = (each for each in known.values() if names.is_called(each.id, to, commit=str(each.line.get("commit") or "")))
+    hits = [known[to]] if to in known else list(means)
     good = [release for release in hits if release.good]
     if len(good) == 1:
         return good[0]
@@ -150,12 +153,6 @@ def _named(told: Story, to: str) -> Release:
     if not good:
         raise Refused(f"{to} never passed its gate", f"one of: {', '.join(told.order)}")
     raise Refused(f"{to!r} names several releases", f"one of: {', '.join(release.id for release in good)}")
-
-
-def _means(to: str, release: Release) -> bool:
-    """Return whether `to` is the beginning of a release's name, or of its commit."""
-    commit = str(release.line.get("commit") or release.id.rpartition("-")[2])
-    return release.id.startswith(to) or (len(to) >= 4 and (commit.startswith(to) or to.startswith(commit)))
 
 
 def prunable(lines: Iterable[Line], *, present: Sequence[str], keep: int, busy: Iterable[str] = ()) -> list[str]:

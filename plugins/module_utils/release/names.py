@@ -104,6 +104,12 @@ UNIT = re.compile(
 )
 
 
+def is_called(release: str, word: str, *, commit: str = "") -> bool:
+    """Say whether a word names a release: by its beginning, or by its commit, of which its name ends with a part."""
+    commit = commit or release.rpartition("-")[2]
+    return release.startswith(word) or (len(word) >= 4 and (commit.startswith(word) or word.startswith(commit)))
+
+
 def unit_parts(unit: str) -> dict[str, str]:
     """Return site, process, slot and number of a unit's name; slot and number are empty for one that runs once."""
     found = UNIT.fullmatch(unit)

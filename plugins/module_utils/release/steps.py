@@ -300,9 +300,8 @@ def _maintenance(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 def _restoring(name: str) -> Callable[[Host, Request, IO[bytes]], Answer]:
     def step(host: Host, request: Request, _: IO[bytes]) -> Answer:
-        from ansible_collections.ferryman.ops.plugins.module_utils.release import (
-            restoring,
-        )  # few runs have a use for it
+        # Few runs have a use for it, and its imports take time.
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import restoring
 
         return restoring.STEPS[name](host, request)
 

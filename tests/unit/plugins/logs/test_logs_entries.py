@@ -205,6 +205,7 @@ def test_a_time_of_the_database_that_is_not_utc_is_the_hosts() -> None:
 
 def test_a_release_is_known_by_its_beginning_and_by_the_commit_that_lines_show() -> None:
     name = KNOWN["release"]
-    assert [entries.is_named(name, word) for word in (name, "20261122T", "1a2b3c4", "1a2b", "a2b3c4")] == [
-        True, True, True, False, False,
+    assert [Wanted(release=word).takes(entries.entry(0, release=name))
+            for word in (name, "20261122T", "1a2b3c4", "1a2b", "1a2b3c4d", "1a", "a2b3c4")] == [
+        True, True, True, True, True, False, False,
     ]  # fmt: skip
