@@ -91,6 +91,30 @@ def test_a_new_lock_is_installed_and_an_interrupted_install_taken_up(checkout: P
     assert invoke(checkout, "--list").stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("told", "broken", "by_pip"),
+    [("", False, False), ("", True, True), ("global.index-url='https://index.example.org'", False, True)],
+    ids=["as it comes", "uv finds no index", "pip has an index of its own"],
+)
+def test_uv_of_the_lock_installs_it_and_where_only_pip_can_pip_does(
+    checkout: Path, told: str, broken: bool, by_pip: bool
+) -> None:
+    (checkout / "requirements" / "run.txt").write_text("uv==1 \\\n    --hash=sha256:00\nzipp==2 --hash=sha256:01\n")
+    programs = checkout / ".venv" / "bin"
+    (programs / "python").write_text(
+        f'#!/bin/sh\ncase $* in *"config list"*) echo "{told}" ;; '
+        f'*"pip install"*) for last; do :; done; echo "pip $last" >>"{checkout}/done" ;; esac\n'
+    )
+    (programs / "uv").write_text(f'#!/bin/sh\necho "uv $2" >>"{checkout}/done"\nexit {int(broken)}\n')
+    (programs / "uv").chmod(0o755)
+    assert invoke(checkout, "--list").returncode == 0
+    done = (checkout / "done").read_text().splitlines()
+    assert ("uv install" in done) is not bool(told)
+    assert (f"pip {checkout}/requirements/run.txt" in done) is by_pip
+    if not told:
+        assert (checkout / ".venv" / ".uv.txt").read_text() == "uv==1 \\\n    --hash=sha256:00\n"
+
+
 def test_tests_take_the_larger_lock_and_others_then_keep_it(checkout: Path) -> None:
     assert "requirements/dev.txt" in invoke(checkout, "test", "unit", "--yes", CI="true").stderr
     assert "Preparing" not in invoke(checkout, "--list").stderr
