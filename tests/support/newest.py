@@ -1,12 +1,11 @@
 """The newest Python that Ferryman knows, and on it the newer ansible-core and all else that the lock holds."""
 
-import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+
+from tests.support import locked
 
 from ferryman import paths
 
@@ -28,21 +27,8 @@ def interpreter() -> str:
 
 
 def python() -> Path:
-    """Return the Python of an environment with all of requirements/dev.txt, made once for each lock."""
-    lock = paths.CHECKOUT / "requirements" / "dev.txt"
-    key = hashlib.sha256(lock.read_bytes() + interpreter().encode()).hexdigest()[:12]
-    place = paths.state_directory(paths.CHECKOUT) / "newest" / key
-    if not (place / "complete").is_file():
-        shutil.rmtree(place.parent, ignore_errors=True)
-        _uv("venv", "--python", interpreter(), place)
-        _uv("pip", "install", "--python", place / "bin/python", "--require-hashes", "--requirement", lock)
-        library = next((place / "lib").glob("python*/site-packages"))
-        (library / "ferryman.pth").write_text(f"{paths.CHECKOUT / 'src'}\n")
-        (place / "complete").touch()
-    return place / "bin" / "python"
-
-
-def _uv(*words: Any) -> None:
-    done = subprocess.run([Path(sys.executable).with_name("uv"), "--quiet", *words], capture_output=True, text=True,
-                          check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    """Return the Python of an environment with all of requirements/dev.txt, and with Ferryman."""
+    found = locked.python(paths.CHECKOUT / "requirements" / "dev.txt", interpreter())
+    library = next((found.parents[1] / "lib").glob("python*/site-packages"))
+    (library / "ferryman.pth").write_text(f"{paths.CHECKOUT / 'src'}\n")
+    return found
