@@ -14,7 +14,10 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the newcomer, so that the others can run beside them."""
+    """Mark the tests of the newcomer, so that the others can run beside them; of these, those that share the site of a
+    worker go to one worker, which so makes the only one, and each other file stays together."""
     for item in items:
-        if "newcomer" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "newcomer" in fixtures:
             item.add_marker("newcomer")
+        item.add_marker(pytest.mark.xdist_group("hosted" if "hosted" in fixtures else item.path.stem))

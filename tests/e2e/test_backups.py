@@ -278,6 +278,7 @@ def staging(pair: Pair) -> str:
     return "tiny_staging"
 
 
+@pytest.mark.at_times(journey="data without its people")
 def test_another_environment_gets_the_data_without_the_people_or_nothing(pair: Pair, staging: str) -> None:
     (line,) = (line for block in blocks(REFRESH, "sh") for line in block.lines)
     words = line.replace("prod", sites.ENV).split()[1:]

@@ -39,6 +39,7 @@ def test_it_is_the_newer_ansible_core(python: Path) -> None:
     assert "[core 2." in told
 
 
+@pytest.mark.at_times(journey="unit and contract tests on the newest driver")
 def test_unit_and_contract_tests_pass_there_too(python: Path) -> None:
     words = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "tests/unit", "tests/contract"]
     words += ["-m", "not soak"]  # chance has nothing to do with the Python, and is had in the other run

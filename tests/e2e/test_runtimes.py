@@ -15,6 +15,7 @@ from tests.support.site import ENV, Site
 
 from ferryman import paths
 
+pytestmark = pytest.mark.at_times(journey="files alone and one program, beside each other")
 PAGE = paths.CHECKOUT / "docs" / "guides" / "several-apps.md"
 COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.lines]
 FILES: dict[str, Any] = {
