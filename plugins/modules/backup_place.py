@@ -32,7 +32,8 @@ RETURN = r"""
 into: {description: The directory to send to., type: str, returned: by open}
 host_keys: {description: The host's public keys., type: list, elements: str, returned: by open}
 ferryman:
-  description: "By switch and back, under C(placed): where the other cluster lies now (C(aside))."
+  description:
+    - "By switch and back, under C(placed): where the other cluster lies now (C(aside); empty where its disk was lost)."
   type: dict
   returned: by switch and back
 """

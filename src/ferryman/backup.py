@@ -230,8 +230,11 @@ def put(told: Told) -> str:
         one = told["files"]
         aside = f"what was there until now lies in {', '.join(one['aside'])}"
         return f"{one['backup']} is in place, as it was taken; {aside}\n{again} --set {one['set']}` goes back"
-    where = f"what served until now lies in {told['placed']['aside']}"
-    return f"{told['environment']} serves what was restored; {where}\n{again}` goes back" if not told["undo"] else where
+    serves, aside = f"{told['environment']} serves what was restored", told["placed"]["aside"]
+    if not aside:
+        return f"{serves}; nothing lay in its place"
+    where = f"what served until now lies in {aside}"
+    return where if told["undo"] else f"{serves}; {where}\n{again}` goes back"
 
 
 def tell_state(told: Told, ctx: Any) -> None:

@@ -45,9 +45,11 @@ class Place:
 
     def open(self, public_key: str, needed: int, keep_free: int) -> dict[str, Any]:
         """Let one key in for a while, where there is room for what it brings; return where to, and this host's keys."""
-        found = os.statvfs(os.path.dirname(self.data))
+        beside = os.path.dirname(self.data)
+        os.makedirs(beside, exist_ok=True)  # a disk that was lost took it along
+        found = os.statvfs(beside)
         room = space.Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
-        verdict = space.judge(needed, room, keep_free, os.path.dirname(self.data))
+        verdict = space.judge(needed, room, keep_free, beside)
         if not verdict.enough:
             raise Trouble(f"{verdict.said}; nothing was touched: make room on the database's host")
         for path in (self.incoming, os.path.dirname(self.keys)):
@@ -82,25 +84,25 @@ class Place:
     # The exchange
 
     def switch(self) -> dict[str, Any]:
-        """Serve from what came; where it does not start, from what served before, again."""
+        """Serve from what came; where it does not start, from what served before, again. Return where that lies now:
+        nowhere where the disk with it was lost."""
         if not os.path.exists(f"{self.incoming}/PG_VERSION"):
             raise Trouble(f"{self.incoming} holds no cluster: take the restore again (`backup.restore`)")
-        self._exchange(self.incoming, self.before)
-        return {"aside": self.before}
+        return {"aside": self._exchange(self.incoming, self.before)}
 
     def back(self) -> dict[str, Any]:
         """Serve from what served before the last restore; return where the restored one lies now."""
         kept = sorted(glob.glob(f"{self.data}.before-*"))
         if not kept:
             raise Trouble(f"nothing lies beside {self.data}: no restore was put in place here (`backup.restore` does)")
-        aside = kept[-1].replace(".before-", ".undone-")
-        self._exchange(kept[-1], aside)
-        return {"aside": aside}
+        return {"aside": self._exchange(kept[-1], kept[-1].replace(".before-", ".undone-"))}
 
-    def _exchange(self, new: str, aside: str) -> None:
+    def _exchange(self, new: str, aside: str) -> str:
         unit = self.server.cluster.unit
         postgresql_server.run(["systemctl", "stop", unit])
-        os.rename(self.data, aside)
+        lost = not os.path.lexists(self.data)
+        if not lost:
+            os.rename(self.data, aside)
         os.rename(new, self.data)
         try:
             self._start()
@@ -108,9 +110,18 @@ class Place:
             with contextlib.suppress(postgresql_server.Trouble):
                 postgresql_server.run(["systemctl", "stop", unit])
             os.rename(self.data, new)
-            os.rename(aside, self.data)
-            postgresql_server.run(["systemctl", "start", unit])
-            raise Trouble(f"it did not start, what served before serves again: {trouble}; look at {new}") from None
+            serves = "and nothing was there before" if lost else self._again(aside)
+            raise Trouble(f"it did not start, {serves}: {trouble}; look at {new}") from None
+        return "" if lost else aside
+
+    def _again(self, aside: str) -> str:
+        """Serve from what served before, and say whether it does."""
+        os.rename(aside, self.data)
+        try:
+            postgresql_server.run(["systemctl", "start", self.server.cluster.unit])
+        except postgresql_server.Trouble as trouble:
+            return f"what was there before is in its place again and does not start either ({trouble})"
+        return "what served before serves again"
 
     def _start(self) -> None:
         postgresql_server.run(["systemctl", "start", self.server.cluster.unit])
