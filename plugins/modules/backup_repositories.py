@@ -9,7 +9,8 @@ short_description: Keep the repositories of a host's files, and let that host ap
 description:
   - Makes an account of its own, a repository for each set, and what is needed to open them without any client.
   - The host's key may run borg's server on those repositories, appending only; another may ask how much room there is.
-  - An archive takes the files of one host; another is refused.
+  - An archive takes the files of one host; another is refused. So is a passphrase that does not open what is there,
+    before anything is written.
 options:
   name: {description: "The archive's name, that of the environment.", type: str, required: true}
   path: {description: Directory below which archives lie., type: path, required: true}
@@ -63,11 +64,15 @@ def main() -> None:
         wrong = repositories.problems(module.params)
         if wrong:
             module.fail_json(msg="; ".join(wrong))
+        wanted = repositories.Repositories(module.params, place)
+        wanted.require()
         for path, text, mode in program.library(program.needed(collect_command)):
             place.file(path, text, mode)
         place.file(repositories.PROGRAM, program.launcher(collect_command), 0o755)
-        repositories.Repositories(module.params, place).run()
+        wanted.run()
         keys = repositories.host_keys()
+    except repositories.NotOpening as trouble:
+        module.fail_json(msg=str(trouble), ferryman={"setting": "backup_passphrase", "refused": True})
     except records.Trouble as trouble:
         module.fail_json(msg=str(trouble), changed=bool(place.paths))
     except OSError as error:

@@ -8,6 +8,7 @@ module: backup_source_setup
 short_description: Have a host give its files to an archive
 description:
   - Writes settings, secrets and the program that timers run, then reaches the archive as the timers will.
+  - A passphrase that is another than before must have opened the archive's repositories before it is written.
 options:
   name: {description: "The archive's name, that of the environment.", type: str, required: true}
   host: {description: The name of this host in records., type: str, required: true}
@@ -41,6 +42,7 @@ RETURN = r"""
 paths: {description: The files and directories that changed., type: list, elements: str, returned: success}
 """
 
+import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -72,6 +74,17 @@ def known(address: str, port: int, keys: list[str]) -> str:
     return "".join(f"{name} {key}\n" for key in keys)
 
 
+def require_opening(told: dict[str, Any], hosts: str, passphrase: str) -> None:
+    """Refuse another passphrase than before where it does not open what is there, before anything is written."""
+    own = source.secrets(told["name"])
+    if repositories.read(f"{own}/passphrase") == f"{passphrase}\n":
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="ferryman-backup-", encoding="utf-8") as file:
+        file.write(hosts)
+        file.flush()
+        source.Source(told["name"], told, file.name).require_opening(passphrase)
+
+
 def main() -> None:
     """Refuse what is wrong, write, and reach the archive."""
     required = {"required": True}
@@ -97,12 +110,15 @@ def main() -> None:
     if wrong:
         module.fail_json(msg="; ".join(wrong))
     own = source.secrets(wished["name"])
+    told = {"format": records.FORMAT, **{key: wished[key] for key in KEPT}}
+    hosts = known(wished["address"], wished["port"], wished["host_keys"])
     try:
+        if not module.check_mode:
+            require_opening(told, hosts, wished["passphrase"])
         place.directory(own, 0o700)
         place.directory(f"{source.STATE}/{wished['name']}", 0o700)
         place.file(f"{own}/passphrase", f"{wished['passphrase']}\n", 0o600)
-        place.file(f"{own}/known_hosts", known(wished["address"], wished["port"], wished["host_keys"]), 0o600)
-        told = {"format": records.FORMAT, **{key: wished[key] for key in KEPT}}
+        place.file(f"{own}/known_hosts", hosts, 0o600)
         place.file(source.settings(wished["name"]), records.written(told))
         for path, text, mode in program.library(program.needed(source_command)):
             place.file(path, text, mode)

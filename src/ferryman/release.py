@@ -341,6 +341,8 @@ def stop_unless_done(
 
 def _after(story: outcomes.Story, environment: Environment) -> str:
     """Return what to type after a failure that says nothing of that itself."""
+    if story.failure.get("setting"):
+        return secrets.another(environment, str(story.failure["setting"]))
     if any(word in str(story.failure.get("reason")) for word in UNFIT):
         return f"`{paths.command('check', environment.name)}` says which line of its files that comes from"
     if not story.failure.get("lost"):

@@ -58,6 +58,20 @@ def way_in(environment: Environment, name: str) -> str:
     return f"{program} encrypt_string --vault-id {environment.name}@{shown} --stdin-name {name} >> {vault}"
 
 
+def another(environment: Environment, setting: str) -> str:
+    """Return what to type where a setting has the wrong secret, by the secret that files of the environment give it."""
+    taken = re.compile(rf"^{setting}:.*\b(vault_[a-z0-9_]+)", re.MULTILINE)
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in places.files(environment)]
+    name = next((found[1] for text in texts if (found := taken.search(text))), "")
+    if not name:
+        return f"give {setting} the right one, and try again"
+    vault = environment.variables / "vault.yml"
+    return (
+        f"remove {name} from {vault.relative_to(environment.directory.parent.parent)}, and have it read the right one: "
+        f"`{way_in(environment, name)}` (type it without Enter, then Ctrl-D twice); then try again"
+    )
+
+
 def pending(environment: Environment) -> list[str]:
     """Return the secrets that a deploy would generate: those that files of `local` use and its vault lacks, sorted."""
     text = _vault(environment)

@@ -171,3 +171,11 @@ def test_a_misspelt_secret_is_told_from_a_new_one(name: str, meant: str) -> None
 
 def test_the_secrets_of_two_applications_are_no_misspellings_of_each_other() -> None:
     assert secrets.meant("vault_a_session_key", ["vault_b_session_key"]) == ""
+
+
+def test_a_secret_that_is_the_wrong_one_is_told_with_where_it_lies_and_what_to_type(project: Environment) -> None:
+    (project.variables / "own.yml").write_text('backup_passphrase: "{{ vault_backup_passphrase }}"\n')
+    told = secrets.another(project, "backup_passphrase")
+    assert "remove vault_backup_passphrase from inventories/local/group_vars/all/vault.yml" in told
+    assert secrets.way_in(project, "vault_backup_passphrase") in told
+    assert secrets.another(project, "backup_else") == "give backup_else the right one, and try again"

@@ -1,8 +1,10 @@
 """What role backup promises of files: they come back as they were, and whoever has the host can't take them away."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -326,6 +328,44 @@ def test_a_run_that_is_killed_or_fills_the_disk_in_the_middle_stops_no_other(sou
     assert source.record(after)["check"]["result"] == "passed"
     source.restore(source.record(taken[-1]), "--into", "/root/back")
     source.sh("rm -rf /root/back")
+
+
+ANEW = f"""
+systemctl stop ferryman-backup-demo-collect.timer ferryman-backup-demo-collect.service
+rm -r /etc/ferryman/backup/demo.files* /var/lib/ferryman-borg
+userdel ferryman-borg && useradd --system somebody-else
+chown -R 4242:4242 {HOME}/media {HOME}/config
+"""
+WRITTEN = (
+    "find /etc/ferryman/backup /var/lib/ferryman-borg -type f 2>/dev/null | sort | xargs sha256sum; ls -ln " + HOME
+)
+
+
+def give(passphrase: str) -> subprocess.CompletedProcess[str]:
+    """Have the role give the files to the archive, with a passphrase."""
+    place = Path(__file__).parents[1] / "files.yml"
+    words = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(place)]
+    given = ["-e", json.dumps({"passphrase": passphrase})]
+    return subprocess.run([*words, *given], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.usefixtures("taken")
+def test_an_archive_host_made_anew_over_its_old_disk_takes_the_right_passphrase_and_no_other(source: Host) -> None:
+    """Its account has another number there, and nothing is left of what opened the repositories but the paper."""
+    source.archive.sh(ANEW)
+    before = source.archive.sh(WRITTEN), source.sh(WRITTEN.replace(HOME, MEDIA))
+    refused = give("of somebody who is in a hurry")
+    assert refused.returncode == 2, refused.stdout
+    said = " ".join((refused.stdout + refused.stderr).split())  # whatever breaks its lines
+    assert f"backup_passphrase does not open {HOME}/media and {HOME}/config" in said
+    assert (source.archive.sh(WRITTEN), source.sh(WRITTEN.replace(HOME, MEDIA))) == before
+    done = give(PASSPHRASE)
+    assert done.returncode == 0, done.stdout
+    source.archive.sh("systemctl stop ferryman-backup-demo-collect.timer")
+    name = source.take()
+    source.collect()
+    assert source.record(name)["check"]["result"] == "passed"
+    source.archive.sh(f"! find {HOME}/media {HOME}/config -not -user ferryman-borg | grep .")
 
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "backups-of-files.md"

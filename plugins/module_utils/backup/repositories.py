@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shutil
 import subprocess
 from typing import Any
 
@@ -21,7 +22,13 @@ ACCOUNT = ["useradd", "--system", "--user-group", "--home-dir", BASE, "--no-crea
            "--password", "*", USER]  # fmt: skip
 # Under a lock, shared with whoever else is served, so that the archive's own hands can be alone with the repositories.
 APPEND = "flock --shared --wait 3600 {lock} borg serve --append-only{only}"
+RIGHT = "the right one is on the paper copy of the keys, and was given at its last setup"
+NOTHING = ", so nothing was written"
 ROOM = "/usr/bin/stat -f -c '%a %b %S' {home}"
+
+
+class NotOpening(Trouble):
+    """A passphrase that is not the one of what is there."""
 
 
 def problems(wished: dict[str, Any]) -> list[str]:
@@ -58,9 +65,13 @@ class Repositories:
         self.wished, self.place = wished, place
         self.name, self.home = wished["name"], os.path.join(wished["path"], wished["name"])
 
-    def run(self) -> None:
+    def require(self) -> None:
+        """Refuse, before anything is written, what would be written over or could never be read again."""
         self.require_same_host()
-        self.require_same_passphrase()
+        self.require_opening()
+
+    def run(self) -> None:
+        """Bring all of it to its state; whoever calls this has called `require`."""
         if subprocess.run(["getent", "passwd", USER], stdout=subprocess.DEVNULL, check=False).returncode:
             self.place.paths.append(USER)
             if not self.place.pretend:
@@ -90,28 +101,85 @@ class Repositories:
                 f"where that one is gone for good, remove {files(self.name)} on this host"
             )
 
-    def require_same_passphrase(self) -> None:
-        """Refuse another passphrase than the one that opens what is there: with it, nobody would open it any more."""
-        own = secrets(self.name)
-        known = read(f"{own}/passphrase").rstrip("\n")
-        made = [kind for kind in self.wished["sets"] if os.path.exists(f"{own}/{kind}.config")]
-        if known and made and known != self.wished["passphrase"]:
-            raise Trouble(
-                f"backup_passphrase is not the one that opens the repositories of {', '.join(made)}: put that one "
-                f"back; it is on the paper copy of the keys, and on this host in {own}/passphrase"
+    def require_opening(self) -> None:
+        """Refuse a passphrase that does not open every repository that is there: with it, nobody would open them.
+
+        What lies beside the repositories says nothing of that on a host made anew: they may be of an old disk. So they
+        are opened, but where the very one has been found to open them before.
+        """
+        known = read(f"{secrets(self.name)}/passphrase").rstrip("\n")
+        shut, unknown = [], []
+        for kind in of.FILES:
+            path, kept = self.places(kind)
+            there, made = read(f"{path}/config"), read(kept)
+            if not made and not (there and kind in self.wished["sets"]):
+                continue  # nothing is there that it would have to open
+            if made and known == self.wished["passphrase"]:
+                continue
+            if made and there != made:  # away, or with a key that a client may have put there
+                unknown.append(path)
+            elif not self.opens(path):
+                shut.append(path)
+        if shut:
+            raise NotOpening(f"backup_passphrase does not open {' and '.join(shut)}{NOTHING}: {RIGHT}")
+        if unknown:
+            raise NotOpening(
+                "backup_passphrase is another than before, and nobody can see whether it opens "
+                f"{' and '.join(unknown)}: what lies there is not what was made{NOTHING}: is its disk there? {RIGHT}"
             )
+
+    def places(self, kind: str) -> tuple[str, str]:
+        """Return where the repository of a set is, and what must never change of it."""
+        return f"{self.home}/{kind}", f"{secrets(self.name)}/{kind}.config"
+
+    def opens(self, path: str) -> bool:
+        """Say whether the passphrase opens a repository, which may be of a disk that another host had.
+
+        borg runs as whoever owns it there, whom this host may not know.
+        """
+        if self.place.pretend and not os.path.exists(borg.PROGRAM):
+            return True  # it will be asked once there is a borg
+        owner = os.stat(f"{path}/config").st_uid
+        return borg.opens(borg.Place(path, "", "", owner), str(self.wished["passphrase"]))
 
     def repository(self, kind: str) -> None:
         """Have a repository, and beside it what of it must never change: its id and its key."""
-        path, kept = f"{self.home}/{kind}", f"{secrets(self.name)}/{kind}.config"
+        path, kept = self.places(kind)
         self.place.directory(path, 0o700, USER)
         if not self.place.pretend and not os.path.exists(f"{path}/config"):
             if os.path.exists(kept):
                 raise Trouble(f"{path} was a repository and is none: is its disk there? If it is lost, remove {kept}")
             self.place.paths.append(f"{path}/config")
-            borg.Borg(borg.Place(path, f"{secrets(self.name)}/passphrase", BASE, USER), kind).initialise()
+            self.make(path, kind)
         if not os.path.exists(kept):
+            self.own(path)
             self.place.file(kept, read(f"{path}/config"), 0o600)
+
+    def make(self, path: str, kind: str) -> None:
+        """Make a repository beside its place, so that a kill leaves a whole one there or none: half of one has no key.
+
+        A place that is a disk of its own has nothing beside it.
+        """
+        secret, beside = f"{secrets(self.name)}/passphrase", f"{self.home}/.{kind}.new"
+        if os.path.ismount(path):
+            borg.Borg(borg.Place(path, secret, BASE, USER), kind).initialise()
+            return
+        shutil.rmtree(beside, ignore_errors=True)
+        for each in (beside, f"{beside}/base"):
+            os.mkdir(each, 0o700)
+            shutil.chown(each, USER, USER)
+        borg.Borg(borg.Place(f"{beside}/made", secret, f"{beside}/base", USER), kind).initialise()
+        os.rename(f"{beside}/made", path)
+        shutil.rmtree(beside)
+
+    def own(self, path: str) -> None:
+        """Have all of a repository belong to its account, whose number was another on another host."""
+        if self.place.pretend:
+            return
+        uid, gid = borg.account(USER)
+        for _, directories, names, at in os.fwalk(path):
+            for name in (*directories, *names):
+                os.chown(name, uid, gid, dir_fd=at, follow_symlinks=False)
 
 
 def read(path: str) -> str:

@@ -40,11 +40,16 @@ class Source(Archive):
     Its `path` is where it keeps what it remembers, and what became of restores.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, told: Record | None = None, known: str = "") -> None:
+        """Take the settings that are written, or those that are `told`, with keys of the archive's host in `known`."""
         if not NAME.fullmatch(name):
             raise Trouble(f"{name!r} is no name of an archive: take that of an environment")
         self.name, self.secrets, self.path = name, secrets(name), f"{STATE}/{name}"
+        self.known = known or f"{self.secrets}/known_hosts"
         self.metrics = f"{METRICS}/backup-{name}-source.prom"
+        if told is not None:
+            self.settings = told
+            return
         try:
             with open(settings(name), encoding="utf-8") as file:
                 self.settings = of.read(file.read(), file.name)
@@ -59,13 +64,23 @@ class Source(Archive):
         return list(self.settings["sets"][kind])
 
     def ssh(self, key: str) -> str:
-        return SSH.format(key=f"{self.secrets}/{key}", known=f"{self.secrets}/known_hosts", port=self.settings["port"])
+        return SSH.format(key=f"{self.secrets}/{key}", known=self.known, port=self.settings["port"])
 
     def engine(self, kind: str) -> borg.Borg:
         told = self.settings
         repository = f"ssh://{told['user']}@{told['address']}:{told['port']}{told['path']}/{self.name}/{kind}"
         place = borg.Place(repository, f"{self.secrets}/passphrase", f"{self.path}/borg", "root", self.ssh("append"))
         return borg.Borg(place, kind)
+
+    def require_opening(self, passphrase: str) -> None:
+        """Refuse a passphrase that does not open what is there."""
+        self.there()
+        shut = [kind for kind in self.settings["sets"] if not borg.opens(self.engine(kind).place, passphrase)]
+        if shut:
+            raise Trouble(
+                f"backup_passphrase does not open the repositories of {', '.join(shut)}, so nothing was written: "
+                "take the one of the paper copy of the keys"
+            )
 
     # Room, asked before anything is written
 

@@ -25,6 +25,8 @@ LOCK_TRY_S = (
     10  # borg looks again after a tenth of what it may wait: a killed run's lock, which it breaks, is no minute
 )
 LOCKED = b"Failed to create/acquire the lock"
+WRONG = "passphrase supplied in"  # and where; it is incorrect
+NOGROUP = 65534
 TOLD = ".told"  # what is told of a backup lies beside it in an archive of this name: borg's own are never changed
 DOCUMENTS = ".ferryman"
 RECORD, MANIFEST = f"{DOCUMENTS}/record.json", f"{DOCUMENTS}/manifest.json"
@@ -47,14 +49,14 @@ CHAINED = "During handling of the above exception"
 class Place(NamedTuple):
     """A repository, as one side reaches it.
 
-    `repository` is a path or ssh://; `passphrase` a file; `user` runs borg; `base` is for its caches, and for what it
-    remembers of the repository; `rsh` is the ssh command of a client.
+    `repository` is a path or ssh://; `passphrase` a file; `user`, a name or a number, runs borg; `base` is for its
+    caches, and for what it remembers of the repository; `rsh` is the ssh command of a client.
     """
 
     repository: str
     passphrase: str
     base: str
-    user: str = "root"
+    user: str | int = "root"
     rsh: str = ""
 
 
@@ -67,7 +69,7 @@ class Borg:
     @contextlib.contextmanager
     def started(self, *words: str, wait_s: int = LOCK_WAIT_S, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
         """Run borg; its passphrase goes by a descriptor, so that no environment and no argument holds it."""
-        own = pwd.getpwnam(self.place.user)
+        uid, gid = account(self.place.user)
         with open(self.place.passphrase, "rb") as secret:
             settings = {
                 **SETTINGS,
@@ -77,8 +79,8 @@ class Borg:
             }
             if self.place.rsh:
                 settings["BORG_RSH"] = self.place.rsh
-            who: dict[str, Any] = {"user": own.pw_uid, "group": own.pw_gid, "extra_groups": []}
-            if own.pw_uid == os.geteuid():
+            who: dict[str, Any] = {"user": uid, "group": gid, "extra_groups": []}
+            if uid == os.geteuid():
                 who = {}
             argv = [PROGRAM, "--lock-wait", str(wait_s), *words]
             more = {"cwd": "/", **who, **more}
@@ -232,6 +234,43 @@ class Borg:
     def initialise(self) -> None:
         """Make the repository."""
         self.call("init", "--encryption", "repokey-blake2", "--make-parent-dirs", self.place.repository)
+
+
+def account(user: str | int) -> tuple[int, int]:
+    """Return the numbers of an account and its group; that of a number that has no name here is nobody's."""
+    if isinstance(user, int):
+        return user, NOGROUP if user else 0
+    found = pwd.getpwnam(user)
+    return found.pw_uid, found.pw_gid
+
+
+@contextlib.contextmanager
+def unwritten(secret: str) -> Iterator[str]:
+    """Give a path by which this process alone reads a secret, which is on no disk."""
+    held = os.memfd_create("secret")
+    try:
+        os.write(held, f"{secret}\n".encode())
+        yield f"/proc/self/fd/{held}"
+    finally:
+        os.close(held)
+
+
+def opens(place: Place, secret: str) -> bool:
+    """Say whether a passphrase opens a repository, reached as `place` has it; Trouble where something else is wrong.
+
+    Neither the passphrase nor anything of the repository is remembered, and no lock is waited for: on a host made anew
+    it may be that of a host that is gone.
+    """
+    with tempfile.TemporaryDirectory(prefix="ferryman-backup-") as base, unwritten(secret) as path:
+        os.chown(base, *account(place.user))
+        looking = Borg(place._replace(passphrase=path, base=base), "")
+        try:
+            looking.call("--bypass-lock", "list", "--short", place.repository)
+        except Trouble as trouble:
+            if WRONG in str(trouble):
+                return False
+            raise Trouble(f"{place.repository} cannot be opened: {trouble}") from None
+    return True
 
 
 def _is_plain(path: str) -> bool:

@@ -4,10 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import collect, job, paper, repositories
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import collect, job, paper
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
-from ansible_collections.ferryman.ops.plugins.module_utils.backup.placing import Placing
-from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 from tests.support import typing_in
 from tests.support.filesets import KIND, FileSet
 
@@ -45,19 +43,3 @@ def test_a_key_that_somebody_put_in_its_place_is_on_no_paper(files: FileSet) -> 
     config = files.repository / "config"
     config.write_text(config.read_text().replace("key = hqlh", "key = hqlx"))
     assert paper.keys(files.archive) == before
-
-
-def test_another_passphrase_than_the_one_that_opens_what_is_there_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(repositories, "secrets", lambda name: str(tmp_path))
-    wished = {"name": "demo", "path": "/srv", "sets": [KIND], "passphrase": "another one"}
-    made = repositories.Repositories(wished, Placing(pretend=True))
-    made.require_same_passphrase()
-    (tmp_path / "passphrase").write_text("the first one\n")
-    made.require_same_passphrase()  # nothing is there that it would have to open
-    (tmp_path / f"{KIND}.config").write_text("[repository]")
-    with pytest.raises(Trouble, match="is not the one that opens the repositories of media: put that one back"):
-        made.require_same_passphrase()
-    wished["passphrase"] = "the first one"
-    made.require_same_passphrase()
