@@ -17,7 +17,8 @@ def test_a_drill_restores_checks_measures_and_leaves_a_signed_record(archive: An
     database.sql("insert into busy values (77)")  # after the backup: only the stream has it
     code, told = drilled(archive)
     assert (code, told["result"], told["reason"]) == (0, "passed", "")
-    assert [(one["name"], one["result"]) for one in told["checks"]] == [("manifest", "passed"), ("amcheck", "passed")]
+    looked = [(one["name"], one["result"]) for one in told["checks"]]
+    assert looked == [(name, "passed") for name in ("manifest", "acknowledged", "amcheck")]
     assert (told["rpo_s"], told["rpo_said"]) == (0.0, "everything that was acknowledged before it began is there")
     assert 0 < sum(told["parts_s"].values()) <= told["rto_s"]
     path = f"{HOME}/drills/{told['id']}.json"
@@ -50,6 +51,28 @@ def test_a_drill_of_another_content_fails_and_is_told(archive: Any) -> None:
         assert any(one["said"].startswith("the last drill failed: manifest: notes") for one in archive.state()["wrong"])
     finally:
         archive.sh(f"for d in records manifests; do rm -rf {HOME}/$d; mv /run/$d {HOME}/$d; done")
+
+
+def test_a_drill_fails_where_what_was_acknowledged_last_is_not_there(archive: Any, database: Any) -> None:
+    """Somebody let commits wait no more while the archive was away, as the guide says, and left it at that."""
+    archive.sh("systemctl stop ferryman-backup-demo-wal.service")
+    try:
+        database.sql("alter system set synchronous_standby_names = ''", "postgres")
+        database.sql("select pg_reload_conf()", "postgres")
+        database.sql("insert into busy values (78)", seconds=60)
+        code, told = drilled(archive)
+    finally:
+        archive.sh("systemctl start ferryman-backup-demo-wal.service")
+        database.sql("alter system reset synchronous_standby_names", "postgres")
+        database.sql("select pg_reload_conf()", "postgres")
+    assert told["reason"] == ""
+    failed = [one["said"] for one in told["checks"] if one["result"] != "passed"]
+    assert (code, told["result"], failed) == (1, "failed", [told["rpo_said"]])
+    assert "though commits are to wait for the archive (backup_synchronous)" in told["rpo_said"]
+    assert told["rpo_s"] > 0
+    database.sql("insert into busy values (79)", seconds=60)
+    code, told = drilled(archive)
+    assert (code, told["rpo_s"]) == (0, 0.0)
 
 
 def test_all_that_was_acknowledged_is_there_after_the_primary_is_killed_with_its_disk(

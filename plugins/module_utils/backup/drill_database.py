@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, drill, job, postgres
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, drill, job, lost, postgres
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.scratch import Scratch
+
+ACKNOWLEDGED_S = 30.0  # a commit that waits for longer is one that nobody acknowledges
 
 
 class OfDatabase(drill.Drill):
@@ -24,16 +27,18 @@ class OfDatabase(drill.Drill):
     def restored(self) -> None:
         """Restore, start, compare at the backup's point, and go on to the last that was streamed."""
         backup = self.newest()
-        marker = self._marker()
         job.require_room(self.own, self.works.restored_bytes(backup))
         into = self.timed("copy", self.scratch.make)
+        marker, began = self._marker(), time.monotonic()
         self.timed("copy", lambda: self.works.restore(backup, {"point": True}, into))
+        copied_s = time.monotonic() - began
         manifest = self.own.manifest(backup)
         self.timed("recover", self._to_the_point)
         self.check("manifest", self.timed("check", lambda: self.scratch.differences(manifest)), _tables(manifest))
         self.timed("recover", self._to_the_end)
+        if marker:  # before anything is written here: that would take the numbers of transactions that are lost
+            self._rpo(marker, of.reaches(backup), copied_s)
         self.check("amcheck", self.timed("check", self.scratch.amcheck), "every table and index is whole")
-        self._rpo(marker)
         self.back()
 
     def _to_the_point(self) -> None:
@@ -49,27 +54,29 @@ class OfDatabase(drill.Drill):
 
     # What would be lost
 
-    def _marker(self) -> tuple[int, float] | None:
-        """Have the source acknowledge a transaction now; return its number and the moment, None where it is away."""
+    def _marker(self) -> lost.Marker | None:
+        """Have the source acknowledge a transaction now; None where it does not."""
         try:
-            with closing(postgres.Session(self.works.conninfo, "postgres")) as session:
-                return int(session.ask("select pg_current_xact_id()")), time.time()
+            found = postgres.acknowledged(self.works.conninfo, within_s=ACKNOWLEDGED_S)
         except Trouble:
+            self.record["rpo_said"] = lost.AWAY
             return None
+        if found is None:
+            self.record["rpo_said"] = lost.SILENT
+        return found
 
-    def _rpo(self, marker: tuple[int, float] | None) -> None:
-        if marker is None:
-            self.record["rpo_said"] = "nobody knows: the source was away, and could not say what it had acknowledged"
-            return
+    def _rpo(self, marker: lost.Marker, reaches: float, copied_s: float) -> None:
+        """Measure what would be lost; `reaches` is the moment that is there at least, in seconds since 1970."""
         with closing(postgres.Session(self.scratch.conninfo, "postgres")) as session:
-            if postgres.became_of(session, [marker[0]]).get(marker[0]) == "committed":
-                self.record["rpo_s"] = 0.0
-                self.record["rpo_said"] = "everything that was acknowledged before it began is there"
-                return
+            unknown = int(session.ask("select pg_snapshot_xmax(pg_current_snapshot())"))
+            known = [marker.number] if marker.number < unknown else []  # of others PostgreSQL refuses to speak
+            committed = postgres.became_of(session, known).get(marker.number) == "committed"
             last = session.ask("select extract(epoch from pg_last_xact_replay_timestamp())")
-        if last:
-            self.record["rpo_s"] = round(max(0.0, marker[1] - float(last)), 3)
-        self.record["rpo_said"] = "what was acknowledged last is not there"
+        there = lost.There(committed, unknown, float(last) if last else reaches)
+        lost_s = lost.seconds(marker, there, copied_s)
+        wrong = lost.wrong(lost_s, synchronous=self.own.settings["synchronous"])
+        self.record["rpo_s"], self.record["rpo_said"] = lost_s, wrong or lost.said(lost_s)
+        self.check("acknowledged", [wrong] if wrong else [], self.record["rpo_said"])
 
 
 def _tables(manifest: Record) -> str:

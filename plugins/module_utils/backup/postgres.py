@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+import threading
 import time
 from contextlib import closing
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.lost import Marker
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble, said
 
 MARK = "ferryman-end-of-answer"
@@ -165,6 +168,31 @@ def tables(session: Session) -> dict[str, Any]:
 def _quoted(name: str) -> str:
     """Return a value as libpq's connection strings take it."""
     return "'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def acknowledged(conninfo: str, *, within_s: float) -> Marker | None:
+    """Have a server acknowledge a transaction, and return that; None where it has not done so in time.
+
+    One that only has a number is flushed later, and waits for nobody: it must have written something.
+    """
+    with closing(Session(conninfo, "postgres")) as session:
+        session.ask("set synchronous_commit = on")
+        pid = int(session.ask("select pg_backend_pid()"))
+        session.ask("begin; select from pg_logical_emit_message(true, 'ferryman', 'drill')")
+        number = int(session.ask("select pg_current_xact_id()"))
+        # Nothing of the session's own ends a commit that waits (statement_timeout is over by then).
+        giving_up = threading.Timer(within_s, _cancel, [conninfo, pid])
+        giving_up.start()
+        try:
+            warned = session.ask("commit")
+        finally:
+            giving_up.cancel()
+        return None if warned else Marker(number, float(session.ask("select extract(epoch from clock_timestamp())")))
+
+
+def _cancel(conninfo: str, pid: int) -> None:
+    with contextlib.suppress(Trouble), closing(Session(conninfo, "postgres")) as session:
+        session.ask(f"select pg_cancel_backend({pid})")
 
 
 def became_of(session: Session, numbers: list[int]) -> dict[int, str]:

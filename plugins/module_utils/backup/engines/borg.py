@@ -269,7 +269,10 @@ def opens(place: Place, secret: str) -> bool:
         except Trouble as trouble:
             if WRONG in str(trouble):
                 return False
-            raise Trouble(f"{place.repository} cannot be opened: {trouble}") from None
+            raise Trouble(
+                f"{place.repository} cannot be opened, so nothing was written: {trouble}; "
+                "look at its disk, or move the repository aside to begin anew"
+            ) from None
     return True
 
 

@@ -137,7 +137,7 @@ def test_a_repository_that_is_damaged_is_told_as_that_and_nothing_is_written(hos
     for path in (host.disk / MEDIA / "data").rglob("*"):
         if path.is_file():
             path.unlink()
-    assert f"{host.disk}/{MEDIA} cannot be opened: borg" in host.refused(RIGHT)
+    assert f"{host.disk}/{MEDIA} cannot be opened, so nothing was written: borg" in host.refused(RIGHT)
 
 
 def test_a_setup_that_is_killed_anywhere_is_brought_to_its_end_by_the_next(
