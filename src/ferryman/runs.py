@@ -7,6 +7,7 @@ that needs them.
 
 import os
 import re
+import shlex
 import shutil
 import tempfile
 import time
@@ -92,7 +93,7 @@ def play(
             inventory=str(environment.directory),
             extravars=dict(values),
             envvars=_variables(),
-            cmdline=" ".join([*words, *(["--check", "--diff"] if check else [])]),
+            cmdline=shlex.join([*words, *(["--check", "--diff"] if check else [])]),
             quiet=True,
             suppress_env_files=True,
             event_handler=lambda event: _tell(event, listen, printed),

@@ -12,7 +12,7 @@ import yaml
 from tests.support import histories
 from tests.support.configured import Configured
 
-from ferryman import check, telling
+from ferryman import check, telling, variables
 from ferryman.outcomes import Story
 from ferryman.runs import Event
 
@@ -121,6 +121,22 @@ def test_a_right_project_is_told_with_what_should_be_known(project: Configured) 
     assert said["notes"] == [
         "ferryman.yml: shop has a database and no migrations: nothing changes its schema in a deploy"
     ]
+
+
+def test_a_project_whose_path_has_a_space_and_whose_vault_has_a_key_is_read(
+    project: Configured, tmp_path: Path
+) -> None:
+    (tmp_path / ".ferryman" / "vault").mkdir(parents=True)
+    key = tmp_path / ".ferryman" / "vault" / "prod.key"
+    key.write_text("the vault's key\n")
+    project.write("hidden.yml", "vault_shop: correct-horse\n")
+    project.write("vault.yml", variables.encrypted("vault_ada", "battery-staple", environment="prod", key=key))
+    spaced = tmp_path.with_name(f"{tmp_path.name} of mine")
+    tmp_path.rename(spaced)
+    project.root = spaced
+    described(project, "shop", secret_env=["DATABASE_URL"])
+    code, said = run(project)
+    assert (code, said.get("problems")) == (0, []), said
 
 
 def test_a_missing_secret_hides_no_mistake_in_a_description(project: Configured) -> None:
