@@ -10,7 +10,8 @@ from ferryman.places import Place, Problem
 # Kept for documentation: addresses by RFC 5737 and RFC 3849, names by RFC 2606, section 2. A key is abbreviated so.
 KINDS = {
     r"\b(?:192\.0\.2|198\.51\.100|203\.0\.113)\.\d{1,3}\b|\b2001:db8:[0-9a-f:]*": "an address kept for documentation",
-    r"[\w.@-]+\.example\b(?!\.\w)": "a name kept for documentation",
+    # What stands before an @ is a person or a password, and no part of the name.
+    r"(?<![\w.-])[\w.-]+\.example\b(?!\.\w|[^\s/,]*@)": "a name kept for documentation",
     r"\bssh-\w+ AAAA\.\.\.": "no whole key",
 }
 

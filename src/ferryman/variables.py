@@ -245,8 +245,14 @@ def validate(loaded: Loaded, *, renamed: Mapping[str, str] = RENAMED) -> list[Pr
 def hushed(loaded: Loaded, problems: Collection[Problem]) -> list[Problem]:
     """Return problems sorted, each once, with no secret in them."""
     hide = loaded.secrets if problems else ()
-    said = {replace(p, wrong=fitting.hushed(p.wrong, hide), right=fitting.hushed(p.right, hide)) for p in problems}
-    return sorted(said)
+    return sorted({_hushed(problem, hide) for problem in problems})
+
+
+def _hushed(problem: Problem, hide: Collection[str]) -> Problem:
+    """Return a problem with no secret in any of its fields."""
+    file = Path(fitting.hushed(str(problem.place.file), hide))
+    texts = {each: fitting.hushed(getattr(problem, each), hide) for each in ("key", "wrong", "right")}
+    return replace(problem, place=replace(problem.place, file=file), **texts)
 
 
 def wrong_name(loaded: Loaded) -> Iterator[Problem]:

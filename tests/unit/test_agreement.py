@@ -261,6 +261,14 @@ def test_the_refusal_has_every_problem_as_fields(project: Configured) -> None:
     assert [(each["line"], each["key"]) for each in problems] == [(14, "apps.api.domains"), (2, "lock_host")]
 
 
+def test_no_part_of_a_problem_shows_a_password(project: Configured) -> None:
+    project.write(
+        "other.yml", 'vault_url: "postgresql://shop:swordfish@db1.example/shop"\nvault_b: swordfish.example\n'
+    )
+    assert [(each.place.line, each.key) for each in project.found()] == [(1, "db1.example"), (2, "...")]
+    assert "swordfish" not in "".join(project.problems())
+
+
 def test_a_password_that_yaml_takes_for_an_alias_is_not_shown(project: Configured) -> None:
     project.write("hidden.yml", "vault_ada: a\nvault_shop: *swordfish\n")
     told = one(project)

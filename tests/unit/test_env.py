@@ -172,7 +172,9 @@ def test_the_example_environment_is_one_to_be_filled_in() -> None:
     ("line", "found"),
     [
         ("a: 192.0.2.7", "192.0.2.7"), ("a: [203.0.113.255]", "203.0.113.255"), ('a: "2001:db8::1"', "2001:db8::1"),
-        ("a: you@company.example", "you@company.example"), ("a: {b: web.example}", "web.example"),
+        ("a: you@company.example", "company.example"), ("a: {b: web.example}", "web.example"),
+        ("a: postgresql://shop:horse@db1.example/shop", "db1.example"),
+        ("a: postgresql://shop:horse.example@db1/shop", ""), ("a: https://x:p.example!2@db1/shop", ""),
         ("a: x  # 192.0.2.7", ""), ("# 192.0.2.7", ""), ("a: 1192.0.2.7", ""), ("a: shop.example.org", ""),
         ("a: 2001:db9::1", ""),
         ('a: ["ssh-ed25519 AAAA... you@laptop"]', "ssh-ed25519 AAAA..."),
