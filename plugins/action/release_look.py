@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import zlib
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +29,24 @@ TOLD = (
     "with_database",
 )
 """What people and pipelines are told of a release's line in the ledger."""
+HEAD = re.compile(r"[0-9a-f]{64}")
+
+
+def write(place: Path, content: bytes) -> None:
+    """Write a file whole or not at all: half of one that a killed run left would be read as what a host was like."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_name(f".{place.name}-{os.getpid()}")
+    fresh.write_bytes(content)
+    fresh.rename(place)
+
+
+def head_in(place: Path) -> str:
+    """Return the head of a ledger that a file keeps; empty where it keeps none, or what can be no head."""
+    try:
+        text = place.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    return text if HEAD.fullmatch(text) else ""
 
 
 class ActionModule(ReleaseAction):
@@ -78,19 +97,16 @@ class ActionModule(ReleaseAction):
         """Keep the list of files of what is live, so that the next deploy need not be told it again."""
         text = base.pop("files", "")
         if text:
-            place = self.work_dir / "files" / f"{base['digest']}.txt"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(zlib.decompress(base64.b64decode(text)))
+            write(self.work_dir / "files" / f"{base['digest']}.txt", zlib.decompress(base64.b64decode(text)))
 
     def _keep_head(self, book: dict[str, Any]) -> None:
         """Remember the head of a ledger in which nothing is wrong."""
         if book["head"] and not book["wrong"]:
-            self._head.parent.mkdir(parents=True, exist_ok=True)
-            self._head.write_text(book["head"], encoding="ascii")
+            write(self._head, book["head"].encode())
 
     def _known_head(self) -> dict[str, str]:
         """Return the head that this driver saw last and where it keeps it: the host compares before any change."""
-        known = self._head.read_text(encoding="ascii").strip() if self._head.exists() else ""
+        known = head_in(self._head)
         return {"hash": known, "kept": str(self._head)} if known else {}
 
     @property

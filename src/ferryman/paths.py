@@ -3,6 +3,7 @@
 They are one directory in a checkout of Ferryman, and two when a team's own project uses an installed Ferryman.
 """
 
+import os
 from pathlib import Path
 
 from ferryman.errors import Stop
@@ -91,3 +92,12 @@ def state_directory(project: Path | None = None) -> Path:
     if not ignore.exists():
         ignore.write_text("*\n")
     return path
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that its owner alone reads, whole or not at all: a run that is killed leaves the old one."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    fresh.rename(path)

@@ -5,6 +5,7 @@ What was found good is not read again until a file changes: a check costs as muc
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 from ferryman import environments, fitting, interrupts, paths, places, secrets
@@ -89,14 +90,14 @@ def wants_provisioning(environment: Environment) -> bool:
     if not _has_sandbox(environment):
         return False
     done = _provisioned(environment)
-    return not done.is_file() or done.read_text(encoding="ascii") != _digest(environment)
+    return not done.is_file() or done.read_bytes() != _digest(environment).encode()
 
 
 def remember_provisioned(environment: Environment) -> None:
     """Write down that the hosts are as the settings say."""
     done = _provisioned(environment)
     done.parent.mkdir(exist_ok=True)
-    done.write_text(_digest(environment), encoding="ascii")
+    paths.write(done, _digest(environment))
 
 
 def forget_hosts(environment: Environment) -> None:
@@ -141,16 +142,24 @@ def _apps_of_a_good(environment: Environment) -> dict[str, dict[str, str]]:
     others = (environments.resolve(name, project=project) for name in environments.names(project))
     digest = _digest(environment, *others)
     remembered = paths.state_directory() / "checked" / f"{environment.name}.json"
-    if remembered.is_file():
-        told = json.loads(remembered.read_text(encoding="utf-8"))
-        if told["digest"] == digest and "sources" in told:
-            return dict(told["sources"])
+    if (known := _sources_of(remembered, digest)) is not None:
+        return known
     from ferryman import agreement
 
     sources = dict(sorted(agreement.sources(agreement.require(environment)).items()))
     remembered.parent.mkdir(exist_ok=True)
-    remembered.write_text(json.dumps({"digest": digest, "sources": sources}), encoding="utf-8")
+    paths.write(remembered, json.dumps({"digest": digest, "sources": sources}))
     return sources
+
+
+def _sources_of(remembered: Path, digest: str) -> dict[str, dict[str, str]] | None:
+    """Return what a check of the same files wrote down; None where nobody can tell, and they are judged again."""
+    try:
+        told = json.loads(remembered.read_text(encoding="utf-8"))
+        known = told["sources"] if told["digest"] == digest else None
+        return None if known is None else {str(app): dict(source) for app, source in known.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def only(environment: Environment, app: str) -> str:

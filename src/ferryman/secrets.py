@@ -7,6 +7,7 @@ FERRYMAN_VAULT_<ENV> names.
 import os
 import re
 import secrets
+import shlex
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -53,7 +54,7 @@ def way_in(environment: Environment, name: str) -> str:
         key = None
     key = key or root / ".ferryman" / "vault" / f"{environment.name}.key"
     vault = (environment.variables / "vault.yml").relative_to(root)
-    shown = key.relative_to(root) if key.is_relative_to(root) else key
+    shown = shlex.quote(str(key.relative_to(root) if key.is_relative_to(root) else key))
     program = ".venv/bin/ansible-vault" if paths.in_checkout() and root == paths.CHECKOUT else "ansible-vault"
     return f"{program} encrypt_string --vault-id {environment.name}@{shown} --stdin-name {name} >> {vault}"
 
@@ -97,7 +98,7 @@ def ensure(environment: Environment, missing: list[str]) -> list[str]:
         text += "\n"  # or the first of them would be a part of the last one's block
     for name in missing:
         text += variables.encrypted(name, secrets.token_urlsafe(LENGTH), environment=environment.name, key=key)
-    _write(vault, text)
+    paths.write(vault, text)
     return missing
 
 
@@ -120,7 +121,7 @@ def _vault_key(environment: Environment, text: str) -> Path:
             f"{vault} is here and its key {key} is not", hint="bring the key back, or remove the file to begin anew"
         )
     key.parent.mkdir(mode=0o700, exist_ok=True)
-    _write(key, secrets.token_urlsafe(LENGTH) + "\n")
+    paths.write(key, secrets.token_urlsafe(LENGTH) + "\n")
     return key
 
 
@@ -238,11 +239,3 @@ def _vault(environment: Environment) -> str:
     vault = environment.variables / "vault.yml"
     begun = BEGUN_LOCAL if environment.name == LOCAL else BEGUN
     return vault.read_text(encoding="utf-8") if vault.is_file() else begun
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    fresh.rename(path)

@@ -51,6 +51,20 @@ def test_what_was_found_good_is_read_again_as_soon_as_a_file_changes(project: Pa
         readiness.checked("prod", app="one")
 
 
+@pytest.mark.parametrize(
+    "text", ["{", "", "[]", "7", '{"digest": 7}', '{"digest": "DIGEST", "sources": [1]}', "\udcff"]
+)
+def test_what_a_check_wrote_down_and_nobody_can_read_is_judged_again(project: Path, text: str) -> None:
+    del project
+    first = readiness.source(readiness.checked("prod", app="one"), "one")
+    kept = Path(".ferryman/checked/prod.json")
+    good = kept.read_text()
+    broken = text.replace("DIGEST", json.loads(good)["digest"])
+    kept.write_bytes(broken.encode(errors="surrogateescape"))
+    assert readiness.source(readiness.checked("prod", app="one"), "one") == first
+    assert kept.read_text() == good
+
+
 def test_what_is_still_to_be_filled_in_is_refused_by_name(project: Path) -> None:
     (project / "apps.yml").write_text(APPS.replace("two.test", "two.example"))
     with pytest.raises(Stop, match=r"apps\.yml:3: two\.example is a name kept for documentation"):

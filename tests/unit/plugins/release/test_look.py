@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.action import release_look
 from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, edits, files, look, names, probe, shift
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
@@ -204,3 +205,15 @@ def test_what_a_maintenance_page_would_answer_is_not_asked(
     answers = look.health(host, {"roles": ["entry"], "entry": {"domain": "tiny.test"}})
     assert set(answers) == asked
     assert look.look(host, {"roles": ["entry"]})["maintenance"] is hidden
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"\xff\xfe", b"a" * 63, b"a" * 65, b"\n"])
+def test_a_head_that_nobody_can_read_accuses_no_host(tmp_path: Path, broken: bytes) -> None:
+    head, book = tmp_path / "heads" / "prod-tiny", tmp_path / "ledger.jsonl"
+    chain.append(book, {"run": ONE, "release": ONE, "status": "live"})
+    good = chain.read(book).head
+    release_look.write(head, good.encode())
+    assert release_look.head_in(head) == good
+    head.write_bytes(broken)
+    assert release_look.head_in(head) == ""
+    assert [each.name for each in head.parent.iterdir()] == ["prod-tiny"]
