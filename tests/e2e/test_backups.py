@@ -179,6 +179,23 @@ def test_a_backup_is_restored_by_hand_with_nothing_but_the_paper_and_the_reposit
     assert (back / MEDIA.lstrip("/") / "pictures/one").read_text() == "one\n"
 
 
+READ_ONLY = f"""set -e
+mkdir -p '/mnt/the disk' /root/by-hand && cd /root/by-hand
+mount --bind /srv/backups/{sites.ENV} '/mnt/the disk' && mount -o remount,bind,ro '/mnt/the disk'
+trap "umount '/mnt/the disk'; rm -rf /root/by-hand" EXIT
+! touch '/mnt/the disk/media/written' 2>/dev/null
+"""
+
+
+def test_a_read_only_disk_is_restored_from_as_the_paper_says(pair: Pair) -> None:
+    backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
+    script = READ_ONLY + typing_in.as_it_lies(pair.paper, "/mnt/the disk/media", backup)
+    typed = f"{typing_in.passphrase(pair.paper)}\n".encode()
+    told = pair.on(ARCHIVE, f"{script}\ncat ./{MEDIA}/pictures/one", binary=typed).decode().splitlines()
+    assert (backup in told, told[-1]) == (True, "one")
+    assert f"{typing_in.of_set(pair.paper, 'media')['fingerprint']}  -" in told
+
+
 def test_every_command_of_the_guide_works_in_its_order(pair: Pair) -> None:
     lines = [line for block in blocks(PAGE, "sh") for line in block.lines]
     assert lines[0] == "./invoke backup.run"

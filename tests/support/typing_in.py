@@ -5,6 +5,9 @@ import textwrap
 from pathlib import Path
 
 PASSPHRASE_MARKS = ("    >", "<")
+ODD = "IFS=$'/-:_ \\tabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'\n"
+"""A shell that somebody has set up as no manual expects."""
+LISTING = "borg --bypass-lock list"
 
 
 def blocks(paper: str) -> list[str]:
@@ -38,15 +41,21 @@ def restored(paper: str, kind: str, repository: Path, backup: str, here: Path) -
     restore, fingerprint, key_import, config = blocks(paper)
     told, env = of_set(paper, kind), {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(here)}
     (repository / "config").write_text(config.replace("= ID", f"= {told['id']}") + "\n")
-    begin, rest = restore.replace("REPOSITORY", str(repository)).split("borg list", 1)
-    script = (
-        "set -e\n" + begin + key_import + "\n" + fingerprint + "\nborg list" + rest.replace("::BACKUP", f"::{backup}")
-    )
+    begin, rest = restore.replace("REPOSITORY", str(repository)).split(LISTING, 1)
+    rest = LISTING + rest.replace("BACKUP", backup)
+    script = "\n".join(["set -e", ODD, begin, key_import, fingerprint, rest])
     done = subprocess.run(
         ["bash", "-c", script], cwd=here, env=env, text=True, capture_output=True, check=False,
         input=passphrase(paper) + "\n" + told["typed"],
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert told["fingerprint"] in done.stdout
+    assert told["fingerprint"] in done.stdout, done.stdout + done.stderr
     assert backup in done.stdout.split()
     return here / "back"
+
+
+def as_it_lies(paper: str, repository: str, backup: str) -> str:
+    """Return a script that restores from a repository whose key is in its place, as the paper has it."""
+    restore, fingerprint, _, _ = blocks(paper)
+    typed = restore.replace("'REPOSITORY'", f"'{repository}'").replace("BACKUP", backup)
+    return "\n".join(["set -e", ODD, typed, fingerprint])

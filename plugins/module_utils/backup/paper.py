@@ -33,19 +33,21 @@ fingerprint: {fingerprint}
 """
 HOW = """
 HOW TO RESTORE BY HAND
-On any machine with borg 1.2 or newer (Debian: apt install borgbackup), with the
-repository of a set from the archive's disk, here in the directory REPOSITORY
-(its whole path):
+On any machine with borg 1.2 or newer (Debian: apt install borgbackup), in bash,
+with the repository of a set from the archive's disk, here in the directory
+REPOSITORY (its whole path):
 
-    export BORG_REPO=REPOSITORY
-    export BORG_BASE_DIR=$PWD/borg
-    read -rs BORG_PASSPHRASE && export BORG_PASSPHRASE
-    borg list --short
+    export BORG_REPO='REPOSITORY'
+    export BORG_BASE_DIR="$PWD/borg"
+    IFS= read -rs BORG_PASSPHRASE && export BORG_PASSPHRASE
+    borg --bypass-lock list --short
     mkdir back && cd back
-    borg extract ::BACKUP
+    borg --bypass-lock extract '::BACKUP'
 
 It asks for nothing: type the passphrase and Enter at `read`. BACKUP is a name
 that is listed; the newest stands last, and those with .told only tell of others.
+The disk may be read-only: with --bypass-lock borg writes nothing to it. Let
+nobody else be at work on it meanwhile.
 
 The key lies in the repository, in its file `config`, and the fingerprint says
 whether it is the one of this paper:
@@ -53,7 +55,8 @@ whether it is the one of this paper:
     borg key export | sha256sum
 
 If it is another or none, or borg says that the key is missing, type the one of
-this paper: what stands after the colon, a line at a time, Enter after each.
+this paper: what stands after the colon, a line at a time, Enter after each. It is
+written into the repository: of a read-only disk, copy that to another first.
 
     borg key import --paper
 
