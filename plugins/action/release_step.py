@@ -173,6 +173,7 @@ class ActionModule(ReleaseAction):
                 "verified",
                 "lost",
                 "kept",
+                "under_way_s",
                 "undone",
                 "unwell",
             )

@@ -31,7 +31,7 @@ TOLD = (
     "verified",
     "pruned",
 )
-WITH_DATABASE = ("lost", "kept", "undone", "unwell")
+WITH_DATABASE = ("lost", "kept", "undone", "unwell", "under_way_s")
 LOST = ("left", "unknown")
 WAY_BACK = ("Go back", "Stay where we were")
 

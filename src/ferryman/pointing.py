@@ -65,10 +65,19 @@ def done(told: Told) -> list[str]:
     return [
         f"its database is as it was before the migration of {point['before']}; of what was there until then is gone:",
         *table(told["lost"]),
+        *_late(told),
         f"what was left is kept as database {kept}, which admits nobody, until the next `{again}`",
         f"on its host, as root, `runuser -u postgres -- dropdb {kept}` drops it; how to look into it or serve from it:",
         "Ferryman's docs/guides/going-back.md",
     ]
+
+
+def _late(told: Told) -> list[str]:
+    if "under_way_s" not in told:
+        return []
+    after = f"{told['under_way_s']:g} s (release_drain_s)"
+    begun = f"whether requests from before the page had ended was not known after {after}:"
+    return [begun, "what one of them wrote after that is in the database that serves"]
 
 
 def entry(line: Told) -> str:

@@ -1,8 +1,14 @@
 """Going back with the database: what is lost is said first, and whatever breaks on the way is undone (REL-8)."""
 
+import calendar
+import http.client
 import json
+import socket
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +81,45 @@ class Writer:
         assert self.newcomer.ask("DELETE", f"/api/notes/{note}", cookie=self.cookie).status == 204
 
 
+class Upload(threading.Thread):
+    """A note whose second half comes only when the page has been up for a while; `reply` is what its writer is told."""
+
+    LATE_S = 3
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__()
+        self.newcomer, self.cookie = writer.newcomer, writer.cookie
+        self.reply, self.ended_at, self.begun = 0, 0.0, threading.Event()
+
+    def run(self) -> None:
+        body = json.dumps({"title": "uploaded slowly", "body": "x" * 5000}).encode()
+        raw = socket.create_connection(("127.0.0.1", self.newcomer.ports[8443]), timeout=120)
+        connection = http.client.HTTPConnection("notes.localhost")
+        connection.sock = self.newcomer.trusting().wrap_socket(raw, server_hostname="notes.localhost")
+        headers = {"Cookie": self.cookie, "Content-Type": "application/json", "Content-Length": str(len(body))}
+        connection.request("POST", "/api/notes", self.slowly(body), headers)
+        self.reply = connection.getresponse().status
+        connection.close()
+
+    def slowly(self, body: bytes) -> Iterator[bytes]:
+        sent = 100
+        yield body[:sent]
+        self.begun.set()
+        while not done(self.newcomer, "quiet"):
+            yield body[sent : sent + 1]  # nginx gives up a client that says nothing for a minute
+            sent += 1
+        time.sleep(self.LATE_S)
+        self.ended_at = time.time()
+        yield body[sent:]
+
+
+def done(newcomer: Newcomer, step: str) -> dict[str, Any]:
+    """What the journal has of a step of the last run that is done; empty for nothing."""
+    lines = [json.loads(line) for line in newcomer.ssh(f"tail -n 30 {JOURNAL}").splitlines()]
+    of_run = [line for line in lines if line["run"] == lines[-1]["run"]]
+    return next((line for line in of_run if (line["step"], line["result"]) == (step, "done")), {})
+
+
 @pytest.fixture(scope="module")
 def writer(newcomer: Newcomer) -> Writer:
     person = {"name": f"grace{time.time_ns()}", "password": "a long enough one"}
@@ -90,6 +135,19 @@ def alone(newcomer: Newcomer, playbook: str, **values: Any) -> Driver:
     argv += ["--vault-id", f"local@{key}", f"ferryman.ops.{playbook}", "-e", json.dumps(values)]
     more = {"ANSIBLE_COLLECTIONS_PATH": str(newcomer.root / ".ansible" / "collections"), "ANSIBLE_NOCOLOR": "1"}
     return Driver(argv, newcomer.root, {**newcomer.environment(), **more})
+
+
+@contextmanager
+def drained(newcomer: Newcomer, seconds: int) -> Iterator[None]:
+    """Give uploads their time, for a while."""
+    path = newcomer.root / "inventories/local/group_vars/all/release.yml"
+    before = path.read_text()
+    assert "release_drain_s: 0" in before
+    path.write_text(before.replace("release_drain_s: 0", f"release_drain_s: {seconds}"))
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 def deploy(newcomer: Newcomer, text: str) -> dict[str, Any]:
@@ -137,10 +195,18 @@ def test_a_rollback_with_the_database_says_what_is_lost_and_leaves_that_aside(
     assert "was altered" in newcomer.type(f"{BACK} --yes", code=1).err
     newcomer.ssh(f"mv /root/point {said['restore_point']}")
 
-    done = newcomer.type(f"{BACK} --yes --json").said
-    assert (done["release"], done["kept"], newcomer.served()) == (before, "notes_ferryman_left", before)
-    assert of(done["lost"], "notes") == notes
-    assert {where: seen["passed"] for where, seen in done["verified"].items()} == {"slot": 3, "entry": 8}
+    upload = Upload(writer)
+    upload.start()
+    assert upload.begun.wait(20)
+    with drained(newcomer, 60):
+        back = newcomer.type(f"{BACK} --yes --json").said
+    upload.join(20)
+    assert (back["release"], back["kept"], newcomer.served()) == (before, "notes_ferryman_left", before)
+    assert of(back["lost"], "notes") == notes
+    assert {where: seen["passed"] for where, seen in back["verified"].items()} == {"slot": 3, "entry": 8}
+    # What nginx had before the page could be given to nobody, and its writer was told; only then they were exchanged.
+    exchanged = calendar.timegm(time.strptime(done(newcomer, "exchange")["at"], "%Y-%m-%dT%H:%M:%SZ"))
+    assert (upload.reply >= 500, exchanged >= int(upload.ended_at), "under_way_s" in back) == (True, True, False)
     assert writer.notes() == {"kept": "as it was", "deleted later": ""}
     assert newcomer.ssh(DATABASES).split() == ["notes", "notes_ferryman_left"]
     admits = "select datallowconn from pg_database where datname = 'notes_ferryman_left'"
@@ -149,8 +215,8 @@ def test_a_rollback_with_the_database_says_what_is_lost_and_leaves_that_aside(
     assert (look["maintenance"], look["unfinished"], look["exchange"], look["live"]) == (False, {}, {}, before)
     history = {each["release"]: each for each in arbiter(newcomer, "releases")["history"]}
     line, then = history[before], history[said["release"]]
-    assert line["with_database"]["kept"] == done["kept"]
-    assert line["with_database"]["lost"] == done["lost"]
+    assert line["with_database"]["kept"] == back["kept"]
+    assert line["with_database"]["lost"] == back["lost"]
     assert line["schema_after"] == then["schema_before"] != then["schema_after"]
     assert "came back with the database" in newcomer.type("./invoke releases").out
 

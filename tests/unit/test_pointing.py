@@ -70,3 +70,12 @@ def test_releases_say_what_came_back_with_the_database_and_nothing_of_one_that_d
     assert "2 added, at least 0 changed, 0 deleted" in pointing.entry(line)
     assert not pointing.entry({"with_database": POINT})
     assert not pointing.entry({})
+
+
+def test_a_request_that_may_have_come_late_is_told() -> None:
+    told = {"kept": "k", "point": POINT, "environment": "prod", "app": "", "lost": [table()]}
+    late = [line for line in pointing.done({**told, "under_way_s": 30.0}) if line not in pointing.done(told)]
+    assert late == [
+        "whether requests from before the page had ended was not known after 30 s (release_drain_s):",
+        "what one of them wrote after that is in the database that serves",
+    ]

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import render
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
 
 RUNTIME_UNITS = Path("/run/systemd/system")
 
@@ -118,8 +119,12 @@ def stop_once(host: Host, release: Mapping[str, Any]) -> None:
         host.systemctl("stop", *units, timeout=180)
 
 
-def once(host: Host, name: str, release: str, *, timeout_s: int) -> str:
-    """Run a launcher of the release as a transient unit of its own and return what it wrote."""
+def once(host: Host, name: str, release: str, *, timeout_s: int, may: Callable[[], None] | None = None) -> str:
+    """Run a launcher of the release as a transient unit of its own and return what it wrote.
+
+    Where somebody may object (`may` raises), the host's decision is held until the unit runs: who decides otherwise
+    afterwards finds it, and stops it.
+    """
     record = read_json(host.site.release(release) / "release.json")
     unit = _unit(host, name)
     if _runs(host, unit):
@@ -131,15 +136,31 @@ def once(host: Host, name: str, release: str, *, timeout_s: int) -> str:
     path = RUNTIME_UNITS / unit
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.replace("[Service]\n", f"[Service]\nStandardOutput=truncate:{output}\n", 1), encoding="utf-8")
+    try:
+        with ExitStack() as held:
+            if may:
+                held.enter_context(deciding(host))
+                may()
+            return _ran(host, name, unit, output, timeout_s=timeout_s, begun=held.close)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _ran(host: Host, name: str, unit: str, output: Path, *, timeout_s: int, begun: Callable[[], None]) -> str:
+    """Run a unit to its end and return what it wrote; `begun` is called once it is seen to run."""
     began = time.time()
+
+    def look() -> None:
+        with suppress(Failed):  # it is asked again in a moment
+            if _runs(host, unit):
+                begun()
+
     try:
         host.systemctl("daemon-reload")
-        host.systemctl("start", unit, timeout=timeout_s + 30)
+        host.command("systemctl", "start", unit, timeout=timeout_s + 30, meanwhile=look)
         return output.read_text(encoding="utf-8", errors="replace")
     except Failed:
         result = host.systemctl("show", "-P", "Result", unit).strip()
         said = output.read_text(encoding="utf-8", errors="replace").splitlines()[-5:] if output.exists() else []
         reason = f"it took longer than {timeout_s} s" if result == "timeout" else f"`{name}` ended with {result}"
         raise Failed(reason, evidence=[*said, *host.logs(unit, since=began)]) from None
-    finally:
-        path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import shift
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now
 
 UNDER_WAY_PATH = "/.well-known/ferryman/under-way"
 WRITING = re.compile(r"^Reading: \d+ Writing: (\d+) Waiting: \d+", re.MULTILINE)
@@ -29,7 +29,9 @@ OLD = Path("/run/nginx.pid.oldbin")
 def left(host: Host, slot: str, entry: Mapping[str, Any], *, drain_s: float) -> float:
     """Return how many seconds `slot` must still be left alone at most; 0 where nothing can go there any more."""
     seconds = shift.drained_in(host, slot, drain_s=drain_s)
-    return 0.0 if not seconds or nothing_under_way(host, entry) else seconds
+    if not seconds or nothing_under_way(host, entry, since=float(shift.state(host)["left"]["at"])):
+        return 0.0
+    return seconds
 
 
 def wait(host: Host, slot: str, entry: Mapping[str, Any], *, drain_s: float) -> float:
@@ -40,8 +42,23 @@ def wait(host: Host, slot: str, entry: Mapping[str, Any], *, drain_s: float) -> 
     return time.monotonic() - began
 
 
-def nothing_under_way(host: Host, entry: Mapping[str, Any]) -> bool:
+def ended(host: Host, entry: Mapping[str, Any], *, since: float, drain_s: float) -> bool:
+    """Wait until nginx has nothing under way; return whether it said so by `drain_s` seconds after `since`.
+
+    `since` is when the application was hidden (CLOCK_BOOTTIME): what comes later does not reach it.
+    """
+    while not nothing_under_way(host, entry, since=since):
+        seconds = since + drain_s - now().boottime
+        if seconds <= 0:
+            return False
+        host.wait(min(seconds, PAUSE_S))
+    return True
+
+
+def nothing_under_way(host: Host, entry: Mapping[str, Any], *, since: float) -> bool:
     """Say whether nginx has no request under way but the one that asks it; where it cannot be asked, nobody knows.
+
+    `since` is when clients were sent elsewhere (CLOCK_BOOTTIME): the nginx that they had until then is to be asked.
 
     What it calls "writing" (ngx_http_stub_status_module) is every request whose head was read, and so whose slot was
     chosen, up to its last byte. An nginx that took the place of another knows nothing of what that one still has.
@@ -49,15 +66,15 @@ def nothing_under_way(host: Host, entry: Mapping[str, Any]) -> bool:
     with suppress(OSError, ValueError, http.client.HTTPException, Failed):
         status, _, text = shift.get(entry, UNDER_WAY_PATH)
         found = WRITING.search(text)
-        return status == 200 and found is not None and int(found[1]) == 1 and _served_before(host)
+        return status == 200 and found is not None and int(found[1]) == 1 and _served_before(host, since)
     return False
 
 
-def _served_before(host: Host) -> bool:
-    """Say whether this host's nginx is the one that served when clients left the slot, and the only one."""
+def _served_before(host: Host, since: float) -> bool:
+    """Say whether this host's nginx is the one that served at a moment, and the only one."""
     if OLD.exists():
         return False
     pid = host.systemctl("show", "-P", "MainPID", "nginx.service").strip()
     ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
     began = ticks / os.sysconf("SC_CLK_TCK")  # on CLOCK_BOOTTIME, as `at` (proc_pid_stat(5))
-    return began + STARTING_S < float(shift.state(host)["left"]["at"])
+    return began + STARTING_S < since

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -172,13 +172,19 @@ class Host:
     # Commands
 
     def command(
-        self, *words: str, timeout: float = 60, env: dict[str, str] | None = None, cut_short: bool = False
+        self,
+        *words: str,
+        timeout: float = 60,
+        env: dict[str, str] | None = None,
+        cut_short: bool = False,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> str:
         """Run a command and return its output; Failed carries its last lines. No secret may be among `words`.
 
-        One that may be `cut_short` ends at once when this run is asked to stop.
+        One that may be `cut_short` ends at once when this run is asked to stop. `meanwhile` is called several times a
+        second as long as it takes.
         """
-        heed = self.heed if cut_short else lambda: None
+        heed = self.heed if cut_short else meanwhile
         try:
             done = children.run(words, heed=heed, timeout=timeout, env=env)
         except subprocess.TimeoutExpired:

@@ -17,6 +17,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.data import comparing
 from ansible_collections.ferryman.ops.plugins.module_utils.data.database import Database, Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
+    draining,
     names,
     points,
     probe,
@@ -25,7 +26,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     slots,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release import database as db
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, now, read_json
 from ansible_collections.ferryman.ops.plugins.module_utils.release.ledger import Refused
 
 Request = Mapping[str, Any]
@@ -141,6 +142,7 @@ def quiet(host: Host, request: Request) -> Answer:
         _keep(host, {**told, "phase": "quiet"})
         host.journal("quiet", "started", release=release, database=here.name)
         host.write(page, "")
+        _keep(host, {**told, "phase": "quiet", "hidden_at": now().boottime})
         for each in names.SLOTS:
             slots.stop(host, each, jobs=True)
         db.stop_once(host, slots.record(host, names.other(slot)))
@@ -151,11 +153,18 @@ def quiet(host: Host, request: Request) -> Answer:
 
 
 def exchange(host: Host, request: Request) -> Answer:
-    """Let the restored database take the name of the one that serves, which is kept."""
+    """Let the restored database take the name of the one that serves, which is kept.
+
+    Not while nginx still has a request from before the page: no process is there that it could be given to, but as
+    soon as one is, it would be written into what may be given up again.
+    """
     if host.check:
         return {}
+    settings, hidden = request["settings"], under_way(host).get("hidden_at")
+    with settling.kept(host, by_s=settings["confirm_s"]):
+        drained = hidden is None or draining.ended(host, request["entry"], since=hidden, drain_s=settings["drain_s"])
     # Nobody undoes it in its middle, and it does not begin where somebody has: a host may sleep at any line.
-    with settling.held(host, by_s=request["settings"]["confirm_s"]), _said():
+    with settling.held(host, by_s=settings["confirm_s"]), _said():
         told = settling.require_phase(host, "quiet")
         here = _exchange(told["database"], int(told["port"]))
         _keep(host, {**told, "phase": "exchange"})
@@ -163,8 +172,9 @@ def exchange(host: Host, request: Request) -> Answer:
         here.swap(final=False)
         here.admit_up_to(here.aside, int(told["limit"]))
     host.changes.append(f"database {here.name}")
-    host.journal("exchange", "done", release=str(request["release"]), database=here.name, kept=here.aside)
-    return {"kept": here.aside}
+    late = {} if drained else {"under_way_s": settings["drain_s"]}
+    host.journal("exchange", "done", release=str(request["release"]), database=here.name, kept=here.aside, **late)
+    return {"kept": here.aside, **late}
 
 
 # Its two ends

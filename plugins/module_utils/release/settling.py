@@ -13,7 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, ledger, names, render, shift, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
+    exchanges,
+    ledger,
+    names,
+    render,
+    shift,
+    slots,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     Failed,
     Host,
@@ -93,6 +101,16 @@ def exchanging(host: Host) -> bool:
     return host.site.exchange.exists()
 
 
+def under_decision(host: Host) -> dict[str, Any]:
+    """Return what is known of an exchange of databases, to who decides by it and holds the decision until that is done.
+
+    It would be undone, or begun, between a look and the act else: a host may sleep at any line.
+    """
+    if not (host.decides or host.check):
+        raise RuntimeError("who looks at an exchange of databases to decide by it holds the host's decision")
+    return read_json(host.site.exchange)
+
+
 def require_exchange(host: Host, request: Mapping[str, Any]) -> None:
     """Fail where this run has exchanged databases and somebody has put them back, since it was away for too long."""
     if request.get("point") and not host.check:
@@ -101,7 +119,7 @@ def require_exchange(host: Host, request: Mapping[str, Any]) -> None:
 
 def require_rest(host: Host) -> None:
     """Refuse to begin anything that writes while databases are being exchanged."""
-    if read_json(host.site.exchange).get("phase") in ("quiet", "exchange"):
+    if not exchanges.may_write(under_decision(host)):
         raise Failed(
             "a rollback takes the database along, and what is written now may be lost",
             hint="`status` says when it is done",
@@ -118,9 +136,8 @@ def keep_page(host: Host) -> None:
 
 def require_phase(host: Host, phase: str) -> dict[str, Any]:
     """Return what is known of this run's exchange of databases, where that is in `phase`; Failed where it is not."""
-    told = read_json(host.site.exchange)
-    mine = (told.get("run"), told.get("phase")) == (host.run_id, phase)
-    if not mine or (phase != "restore" and not still_shifting(host)):
+    told = under_decision(host)
+    if not exchanges.goes_on(told, run=host.run_id, phase=phase, shifting=still_shifting(host)):
         raise Failed(
             "the rollback was not confirmed in time, and the guard has put back the database that served before",
             hint="`rollback --with-database` begins again",

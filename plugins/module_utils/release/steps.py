@@ -53,7 +53,6 @@ def _migrate(host: Host, request: Request, _: IO[bytes]) -> Answer:
 def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "app" not in request["roles"]:
         return {}
-    settling.require_exchange(host, request)
     settings, slot = request["settings"], request["slot"]
     if "arbiter" in request["roles"] and request["line"]["event"] == "rollback" and not arbiter.begun(host):
         arbiter.record(host, status="started", **request["line"])
@@ -74,6 +73,7 @@ def _come_up(host: Host, request: Request, slot: str) -> Answer:
     """Start the release in its slot and see it through the gate."""
     settings = request["settings"]
     with deciding(host):  # a slot that is just being cooled down is cold before it is started
+        settling.require_exchange(host, request)
         slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")), overlap=not request.get("point"))
     began = time.monotonic()
     passed = probe.pass_gate(
@@ -262,7 +262,8 @@ def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Run a process of the live release once; whoever asks may go away, the process goes on."""
-    settling.require_rest(host)
+    with deciding(host):  # asked again once it begins; this refuses before anything is said of the process
+        settling.require_rest(host)
     release = slots.record(host, shift.state(host)["stable"]) or read_json(host.site.root / "current" / "release.json")
     known = [name for name, process in release.get("processes", {}).items() if process["kind"] == "once"]
     name = str(request["process"])
@@ -273,7 +274,7 @@ def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:
         host.changes.append(f"{name} run")
         return {}
     limit = int(release["processes"][name].get("timeout_s") or 3600)
-    output = database.once(host, name, release["id"], timeout_s=limit)
+    output = database.once(host, name, release["id"], timeout_s=limit, may=lambda: settling.require_rest(host))
     host.changes.append(f"{name} run")
     return {"output": output[-65536:]}
 

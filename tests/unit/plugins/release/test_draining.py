@@ -16,6 +16,7 @@ class Nginx(Host):
     """A host whose nginx is this process; clients left slot green just now."""
 
     pid = os.getpid()
+    since = 0.0
 
     def command(self, *_: str, **__: Any) -> str:
         return f"{self.pid}\n"
@@ -24,9 +25,11 @@ class Nginx(Host):
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Nginx:
     moment = now()
-    left = {"slot": "green", "boot": moment.boot, "at": moment.boottime + 5}
+    left: dict[str, Any] = {"slot": "green", "boot": moment.boot, "at": moment.boottime + 5}
     monkeypatch.setattr(shift, "state", lambda _: {"left": left})
-    return Nginx(names.Site("shop"))
+    made = Nginx(names.Site("shop"))
+    made.since = left["at"]
+    return made
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, status: int, text: str) -> None:
@@ -63,16 +66,14 @@ def test_an_entry_that_does_not_answer_says_nothing(host: Nginx, monkeypatch: py
         raise ConnectionRefusedError
 
     monkeypatch.setattr(shift, "get", refuse)
-    assert not draining.nothing_under_way(host, ENTRY)
+    assert not draining.nothing_under_way(host, ENTRY, since=host.since)
 
 
 def test_an_nginx_that_took_over_since_the_switch_does_not_know_what_the_one_before_still_has(
     host: Nginx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers(monkeypatch, 200, STATUS.format(1))
-    before = {"slot": "green", "boot": now().boot, "at": 0.0}
-    monkeypatch.setattr(shift, "state", lambda _: {"left": before})
-    assert not draining.nothing_under_way(host, ENTRY)
+    assert not draining.nothing_under_way(host, ENTRY, since=0.0)
 
 
 def test_an_nginx_beside_one_that_its_packages_upgrade_left_does_not_know_what_that_one_still_has(
@@ -80,9 +81,9 @@ def test_an_nginx_beside_one_that_its_packages_upgrade_left_does_not_know_what_t
 ) -> None:
     answers(monkeypatch, 200, STATUS.format(1))
     monkeypatch.setattr(draining, "OLD", tmp_path / "nginx.pid.oldbin")
-    assert draining.nothing_under_way(host, ENTRY)
+    assert draining.nothing_under_way(host, ENTRY, since=host.since)
     draining.OLD.write_text("4711\n")
-    assert not draining.nothing_under_way(host, ENTRY)
+    assert not draining.nothing_under_way(host, ENTRY, since=host.since)
 
 
 def test_where_systemd_does_not_know_nginx_nobody_knows(host: Nginx, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,4 +93,15 @@ def test_where_systemd_does_not_know_nginx_nobody_knows(host: Nginx, monkeypatch
         raise Failed("no such unit")
 
     monkeypatch.setattr(host, "command", fails)
-    assert not draining.nothing_under_way(host, ENTRY)
+    assert not draining.nothing_under_way(host, ENTRY, since=host.since)
+
+
+def test_what_was_hidden_is_left_alone_until_nginx_has_nothing_of_before_or_its_time_is_over(
+    host: Nginx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [STATUS.format(2), STATUS.format(2), STATUS.format(1)]
+    monkeypatch.setattr(shift, "get", lambda *_, **__: (200, {}, said.pop(0) if len(said) > 1 else said[0]))
+    assert draining.ended(host, ENTRY, since=host.since, drain_s=30)
+    assert said == [STATUS.format(1)]
+    answers(monkeypatch, 200, STATUS.format(2))
+    assert not draining.ended(host, ENTRY, since=now().boottime, drain_s=0.2)

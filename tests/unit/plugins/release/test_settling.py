@@ -18,9 +18,11 @@ from ansible_collections.ferryman.ops.plugins.module_utils.data.database import 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     agent,
     arbiter,
+    draining,
     guard,
     names,
     probe,
+    render,
     restoring,
     settling,
     shift,
@@ -62,10 +64,16 @@ class Systemd(Host):
     up: set[str]
 
     def command(
-        self, *words: str, timeout: float = 60, env: dict[str, str] | None = None, cut_short: bool = False
+        self,
+        *words: str,
+        timeout: float = 60,
+        env: dict[str, str] | None = None,
+        cut_short: bool = False,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> str:
         del timeout, env, cut_short
         self.told.append(words)
+        meanwhile()
         if "NRestarts" in words:
             return str(self.restarts.get(words[-1], 0))
         if "list-units" in words:
@@ -450,6 +458,7 @@ class Night:
         self.host, self.monkeypatch = host, monkeypatch
         self.stable = shift.state(host)
         monkeypatch.setattr(time, "sleep", lambda _: None)
+        monkeypatch.setattr(draining, "nothing_under_way", lambda *_, **__: True)
 
     def begin(self) -> None:
         """Restore beside what serves."""
@@ -466,10 +475,14 @@ class Night:
 
     def exchange(self) -> None:
         """Stop everything, and let the two have each other's names."""
-        settings = {"start_timeout_s": 1, "confirm_s": 60}
-        line = {"event": "rollback", "release": NEW}
-        for step in ("quiet", "exchange"):
-            restoring.STEPS[step](self.host, {"slot": "green", "release": NEW, "line": line, "settings": settings})
+        self.do("quiet")
+        self.do("exchange")
+
+    def do(self, step: str) -> dict[str, Any]:
+        """Do a step of the rollback's own."""
+        settings = {"start_timeout_s": 1, "confirm_s": 60, "drain_s": 30}
+        request = {"slot": "green", "release": NEW, "entry": {}, "settings": settings}
+        return restoring.STEPS[step](self.host, {**request, "line": {"event": "rollback", "release": NEW}})
 
     def undo(self) -> None:
         """Do what the guard does, or the next command where no guard is asked for yet."""
@@ -567,6 +580,128 @@ def test_whoever_is_killed_after_the_commit_leaves_page_and_workers_to_the_guard
         night.require_done(f"killed after {line} lines")
         line += 1
     assert line > 40, "too few lines were seen for this to say anything"
+
+
+def test_nothing_is_exchanged_while_an_upload_from_before_the_page_may_still_come(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the processes that it could be given to none runs meanwhile."""
+    seen: list[tuple[Any, bool]] = []
+
+    def nothing(*_: Any, **__: Any) -> bool:
+        seen.append((night.server.names[NAME], any("web@" in unit for unit in night.host.up)))
+        return len(seen) > 2
+
+    monkeypatch.setattr(draining, "nothing_under_way", nothing)
+    night.begin()
+    night.do("quiet")
+    assert night.do("exchange") == {"kept": ASIDE}
+    assert seen == [(SERVING, False)] * 3
+    assert night.server.names[NAME] == POINT
+
+
+def test_an_upload_that_takes_longer_than_any_may_is_told(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "ended", lambda *_, **__: False)
+    night.begin()
+    night.do("quiet")
+    assert night.do("exchange") == {"kept": ASIDE, "under_way_s": 30}
+    assert "under_way_s" in (night.host.site.state / "journal.jsonl").read_text()
+
+
+def between(work: Callable[[], Any], line: int, do: Callable[[], None], host: Host) -> bool:
+    """Do `work`, and in its middle, before a line of what decides, something else, as soon as nobody decides there.
+
+    Return whether there is such a line.
+    """
+    lines, done = 0, False
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines, done
+        if frame.f_code.co_filename not in {each.__file__ for each in (steps, settling, migrating)}:
+            return None
+        lines += event == "line"
+        if lines > line and not done and not host.decides:
+            done = True
+            sys.settrace(None)
+            do()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return lines > line
+
+
+def test_a_release_is_not_started_on_a_database_that_was_put_back_meanwhile(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever slept at any line: what runs of it is stopped by who undoes, or is not started any more."""
+    web, refused = "shop-web@green-1.service", list[str]()
+    monkeypatch.setattr(slots, "start", lambda host, *_, **__: host.up.add(web))
+    monkeypatch.setattr(probe, "pass_gate", lambda *_, **__: {})
+    monkeypatch.setattr(settling, "cool_later", lambda *_, **__: None)
+    monkeypatch.setattr(verifying, "at_slot", lambda *_: {})
+    settings = dict.fromkeys(("drain_s", "confirm_s", "health_consecutive", "soak_s", "start_timeout_s"), 1)
+    request = {"roles": ["app"], "point": {"path": "p"}, "slot": "green", "release": NEW, "settings": settings}
+    line, goes_on = 0, True
+    while goes_on:
+        night.begin()
+        night.exchange()
+
+        def start() -> None:
+            try:
+                steps._start(night.host, {**request, "entry": {}}, io.BytesIO())
+            except Failed as failed:
+                refused.append(str(failed))
+
+        goes_on = between(start, line, night.undo, night.host)
+        night.undo()
+        assert web not in night.host.up, f"undone before line {line}"
+        assert night.server.names[NAME] == SERVING
+        line += 1
+    assert 0 < len(refused) < line > 10
+    assert all("put back the database" in said for said in refused)
+
+
+def test_a_job_that_is_begun_while_a_rollback_comes_is_stopped_by_it_or_refused(
+    night: Night, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    refused: list[str] = []
+    unit, record = "shop-seed.service", night.host.site.release(OLD) / "release.json"
+    told = json.loads(record.read_text())
+    told["processes"] = {**PROCESSES, "seed": {"kind": "once", "command": "x"}}
+    record.write_text(json.dumps(told))
+    monkeypatch.setattr(migrating, "RUNTIME_UNITS", tmp_path / "run")
+    monkeypatch.setattr(render, "transient", lambda *_, **__: "[Service]\n")
+    monkeypatch.setattr(migrating, "_runs", lambda host, name: name in host.up)
+    output = night.host.site.state / "runs" / "run-2-seed.out"
+    night.host.write(output, "")
+    line, goes_on = 0, True
+    while goes_on:
+        night.begin()
+        night.host.up.discard(unit)
+
+        def run() -> None:
+            try:
+                steps._once(night.host, {"process": "seed"}, io.BytesIO())
+            except Failed as failed:
+                refused.append(str(failed))
+
+        goes_on = between(run, line, night.exchange, night.host)
+        assert (unit in night.host.up) is not goes_on, f"exchanged before line {line}"
+        night.undo()
+        line += 1
+    assert 0 < len(refused) < line > 10
+    assert all("takes the database along" in said for said in refused)
+
+
+def test_nobody_decides_by_an_exchange_without_holding_the_decision(night: Night) -> None:
+    night.begin()
+    with pytest.raises(RuntimeError, match="holds the host's decision"):
+        settling.require_rest(night.host)
 
 
 def test_workers_of_what_was_restored_wait_for_the_commit(night: Night) -> None:
