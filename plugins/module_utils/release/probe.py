@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, slots, systemd
@@ -67,7 +66,26 @@ def pass_gate(
     if host.check:
         return []
     release = slots.record(host, slot)
-    waiting = [i for i in slots.instances(host, slot, release) if i.kind == "web"]
+    webs = [i for i in slots.instances(host, slot, release) if i.kind == "web"]
+    try:
+        passed = through(host, webs, consecutive=consecutive, soak_s=soak_s, timeout_s=timeout_s, interval_s=interval_s)
+    except Ill as ill:
+        _refuse(host, slot, release, ill)
+    host.journal("start", "done", release=str(release.get("id")), slot=slot, since=slots.since(host, slot))
+    return passed
+
+
+def through(
+    host: Host,
+    webs: Sequence[slots.Instance],
+    *,
+    consecutive: int,
+    soak_s: float,
+    timeout_s: float,
+    interval_s: float = 0.1,
+) -> list[dict[str, Any]]:
+    """Wait until all of these web processes have passed the gate, wherever they run; raises the first Ill one."""
+    waiting = list(webs)
     seen: dict[int, list[gate.Answer]] = {i.port: [] for i in waiting}
     passed: list[dict[str, Any]] = []
     # A slot that was kept warm has its past: what counts is what happens from now on.
@@ -84,32 +102,28 @@ def pass_gate(
             before.append(gate.Answer(at, good, count, note))
             verdict = gate.judge(seen[instance.port], consecutive=consecutive, soak_s=soak_s, timeout_s=timeout_s)
             if verdict.result == "failed":
-                _refuse(host, slot, release, instance, verdict.reason)
+                raise Ill(instance.unit, verdict.reason, instance.name)
             if verdict.result == "passed":
                 passed.append({"unit": instance.unit, "reason": verdict.reason, "soak_s": soak_s})
                 waiting.remove(instance)
         if waiting:
             host.wait(interval_s)
-    host.journal("start", "done", release=str(release.get("id")), slot=slot, since=slots.since(host, slot))
     return passed
 
 
-def _refuse(host: Host, slot: str, release: Mapping[str, Any], instance: slots.Instance, reason: str) -> NoReturn:
-    told = {"slot": slot, "since": slots.since(host, slot), "unit": instance.unit, "reason": reason}
+def _refuse(host: Host, slot: str, release: Mapping[str, Any], ill: Ill) -> NoReturn:
+    told = {"slot": slot, "since": slots.since(host, slot), "unit": ill.unit, "reason": ill.said}
     host.journal("start", "failed", release=str(release.get("id")), **told)
-    evidence = slots.logs(host, slot, instance.unit or "nginx.service")
-    raise Failed(f"{instance.unit or instance.name}: {reason}", evidence=evidence)
+    evidence = slots.logs(host, slot, ill.unit or "nginx.service")
+    raise Failed(str(ill), evidence=evidence) from None
 
 
-@dataclass(frozen=True)
-class Ill:
-    """One process that is not well, and what it said."""
+class Ill(Exception):
+    """One process that is not well, and what it said; `name` is for one that has no unit."""
 
-    unit: str
-    said: str
-
-    def __str__(self) -> str:
-        return f"{self.unit}: {self.said}"
+    def __init__(self, unit: str, said: str, name: str = "") -> None:
+        super().__init__(f"{unit or name}: {said}")
+        self.unit, self.said = unit, said
 
 
 def check(host: Host, slot: str, kinds: Sequence[str] = ("web", "worker", "cron")) -> list[Ill]:

@@ -95,12 +95,14 @@ def _steps(request: Request) -> list[dict[str, Any]]:
 
 def _at_slot(host: Host, request: Request, slot: str) -> verify.Place | None:
     web = next((i for i in slots.instances(host, slot, slots.record(host, slot)) if i.port), None)
-    if web is None:
-        return None
-    name = str(request["entry"]["domain"])
+    return at_process("slot", web, str(request["entry"]["domain"])) if web else None
+
+
+def at_process(vantage: str, web: slots.Instance, domain: str) -> verify.Place:
+    """Return where a web process is asked itself, on its own port, for what is served as `domain`."""
     # What the entry says of a request, so that an application takes this one for a client's.
-    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": name}
-    return verify.Place("slot", web.address, web.port, name, headers=headers)
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": domain}
+    return verify.Place(vantage, web.address, web.port, domain, headers=headers)
 
 
 def _through_entry(request: Request) -> verify.Place:
