@@ -79,7 +79,8 @@ def unread(module: Any, paths: list[str]) -> list[str]:
 
     It is asked, since a run may have ended between writing and telling: that a file is as it should be says nothing.
     """
-    drop_ins = units.of_files(paths)
+    # A template is no unit that could be asked about; each instance of it is read from the disk as it begins.
+    drop_ins = {name: found for name, found in units.of_files(paths).items() if "@." not in name}
     if not drop_ins:
         return []
     words = ["systemctl", "show", "--property=LoadState,NeedDaemonReload,DropInPaths", *drop_ins]
