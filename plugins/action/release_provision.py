@@ -22,11 +22,23 @@ class ActionModule(ReleaseAction):
             "provision",
             processes=list(self.args["processes"]),
             address=self._address,
+            rehearsal=self._rehearsal,
             packed=packed,
             version=pack.version(),
             bare=bool(self._task.check_mode),
         )
         return self.outcome(answer, ports=answer.get("ports", {}), slots=self._slots(answer.get("ports", {})))
+
+    @property
+    def _rehearsal(self) -> dict[str, Any]:
+        """How a drill, which has no driver, asks the release on restored data."""
+        times = {key: self.settings[key] for key in ("health_consecutive", "soak_s", "start_timeout_s")}
+        return {
+            "domain": self.entry["domain"],
+            **times,
+            "verify_timeout_s": float(self.value("verify_timeout_s", 60)),
+            "writes": "drill" in (self.value("verify_writes", []) or []),
+        }
 
     @property
     def _address(self) -> str:

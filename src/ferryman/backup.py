@@ -206,6 +206,14 @@ def _drilled(one: Told) -> Iterator[str]:
     yield f"{one['id']} passed: restored and looked at in {one['rto_s']:.1f} s"
     yield f"  {lost} would be lost: {one['rpo_said']}"
     yield from (f"  {check['name']}: {check['said']}" for check in one["checks"])
+    yield from (f"  {line}" for line in _unasked(one))
+
+
+def _unasked(drill: Told) -> Iterator[str]:
+    """Say of which applications a drill does not know whether they are well; older records have none."""
+    for site, one in drill.get("applications", {}).items():
+        if one["result"] not in ("passed", "failed"):
+            yield f"application {site} {one['result']}: {one['said']}"
 
 
 def restored(told: Told) -> str:
@@ -260,6 +268,7 @@ def state(told: Told) -> str:
             )
         if one["drill"]:
             lines.append(f"{kind}: the last drill {one['drill']['id']} {one['drill']['result']}{_in(one['drill'])}")
+            lines += [f"{kind}: {line}" for line in _applications(one["drill"])]
     stream, space = told["stream"], told["space"]
     if stream and stream["running"]:
         lines.append(
@@ -268,6 +277,12 @@ def state(told: Told) -> str:
     if space:
         lines.append(f"space: {size(space['free'])} free")
     return "\n".join(lines)
+
+
+def _applications(drill: Told) -> list[str]:
+    """Say what a drill knows of the applications."""
+    well = [site for site, one in drill.get("applications", {}).items() if one["result"] == "passed"]
+    return [*(f"application {site} was well on what it restored" for site in well), *_unasked(drill)]
 
 
 def _in(drill: Told) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.conftest import Soak
+from tests.support import histories, prober, typing_in
 from tests.support import site as sites
-from tests.support import typing_in
 from tests.support.pages import blocks
 from tests.support.planted import CODE, Watch, holding
 
@@ -30,6 +30,35 @@ ARCHIVE = "archive1"
 MEDIA = "/srv/tiny-dev/shared"
 SECRETS = ("vault_backup_database_password", "vault_backup_passphrase")
 STAGING = "staging"
+PASSWORD = "of the application"
+APART = """
+import socket, sys, tempfile, threading
+from pathlib import Path
+sys.path.insert(0, "/usr/local/lib/ferryman/host.pyz")
+from ansible_collections.ferryman.ops.plugins.module_utils.release.relay import Network
+
+place = Path(tempfile.mkdtemp())
+server = socket.socket(socket.AF_UNIX)
+server.bind(str(place / "restored"))
+server.listen()
+
+def serve():
+    while True:
+        with server.accept()[0] as client:
+            if client.recv(1):
+                client.sendall(b"restored")
+
+threading.Thread(target=serve, daemon=True).start()
+with Network(place / "restored", 5432, place):
+    for host in ("db.example.org", "203.0.113.7", "127.0.0.1", "2001:db8::7", "localhost"):
+        with socket.create_connection((host, 5432), 5) as client:
+            client.sendall(b"?")
+            print(f"{host}:{client.recv(99).decode()}")
+    try:
+        socket.create_connection(("203.0.113.7", 25), 5)
+    except OSError as error:
+        print(f"203.0.113.7:25:{type(error).__name__}")
+"""
 PEOPLE = """
 create table person (id int primary key, email text, remark text);
 insert into person
@@ -69,7 +98,8 @@ class Pair:
             "host": {"host_shared": True},
             "apps": {"apps": {"tiny": {
                 "repository": "tiny", "domains": ["tiny.localhost"],
-                "database": {"name": "tiny", "owner": "tiny", "password": "of the application"},
+                "database": {"name": "tiny", "owner": "tiny", "password": PASSWORD},
+                "verify_writes": ["drill"],
             }}},
             "backup": told["backup.yml"] | {
                 "backup_synchronous": True,
@@ -242,6 +272,99 @@ def test_a_check_of_hosts_tells_the_last_drill_of_each_set_and_is_wrong_only_whe
             assert found(1)["drill media"].startswith("wrong no drill was ever made")
     finally:
         pair.on(ARCHIVE, f"mv /root/aside/* {drills}")
+
+
+@pytest.fixture(scope="module")
+def shown(pair: Pair) -> Iterator[str]:
+    """A release whose steps ask for what is in its database, and write there, is live; returns it."""
+    pair.sql("create table shown (text text); insert into shown values ('ours'); grant all on shown to tiny")
+    sql = {"asks": "select text from shown", "writes": "insert into shown values ('of a drill') returning text"}
+    version = histories.Version("asks", sql, description={
+        "env": {"PGHOST": "localhost", "PGUSER": "tiny", "PGDATABASE": "tiny"}, "secret_env": ["PGPASSWORD"],
+        "verify": [
+            {"name": "what is shown", "path": "/rows", "expect": {"json": {"rows": ["ours"]}}},
+            {"name": "write", "method": "POST", "path": "/rows", "writes": True, "expect": {"status": 201}},
+        ],
+    })  # fmt: skip
+    commit = pair.site.repository.commit(version)
+    with pair.site.inventory(secrets={"PGPASSWORD": PASSWORD}):
+        answer = pair.site.deploy(commit)
+        assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
+        yield str(answer.said["release"])
+
+
+def nothing_is_left(pair: Pair) -> None:
+    """No server, no process and no file of a drill, on neither host."""
+    pair.on(ARCHIVE, f"test ! -e /srv/backups/{sites.ENV}/scratch/drill && ! ps -C ssh")
+    units = "systemctl list-units --all --plain --no-legend 'ferryman-rehearsal-*.service'"
+    left = (
+        "ls -A /var/lib/ferryman-drill/dev; ls -A /run/ferryman-rehearsal; ls /run/systemd/system | grep rehearsal || :"
+    )
+    assert pair.on(sites.HOST, f"{units}; {left}").decode().split() == [f"{sites.ENV}.sock"]
+
+
+def test_where_a_drill_runs_an_application_every_name_and_address_is_the_database_and_nobody_else_answers(
+    pair: Pair,
+) -> None:
+    begin = "systemd-run --quiet --pipe --wait --property=PrivateNetwork=yes /usr/bin/python3 -I -"
+    told = pair.on(sites.HOST, begin, binary=APART.encode()).decode().split()
+    database = ["db.example.org", "203.0.113.7", "127.0.0.1", "2001:db8::7", "localhost"]
+    assert told == [*(f"{each}:restored" for each in database), "203.0.113.7:25:ConnectionRefusedError"]
+
+
+def test_a_drill_fails_where_the_application_is_not_well_on_what_was_restored(pair: Pair, shown: str) -> None:
+    """What is in an unlogged table serves, and is in no backup: that no hash of a backup can tell."""
+    pair.sql("alter table shown set unlogged")
+    asked = "systemctl show -P InvocationID -P NRestarts 'tiny-dev-web@*'"
+    before = pair.on(sites.HOST, asked)
+    try:
+        with prober.Prober(pair.site) as client:
+            failed = pair.command("backup.drill", "--set", "database", code=3)
+    finally:
+        pair.sql("alter table shown set logged")
+    assert "application tiny-dev: verify step 'what is shown' (GET /rows, drill)" in failed["error"]
+    assert "there is nothing to show" in failed["error"]
+    told = pair.command("backup.status", code=3)
+    record = told["sets"]["database"]["drill"]
+    assert {one["name"]: one["result"] for one in record["checks"]} == {
+        "manifest": "passed", "acknowledged": "passed", "amcheck": "passed", "application tiny-dev": "failed",
+    }  # fmt: skip
+    assert (client.failed, list(client.releases)) == ([], [shown])
+    assert pair.on(sites.HOST, asked) == before
+    said = [one["said"] for one in told["wrong"] if (one["severity"], one["set"]) == ("P1", "database")]
+    assert [one.partition(": verify step")[0] for one in said] == ["the last drill failed: application tiny-dev"]
+    nothing_is_left(pair)
+
+
+def test_of_a_drill_that_is_killed_while_the_application_runs_nothing_goes_on(pair: Pair, shown: str) -> None:
+    unit = "ferryman-rehearsal-tiny-dev.service"
+    drill = pair.site.begin("backup.drill", "--set", "database", "--env", sites.ENV, "--json")
+    # Stopped, so that it answers nobody and the drill waits for it.
+    pair.on(sites.HOST, f"until systemctl -q is-active {unit}; do sleep 0.05; done; systemctl kill -s STOP {unit}")
+    pair.on(ARCHIVE, "kill -9 $(ps -o ppid= -C ssh)")
+    assert drill.wait(60).code != 0
+    gone = f"until ! systemctl -q is-active '{unit}' 'ferryman-rehearsal-dev@*'; do sleep 0.1; done"
+    pair.on(sites.HOST, f"timeout 60 bash -c {shlex.quote(gone)}")
+    # What the timer does each minute: afterwards it is at work on nothing, when the next drill begins.
+    pair.on(
+        ARCHIVE,
+        "! ps -C ssh && systemctl start ferryman-backup-dev-archive && test ! -e /srv/backups/dev/scratch/drill",
+    )
+
+
+def test_a_drill_has_the_application_say_that_it_is_well_on_what_was_restored(pair: Pair, shown: str) -> None:
+    (record,) = pair.command("backup.drill", "--set", "database")["drills"]
+    told = record["applications"]["tiny-dev"]
+    assert (told["result"], told["release"], told["evidence"]) == ("passed", shown, [])
+    assert [(one["name"], one["result"]) for one in told["asked"]] == [
+        ("what is shown", "passed"),
+        ("write", "passed"),
+    ]
+    nothing_is_left(pair)
+    assert pair.sql("select text from shown") == "ours", "what a drill writes goes with it"
+    said = pair.command("check", "--hosts")["hosts"][ARCHIVE]
+    (one,) = (each for each in said if each["key"] == "drill application tiny-dev")
+    assert (one["state"], one["said"][:7]) == ("good", "passed:")
 
 
 def test_a_restore_to_a_moment_between_two_writes_has_the_one_and_not_the_other(pair: Pair) -> None:

@@ -102,6 +102,16 @@ def test_a_drill_says_what_would_be_lost_and_that_nobody_knows() -> None:
     assert "unknown would be lost" in backup.drilled({"drills": [drill, {**drill, "rpo_s": None}]})
 
 
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [("passed", "was well on what it restored"), ("left out", "left out: why"), ("not asked", "not asked: why")],
+)
+def test_the_state_says_what_the_last_drill_knows_of_each_application(result: str, line: str) -> None:
+    drill = {"id": "x", "result": "passed", "rto_s": 2.0, "applications": {"shop": {"result": result, "said": "why"}}}
+    sets = {"database": {"last": "", "drill": drill}}
+    assert f"database: application shop {line}" in backup.state({**STATE, "sets": sets}).splitlines()
+
+
 def test_restored_files_are_told_with_where_they_and_the_old_ones_lie() -> None:
     job = {
         "set": "media",

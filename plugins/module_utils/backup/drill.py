@@ -38,7 +38,7 @@ class Drill(abc.ABC):
             "format": of.FORMAT, "id": "", "environment": own.name, "host": os.uname().nodename, "run": run,
             "began_at": "", "ended_at": "", "result": "failed", "reason": "",
             "sets": {kind: {"backup": "", "to": "latest"}},
-            "rto_s": None, "parts_s": self.parts, "rpo_s": None, "rpo_said": "", "checks": [],
+            "rto_s": None, "parts_s": self.parts, "rpo_s": None, "rpo_said": "", "checks": [], "applications": {},
         }  # fmt: skip
 
     @abc.abstractmethod

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, drill, job, lost, postgres
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, drill, job, lost, postgres, rehearsal
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.scratch import Scratch
 
 ACKNOWLEDGED_S = 30.0  # a commit that waits for longer is one that nobody acknowledges
+EVIDENCE = 4  # lines of a log that stand beside what a check found; the record has more
 
 
 class OfDatabase(drill.Drill):
@@ -40,6 +41,7 @@ class OfDatabase(drill.Drill):
             self._rpo(marker, of.reaches(backup), copied_s)
         self.check("amcheck", self.timed("check", self.scratch.amcheck), "every table and index is whole")
         self.back()
+        self._applications()
 
     def _to_the_point(self) -> None:
         """Recover to the backup's own point, and stay there: what its manifest tells is to be there just so."""
@@ -51,6 +53,16 @@ class OfDatabase(drill.Drill):
         self.scratch.stop()
         self.scratch.start(recovery_target_name="", recovery_target_xid="", recovery_target_action="promote")
         self.scratch.wait_for("select not pg_is_in_recovery()")
+
+    def _applications(self) -> None:
+        """Have the applications say whether they are well on it; nobody waits for that in a restore."""
+        run = self.record["run"]
+        told = self.timed("applications", lambda: rehearsal.ask(self.own.name, self.scratch.directory, run))
+        self.record["applications"] = told
+        for site, one in told.items():
+            if one["result"] in (rehearsal.PASSED, rehearsal.FAILED):
+                why = [one["said"], *one["evidence"][-EVIDENCE:]] if one["result"] == rehearsal.FAILED else []
+                self.check(f"application {site}", why, one["said"])
 
     # What would be lost
 

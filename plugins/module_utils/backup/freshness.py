@@ -43,6 +43,7 @@ def judge(state: dict[str, Any], rule: Rule, now: float) -> list[Wrong]:
     if "database" in rule.sets and "stream" in state:
         found += _of_stream(state["stream"], rule)
     found += _of_space(state.get("space"), rule) + of_drills(state["drills"], rule, now)
+    found += _of_applications(state["drills"])
     return sorted(found, key=lambda wrong: wrong.severity)
 
 
@@ -109,6 +110,20 @@ def of_drills(drills: list[dict[str, Any]], rule: Rule, now: float) -> list[Wron
     return [wrong for wrong in lasts if wrong]
 
 
+def _of_applications(drills: list[dict[str, Any]]) -> list[Wrong]:
+    """Return of which applications nobody could ask whether they are well on what the last drill restored."""
+    return [
+        Wrong("P3", "database", f"the last drill could not ask {site}: {one['said']}", "backup.drill --set database")
+        for site, one in applications(drills).items()
+        if one["result"] == "not asked"
+    ]
+
+
+def applications(drills: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return what the last drill of the database says of each application; of one of an older Ferryman, nothing."""
+    return dict((of.last_drill(drills, "database") or {}).get("applications", {}))
+
+
 def of_drill(last: dict[str, Any] | None, kind: str, rule: Rule, now: float) -> Wrong | None:
     """Return what is wrong with the last drill of a set (None: there was none), or None."""
     do = f"backup.drill --set {kind}"
@@ -136,6 +151,17 @@ def judged(drills: list[dict[str, Any]], rule: Rule, required: bool, now: float)
         elif last:
             said = f"passed {span(now - of.taken_at(last))} ago: restored and looked at in {span(last['rto_s'])}"
             found.append({"key": f"drill {kind}", "state": "good", "said": said, "right": ""})
+    for site, one in applications(drills).items():
+        state = "good" if one["result"] == "passed" else "note"
+        said = f"{one['result']}: {one['said']}"
+        found.append(
+            {
+                "key": f"drill application {site}",
+                "state": state,
+                "said": said,
+                "right": "" if state == "good" else "backup.drill --set database",
+            }
+        )
     return found
 
 

@@ -24,6 +24,9 @@ APART = {
     "log_min_messages": "warning", "hot_standby": "on", "autovacuum": "off",
 }  # fmt: skip
 
+# Who else comes so far, an application in a drill, logs in as it does at the source.
+HBA = "local all postgres trust\nlocal all all scram-sha-256\n"
+
 
 class Scratch:
     """Restored files in `directory`/data, and the server on them."""
@@ -39,7 +42,7 @@ class Scratch:
         for path in (self.directory, self.socket):
             os.makedirs(path, mode=0o700)
             shutil.chown(path, archive.USER, archive.USER)
-        for name, text in (("hba.conf", "local all postgres trust\n"), ("ident.conf", ""), ("main.conf", "")):
+        for name, text in (("hba.conf", HBA), ("ident.conf", ""), ("main.conf", "")):
             with open(f"{self.directory}/{name}", "w", encoding="ascii") as file:
                 file.write(text)
         return self.data

@@ -167,7 +167,8 @@ def _lease(host: Host, lease_s: float) -> Iterator[list[Failed]]:
 def main(words: list[str]) -> None:
     """Run on a host.
 
-    Without words for a request on standard input, else `guard [--boot]` or `cool SITE SLOT RELEASE DRAIN_S`.
+    Without words for a request on standard input, else `guard [--boot]`, `cool SITE SLOT RELEASE DRAIN_S` or
+    `rehearse UNIT PLACE SITE...`.
     """
     os.umask(0o022)  # a hardened host's own would hide a release's directories from its processes
     if words[:1] == ["guard"]:
@@ -175,6 +176,10 @@ def main(words: list[str]) -> None:
             guard.boot()
         else:
             guard.watch()
+    elif words[:1] == ["rehearse"]:
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import rehearsal  # no request wants it
+
+        rehearsal.main(words[1], words[2], words[3:])
     elif words[:1] == ["cool"]:
         settling.cool(Host(Site(words[1])), words[2], words[3], drain_s=float(words[4]))
     else:

@@ -21,7 +21,7 @@ PLACE = re.compile(r"\{\{((?:secret:)?[A-Za-z_]\w*)\}\}|\{((?:secret:)?[A-Za-z_]
 SECRET = "secret:"  # noqa: S105 - what a name in braces begins with
 GIVEN = ("unique", "release")
 """What every run knows: a word of its own, and the id of the release that is looked at."""
-VANTAGES = ("slot", "entry", "driver")
+VANTAGES = ("slot", "entry", "driver", "drill")
 SHOWN = 200  # characters of a sentence, and of an answer, that people are shown
 _NOTHING = object()
 

@@ -85,8 +85,8 @@ def give_ports(
 def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the host to where releases can be staged.
 
-    `request`: processes (names of the web processes), address (where they listen), packed (this code,
-    base64) and its version.
+    `request`: processes (names of the web processes), address (where they listen), rehearsal (how a release is asked
+    where no driver is: domain, times, whether steps may write), packed (this code, base64) and its version.
     """
     site, roles = host.site, request["roles"]
     _account(host)
@@ -107,6 +107,7 @@ def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
             host.directory(path)
         ports = give_ports(_taken(host), read_json(site.settings / "ports.json").get("ports", {}), request["processes"])
         host.write_json(site.settings / "ports.json", {"format": 1, "address": request["address"], "ports": ports})
+        host.write_json(site.settings / "rehearsal.json", {"format": 1, **request["rehearsal"]})
     if "entry" in roles and not (site.state / "share").is_symlink():
         shift.set_share(host, 0)
     if "arbiter" in roles:

@@ -50,11 +50,13 @@ SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 UMask=0027
 """
+SOCKETS = "/run/postgresql"  # where Debian's PostgreSQL and its clients have them
 PLACE = re.compile(r"(\{host\}|\{port\})")
 NETWORK = {
     "any": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n",
     "local": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\nIPAddressDeny=any\nIPAddressAllow=localhost\n",
     "none": "RestrictAddressFamilies=AF_UNIX\nPrivateNetwork=yes\n",
+    "apart": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\nPrivateNetwork=yes\n",  # of a rehearsal alone
 }
 
 
@@ -144,6 +146,40 @@ def transient(site: Site, name: str, process: Process, *, release: str, secrets:
     )
 
 
+def rehearsal(
+    site: Site,
+    name: str,
+    process: Process,
+    *,
+    release: str,
+    port: int,
+    secrets: Sequence[str],
+    within: str,
+    database: str,
+) -> str:
+    """Return the unit that runs process `name` of `release` on restored data, for as long as the service `within` runs.
+
+    It shares that one's network, in which nothing of the host's is, and reaches the restored database where the host's
+    own would be: also by its socket, which lies in the directory `database` and is all that it sees of /run. It writes
+    nothing of the site's.
+    """
+    text = _unit(
+        site,
+        {**process, "network": "apart"},
+        description=f"{site.name} {name} of {release} on restored data",
+        start=f"{site.release(release)}/run/{name}",
+        environment={"FERRYMAN_SLOT": "drill", "HOST": "127.0.0.1", "PORT": str(port)},
+        secrets=secrets,
+        identifier=f"{site.name}-{name}",
+        writes=False,
+    )
+    bound = f"BindsTo={within}\nAfter={within}\nJoinsNamespaceOf={within}\n"
+    # A network apart keeps nobody from a socket's file: of a pooler it would lead to the database that serves.
+    sockets = f"TemporaryFileSystem=/run:ro\nBindPaths={database}:{SOCKETS}\n"
+    kept = text.partition("[Install]")[0].replace("[Service]\n", f"[Service]\n{sockets}", 1)
+    return kept.replace("[Unit]\n", f"[Unit]\n{bound}", 1)
+
+
 def _unit(
     site: Site,
     process: Process,
@@ -153,6 +189,7 @@ def _unit(
     environment: Mapping[str, str],
     secrets: Sequence[str],
     identifier: str,
+    writes: bool = True,
 ) -> str:
     once = process["kind"] in ("once", "cron")
     service = [
@@ -162,7 +199,7 @@ def _unit(
         f"ExecStart={start}",
         *(f"Environment={name}={value}" for name, value in environment.items()),
         *(f"LoadCredential={name}:{site.settings}/secrets/{name}" for name in sorted(secrets)),
-        f"ReadWritePaths=-{site.root}/shared",
+        *([f"ReadWritePaths=-{site.root}/shared"] if writes else []),
         f"SyslogIdentifier={identifier}",
         f"TimeoutStopSec={process.get('stop_timeout_s') or 30}",
         "KillMode=mixed",

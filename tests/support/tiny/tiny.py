@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -114,6 +115,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if self.path == "/login":
                 self.log_in()
+            elif self.path == "/rows":
+                self.rows("writes", 201)
             else:
                 self.upload()
         finally:
@@ -129,13 +132,15 @@ class Handler(BaseHTTPRequestHandler):
         elif url.path == "/health":
             self.answer(200, {"status": "ok"})
         elif url.path == "/health/ready":
-            ready = not BEHAVIOUR.get("never_ready")
+            ready = not BEHAVIOUR.get("never_ready") and ("PGDATABASE" not in os.environ or bool(asked("select 1")))
             self.answer(200 if ready else 503, {"status": "ready" if ready else "not ready"})
         elif url.path == "/version":
             self.answer(200, {"release": RELEASE, "text": BEHAVIOUR["text"], "slot": os.environ.get("FERRYMAN_SLOT")})
         elif url.path == "/me":
             name = person(self.headers.get("Cookie", ""))
             self.answer(200, {"name": name}) if name else self.answer(401, {"error": "please log in"})
+        elif url.path == "/rows":
+            self.rows("asks", 200)
         elif url.path == "/env":
             self.answer(200, environment())
         elif url.path == "/slow":
@@ -148,6 +153,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, page.encode(), "text/html; charset=utf-8")
         else:
             self.answer(404, {"error": "not found"})
+
+    def rows(self, what: str, status: int) -> None:
+        """Answer what the database says to the SQL that this version has for it."""
+        rows = asked(BEHAVIOUR[what])
+        self.answer(status if rows else 500, {"rows": rows} if rows else {"error": "there is nothing to show"})
 
     def file(self, name: str) -> None:
         base, _, rest = name.lstrip("/").partition("/")
@@ -247,6 +257,15 @@ def web(port: int) -> None:
 def die() -> None:
     print("fatal: tiny was healthy and is now dead", file=sys.stderr, flush=True)
     os._exit(70)
+
+
+def asked(sql: str) -> list[str]:
+    """Return the rows that the database answers, by libpq's own variables; none where it does not answer."""
+    psql = max(Path("/usr/lib/postgresql").glob("*/bin/psql"))
+    done = subprocess.run([psql, "-XAtqwc", sql], capture_output=True, text=True, timeout=5, check=False)
+    if done.returncode:
+        say(level="error", event="the database does not answer", said=done.stderr.strip())
+    return done.stdout.splitlines()
 
 
 def mark(name: str, text: str) -> None:

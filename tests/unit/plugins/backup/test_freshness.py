@@ -135,3 +135,20 @@ def test_a_check_of_hosts_calls_wrong_just_what_a_deploy_would_be_refused_for(
     assert {each["key"] for each in told if each["state"] == "good"} == {each["key"] for each in told} - unfit
     assert {each["state"] for each in told if each["key"] in unfit} <= {"wrong" if required else "note"}
     assert all(each["right"].startswith("backup.drill --set ") == (each["state"] != "good") for each in told)
+
+
+def asked(result: str, said: str = "why") -> dict[str, Any]:
+    return {"shop": {"result": result, "said": said, "release": "", "asked": [], "evidence": []}}
+
+
+def test_an_application_that_nobody_could_ask_is_told_and_one_that_is_not_to_be_asked_is_not() -> None:
+    silent = [drill(5, applications=asked("not asked", "it does not answer"))]
+    assert told(drills=silent) == [("P3", "the last drill could not ask shop: it does not answer")]
+    for result in ("left out", "passed"):
+        assert told(drills=[drill(5, applications=asked(result))]) == []
+
+
+def test_a_check_of_hosts_tells_what_the_last_drill_knows_of_each_application() -> None:
+    for result, state in (("passed", "good"), ("left out", "note"), ("not asked", "note")):
+        (_, one) = freshness.judged([drill(5, applications=asked(result))], RULE, False, NOW)
+        assert (one["key"], one["state"], one["said"]) == ("drill application shop", state, f"{result}: why")

@@ -192,3 +192,30 @@ def test_the_digest_of_the_configuration_follows_what_is_rendered_and_nothing_el
     ]
     assert len({same, *others}) == len(others) + 1
     assert same != render.configuration(dataclasses.replace(SITE, name="other"), TOLD, environment="prod")
+
+
+def rehearsed(**process: Any) -> str:
+    """Return the unit of a web process on restored data."""
+    return render.rehearsal(SITE, "web", {**TOLD["processes"]["web"], **process}, release=RELEASE, port=20000,
+                            secrets=["KEY"], within="asking@1.service", database="/run/asking/1")  # fmt: skip
+
+
+@pytest.mark.parametrize("network", ["any", "local", "none"])
+def test_on_restored_data_a_process_is_apart_whatever_network_it_has_else(network: str) -> None:
+    lines = rehearsed(network=network).splitlines()
+    assert {"PrivateNetwork=yes", "JoinsNamespaceOf=asking@1.service", "BindsTo=asking@1.service"} <= set(lines)
+    assert "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX" in lines
+    assert not [line for line in lines if line.startswith("IPAddress")]
+
+
+def test_on_restored_data_a_process_has_its_walls_and_its_secrets_and_writes_nothing_of_the_sites() -> None:
+    text = rehearsed()
+    live = render.unit(SITE, "web", TOLD["processes"]["web"], slot="blue", number=1, secrets=["KEY"])
+    assert render.WALLS in text
+    assert "ReadWritePaths" in live
+    assert "ReadWritePaths" not in text
+    for line in ("LoadCredential=KEY:/etc/ferryman/sites/notes/secrets/KEY", "MemoryMax=512M", "User=app-notes"):
+        assert line in live.splitlines()
+        assert line in text.splitlines()
+    assert {"TemporaryFileSystem=/run:ro", "BindPaths=/run/asking/1:/run/postgresql"} <= set(text.splitlines())
+    assert "WantedBy" not in text, "it never comes up with the host"
