@@ -42,14 +42,31 @@ def survey(environment: Environment) -> tuple[list[Problem], Loaded | None]:
         lost.add(environment.variables / "vault.yml")
         vaults = []
     try:
-        loaded = variables.read(environment, vault_ids=vaults, without=lost)
+        loaded = _read(environment, vaults, lost, broken)
     except Stop as stop:
         place = places.relative(Place(environment.inventory), environment)
         wrong = stop.message.removeprefix(f"environment {environment.name} ")
         return sorted([*broken, Problem(place, "the environment", wrong)]), None
+    if environment.inventory in loaded.unread:
+        return sorted({*broken, *unread(loaded)}), None
     rules = [*RULES, *(WHOLE if not loaded.partial else ())]
     found = {*broken, *variables.validate(loaded), *(problem for rule in rules for problem in rule(loaded))}
     return variables.hushed(loaded, found), loaded
+
+
+def _read(environment: Environment, vaults: list[str], lost: set[Path], broken: list[Problem]) -> Loaded:
+    """Return an environment as Ansible reads it; where its vault's key can't be read, that is told instead of all that
+    it would open."""
+    try:
+        return variables.read(environment, vault_ids=vaults, without=lost)
+    except variables.KeyUnread as stop:
+        place = places.relative(Place(Path(vaults[0].partition("@")[2])), environment)
+        wrong = f"of the vault cannot be read: {stop.message}"
+        broken.append(Problem(place, "the key", wrong, secrets.key_wanted(environment)))
+    whole = {path for path in places.files(environment) if _encrypted(path)}
+    loaded = variables.read(environment, without=lost | whole)
+    loaded.sealed.clear()
+    return loaded
 
 
 def require(environment: Environment) -> Loaded:
@@ -102,6 +119,44 @@ def dangling(environment: Environment) -> Iterator[Problem]:
                 mend = "ln -s ../../../../group_vars/all 00-shared there" if path.name == "00-shared" else "mend it"
                 right = f"{mend}, or remove it"
                 yield Problem(place, "the link", f"leads to {path.readlink()}, which is not there", right)
+
+
+def unread(loaded: Loaded) -> Iterator[Problem]:
+    """Return files that are YAML and that Ansible does not take: with a tag of its own in a wrong place, or sealed."""
+    for path, (line, said) in loaded.unread.items():
+        place = places.relative(Place(path, line), loaded.environment)
+        if _encrypted(path):
+            yield _no_key(loaded.environment, place, "the file")
+        else:
+            yield Problem(place, "the file", f"cannot be read: {said}")
+
+
+def sealed(loaded: Loaded) -> Iterator[Problem]:
+    """Return files with values that no key opens, each once, by the first of them."""
+    found: dict[Path, tuple[Place, str]] = {}
+    for host, keys in loaded.sealed:
+        place = loaded.place(host, keys[0], keys[1:])
+        here = place, ".".join(map(str, keys))
+        found[place.file] = min(found.get(place.file, here), here)
+    for place, key in found.values():
+        yield _no_key(loaded.environment, place, key)
+
+
+def _no_key(environment: Environment, place: Place, what: str) -> Problem:
+    """Return that something is encrypted and stays so, with the file that should open it."""
+    try:
+        key = secrets.key_file(environment)
+    except Stop:
+        key = None
+    if key is None:
+        return Problem(place, what, "is encrypted, and its key is not here", secrets.key_wanted(environment))
+    wrong = f"is encrypted, and the password in {places.relative(Place(key), environment)} does not open it"
+    return Problem(place, what, wrong, "put the one there that it was encrypted with")
+
+
+def _encrypted(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(14) == b"$ANSIBLE_VAULT"
 
 
 def strangers(loaded: Loaded) -> Iterator[Problem]:
@@ -291,8 +346,8 @@ def _filled(loaded: Loaded, host: str, value: Any) -> Any:
 
 Rule = Callable[[Loaded], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
-    strangers, hosting.misspelt, hosting.no_sandbox, hosting.unreachable, hostless, empty_groups, lost_arbiter,
-    misshapen, domains, lost_sources, textless, neighbours.twins, neighbours.ports, neighbours.shared,
+    unread, sealed, strangers, hosting.misspelt, hosting.no_sandbox, hosting.unreachable, hostless, empty_groups,
+    lost_arbiter, misshapen, domains, lost_sources, textless, neighbours.twins, neighbours.ports, neighbours.shared,
 )  # fmt: skip
 WHOLE: tuple[Rule, ...] = (uncertified, lost_secrets)
 """Rules about what is missing: where a file is broken, it may stand there."""

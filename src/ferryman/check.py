@@ -64,7 +64,8 @@ def check(env: str, *, app: str, hosts: bool) -> Told:
 
 def can_be_read(loaded: Loaded, problems: list[Problem]) -> bool:
     """Say whether the playbook that reads descriptions can run: what it fills in has to be there."""
-    there = not loaded.partial and all(loaded.groups.get(group) for group in ("app", "entry"))
+    opened = not loaded.sealed and not any(p.key == "the key" for p in problems)
+    there = opened and not loaded.partial and all(loaded.groups.get(group) for group in ("app", "entry"))
     broken = ("cannot be filled in", "is no map", "lacks ", "must be", "does not fit", "is empty")
     shaped = not any(p.key.startswith("apps") and p.wrong.startswith(broken) for p in problems)
     return there and shaped and not any(p.key == "environment_name" for p in problems)

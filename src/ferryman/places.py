@@ -17,8 +17,11 @@ FASTEST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 GROUP = ("hosts", "children", "vars")
 """What a group of an inventory may hold."""
 SAID = re.compile(r"\b(alias|anchor|handle) (['\"]).*?\2")
-TAGS = ("!vault", "!vault-encrypted", "!unsafe")
+ENCRYPTED = ("!vault", "!vault-encrypted")
+TAGS = (*ENCRYPTED, "!unsafe")
+ENCRYPT = "`ansible-vault encrypt_string` prints what belongs there"
 NUMBERS = tuple(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp"))
+MERGE = "tag:yaml.org,2002:merge"
 Keys = tuple[Any, ...]
 
 
@@ -136,6 +139,8 @@ def oddities(node: yaml.Node | None, file: Path, above: frozenset[int] = frozens
     inside, here = above | {id(node)}, Place(file, node.start_mark.line + 1)
     if node.tag.startswith("!") and node.tag not in TAGS:
         yield Problem(here, "the value", "begins with `!`, which is a tag of YAML's", "put it in quotes")
+    if node.tag in ENCRYPTED and not str(node.value).lstrip().startswith("$ANSIBLE_VAULT"):
+        yield Problem(here, "the value", "is tagged !vault, and nothing encrypted follows", ENCRYPT)
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from oddities(item, file, inside)
@@ -157,6 +162,8 @@ def _in_map(node: yaml.MappingNode, file: Path, above: frozenset[int]) -> Iterat
             continue
         if key.value in seen and key.value != "<<":
             yield Problem(Place(file, line), key.value, f"is given twice (first on line {seen[key.value]})", "keep one")
+        if key.tag == MERGE and not isinstance(value, (yaml.MappingNode, yaml.SequenceNode)):
+            yield Problem(Place(file, line), "the value", "of `<<` is no map", "wanted: a map to take over from")
         seen.setdefault(key.value, line)
         yield from oddities(value, file, above)
 

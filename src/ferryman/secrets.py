@@ -40,9 +40,15 @@ def key_file(environment: Environment) -> Path | None:
     if (environment.variables / "vault.yml").is_file():
         raise Stop(
             f"{environment.variables / 'vault.yml'} is encrypted, and its key is not here",
-            hint=f"put its password into {path} (mode 0600), or name a file in {variable}",
+            hint=key_wanted(environment),
         )
     return None
+
+
+def key_wanted(environment: Environment) -> str:
+    """Say where the key of a vault is looked for."""
+    path = paths.state_directory() / "vault" / f"{environment.name}.key"
+    return f"put its password into {path} (mode 0600), or name a file in {_variable(environment)}"
 
 
 def way_in(environment: Environment, name: str) -> str:

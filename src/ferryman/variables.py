@@ -19,13 +19,19 @@ from typing import Any
 from ferryman import fitting, paths, specs, wiring
 from ferryman.environments import Environment
 from ferryman.errors import Stop
-from ferryman.places import Place, Problem, find_key, malformed, relative, variable_files
+from ferryman.places import Place, Problem, files, find_key, malformed, relative, variable_files
 
 # Known to inventories, and no role's: what an environment is, its applications, and the sandbox's containers.
 COMMON = {"environment_name", "apps", "host_shared", "lock_host"}
 # Old names of settings and their new ones, for two releases: "backup_keep_days": "backup_keep".
 RENAMED: dict[str, str] = {}
 FREE = re.compile(r"^(ansible|vault|sandbox|molecule)_")
+SEALED = "{{ vault_that_no_key_opens }}"
+"""Takes the place of a value that no key opens: nothing fills it in, and no rule judges it."""
+
+
+class KeyUnread(Stop):
+    """The key of a vault is named and cannot be read."""
 
 
 class Unfilled(Exception):  # noqa: N818  # a value that is not filled in, and says why
@@ -47,6 +53,10 @@ class Loaded:
     inventory: Any = field(repr=False)
     partial: bool = False
     """Whether files are left out: what is missing may stand in one of them, and is not told."""
+    unread: dict[Path, tuple[int, str]] = field(default_factory=dict)
+    """Files that Ansible does not take, though they are YAML: the line (0: unknown), and what it says."""
+    sealed: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    """The values that no key here opens: the host, and the keys that lead there from its variables."""
     judged: set[tuple[Any, ...]] = field(default_factory=set, repr=False)
     """What was found good: hosts share the values of their groups, and each is judged once."""
     templars: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -144,11 +154,17 @@ def load(environment: Environment, *, vault_ids: Iterable[str] = ()) -> Loaded:
     broken = list(malformed(environment))
     if broken:
         raise refusal(environment, broken)
-    return read(environment, vault_ids=vault_ids)
+    loaded = read(environment, vault_ids=vault_ids)
+    for path, (line, said) in loaded.unread.items():
+        raise Stop(f"environment {environment.name} cannot be read: {relative(Place(path, line), environment)}: {said}")
+    return loaded
 
 
 def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Collection[Path] = ()) -> Loaded:
-    """Return an environment as Ansible reads it, `without` the files that are broken; Stop where that fails, too."""
+    """Return an environment as Ansible reads it, `without` the files that are broken; Stop where that fails, too.
+
+    KeyUnread where the key of a vault cannot be read. What no key opens is not told here: see `Loaded.sealed`.
+    """
     os.environ.setdefault("ANSIBLE_CONFIG", str(paths.ansible_config()))
     os.environ.setdefault("ANSIBLE_COLLECTIONS_PATH", str(paths.collections_path()))
     from ansible.errors import AnsibleError
@@ -159,32 +175,75 @@ def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Co
     from ansible.utils.collection_loader import AnsibleCollectionConfig
     from ansible.vars.manager import VariableManager
 
+    ours, unread = frozenset(files(environment)), dict[Path, tuple[int, str]]()
+
     class Loader(DataLoader):  # type: ignore[misc]  # ansible has no types
         def load_from_file(self, file_name: str, *args: Any, **kwargs: Any) -> Any:
-            return {} if Path(file_name) in without else super().load_from_file(file_name, *args, **kwargs)
+            path = Path(file_name)
+            try:
+                if path not in without and path not in unread:
+                    return super().load_from_file(file_name, *args, **kwargs)
+            except AnsibleError as error:
+                if path not in ours:
+                    raise
+                unread[path] = _line_of(error), first_line(error)
+            return {"all": {}} if path == environment.inventory else {}
 
     if AnsibleCollectionConfig.collection_finder is None:
         init_plugin_loader()
     host_group_vars.FOUND.clear()  # which files there are, as of the last time in this process: a vault may be new
     loader = Loader()
     try:
-        if vault_ids:
-            _open_vaults(loader, list(vault_ids))
+        _open_vaults(loader, list(vault_ids))
         inventory = InventoryManager(loader, [str(environment.inventory)])
         manager = VariableManager(loader, inventory)
-        hosts = {host.name: manager.get_vars(host=host) for host in inventory.get_hosts()}
+        hosts = {host.name: dict(manager.get_vars(host=host)) for host in inventory.get_hosts()}
     except AnsibleError as error:
         raise Stop(f"environment {environment.name} cannot be read: {first_line(error)}") from error
     groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}
-    return Loaded(environment, groups, hosts, loader, inventory, partial=bool(without))
+    seen = set[int]()
+    sealed = [(host, keys) for host, values in hosts.items() for keys in _sealed(values, (), seen)]
+    partial = bool(without) or bool(unread)
+    return Loaded(environment, groups, hosts, loader, inventory, partial=partial, unread=unread, sealed=sealed)
+
+
+def _sealed(holder: Any, above: tuple[Any, ...], seen: set[int]) -> Iterator[tuple[Any, ...]]:
+    """Yield the keys of each value in a map or list that no key opens, and put SEALED in its place."""
+    from ansible.errors import AnsibleError
+    from ansible.parsing.vault import EncryptedString
+    from ansible.template import trust_as_template
+
+    if id(holder) in seen:  # hosts share what their groups give
+        return
+    seen.add(id(holder))
+    for key, value in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
+        if isinstance(value, EncryptedString):
+            try:
+                str(value)
+            except (AnsibleError, ValueError):
+                holder[key] = trust_as_template(SEALED)
+                yield (*above, key)
+        elif isinstance(value, (dict, list)):
+            yield from _sealed(value, (*above, key), seen)
 
 
 def _open_vaults(loader: Any, vault_ids: list[str]) -> None:
-    """Let `loader`, and values that are encrypted one by one, be read with these vaults and no others."""
-    from ansible.cli import CLI
-    from ansible.parsing.vault import VaultSecretsContext
+    """Let `loader`, and values that are encrypted one by one, be read with these vaults and no others.
 
-    found = CLI.setup_vault_secrets(loader, vault_ids=vault_ids, auto_prompt=False, initialize_context=False)
+    Those that Ansible's own settings name come with them. Its command line would only warn of a key that it can't read.
+    """
+    from ansible.cli import CLI
+    from ansible.errors import AnsibleError
+    from ansible.parsing.vault import VaultSecretsContext, get_file_vault_secret
+
+    found = CLI.setup_vault_secrets(loader, vault_ids=[], auto_prompt=False, initialize_context=False)
+    for name, _, file in (each.partition("@") for each in vault_ids):
+        try:
+            secret = get_file_vault_secret(filename=file, vault_id=name, loader=loader)
+            secret.load()
+        except (AnsibleError, OSError) as error:
+            raise KeyUnread(first_line(error)) from error
+        found.append((name, secret))
     loader.set_vault_secrets(found)
     context = VaultSecretsContext.current(optional=True)
     if context:  # one for the whole process, and a second environment may be read in it
@@ -380,6 +439,13 @@ def origin_of(value: Any) -> Place | None:
         return None
     origin = Origin.get_tag(value)
     return Place(Path(origin.path), origin.line_num or 0) if origin and origin.path else None
+
+
+def _line_of(error: Exception) -> int:
+    """Return the line that one of Ansible's errors is about; 0 where it does not say."""
+    about = getattr(error, "obj", None)
+    origin = origin_of(about)
+    return origin.line if origin else int(getattr(about, "line_num", None) or 0)
 
 
 def first_line(error: Exception) -> str:

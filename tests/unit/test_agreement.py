@@ -1,11 +1,13 @@
 """What an environment's files say of one another, each contradiction with its line, and all of them at once."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.support.configured import FILES, Configured
 
-from ferryman import agreement
+from ferryman import agreement, variables
 from ferryman.errors import Stop
 
 
@@ -248,6 +250,105 @@ def test_without_the_vaults_key_the_rest_is_told(project: Configured) -> None:
     told = project.problems()
     assert [line.split(" ")[0] for line in told] == ["host.yml:1:", "vault.yml:"]
     assert "FERRYMAN_VAULT_PROD" in told[1]
+
+
+@pytest.fixture
+def vault(project: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the key of a vault that holds the project's secrets, each encrypted for itself."""
+    key = tmp_path / "prod.key"
+    key.write_text("the vault's key\n")
+    values = {"vault_ada": "battery-staple", "vault_shop": "correct-horse"}
+    told = [variables.encrypted(name, value, environment="prod", key=key) for name, value in values.items()]
+    project.write("vault.yml", "".join(told))
+    project.path("hidden.yml").unlink()
+    monkeypatch.setenv("FERRYMAN_VAULT_PROD", str(key))
+    return key
+
+
+def test_what_a_vaults_key_opens_is_right(project: Configured, vault: Path) -> None:
+    del vault
+    assert project.problems() == []
+
+
+def test_a_key_that_opens_nothing_is_named_once_for_a_file_and_the_rest_is_told(
+    project: Configured, vault: Path
+) -> None:
+    project.write("postgresql.yml", project.path("vault.yml").read_text().replace("vault_ada", "postgresql_port", 1))
+    project.change("host.yml", "host_timezone", "host_timezoen")
+    vault.write_text("another key\n")
+    told = project.problems()
+    assert [line.split(" ")[:2] for line in told] == [
+        ["host.yml:1:", "host_timezoen"],
+        ["postgresql.yml:1:", "postgresql_port"],
+        ["vault.yml:1:", "vault_ada"],
+    ]
+    for line in told[1:]:
+        assert "is encrypted, and the password in prod.key does not open it" in line
+
+
+def test_a_file_that_is_encrypted_as_a_whole_for_another_key_is_named(project: Configured, vault: Path) -> None:
+    tool = Path(sys.executable).with_name("ansible-vault")
+    words = [str(tool), "encrypt", "--vault-password-file", str(vault), str(project.path("environment.yml"))]
+    subprocess.run(words, check=True, capture_output=True)
+    assert project.problems() == []
+    vault.write_text("another key\n")
+    assert [line.split("; ")[0] for line in project.problems()] == [
+        "environment.yml: the file is encrypted, and the password in prod.key does not open it",
+        "vault.yml:1: vault_ada is encrypted, and the password in prod.key does not open it",
+    ]
+
+
+def test_an_encrypted_value_without_any_key_is_told_with_where_it_is_looked_for(
+    project: Configured, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("host_vars/web1.yml", project.path("vault.yml").read_text().replace("vault_ada", "vault_eve", 1))
+    project.path("vault.yml").rename(project.path("hidden.yml"))
+    monkeypatch.delenv("FERRYMAN_VAULT_PROD")
+    vault.unlink()
+    told = project.problems()
+    assert [line.split(":")[0] for line in told] == ["hidden.yml", "host_vars/web1.yml"]
+    assert all("is encrypted, and its key is not here; put its password into" in line for line in told)
+    assert all("FERRYMAN_VAULT_PROD" in line for line in told)
+
+
+@pytest.mark.parametrize("kind", ["gone", "empty", "a directory", "a program that fails"])
+def test_a_key_that_cannot_be_read_is_named_and_not_what_it_would_open(
+    project: Configured, vault: Path, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project.change("host.yml", "host_timezone", "host_timezoen")
+    if kind in ("gone", "a directory"):
+        vault.unlink()
+    if kind == "a directory":
+        vault.mkdir()
+    elif kind == "empty":
+        vault.write_text("")
+    elif kind == "a program that fails":
+        vault.write_text("#!/bin/sh\nexit 3\n")
+        vault.chmod(0o700)
+    told = project.problems()
+    assert [line.split(":")[0] for line in told] == ["host.yml", "prod.key"]
+    assert told[1].startswith("prod.key: the key of the vault cannot be read: ")
+    assert "FERRYMAN_VAULT_PROD" in told[1]
+    assert "WARNING" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("release.yml", "release_keep: 5\n<<: 7\n", "release.yml:2: the value of `<<` is no map"),
+        ("hidden.yml", "vault_ada: a\nvault_shop: !vault [a]\n", "hidden.yml:2: the value is tagged !vault"),
+        ("hidden.yml", "vault_ada: a\nvault_shop: !vault horse\n", "hidden.yml:2: the value is tagged !vault"),
+        ("release.yml", "release_keep: 5\n<<: {release_soak_s: [*a]}\n", "release.yml:2: the file is not YAML"),
+        ("hosts.yml", "all:\n  <<: 7\n", "hosts.yml:2: the value of `<<` is no map"),
+        ("hosts.yml", "all:\n  vars: {a: !vault [b]}\n", "hosts.yml:2: the value is tagged !vault"),
+    ],
+)
+def test_what_only_ansible_does_not_take_is_told_in_its_own_file(
+    project: Configured, file: str, text: str, told: str
+) -> None:
+    project.write(file, text)
+    assert [line for line in project.problems() if line.startswith(told)], project.problems()
+    assert not [line for line in project.problems() if line.startswith("hosts.yml") and file != "hosts.yml"]
 
 
 def test_the_refusal_has_every_problem_as_fields(project: Configured) -> None:

@@ -139,6 +139,23 @@ def test_a_project_whose_path_has_a_space_and_whose_vault_has_a_key_is_read(
     assert (code, said.get("problems")) == (0, []), said
 
 
+@pytest.mark.parametrize("text", ["another key\n", ""])
+def test_a_key_that_opens_nothing_is_refused_by_its_file_and_nothing_is_touched(
+    project: Configured, text: str, tmp_path: Path
+) -> None:
+    key = tmp_path / ".ferryman" / "vault" / "prod.key"
+    key.parent.mkdir(parents=True)
+    key.write_text("the vault's key\n")
+    project.write("hidden.yml", "vault_shop: correct-horse\n")
+    project.write("vault.yml", variables.encrypted("vault_ada", "battery-staple", environment="prod", key=key))
+    key.write_text(text)
+    code, said = run(project)
+    assert code == 1
+    (told,) = said["problems"]
+    assert told["file"] == ("inventories/prod/group_vars/all/vault.yml" if text else ".ferryman/vault/prod.key")
+    assert ".ferryman/vault/prod.key" in told["wrong"] + told["right"]
+
+
 def test_a_missing_secret_hides_no_mistake_in_a_description(project: Configured) -> None:
     project.write("hidden.yml", "vault_ada: battery-staple\n")
     described(project, "api", shared=["../elsewhere"])
