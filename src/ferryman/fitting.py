@@ -6,6 +6,7 @@ element of a list, and take a map or `yes` for text.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -86,13 +87,13 @@ def _no_scalar(option: Option, value: Any) -> str:
     if kind in TEXT and (isinstance(value, (bool, float, list, dict)) or not isinstance(value, (str, int))):
         return f"must be text, YAML reads {_name(value)} here: put it in quotes"
     if kind in ("int", "float") and isinstance(value, bool):
-        return "must be a number, YAML reads bool here"
+        return f"must be a number, YAML reads {_name(value)} here"
     return ""
 
 
 def _name(value: Any) -> str:
-    """Return the type's name as YAML's readers know it; Ansible's own types carry where a value stood."""
-    names = {bool: "bool", int: "int", float: "float", list: "list", dict: "dict"}
+    """Return what YAML took a value for, in words of people who write YAML: Ansible has types of its own for each."""
+    names = {bool: "yes or no", int: "a number", float: "a number", list: "a list", dict: "a map", date: "a date"}
     return next((name for kind, name in names.items() if isinstance(value, kind)), "something else")
 
 

@@ -20,8 +20,16 @@ SAID = re.compile(r"\b(alias|anchor|handle) (['\"]).*?\2")
 ENCRYPTED = ("!vault", "!vault-encrypted")
 TAGS = (*ENCRYPTED, "!unsafe")
 ENCRYPT = "`ansible-vault encrypt_string` prints what belongs there"
-NUMBERS = tuple(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp"))
-MERGE = "tag:yaml.org,2002:merge"
+OF_YAML = "tag:yaml.org,2002:"
+KINDS = {
+    f"{OF_YAML}{tag}": kind
+    for tag, kind in {
+        "int": "a number", "float": "a number", "bool": "yes or no", "timestamp": "a date", "null": "nothing"
+    }.items()
+}  # fmt: skip
+"""What YAML takes a word without quotes for that is no text, by its tag."""
+NUMBERS = tuple(f"{OF_YAML}{name}" for name in ("int", "float", "timestamp"))
+MERGE = f"{OF_YAML}merge"
 Keys = tuple[Any, ...]
 
 
@@ -72,10 +80,14 @@ def malformed(environment: Environment) -> Iterator[Problem]:
         except yaml.MarkedYAMLError as error:
             yield Problem(Place(shown, line_of(error)), "the file", f"is not YAML: {said(error)}")
             continue
-        except (UnicodeDecodeError, yaml.YAMLError, OSError, RecursionError) as error:
-            yield Problem(
-                Place(shown), "the file", f"cannot be read: {type(error).__name__}", "wanted: a text in UTF-8"
-            )
+        except (UnicodeDecodeError, yaml.YAMLError):
+            yield Problem(Place(shown), "the file", "is no text in UTF-8", "save it as one, without control characters")
+            continue
+        except RecursionError:
+            yield Problem(Place(shown), "the file", "has too many maps or lists within each other", "wanted: a few")
+            continue
+        except OSError as error:
+            yield Problem(Place(shown), "the file", f"cannot be read: {error.strerror}")
             continue
         yield from oddities(node, shown)
         if node is not None and not isinstance(node, yaml.MappingNode):
@@ -84,6 +96,8 @@ def malformed(environment: Environment) -> Iterator[Problem]:
             )
         elif path == environment.inventory:
             yield from _groups(node, shown)
+        else:
+            yield from _names(node, shown)
 
 
 def line_of(error: yaml.MarkedYAMLError) -> int:
@@ -103,6 +117,7 @@ def said(error: yaml.MarkedYAMLError) -> str:
 def _groups(node: yaml.Node | None, file: Path) -> Iterator[Problem]:
     """Return what stands where groups and hosts should: Ansible warns of it and goes on without."""
     for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        yield from _text(key, file)
         if isinstance(value, yaml.MappingNode):
             yield from _group(value, file)
         elif not _empty(value):
@@ -111,6 +126,8 @@ def _groups(node: yaml.Node | None, file: Path) -> Iterator[Problem]:
 
 def _group(node: yaml.MappingNode, file: Path) -> Iterator[Problem]:
     for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):  # told with all that YAML takes for something else
+            continue
         if key.value not in GROUP:
             right = fitting.nearest(key.value, GROUP)
             yield Problem(Place(file, key.start_mark.line + 1), key.value, "is nothing that a group has", right)
@@ -119,17 +136,42 @@ def _group(node: yaml.MappingNode, file: Path) -> Iterator[Problem]:
         if key.value in GROUP and not isinstance(value, yaml.MappingNode) and not _empty(value):
             yield _no_map(key, file, "names and what belongs to them")
         elif key.value == "hosts" and isinstance(value, yaml.MappingNode):
-            for host, given in value.value:
-                if not isinstance(given, yaml.MappingNode) and not _empty(given):
-                    yield _no_map(host, file, "a host's variables, or nothing")
+            yield from _hosts(value, file)
+        elif key.value == "vars":
+            yield from _names(value, file)
+
+
+def _hosts(node: yaml.MappingNode, file: Path) -> Iterator[Problem]:
+    for host, given in node.value:
+        yield from _text(host, file)
+        if not isinstance(given, yaml.MappingNode) and not _empty(given):
+            yield _no_map(host, file, "a host's variables, or nothing")
+        yield from _names(given, file)
+
+
+def _text(key: yaml.Node, file: Path) -> Iterator[Problem]:
+    """Return a name of a host or a group that YAML takes for something else: Ansible reads none of the file then."""
+    if kind := KINDS.get(key.tag):
+        wrong = f"{key.value} is no name: YAML reads {kind} here"
+        yield Problem(Place(file, key.start_mark.line + 1), "the value", wrong, "put it in quotes")
+
+
+def _names(node: yaml.Node | None, file: Path) -> Iterator[Problem]:
+    """Return what stands where a variable's name should, and can be none: nothing would read it."""
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
+        if kind := KINDS.get(key.tag):
+            wrong = f"is no name of a variable: YAML reads {kind} here"
+            right = "a name begins with a letter, as in `port_8443`; rename it, or remove the line"
+            yield Problem(Place(file, key.start_mark.line + 1), key.value or "the name", wrong, right)
 
 
 def _no_map(key: yaml.Node, file: Path, wanted: str) -> Problem:
-    return Problem(Place(file, key.start_mark.line + 1), str(key.value), "is no map", f"wanted: {wanted}")
+    name = key.value if isinstance(key, yaml.ScalarNode) else "the name"
+    return Problem(Place(file, key.start_mark.line + 1), name, "is no map", f"wanted: {wanted}")
 
 
 def _empty(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+    return isinstance(node, yaml.ScalarNode) and node.tag == f"{OF_YAML}null"
 
 
 def oddities(node: yaml.Node | None, file: Path, above: frozenset[int] = frozenset()) -> Iterator[Problem]:

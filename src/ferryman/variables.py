@@ -197,7 +197,10 @@ def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Co
         _open_vaults(loader, list(vault_ids))
         inventory = InventoryManager(loader, [str(environment.inventory)])
         manager = VariableManager(loader, inventory)
-        hosts = {host.name: dict(manager.get_vars(host=host)) for host in inventory.get_hosts()}
+        hosts = {
+            host.name: {name: value for name, value in manager.get_vars(host=host).items() if isinstance(name, str)}
+            for host in inventory.get_hosts()
+        }  # another name is told where the files are read as plain YAML
     except AnsibleError as error:
         raise Stop(f"environment {environment.name} cannot be read: {first_line(error)}") from error
     groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}

@@ -351,6 +351,30 @@ def test_what_only_ansible_does_not_take_is_told_in_its_own_file(
     assert not [line for line in project.problems() if line.startswith("hosts.yml") and file != "hosts.yml"]
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("release.yml", "8443: 443\n", "release.yml:1: 8443 is no name of a variable: YAML reads a number here; "),
+        ("release.yml", "yes: x\n", "release.yml:1: yes is no name of a variable: YAML reads yes or no here; "),
+        ("release.yml", "2026-01-01: x\n", "release.yml:1: 2026-01-01 is no name of a variable: YAML reads a date "),
+        ("release.yml", "~: x\n", "release.yml:1: ~ is no name of a variable: YAML reads nothing here; "),
+        ("host_vars/web1.yml", "8: 1\n", "host_vars/web1.yml:1: 8 is no name of a variable: YAML reads a number"),
+        ("hosts.yml", "all: {hosts: {web1: {8: 1}}}\n", "hosts.yml:1: 8 is no name of a variable: YAML reads a num"),
+        ("hosts.yml", "all:\n  vars:\n    22: ops\n", "hosts.yml:3: 22 is no name of a variable: YAML reads a num"),
+        ("hosts.yml", "all:\n  hosts:\n    7:\n", "hosts.yml:3: the value 7 is no name: YAML reads a number here; "),
+        ("hosts.yml", "all:\n  children:\n    no:\n", "hosts.yml:3: the value no is no name: YAML reads yes or no"),
+        ("hosts.yml", "{{ hosts }}:\n", "hosts.yml:1: the value begins with `{` or `[`; "),
+        ("hosts.yml", "all:\n  {{ hosts }}: x\n", "hosts.yml:2: the value begins with `{` or `[`; "),
+        ("hosts.yml", "all:\n  children:\n    {{ a }}: x\n", "hosts.yml:3: the value begins with `{` or `[`; "),
+        ("hosts.yml", "all:\n  hosts:\n    {{ a }}: x\n", "hosts.yml:3: the value begins with `{` or `[`; "),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_no_text_is_told_with_the_way_out(project: Configured, file: str, text: str, told: str) -> None:
+    project.write(file, text)
+    assert [line for line in project.problems() if line.startswith(told)], project.problems()
+    assert "Node(" not in "".join(project.problems())
+
+
 def test_the_refusal_has_every_problem_as_fields(project: Configured) -> None:
     project.change("environment.yml", "lock_host: web1", "lock_host: web2")
     project.change("apps.yml", "[api.test]", "[shop.test]")

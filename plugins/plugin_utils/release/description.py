@@ -16,6 +16,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import
     Problems,
     Reader,
     Spec,
+    kind_of,
     nearest,
 )
 
@@ -189,7 +190,7 @@ def unfit(env: Mapping[Any, Any]) -> dict[str, str]:
         elif _reserved(name):
             wrong[name] = "is set by Ferryman itself"
         elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            wrong[name] = f"must be text, YAML reads {type(value).__name__} here: put it in quotes"
+            wrong[name] = f"must be text, YAML reads {kind_of(value)} here: put it in quotes"
         elif "\0" in str(value):
             wrong[name] = "holds a NUL character"
     return wrong

@@ -6,6 +6,7 @@ import copy
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import yaml
@@ -116,7 +117,7 @@ class Reader:
         One option is checked at a time, so that no error hides another.
         """
         if not isinstance(value, dict):
-            what = "is empty" if value is None else f"is {type(value).__name__}"
+            what = "is empty" if value is None else f"is {kind_of(value)}"
             self.wrong(path, f"must hold keys and values, this {what}")
             return {}
         for key in value:
@@ -152,6 +153,15 @@ class Reader:
         return default if result.error_messages else result.validated_parameters[path[-1]]
 
 
+def kind_of(value: Any) -> str:
+    """Return what YAML took a value for, in words of people who write YAML."""
+    if isinstance(value, bool):
+        return "yes or no"
+    kinds = {int: "a number", float: "a number", list: "a list", dict: "a map", str: "text", date: "a date"}
+    found = (word for of, word in kinds.items() if isinstance(value, of))
+    return "nothing" if value is None else next(found, "something else")
+
+
 def nearest(word: str, known: Any) -> str:
     """Return what a misspelt word may have meant, else all there is."""
     near = difflib.get_close_matches(word, known, n=1)
@@ -168,7 +178,7 @@ def _text_problem(value: Any, option: Mapping[str, Any]) -> str:
         return ""
     for text in texts:
         if not isinstance(text, (str, int)) or isinstance(text, bool):
-            return f"must be text, YAML reads {type(text).__name__} here: put it in quotes"
+            return f"must be text, YAML reads {kind_of(text)} here: put it in quotes"
         if "\0" in str(text):
             return "holds a NUL character"
     return ""

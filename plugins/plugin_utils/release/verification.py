@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Path, Reader, Spec, nearest
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Path, Reader, Spec, kind_of, nearest
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 WITHOUT_BODY = ("GET", "HEAD")
@@ -132,7 +132,7 @@ def _texts(reader: Reader, given: Mapping[Any, Any], place: Path, *, name: re.Pa
         if not isinstance(key, str) or (name and not name.fullmatch(key)):
             reader.wrong((*place, key), "is no name of a header" if name else "must be a text")
         elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            reader.wrong((*place, key), f"must be text, YAML reads {type(value).__name__} here: put it in quotes")
+            reader.wrong((*place, key), f"must be text, YAML reads {kind_of(value)} here: put it in quotes")
         elif name and not str(value).isprintable():
             reader.wrong((*place, key), "must be one line")
         else:
@@ -170,7 +170,7 @@ def _saves(reader: Reader, save: dict[str, Any], place: Path) -> list[str]:
         if kind not in SOURCES:
             reader.wrong((*where, kind), f"is no place to take a value from; {nearest(str(kind), SOURCES)}")
         elif not isinstance(what, str) or not what:
-            reader.wrong((*where, kind), f"must be text, YAML reads {type(what).__name__} here: put it in quotes")
+            reader.wrong((*where, kind), f"must be text, YAML reads {kind_of(what)} here: put it in quotes")
         elif kind == "regex":
             _pattern(reader, what, (*where, kind))
     return [str(name) for name in save]

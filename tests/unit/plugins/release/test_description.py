@@ -116,7 +116,7 @@ secrets: [../passwd]
         (13, "'/etc' must be a path below"),
         (13, "'media/' must be a path below"),
         (14, "A B is no name"),
-        (14, "DEBUG must be text, YAML reads bool"),
+        (14, "DEBUG must be text, YAML reads yes or no"),
         (15, "'../passwd' must be a name"),
     ):
         assert any(each.startswith(f"ferryman.yml:{line}: ") and words in each for each in found), (line, words, found)
@@ -125,7 +125,7 @@ secrets: [../passwd]
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ('version: "3.11"', "version: 3.10", "YAML reads float here: put it in quotes"),
+        ('version: "3.11"', "version: 3.10", "YAML reads a number here: put it in quotes"),
         ("instances: 2", "instances: 0", "must be 1 to 10"),
         ("instances: 2", "instances: 11", "must be 1 to 10"),
         ("instances: 2", 'memory_max: "1G\\nExecStartPre=/bin/sh"', "must be like 512M"),
