@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
-from ferryman import environments, places
+from ferryman import environments, places, plainly
 from ferryman.environments import Environment
 from ferryman.places import Place, Problem
 from ferryman.variables import Loaded, Unfilled
@@ -76,14 +74,10 @@ def hosts_of(other: Environment) -> dict[Address, tuple[str, bool]]:
 
     An address that is a template is not known here; files that are broken are told by a check of that environment.
     """
-    given: dict[str, Any] = {}
-    for path in places.variable_files(other.variables):
-        given |= _plain(path)
     found: dict[Address, tuple[str, bool]] = {}
-    for group in _plain(other.inventory).values():
-        for name, values in _hosts(group, given):
-            address = values.get("ansible_host", name), values.get("ansible_port", SSH)
-            found[str(address[0]), _number(address[1], SSH)] = (name, values.get("host_shared") is True)
+    for name, values in plainly.hosts(other).items():
+        address = values.get("ansible_host", name), values.get("ansible_port", SSH)
+        found[str(address[0]), _number(address[1], SSH)] = (name, values.get("host_shared") is True)
     return found
 
 
@@ -98,27 +92,6 @@ def shared(loaded: Loaded) -> Iterator[Problem]:
             who = "neither says" if not said and not _value(loaded, host, "host_shared", False) else "only one says"
             wrong = f"is {name} of environment {other.name}, too ({_said(address)}), and {who} host_shared: true"
             yield Problem(_where(loaded, host), host, wrong, "say it in both, or give the hosts addresses of their own")
-
-
-def _hosts(group: Any, given: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    if not isinstance(group, Mapping):
-        return
-    own = group.get("vars")
-    given = {**given, **(own if isinstance(own, Mapping) else {})}
-    children = group.get("children")
-    for child in children.values() if isinstance(children, Mapping) else ():
-        yield from _hosts(child, given)
-    hosts = group.get("hosts")
-    for name, values in hosts.items() if isinstance(hosts, Mapping) else ():
-        yield str(name), {**given, **(values if isinstance(values, Mapping) else {})}
-
-
-def _plain(path: Any) -> dict[Any, Any]:
-    try:
-        found = places.values(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError, TypeError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _address(loaded: Loaded, host: str) -> Address:

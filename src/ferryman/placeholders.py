@@ -19,7 +19,7 @@ KINDS = {
 def standing(environment: Environment) -> Iterator[Problem]:
     """Return each placeholder in an environment's own files, with its line; comments may name them."""
     shared = environment.variables / "00-shared"
-    for path in (environment.inventory, *places.variable_files(environment.directory / "group_vars")):
+    for path in places.files(environment):
         if path.is_relative_to(shared):
             continue
         for line, found, kind in within(path.read_text(encoding="utf-8", errors="replace")):

@@ -224,6 +224,12 @@ def variable_files(directory: Path) -> list[Path]:
     return found
 
 
+def named_files(base: Path) -> list[Path]:
+    """Return the files of variables that a group's or a host's name leads to: `base` with an ending, and below it."""
+    ended = [path for end in (".yml", ".yaml") if (path := base.with_name(base.name + end)).is_file()]
+    return [*ended, *variable_files(base)]
+
+
 def values(text: str) -> Any:
     """Return what a text in YAML holds; raises what PyYAML does."""
     return yaml.load(text, Reader)  # noqa: S506  # a SafeLoader, of libyaml's or of PyYAML's

@@ -19,7 +19,7 @@ from typing import Any
 from ferryman import fitting, paths, specs, wiring
 from ferryman.environments import Environment
 from ferryman.errors import Stop
-from ferryman.places import Place, Problem, files, find_key, malformed, relative, variable_files
+from ferryman.places import Place, Problem, files, find_key, malformed, named_files, relative
 
 # Known to inventories, and no role's: what an environment is, its applications, and the sandbox's containers.
 COMMON = {"environment_name", "apps", "host_shared", "lock_host"}
@@ -140,9 +140,7 @@ class Loaded:
         groups = [name for name, members in self.groups.items() if host in members and name != "all"]
         weakest_first = [self.environment.inventory]
         for where in ("group_vars/all", *(f"group_vars/{name}" for name in groups), f"host_vars/{host}"):
-            base = self.environment.directory / where
-            weakest_first += [path for end in (".yml", ".yaml") if (path := base.with_name(base.name + end)).is_file()]
-            weakest_first += variable_files(base)
+            weakest_first += named_files(self.environment.directory / where)
         return weakest_first[::-1]
 
 

@@ -162,6 +162,37 @@ def test_two_environments_on_one_host_are_told_unless_both_share_it(
     assert project.problems() == []
 
 
+@pytest.mark.parametrize("where", ["host_vars/edge1.yml", "host_vars/edge1/a.yml", "group_vars/edge.yml", "hosts.yml"])
+@pytest.mark.parametrize("both", [False, True])
+def test_another_environments_host_is_known_wherever_its_address_is_given(
+    project: Configured, where: str, both: bool
+) -> None:
+    told = {
+        "hosts.yml": "all: {children: {edge: {hosts: {edge1: }}, app: {children: {edge: }}}}\n",
+        "group_vars/app.yml": "ansible_host: 10.9.9.9\nhost_shared: false\n",
+    }
+    values = f"ansible_host: 10.1.0.11\nhost_shared: {str(both).lower()}\n"
+    if where == "hosts.yml":
+        inline = values.strip().replace("\n", ", ")
+        told["hosts.yml"] = told["hosts.yml"].replace("edge1: }", f"edge1: {{{inline}}}}}")
+    else:
+        told[where] = values
+    for name, text in told.items():
+        path = project.root / "inventories" / "staging" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    project.write("host_vars/web1.yml", "host_shared: true\n")
+    if both:
+        assert project.problems() == []
+    else:
+        assert one(project).startswith("hosts.yml:7: web1 is edge1 of environment staging, too (10.1.0.11 port 22)")
+
+
+def test_a_placeholder_is_found_where_a_host_has_its_own_values(project: Configured) -> None:
+    project.write("host_vars/web1.yml", "# 192.0.2.1\nhost_timezone: Europe/Lisbon\nansible_host: 192.0.2.7\n")
+    assert one(project).startswith("host_vars/web1.yml:3: 192.0.2.7 is an address kept for documentation")
+
+
 def test_a_port_that_two_want_is_told(project: Configured) -> None:
     project.change("hosts.yml", "web1: {ansible_host: 10.1.0.11}", "web1: {ansible_host: 10.1.0.11, ansible_port: 443}")
     assert one(project).startswith("hosts.yml:7: ansible_port port 443 is that of SSH (ansible_port) and of nginx")
