@@ -51,7 +51,8 @@ def new(env: str, *, source: str) -> Told:
     broken = list(places.malformed(begins_with)) if begins_with else []
     if broken and begins_with:
         raise variables.refusal(begins_with, broken)
-    files = copied(read(like), env=env) if like else blank(env, _local_apps(root))
+    own = read(like) if like else {}
+    files = copied(own, env=env) if like else blank(env, _local_apps(root))
     layout = Layout(root)
     layout.environment(env, files)
     key = _key(root, env)
@@ -62,6 +63,7 @@ def new(env: str, *, source: str) -> Told:
         # What a check would name; a secret has a command of its own below.
         "placeholders": [str(found) for found in agreement.survey(made)[0] if not secrets.NAME.fullmatch(found.key)],
         "secrets": sorted({name for text in files.values() for name in secrets.NAME.findall(text)}),
+        "left_out": left_out(like, own) if like else [],
         "vault_key": str(key.relative_to(root)),
         "vault": str((made.variables / VAULT).relative_to(root)),
     }
@@ -70,11 +72,18 @@ def new(env: str, *, source: str) -> Told:
 def read(environment: Environment) -> Files:
     """Return an environment's own files, but for its secrets: path in it -> text."""
     found = {"hosts.yml": environment.inventory.read_text(encoding="utf-8")}
-    for path in places.variable_files(environment.directory / "group_vars"):
+    for path in places.files(environment)[1:]:
         name = path.relative_to(environment.directory).as_posix()
         if path.name != VAULT and "/00-shared/" not in name:
             found[name] = path.read_text(encoding="utf-8")
     return {name: text for name, text in found.items() if "$ANSIBLE_VAULT" not in text}
+
+
+def left_out(environment: Environment, files: Files) -> list[str]:
+    """Return an environment's own files, but for its vault, that `read` did not take along: secrets are in them."""
+    every = (path.relative_to(environment.directory).as_posix() for path in places.files(environment))
+    vault = f"{VARIABLES}/{VAULT}"
+    return [name for name in every if name not in files and name != vault and "/00-shared/" not in name]
 
 
 def blank(env: str, apps: Mapping[str, Any]) -> Files:
@@ -94,10 +103,12 @@ def copied(files: Mapping[str, str], *, env: str) -> Files:
     """
     words: dict[str, str] = {}
     for number, (host, address) in enumerate(_hosts(_yaml(files["hosts.yml"])).items(), 1):
+        addresses = {address, *(given for name, given in _addresses(files) if _host_of(name) == host)} - {""}
         # A host without an address is reached by its name.
-        words[host] = f"{env}{number}" if address else f"{env}{number}.example"
-        if address:
-            words[address] = f"192.0.2.{FIRST + number - 1}"
+        words[host] = f"{env}{number}" if addresses else f"{env}{number}.example"
+        words |= dict.fromkeys(addresses, f"192.0.2.{FIRST + number - 1}")
+    for _, address in _addresses(files):  # of a group
+        words.setdefault(address, f"192.0.2.{FIRST + len(words)}")
     for app, told in _apps(files.get(APPS, "")).items():
         given = (told.get("domains") or []) if isinstance(told, dict) else []
         for number, domain in enumerate([given] if isinstance(given, str) else given, 1):
@@ -105,9 +116,29 @@ def copied(files: Mapping[str, str], *, env: str) -> Files:
     for address in _public(files.values()):
         words.setdefault(address, f"192.0.2.{FIRST + len(words)}")
     return {
-        name: re.sub(r"(?m)^environment_name:.*$", f"environment_name: {env}", _replaced(text, words))
+        _renamed(name, words): re.sub(r"(?m)^environment_name:.*$", f"environment_name: {env}", _replaced(text, words))
         for name, text in files.items()
     }
+
+
+def _addresses(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Return the addresses that files of variables give to hosts, each with its file; a template is none."""
+    for name, text in files.items():
+        given = _yaml(text).get("ansible_host") if name != "hosts.yml" else None
+        if isinstance(given, str) and given and "{" not in given:
+            yield name, given
+
+
+def _host_of(name: str) -> str:
+    """Return the host whose own values a file holds; empty where it is no host's."""
+    kind, _, rest = name.partition("/")
+    return re.sub(r"\.ya?ml$", "", rest.partition("/")[0]) if kind == "host_vars" else ""
+
+
+def _renamed(name: str, words: Mapping[str, str]) -> str:
+    """Return a file's name in the new environment, where hosts have other names."""
+    host = _host_of(name)
+    return f"host_vars/{words.get(host, host)}{name[len('host_vars/') + len(host) :]}" if host else name
 
 
 def _yaml(text: str) -> dict[str, Any]:
@@ -180,6 +211,10 @@ def words(told: Mapping[str, Any]) -> str:
     """Say what was made, and what is to be done before the first deploy."""
     env, key = told["environment"], told["vault_key"]
     lines = [f"{env}: {len(told['made'])} files made", *(f"  made  {name}" for name in told["made"])]
+    lines += [
+        f"  left out  {name}: there are secrets in it; carry over by hand what belongs here, too"
+        for name in told["left_out"]
+    ]
     lines += [
         f"The key of its vault is {key}, in no repository: keep a copy where your team keeps passwords.",
         "",

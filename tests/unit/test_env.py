@@ -102,6 +102,29 @@ def test_one_that_begins_with_another_keeps_sizes_and_comments_and_no_address(pr
     assert hosts["db"]["hosts"] == {"staging2.example": None}
 
 
+def test_what_hosts_have_of_their_own_is_carried_under_their_new_names_without_addresses_and_secrets(
+    project: Path,
+) -> None:
+    prod = project / "inventories/prod"
+    for name, text in {
+        "web1.yml": "release_keep: 9  # a small disk\n",
+        "db.shop.com/a.yml": "ansible_host: 10.0.0.7\npostgresql_memory_percent: 40\n",
+        "db.shop.com/vault.yml": "vault_b: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3132\n",
+    }.items():
+        (prod / "host_vars" / name).parent.mkdir(parents=True, exist_ok=True)
+        (prod / "host_vars" / name).write_text(text)
+    told = env.new("staging", source="prod")
+    made = project / "inventories/staging/host_vars"
+    assert {path.relative_to(made).as_posix(): path.read_text() for path in made.rglob("*.yml")} == {
+        "staging1.yml": "release_keep: 9  # a small disk\n",
+        "staging2/a.yml": "ansible_host: 192.0.2.11\npostgresql_memory_percent: 40\n",
+    }
+    assert told["left_out"] == ["host_vars/db.shop.com/vault.yml"]
+    assert "left out  host_vars/db.shop.com/vault.yml" in env.words(told)
+    assert any("host_vars/staging2/a.yml:1: 192.0.2.11 is an address" in line for line in told["placeholders"])
+    assert not [line for line in told["placeholders"] if "is read by nobody" in line]
+
+
 def test_its_vault_has_a_key_of_its_own_that_only_its_owner_reads(project: Path) -> None:
     key = project / env.new("staging", source="")["vault_key"]
     assert key.stat().st_mode & 0o777 == 0o600
