@@ -1,5 +1,6 @@
 """The launcher `./invoke`, run in copies of the checkout's few files that it reads."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -120,15 +121,26 @@ def test_tests_take_the_larger_lock_and_others_then_keep_it(checkout: Path) -> N
     assert "Preparing" not in invoke(checkout, "--list").stderr
 
 
-def test_missing_packages_are_named_and_not_installed_unasked(checkout: Path) -> None:
+@pytest.fixture
+def lacking(checkout: Path) -> Path:
+    """A directory of tools that know of no package: apt-get only says what it was asked, and ends with $APT."""
     (checkout / "requirements" / "system-debian.txt").write_text("ferryman-no-such-package  # a comment\n")
     tools = checkout / "tools"
     tools.mkdir()
     (tools / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
-    (tools / "apt-get").write_text('#!/bin/sh\necho "apt-get $*"\n')
+    (tools / "apt-get").write_text('#!/bin/sh\necho "apt-get $*"\nexit "${APT:-0}"\n')
     for tool in tools.iterdir():
         tool.chmod(0o755)
-    path = f"{tools}:{os.environ['PATH']}"
+    return tools
+
+
+def beside(tools: Path) -> str:
+    """A PATH on which the tools come first."""
+    return f"{tools}:{os.environ['PATH']}"
+
+
+def test_missing_packages_are_named_and_not_installed_unasked(checkout: Path, lacking: Path) -> None:
+    path = beside(lacking)
     refused = invoke(checkout, "deploy", PATH=path)
     assert refused.returncode == 1
     assert "ferryman-no-such-package" in refused.stderr
@@ -136,6 +148,58 @@ def test_missing_packages_are_named_and_not_installed_unasked(checkout: Path) ->
     assert "ran" not in refused.stdout
     assert "ran -m ferryman deploy --env prod" in invoke(checkout, "deploy", "--env", "prod", PATH=path).stdout
     assert "ran -m ferryman --list" in invoke(checkout, "--list", PATH=path).stdout
+
+
+def test_an_apt_that_fails_is_a_refusal_with_what_to_type_and_not_its_own_code(checkout: Path, lacking: Path) -> None:
+    done = invoke(checkout, "deploy", "--yes", PATH=beside(lacking), APT="100")
+    assert done.returncode == 1
+    *_, error, hint = done.stderr.splitlines()
+    assert error == "system packages could not be installed: ferryman-no-such-package"
+    assert hint.endswith("apt-get install ferryman-no-such-package")
+    assert "apt-get install -y" not in done.stderr, "it went on after the lists could not be read"
+
+
+def test_who_is_not_root_and_has_no_sudo_is_told_so(checkout: Path, lacking: Path) -> None:
+    for tool in ("dirname", "cmp", "sed", "grep", "git", "rsync", "ssh", "mkdir", "ln"):
+        (lacking / tool).symlink_to(str(shutil.which(tool)))
+    (lacking / "id").write_text("#!/bin/sh\necho 1000\n")
+    (lacking / "id").chmod(0o755)
+    done = invoke(checkout, "deploy", "--yes", PATH=str(lacking))
+    assert done.returncode == 1
+    assert "there is no sudo: ferryman-no-such-package\n  as root: apt-get install" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["deploy", "--json"], ["--json", "deploy"], ["deploy", "--yes", "--json"]])
+def test_a_refusal_of_the_launcher_is_one_object_for_a_pipeline(
+    checkout: Path, lacking: Path, words: list[str]
+) -> None:
+    done = invoke(checkout, *words, PATH=beside(lacking), APT="100")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["code"], set(said)) == (1, 1, {"error", "hint", "code"})
+    assert said["error"].endswith(": ferryman-no-such-package")
+    assert "apt-get install ferryman-no-such-package" in said["hint"]
+    assert said["error"] not in done.stderr
+
+
+def test_a_place_whose_name_json_would_stumble_over_is_told_as_it_is(checkout: Path) -> None:
+    odd = checkout / 'a "quoted" \\ name\nof two lines'
+    (odd / "requirements").mkdir(parents=True)
+    (odd / "requirements" / "run.txt").touch()
+    (odd / ".venv").write_text("a file is in the way")
+    shutil.copy(checkout / "invoke", odd)
+    done = invoke(odd, "--list", "--json")
+    assert done.returncode == 1
+    assert str(odd / ".venv") in json.loads(done.stdout)["error"]
+
+
+def test_what_breaks_off_where_nobody_thought_of_it_is_a_refusal_too(checkout: Path) -> None:
+    (checkout / ".ansible").write_text("a file is in the way")
+    for words in (["--list"], ["--list", "--json"]):
+        done = invoke(checkout, *words)
+        assert done.returncode == 1
+        assert ".ansible" in done.stderr
+        told = json.loads(done.stdout)["error"] if "--json" in words else done.stderr
+        assert "broke off before the command began" in told
 
 
 def test_the_script_is_plain_sh(checkout: Path) -> None:
