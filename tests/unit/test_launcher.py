@@ -150,6 +150,18 @@ def test_missing_packages_are_named_and_not_installed_unasked(checkout: Path, la
     assert "ran -m ferryman --list" in invoke(checkout, "--list", PATH=path).stdout
 
 
+@pytest.mark.parametrize(
+    ("said", "pipeline"),
+    [("true", True), ("1", True), ("woodpecker", True), ("", False), ("0", False), ("false", False)],
+)
+def test_a_pipeline_is_known_by_whatever_it_says_and_is_not_asked(
+    checkout: Path, lacking: Path, said: str, pipeline: bool
+) -> None:
+    done = invoke(checkout, "deploy", PATH=beside(lacking), CI=said)
+    assert ("apt-get update" in done.stderr) is pipeline
+    assert (done.returncode == 0) is pipeline
+
+
 def test_an_apt_that_fails_is_a_refusal_with_what_to_type_and_not_its_own_code(checkout: Path, lacking: Path) -> None:
     done = invoke(checkout, "deploy", "--yes", PATH=beside(lacking), APT="100")
     assert done.returncode == 1
