@@ -73,12 +73,13 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     for result in results:
         state = "failed" if result.failed else "passed"
         say(f"{state:6}  {result.seconds:6.1f} s  {result.name}")
-    if as_json:
-        print(json.dumps({"passed": passed, "failed": failed, "steps": [vars(result) for result in results]}))
     say(f"\n{passed} passed, {failed} failed")
+    told = {"passed": passed, "failed": failed, "steps": [vars(result) for result in results]}
     if failed:
         red = ", ".join(result.name for result in results if result.failed)
-        raise Stop(f"tests failed: {red}", hint="their output is above", code=RETURNED)
+        raise Stop(f"tests failed: {red}", hint="their output is above", code=RETURNED, facts=told)
+    if as_json:
+        print(json.dumps(told))
 
 
 def side_by_side(steps: Sequence[Step], workers: int, act: Callable[[Step], Of]) -> list[Of]:
@@ -286,8 +287,8 @@ def pictures() -> list[Path]:
     return [Path(shutil.copy(path, root / "docs" / "pictures")) for path in sorted(taken.iterdir())]
 
 
-def bench(name: str) -> None:
-    """Run the module tests.bench.<name>, with its output as it comes."""
+def bench(name: str, *, as_json: bool = False) -> None:
+    """Run the module tests.bench.<name>, with its output as it comes, or at its end as the lines of one object."""
     root = checkout()
     known = sorted(path.stem for path in root.glob("tests/bench/*.py") if not path.stem.startswith("_"))
     if name not in known:
@@ -295,9 +296,13 @@ def bench(name: str) -> None:
             f"there is no benchmark {name!r}" if name else "name a benchmark",
             hint=f"one of: {', '.join(known) or 'none yet'}",
         )
-    done = subprocess.run([sys.executable, "-m", f"tests.bench.{name}"], cwd=root, env=environment(), check=False)
+    command, out = [sys.executable, "-m", f"tests.bench.{name}"], subprocess.PIPE if as_json else None
+    done = subprocess.run(command, cwd=root, env=environment(), stdout=out, text=True, errors="replace", check=False)
+    lines = (done.stdout or "").splitlines()
     if done.returncode:
-        raise Stop(f"benchmark {name} failed", code=RETURNED)
+        raise Stop(f"benchmark {name} failed", hint="its output says why", code=RETURNED, facts={"lines": lines})
+    if as_json:
+        print(json.dumps({"name": name, **provenance(root), "lines": lines}))
 
 
 def provenance(root: Path) -> dict[str, object]:

@@ -192,9 +192,14 @@ def write(root: Path, made: dict[Path, str], *, only: str = "") -> list[Path]:
     return changed
 
 
-def locks(root: Path, *, upgrade: bool = False) -> None:
-    """Write requirements/*.txt from their .in files: for every platform and Python, hashed, without index addresses."""
-    for name in ("run", "dev", "tls"):
+def locks(root: Path, *, upgrade: bool = False) -> list[Path]:
+    """Write requirements/*.txt from their .in files: for every platform and Python, hashed, without index addresses.
+
+    Return those that changed.
+    """
+    made = [root / "requirements" / f"{name}.txt" for name in ("run", "dev", "tls")]
+    before = {path: path.read_bytes() if path.exists() else b"" for path in made}
+    for name in (path.stem for path in made):
         words = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-emit-index-url"]
         words += ["--no-emit-find-links", "--custom-compile-command", "./invoke docs.locks", "--quiet"]
         words += ["--upgrade"] if upgrade else []
@@ -214,6 +219,7 @@ def locks(root: Path, *, upgrade: bool = False) -> None:
         )
         if done.returncode:
             raise Stop(f"requirements/{name}.in could not be locked", hint="uv says why above")
+    return [path for path in made if path.read_bytes() != before[path]]
 
 
 def written_from(source: str) -> str:

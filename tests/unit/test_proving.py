@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ferryman import paths, proving
+from ferryman import paths, program, proving
 from ferryman.errors import Stop
 
 
@@ -52,6 +52,33 @@ def test_a_soak_counts_in_full_and_leaves_a_record(checkout: Path) -> None:
     assert (record["requests"], record["failed"], record["seed"]) == (1000, 0, 20261122)
     assert {"commit", "dirty", "at", "machine", "duration_s"} <= record.keys()
     assert os.uname().nodename not in json.dumps(record)
+
+
+def test_tests_that_failed_are_one_object_with_their_sum(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (checkout / "tests" / "faults").mkdir()
+    (checkout / "tests" / "faults" / "test_one.py").write_text("def test_one(): pass\ndef test_two(): assert False\n")
+    with pytest.raises(Stop, match="tests failed: faults") as stop:
+        proving.prove("e2e", as_json=True)
+    assert capsys.readouterr().out == ""
+    told = json.loads(program.explain(stop.value, as_json=True))
+    (step,) = told.pop("steps")
+    assert (told["passed"], told["failed"], told["code"]) == (1, 1, 2)
+    assert (step["name"], step["failed"]) == ("faults", 1)
+
+
+def test_a_benchmark_is_one_object_with_its_lines(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (checkout / "tests" / "bench").mkdir()
+    tiny = checkout / "tests" / "bench" / "tiny.py"
+    tiny.write_text("print('a figure')\nprint('another')\n")
+    proving.bench("tiny", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["lines"] == ["a figure", "another"]
+    assert {"name", "commit", "at", "machine"} <= told.keys()
+    tiny.write_text("print('a figure')\nraise SystemExit(1)\n")
+    with pytest.raises(Stop, match="benchmark tiny failed") as stop:
+        proving.bench("tiny", as_json=True)
+    assert stop.value.facts == {"lines": ["a figure"]}
+    assert capsys.readouterr().out == ""
 
 
 def test_a_failed_soak_records_nothing(checkout: Path) -> None:

@@ -29,8 +29,8 @@ def soak(ctx: Context, name: str = "") -> None:
 
 
 @task(positional=["name"], help={"name": "Which benchmark of tests/bench; none: list them."})
-def bench(_: Context, name: str = "") -> None:
+def bench(ctx: Context, name: str = "") -> None:
     """Measure something, as a benchmark of tests/bench does."""
     from ferryman import proving
 
-    proving.bench(name)
+    proving.bench(name, as_json=ctx.ferryman.json)
