@@ -25,7 +25,7 @@ from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 3  # of what needs no hosts: two of the tests, which wait for nothing, and one of a linter
 HOSTED_WORKERS = 4  # those with hosts wait for them between their own work; four keep two cores busy
-AT_TIMES = 3  # of what is long and like something else, each commit's whole run takes one in so many
+AT_TIMES = 3  # of what is long and like something else, each whole run takes one in so many
 Of = TypeVar("Of")
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
@@ -59,7 +59,7 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     root = checkout()
     out = sys.stderr if as_json else sys.stdout
     say: Callable[[str], None] = lambda text: print(text, file=out, flush=True)  # noqa: E731  # shorter than a class
-    left = {} if what else left_out(root, commit(root))
+    left = {} if what else left_out(root, turn(commit(root)))
     for part, names in left.items():
         say(f"  left to ./invoke test {part}: {', '.join(names)}")
     results: list[Result] = []
@@ -137,6 +137,11 @@ def scenarios(root: Path) -> list[Step]:
     return found
 
 
+def turn(of: str) -> str:
+    """Return what chooses for a commit: it, and FERRYMAN_SEED where that is set, so that it can have another turn."""
+    return f"{of} {os.environ.get('FERRYMAN_SEED', '')}".strip()
+
+
 def left_out(root: Path, seed: str) -> dict[str, list[str]]:
     """Return by part what the whole run leaves out: two thirds of the roles on other Debians than the default one, and
     of the journeys that are marked `at_times`.
@@ -149,10 +154,10 @@ def left_out(root: Path, seed: str) -> dict[str, list[str]]:
         "e2e": {name for path in root.glob("tests/e2e/*.py") for name in marked.findall(path.read_text())},
     }
 
-    def turn(name: str) -> bytes:
+    def place(name: str) -> bytes:
         return hashlib.sha256(f"{seed} {name}".encode()).digest()
 
-    return {part: sorted(sorted(names, key=turn)[math.ceil(len(names) / AT_TIMES) :]) for part, names in found.items()}
+    return {part: sorted(sorted(names, key=place)[math.ceil(len(names) / AT_TIMES) :]) for part, names in found.items()}
 
 
 def debians(meta: Path) -> list[int]:

@@ -120,6 +120,20 @@ def test_what_the_whole_run_leaves_out_is_chosen_by_its_commit_and_over_commits_
         assert not set.intersection(*every)
 
 
+def test_a_seed_chooses_anew_for_the_same_commit_and_the_same_one_chooses_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("FERRYMAN_SEED", raising=False)
+    assert proving.turn("a commit") == "a commit"
+    chosen = []
+    for seed in (*range(30), *range(30)):
+        monkeypatch.setenv("FERRYMAN_SEED", str(seed))
+        chosen.append(proving.left_out(paths.CHECKOUT, proving.turn("a commit")))
+    assert chosen[:30] == chosen[30:]
+    for part in ("roles", "e2e"):
+        assert not set.intersection(*(set(each[part]) for each in chosen)), "no seed ever takes it"
+
+
 def test_what_is_left_out_is_not_run() -> None:
     names = [step.name for step in proving.steps("roles", paths.CHECKOUT, "")]
     assert [step.name for step in proving.steps("roles", paths.CHECKOUT, "", names[2:])] == names[:2]

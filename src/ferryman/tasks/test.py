@@ -9,7 +9,8 @@ OF_A_CHECKOUT = True
 @task(
     positional=["what"],
     help={
-        "what": "unit (with lint and contract), roles (Molecule) or e2e (with faults); all if not said.",
+        "what": "unit (with lint and contract), roles (Molecule) or e2e (with faults); if not said all,"
+        " but of other Debians and of long journeys a third, which the commit and FERRYMAN_SEED choose.",
         "junit": "Directory for the results as JUnit XML.",
     },
 )
