@@ -1,4 +1,4 @@
-"""What is written from its source and never by hand: a role's defaults, the reference, the locks.
+"""What is written from its source and never by hand: a role's defaults, the reference, figures, the locks.
 
 `files()` is the whole answer as a map of path to text, so that a test can compare it with what is there.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from ferryman import specs
+from ferryman import records, specs
 from ferryman.errors import Stop
 
 Command = tuple[str, str, list[tuple[str, str]]]  # name, what it does, its options with their help
@@ -170,6 +170,9 @@ def files(root: Path, commands: Iterable[Command], everywhere: Mapping[str, str]
     made[root / "docs" / "decisions" / "README.md"] = decisions_page(root / "docs" / "decisions")
     made[pages / "commands.md"] = commands_page(commands, everywhere)
     made[pages / "modules.md"] = modules_page(root)
+    proof = root / "docs" / "proof.md"
+    if proof.is_file():
+        made[proof] = records.page(proof.read_text(encoding="utf-8"), root)
     return made
 
 

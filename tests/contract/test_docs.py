@@ -1,5 +1,7 @@
 """What the pages say is so: commands exist with their options, links lead somewhere, examples and messages are real."""
 
+import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import descri
 from invoke.parser import Parser, ParserContext
 from tests.support.pages import Block, blocks, commands, pages
 
-from ferryman import errors, paths, secrets, specs
+from ferryman import errors, paths, records, secrets, specs
 from ferryman.environments import Environment
 from ferryman.program import Program
 from ferryman.tasks import namespace
@@ -149,6 +151,45 @@ def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
     for name, number in numbers.items():
         heading = (ROOT / "docs" / "decisions" / name).read_text(encoding="utf-8")
         assert heading.startswith(f"# {int(number)}. "), name
+
+
+PROOF = (ROOT / "docs" / "proof.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", sorted(set(re.findall(r"`(tests/[^`]+::[^`]+)`", PROOF))))
+def test_every_test_that_a_proof_names_is_there(place: str) -> None:
+    file, _, name = place.partition("::")
+    functions = {
+        node.name
+        for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert name in functions
+
+
+def test_every_bad_day_names_the_test_that_makes_it_and_each_is_another() -> None:
+    _, days, _ = re.split(r"^## ", PROOF, flags=re.MULTILINE)
+    proven = [
+        re.fullmatch(r"\| [^|`]+(?:`[^`|]+`[^|`]+)* \| `tests/faults/\S+::test_\w+` \|", row) for row in table(days)
+    ]
+    assert all(proven)
+    assert len({row.rpartition("::")[2] for row in table(days)}) == len(proven) >= 13
+
+
+def table(text: str) -> list[str]:
+    """The rows of the table in a text, without its head."""
+    return [line for line in text.splitlines() if line.startswith("|")][2:]
+
+
+def test_every_record_is_quoted_and_a_figure_that_is_missed_is_so_in_the_same_table() -> None:
+    *_, figures = re.split(r"^## ", PROOF, flags=re.MULTILINE)
+    for path in sorted((ROOT / "docs" / "records").glob("*.json")):
+        said = json.loads(path.read_text(encoding="utf-8"))
+        rows = [row for row in table(figures) if f"(records/{path.name})" in row]
+        wanted = [row for row in said["rows"] if row["target"]] if "rows" in said else [None]
+        assert len(rows) == len(wanted), path.name
+        missed = [row for row in wanted if row and not records.reached(row["measured"], row["target"])]
+        assert sum("| **no** |" in row for row in rows) == len(missed), path.name
 
 
 def test_one_page_alone_says_what_exit_codes_mean_and_all_of_them() -> None:

@@ -33,7 +33,7 @@ def tell_written(changed: "list[Any]", ctx: Any) -> None:
 
 @task
 def reference(ctx: Context) -> None:
-    """Write docs/reference and every role's defaults from specs, modules and tasks."""
+    """Write docs/reference, every role's defaults and the figures of docs/proof.md from their sources."""
     write(ctx)
 
 

@@ -1,0 +1,112 @@
+"""What long counts and benchmarks measured, as a table: docs/proof.md quotes the records, and nobody types a figure."""
+
+import ast
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferryman.errors import Stop
+
+REGION = re.compile(r"(<!-- figures: [^\n]* -->\n).*?(<!-- end of figures -->\n)", re.DOTALL)
+HEAD = ["| what | measured | wanted | reached | record |", "|---|---|---|---|---|"]
+AROUND = {"name", "commit", "dirty", "at", "machine", "duration_s", "seed"}
+"""What a record says of the run itself."""
+Record = dict[str, Any]
+
+
+def page(text: str, root: Path) -> str:
+    """Return the page with what its marked region holds written anew from the records below `root`."""
+    if not REGION.search(text):
+        raise Stop("docs/proof.md has no place for figures", hint="`git checkout docs/proof.md` brings it back")
+    lines = table(read(root), promises(root))
+    return REGION.sub(lambda found: f"{found[1]}\n{lines}\n{found[2]}", text)
+
+
+def read(root: Path) -> list[Record]:
+    """Return all records, by name."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((root / "docs" / "records").glob("*.json"))]
+
+
+def promises(root: Path) -> dict[str, str]:
+    """Return by name what each soak promises: the first line of its docstring, and which test it is."""
+    found = {}
+    for path in sorted((root / "tests").rglob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "def test_soak_" not in text:
+            continue
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_soak_"):
+                said = (ast.get_docstring(node) or "").partition("\n")[0]
+                place = f"`{path.relative_to(root)}::{node.name}`"
+                found[node.name.removeprefix("test_soak_")] = f"{said} {place}".strip()
+    return found
+
+
+def table(records: list[Record], promised: dict[str, str]) -> str:
+    """Return the records as a table, between how many figures miss what is wanted of them and where they are from."""
+    soaks, benches = ([each for each in records if ("rows" in each) is wanted] for wanted in (False, True))
+    rows = [counted(each, promised) for each in soaks] + [row for each in benches for row in benched(each)]
+    missed = sum(not row.reached for row in rows)
+    lines = [
+        f"| {row.what} | {row.measured} | {row.wanted} | {'yes' if row.reached else '**no**'} | {link(row.record)} |"
+        for row in rows
+    ]
+    return "\n".join([f"{missed} of {len(rows)} miss what is wanted: those say **no**.", "", *HEAD, *lines, "",
+                      *(f"- {link(each)}: {provenance(each)}" for each in [*soaks, *benches]), ""])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One promise: what, measured, wanted, whether that is reached, and the record that says so."""
+
+    what: str
+    measured: str
+    wanted: str
+    reached: bool
+    record: Record
+
+
+def benched(record: Record) -> list[Row]:
+    """Return the rows of a benchmark, without what is only told and of which nothing is wanted."""
+    rows = [(row["what"], row["measured"], row["target"]) for row in record["rows"] if row["target"]]
+    return [Row(what, is_now, wanted, reached(is_now, wanted), record) for what, is_now, wanted in rows]
+
+
+def counted(record: Record, promised: dict[str, str]) -> Row:
+    """Return the row of a soak with its figures; one that fails leaves no record, so what it promises was kept."""
+    name = str(record["name"])
+    said = [f"{key.replace('_', ' ')} {figure(value)}" for key, value in record.items() if key not in AROUND]
+    return Row(promised.get(name, name), ", ".join(said), "every time", True, record)
+
+
+def figure(value: Any) -> str:
+    """Return a value for people: of what is listed, how many there are."""
+    if isinstance(value, list | dict):
+        return str(len(value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def reached(measured: str, target: str) -> bool:
+    """Say whether a figure is within its target, such as "at most 2.5x"."""
+    wanted = re.fullmatch(r"at most ([\d.,]+)x?", target)
+    if not wanted:
+        raise Stop(f"a record wants {target!r}, which cannot be compared", hint="`at most NUMBER` can, or nothing")
+    return number(measured) <= number(wanted[1])
+
+
+def number(text: str) -> float:
+    """Return the number of a figure such as 182,259 or 1.67x."""
+    return float(text.removesuffix("x").replace(",", ""))
+
+
+def link(record: Record) -> str:
+    """Return the way from the page to a record."""
+    return f"[{record['name']}](records/{record['name']}.json)"
+
+
+def provenance(record: Record) -> str:
+    """Return what a figure is worth nothing without: commit, day, size of the machine."""
+    clean = " with changes in no commit" if record["dirty"] else ""
+    return f"commit {record['commit'][:7]}{clean}, {record['at'][:10]}, {record['machine']['cores']} cores"

@@ -1,0 +1,76 @@
+"""Records as the page that quotes them shows them: no figure is typed, and one that is missed is called so."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferryman import records
+from ferryman.errors import Stop
+
+COMMIT = "0123456789"
+AROUND = {"commit": COMMIT, "dirty": False, "at": "2026-11-22T12:00:00Z", "machine": {"cores": 2}}
+PAGE = "# Proof\n\nwords\n\n<!-- figures: written -->\nold\n<!-- end of figures -->\n\nmore words\n"
+ROWS = [("fast : bare", "2.47x", "at most 2.5x"), ("bytes", "182,259", "at most 180,720"), ("only told", "9", "")]
+
+
+def record(root: Path, name: str, **said: Any) -> None:
+    path = root / "docs" / "records" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"name": name, **AROUND, **said}))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout with a benchmark's record, a soak's, and the soak."""
+    rows = [dict(zip(("what", "measured", "target"), row, strict=True)) for row in ROWS]
+    record(tmp_path, "bench-x", rows=rows)
+    record(tmp_path, "load", seed=1, duration_s=2.5, requests=31240, steps=["a", "b"], p95_ms=8.0, dirty=True)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_load.py").write_text('def test_soak_load():\n    """Nothing is lost."""\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("measured", "target", "expected"),
+    [
+        ("2.5x", "at most 2.5x", True),
+        ("2.51x", "at most 2.5x", False),
+        ("182,259", "at most 180,720", False),
+        ("4", "at most 8", True),
+    ],
+)
+def test_a_figure_is_within_what_is_wanted_or_not(measured: str, target: str, expected: bool) -> None:
+    assert records.reached(measured, target) is expected
+
+
+def test_what_cannot_be_compared_is_not_passed_over() -> None:
+    with pytest.raises(Stop, match="under 3x"):
+        records.reached("2x", "under 3x")
+
+
+def test_a_page_has_every_figure_that_has_a_target_and_says_of_which_record_it_is(root: Path) -> None:
+    page = records.page(PAGE, root)
+    source = "[bench-x](records/bench-x.json)"
+    soak = "Nothing is lost. `tests/test_load.py::test_soak_load`"
+    assert "1 of 3 miss what is wanted" in page
+    assert f"| fast : bare | 2.47x | at most 2.5x | yes | {source} |" in page
+    assert f"| bytes | 182,259 | at most 180,720 | **no** | {source} |" in page
+    assert f"| {soak} | requests 31,240, steps 2, p95 ms 8.0 | every time | yes | [load](records/load.json) |" in page
+    assert f"- {source}: commit {COMMIT[:7]}, 2026-11-22, 2 cores\n" in page
+    assert f"[load](records/load.json): commit {COMMIT[:7]} with changes in no commit, 2026" in page
+    assert "only told" not in page
+    assert "old" not in page.split()
+
+
+def test_a_page_keeps_its_words_and_is_written_once(root: Path) -> None:
+    page = records.page(PAGE, root)
+    assert page.startswith("# Proof\n\nwords\n")
+    assert page.endswith("\nmore words\n")
+    assert records.page(page, root) == page
+
+
+def test_a_page_without_a_place_for_figures_is_told(root: Path) -> None:
+    with pytest.raises(Stop, match="no place for figures"):
+        records.page("# Proof\n", root)
