@@ -111,7 +111,7 @@ class Repositories:
         shut, unknown = [], []
         for kind in of.FILES:
             path, kept = self.places(kind)
-            there, made = read(f"{path}/config"), read(kept)
+            there, made = read(f"{path}/config", errors="replace"), read(kept, errors="replace")
             if not made and not (there and kind in self.wished["sets"]):
                 continue  # nothing is there that it would have to open
             if made and known == self.wished["passphrase"]:
@@ -182,10 +182,10 @@ class Repositories:
                 os.chown(name, uid, gid, dir_fd=at, follow_symlinks=False)
 
 
-def read(path: str) -> str:
-    """Return the text of a file, empty where there is none."""
+def read(path: str, errors: str = "strict") -> str:
+    """Return the text of a file, empty where there is none; `errors` is what becomes of bytes that are no text."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors=errors) as file:
             return file.read()
     except FileNotFoundError:
         return ""

@@ -131,6 +131,14 @@ def test_another_passphrase_is_refused_where_nobody_can_see_whether_it_opens_wha
     assert "is its disk there?" in host.refused(WRONG)
 
 
+def test_a_configuration_that_is_no_text_any_more_is_told_and_nothing_is_written(host: Host) -> None:
+    host.setup(RIGHT)
+    (host.disk / MEDIA / "config").write_bytes(b"\xff\xfe" * 40)
+    assert "is its disk there?" in host.refused(WRONG)
+    host.anew()
+    assert "cannot be opened, so nothing was written" in host.refused(RIGHT)
+
+
 def test_a_repository_that_is_damaged_is_told_as_that_and_nothing_is_written(host: Host) -> None:
     host.setup(RIGHT)
     host.anew()
