@@ -220,11 +220,16 @@ def _background(host: Host, slot: str) -> Iterator[str]:
             yield host.site.unit(instance.name, slot, kind="timer")
 
 
+def has_background(host: Host, slot: str) -> bool:
+    """Say whether there are workers or timers to be moved to `slot`, in either slot."""
+    return any([*_background(host, slot), *_background(host, names.other(slot))])
+
+
 def moving_takes(host: Host, slot: str) -> float:
     """Return how many seconds the workers of the other slot may take to stop; 0 where there is nothing to move."""
     other = names.other(slot)
     stopping = [float(i.process.get("stop_timeout_s") or 30) for i in instances(host, other, record(host, other))]
-    return max(stopping, default=0.0) if any([*_background(host, slot), *_background(host, other)]) else 0.0
+    return max(stopping, default=0.0) if has_background(host, slot) else 0.0
 
 
 def move_workers(

@@ -132,12 +132,15 @@ def _well(host: Host, slot: str) -> None:
 def _workers(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "app" not in request["roles"] or request.get("point"):  # what was restored is written to after the commit
         return {}
-    settings, slot = request["settings"], request["slot"]
+    settings, slot, release = request["settings"], request["slot"], request["release"]
+    if not slots.has_background(host, slot):
+        return {}
     takes_s = slots.moving_takes(host, slot)
-    if takes_s:
-        with deciding(host):
-            settling.extend(host, by_s=takes_s + settings["worker_soak_s"] + settings["confirm_s"])
+    with deciding(host):
+        settling.extend(host, by_s=takes_s + settings["worker_soak_s"] + settings["confirm_s"])
+    host.journal("workers", "started", release=release, slot=slot)
     slots.move_workers(host, slot, alive_s=settings["worker_soak_s"])
+    host.journal("workers", "done", release=release, slot=slot)
     return {}
 
 

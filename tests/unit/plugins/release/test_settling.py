@@ -282,6 +282,20 @@ def test_workers_that_stop_slowly_get_the_time_before_the_guard_comes(host: Syst
     assert now().boottime < shift.state(host)["deadline"]
 
 
+def test_the_journal_tells_when_workers_begin_to_be_moved_and_when_they_are(host: Systemd) -> None:
+    move(host, confirm_s=5)
+    settings = {"worker_soak_s": 0, "confirm_s": 60}
+    steps._workers(
+        host, {"roles": ["app"], "release": NEW, "slot": "green", "settings": settings}, cast("Any", io.BytesIO())
+    )
+    told = arbiter.journal_of(host, host.run_id)[-2:]
+    assert [(line["step"], line["result"], line["release"]) for line in told] == [
+        ("workers", "started", NEW),
+        ("workers", "done", NEW),
+    ]
+    assert shift.state(host)["deadline"] >= now().boottime + 80, "it stops for 30 s, and 60 s are to confirm"
+
+
 def test_two_bad_answers_in_a_row_count_whatever_they_say(host: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     said = iter(["answered 500 request 1", "answered 500 request 2"])
     monkeypatch.setattr(probe, "answer", lambda *_: (False, next(said)))
