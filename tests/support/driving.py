@@ -100,7 +100,8 @@ class Driver:
             self.signal(signal.SIGSTOP)
             self.signal(signal.SIGKILL)
         else:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
     def wait(self, timeout_s: float = 120) -> Answer:

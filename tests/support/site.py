@@ -141,11 +141,16 @@ class Site:
         """The container that is the host."""
         return f"{self.name}-{HOST}"
 
+    def reached(self, script: str) -> list[str]:
+        """Return the command that runs a script as root on the host."""
+        argv = ["ssh", "-F", str(self.root / ".ferryman" / "sandbox" / self.name / "ssh_config"), "-o", "BatchMode=yes"]
+        return [*argv, HOST, f"sudo bash -c {shlex.quote(script)}"]
+
     def ssh(self, script: str, *, check: bool = True, timeout_s: float = 60, given: str = "") -> str:
         """Run a script as root on the host, with `given` on its standard input, and return what it printed."""
-        argv = ["ssh", "-F", str(self.root / ".ferryman" / "sandbox" / self.name / "ssh_config"), "-o", "BatchMode=yes"]
-        argv += [HOST, f"sudo bash -c {shlex.quote(script)}"]
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=timeout_s, input=given)
+        done = subprocess.run(
+            self.reached(script), check=False, capture_output=True, text=True, timeout=timeout_s, input=given
+        )
         assert not check or done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
 
@@ -163,9 +168,14 @@ class Site:
             time.sleep(0.2)
         raise AssertionError(f"{self.container} did not come back")
 
+    @property
+    def journal_path(self) -> str:
+        """Where the host writes its journal."""
+        return f"/var/lib/ferryman/sites/{self.app}/journal.jsonl"
+
     def journal(self) -> list[dict[str, Any]]:
         """Return the host's journal."""
-        text = self.ssh(f"cat /var/lib/ferryman/sites/{self.app}/journal.jsonl")
+        text = self.ssh(f"cat {self.journal_path}")
         return [json.loads(line) for line in text.splitlines()]
 
     def ledger(self) -> list[dict[str, Any]]:
