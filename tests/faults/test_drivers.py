@@ -4,11 +4,7 @@ import os
 import re
 import signal
 import time
-from dataclasses import dataclass
-from random import Random
 
-import pytest
-from tests.conftest import Soak
 from tests.support.driving import Driver
 from tests.support.histories import good
 from tests.support.prober import Prober
@@ -16,15 +12,6 @@ from tests.support.site import Site
 from tests.support.terminal import Terminal
 
 CONFIRM_S = 6.0
-
-
-@dataclass(frozen=True)
-class Kill:
-    """What came of one: whether the release went live all the same, when it was settled, how many requests came."""
-
-    live: bool
-    settled_s: float
-    asked: int
 
 
 def begin(site: Site, commit: str, *, who: str = "") -> Driver:
@@ -44,89 +31,6 @@ def settles(site: Site, within_s: float) -> str:
     assert arbiter["shift"]["phase"] == "stable"
     assert {arbiter["shift"]["release_stable"], arbiter["live"], arbiter["current"]} == served
     return served.pop()
-
-
-def killed_at(site: Site, step: str, chance: Random) -> Kill:
-    """Kill a driver soon after `step` began; what must hold then is asserted, and what came of it is returned."""
-    before, text = site.served(), f"killed at {step}, {time.time_ns()}"
-    commit = site.repository.commit(good(text))
-    with site.settings(release_confirm_s=CONFIRM_S), Prober(site) as prober:
-        driver = begin(site, commit)
-        assert driver.wait_for_step(step), driver.wait()
-        delay = chance.uniform(0, 1.2)
-        time.sleep(delay)
-        # A machine that dies takes all with it; a killed process group leaves Ansible's own sessions to find out.
-        whole = chance.random() < 0.7
-        driver.kill(whole=whole)
-        killed = time.monotonic()
-        truth = site.arbiter()
-        stable = truth["shift"]["release_stable"]
-        # The new one is where to go back to only once the ledger has its commit record.
-        assert stable == before or (stable.endswith(commit[:7]) and truth["live"] == stable), truth["shift"]
-        served = settles(site, CONFIRM_S + 5 - (time.monotonic() - killed))
-        settled_s = time.monotonic() - killed
-        live = served != before
-        if live:
-            assert site.version()["text"] == text, "something else than the two of them serves"
-        held = site.arbiter()["lock"]
-        if held["alive"]:
-            broken = site.run("unlock", "--app", site.app, "--yes")
-            assert broken.code == 0, str(broken)
-            assert broken.said["broken"]["owner"] == held["owner"]
-        again = site.deploy(commit)
-        assert again.code == 0, str(again)
-        after = site.served()
-        assert after.endswith(commit[:7])
-        assert again.said["release"] == after
-        assert site.version()["text"] == text
-    # Until the guard acts clients may be on what the dead driver had begun: whole releases of that commit, no more.
-    begun = [release for release in prober.releases if release.endswith(commit[:7])]
-    prober.served_only(before, *begun)
-    return Kill(live, round(settled_s, 2), prober.asked)
-
-
-def boundaries(site: Site) -> list[str]:
-    """Return the steps of a deploy as a deploy tells them."""
-    driver = begin(site, site.repository.commit(good("to see the steps")))
-    answer = driver.wait()
-    assert answer.code == 0, str(answer)
-    steps = driver.steps()
-    assert len(steps) >= 5, steps
-    return steps
-
-
-@pytest.mark.soak
-def test_soak_kills(site: Site, soak: Soak) -> None:
-    """A driver killed at any step leaves one release that serves, and running it again finishes."""
-    chance, seen = soak.random(), []
-    steps = boundaries(site)
-    for _ in range(soak.times(sample=1, full=10)):
-        seen += [killed_at(site, step, chance) for step in steps]
-    soak.record(
-        kills=len(seen),
-        steps=steps,
-        went_live=sum(kill.live for kill in seen),
-        requests=sum(kill.asked for kill in seen),
-        failed=0,
-        settled_max_s=max(kill.settled_s for kill in seen),
-        confirm_s=CONFIRM_S,
-    )
-
-
-@pytest.mark.parametrize("step", ["Start the idle slot", "Send the clients"])
-def test_a_rollback_whose_driver_dies_is_done_or_undone_and_can_be_asked_for_again(site: Site, step: str) -> None:
-    target, before = site.good("to come back to"), site.good("to leave")
-    with site.settings(release_confirm_s=CONFIRM_S), Prober(site) as prober:
-        driver = site.begin("rollback", "--env", "dev", "--app", site.app, "--json")
-        assert driver.wait_for_step(step), driver.wait()
-        driver.kill()
-        assert settles(site, CONFIRM_S + 5) in (before, target)
-        site.run("unlock", "--app", site.app, "--yes")
-        if site.served() == before:
-            again = site.rollback()
-            assert again.code == 0, str(again)
-        assert site.served() == target
-    prober.served_only(before, target)
 
 
 def test_a_dead_drivers_lock_is_free_within_its_lease_without_unlock(site: Site, prober: Prober) -> None:
