@@ -165,6 +165,7 @@ def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Co
     """
     os.environ.setdefault("ANSIBLE_CONFIG", str(paths.ansible_config()))
     os.environ.setdefault("ANSIBLE_COLLECTIONS_PATH", str(paths.collections_path()))
+    os.environ.setdefault("ANSIBLE_DEPRECATION_WARNINGS", "false")  # as runs have it: what is wrong is told here
     from ansible.errors import AnsibleError
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
@@ -190,6 +191,7 @@ def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Co
     if AnsibleCollectionConfig.collection_finder is None:
         init_plugin_loader()
     host_group_vars.FOUND.clear()  # which files there are, as of the last time in this process: a vault may be new
+    host_group_vars.NAK.clear()  # and which directories there are not
     loader = Loader()
     try:
         _open_vaults(loader, list(vault_ids))

@@ -67,6 +67,28 @@ apps:
 }
 """An environment that is right. Its secrets are in clear: what is encrypted is read by tests of its own."""
 
+KEY = "prod.key"
+WIDER = {
+    **FILES,
+    "group_vars/app.yml": "logs_keep_days: 30\n",
+    "host_vars/web1.yml": "host_bans_tries: 5\nhost_bans_enabled: true\n",
+    "group_vars/all/hidden.yml": "vault_shop: correct-horse\n",
+    # battery-staple, for the key beside it
+    "group_vars/all/vault.yml": """\
+vault_ada: !vault |
+  $ANSIBLE_VAULT;1.2;AES256;prod
+  65383530353266383963383162666237333230386633333730383961613637383037653430376438
+  3666336130343865643139613535636461633966646137380a386666663065633433646661383934
+  33363161376466383238326630393138653538373864363133303130306336656266613235633665
+  3639646565396263620a316439643062393635653165613838613437646635313937356135366465
+  6663
+""",
+    KEY: "the key of a vault\n",
+    "../staging/hosts.yml": "all: {children: {app: {hosts: {edge1: }}}}\n",
+    "../staging/host_vars/edge1.yml": "ansible_host: 10.1.0.12\n",
+}
+"""The same with all that an environment may have: a vault and its key, values of a host and of a group, a neighbour."""
+
 
 @dataclass
 class Configured:
@@ -87,7 +109,7 @@ class Configured:
 
     def path(self, name: str) -> Path:
         """Return a file of the environment; one without a directory is a file of variables."""
-        where = name if "/" in name or name == "hosts.yml" else f"group_vars/all/{name}"
+        where = name if "/" in name or name in ("hosts.yml", KEY) else f"group_vars/all/{name}"
         return self.root / "inventories" / "prod" / where
 
     def write(self, name: str, text: str) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.support.configured import KEY
+
 from ferryman import specs
 
 PLANTED = "planted-swordfish"
@@ -44,6 +46,11 @@ class Mutation:
     """Files that this mistake is a mistake beside: where one of them is another, it is not told."""
 
 
+def own(files: Files) -> list[str]:
+    """Return the files in YAML of the environment that is broken: no key, no neighbour's, no application's."""
+    return [name for name in files if name not in (KEY, "ferryman.yml") and not name.startswith("../")]
+
+
 def line_of(text: str, start: str) -> int:
     """Return the number of the one line that begins so."""
     (number,) = (number for number, line in enumerate(text.splitlines(), 1) if line.startswith(start))
@@ -55,8 +62,8 @@ def options(files: Files, random: Random) -> tuple[str, int, str, str, specs.Opt
     known = {name: option for role in specs.roles().values() for name, option in role.options.items()}
     listed = [
         (file, number, found[1], found[2], known[found[1]])
-        for file, text in files.items()
-        for number, line in enumerate(text.splitlines(), 1)
+        for file in own(files)
+        for number, line in enumerate(files[file].splitlines(), 1)
         if (found := OPTION.match(line)) and found[1] in known
     ]
     return random.choice(listed)
@@ -130,7 +137,7 @@ def twice(files: Files, random: Random) -> Mutation:
 
 def no_yaml(files: Files, random: Random) -> Mutation:
     """What is left open is noticed at its line or at any later one."""
-    file = random.choice([name for name in files if name != "ferryman.yml"])
+    file = random.choice(own(files))
     number = random.randrange(1, len(files[file].splitlines()) + 1)
     line = random.choice(
         ["broken: [a", "broken: {a: b", 'broken: "a', "broken: a: b", "broken: @a", "}", "broken: - a"]
@@ -147,6 +154,61 @@ def tabs(files: Files, random: Random) -> Mutation:
     number = random.choice(indented)
     text = put(files[file], number, "\t" + files[file].splitlines()[number - 1].lstrip())
     return Mutation("tab", file, text, frozenset({(file, number), (file, number - 1)}))
+
+
+def added(kind: str, lines: list[str]) -> Callable[[Files, Random], Mutation]:
+    """Return a mutation that adds a line which no file of variables may have."""
+
+    def mutation(files: Files, random: Random) -> Mutation:
+        file = random.choice([name for name in own(files) if name != "hosts.yml"])
+        text = files[file] + random.choice(lines) + "\n"
+        return Mutation(kind, file, text, frozenset({(file, len(text.splitlines()))}))
+
+    return mutation
+
+
+ODD = ("8443", "yes", "no", "2026-01-01", "~", "1.5", "0x1F", "1:30")
+ADDED = [
+    added("name that is no text", [f"{name}: x" for name in ODD]),
+    added("only Ansible does not take it", ["<<: 7", "vault_a: !vault [a]", "vault_a: !vault {a: b}", "a_b: !vault c"]),
+]
+
+
+def odd_name_of_hosts(files: Files, random: Random) -> Mutation:
+    """A number, or a template without quotes, where a variable, a host or a group should have its name."""
+    start, at = random.choice([("    ansible_user", 0), ("    entry:", 0), ("        web1: {", 0)])
+    number = line_of(files["hosts.yml"], start) + at
+    line = files["hosts.yml"].splitlines()[number - 1]
+    name = random.choice([*ODD, "{{ hosts }}", "[a]"])
+    text = put(files["hosts.yml"], number, line.replace(line.strip().partition(":")[0], name, 1))
+    return Mutation("odd name of hosts", "hosts.yml", text, frozenset({("hosts.yml", number)}))
+
+
+# Mistakes with the vault, and with another environment
+
+VAULT = f"{VARIABLES}vault.yml"
+
+
+def wrong_key(files: Files, random: Random) -> Mutation:
+    text = random.choice([f"{PLANTED}\n", ""])
+    told = (VAULT, line_of(files[VAULT], "vault_ada")) if text else (KEY, 0)
+    return Mutation("wrong key", KEY, text, frozenset({told}), beside=frozenset({VAULT}))
+
+
+def met(files: Files, random: Random) -> Mutation:
+    """Another environment has the host, too, and does not say that it is shared."""
+    file = "../staging/host_vars/edge1.yml"
+    text = "ansible_host: 10.1.0.11\n" + random.choice(["", "host_shared: true\n", "ansible_port: 22\n", "8: 1\n"])
+    number = line_of(files["hosts.yml"], "        web1: {")
+    return Mutation("another's host", file, text, frozenset({("hosts.yml", number)}), beside=frozenset({"hosts.yml"}))
+
+
+def broken_neighbour(files: Files, random: Random) -> Mutation:
+    file = random.choice([name for name in files if name.startswith("../")])
+    text = random.choice(
+        ["a: [", "[a]", "&a {all: {children: {b: *a}}}", "all: {hosts: 7, vars: x, children: [a]}", ""]
+    )
+    return Mutation("broken neighbour", file, text + "\n")
 
 
 # Mistakes in what belongs together
@@ -203,8 +265,8 @@ def not_agreed(files: Files, random: Random) -> Mutation:
 
 # Mistakes in applications
 
-OTHERS = ("hosts.yml", f"{VARIABLES}environment.yml")
-"""Files without which no description is read: who the hosts are, and which environment this is."""
+OTHERS = ("hosts.yml", f"{VARIABLES}environment.yml", KEY)
+"""Files without which no description is read: who the hosts are, which environment this is, and its secrets."""
 
 
 def in_apps(
@@ -237,6 +299,14 @@ APPS: list[Callable[[Files, Random], Mutation]] = [
     in_apps("misspelt key", DOMAINS[1], ["    domians: [api.test]"]),
     in_apps("misspelt key", "    max_body", ["    max_bodi: 5m", "    maxbody: 5m"]),
     in_apps("no map", "    env:", ["    env: several", "    env: [a]", "    env: 7"]),
+    in_apps("name that is no text", "    env:", [f"    env: {{{name}: a}}" for name in ODD], described=True),
+    in_apps("name that is no text", "    database:", [f"    database: {{{name}: a}}" for name in ODD]),
+    in_apps(
+        "text of a wrong type",
+        "    env:",
+        ["    env: {A: [a]}", "    env: {A: null}", "    env: {A: {b: c}}"],
+        described=True,
+    ),
     in_apps("lost repository", "    repository: api", ["    repository: apy", "    repository: ../api"]),
     in_apps(
         "secret of a wrong type",
@@ -313,11 +383,18 @@ def planted_in_yaml(files: Files, random: Random) -> Mutation:
     )
 
 
+def planted_in_address(files: Files, random: Random) -> Mutation:
+    file = f"{VARIABLES}hidden.yml"
+    host = random.choice(["db1.example", "10.1.0.9/db.example", "192.0.2.9"])
+    text = files[file] + f'vault_url: "postgresql://shop:{PLANTED}@{host}/shop"\n'
+    return Mutation("planted secret in an address", file, text, frozenset({(file, len(text.splitlines()))}))
+
+
 # What leaves all right
 
 
 def harmless(files: Files, random: Random) -> Mutation:
-    file = random.choice([name for name in files if name != "ferryman.yml"])
+    file = random.choice(own(files))
     text = random.choice(
         [
             "# a comment\n" + files[file],
@@ -361,6 +438,12 @@ KINDS: list[Callable[[Files, Random], Mutation]] = [
     not_agreed,
     planted,
     planted_in_yaml,
+    planted_in_address,
+    odd_name_of_hosts,
+    wrong_key,
+    met,
+    broken_neighbour,
+    *ADDED,
     harmless,
     other_value,
     *APPS,

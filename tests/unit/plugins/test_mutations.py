@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, fit
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Reader
 from tests.conftest import Soak
-from tests.support.configured import FILES, Configured
+from tests.support.configured import KEY, WIDER, Configured
 from tests.support.mutations import PLANTED, Mutation, mutate
 
 from ferryman import agreement, check
@@ -30,7 +30,7 @@ shared: [media]
 env: {TITLE: Shop}
 secret_env: [DATABASE_URL]
 """
-RIGHT = {**FILES, "ferryman.yml": DESCRIPTION}
+RIGHT = {**WIDER, "ferryman.yml": DESCRIPTION}
 RIGHT["group_vars/all/hidden.yml"] += f"vault_planted: {PLANTED}\n"
 FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.system")
 _watched: list[str] = []
@@ -91,7 +91,8 @@ def everything(project: Configured, text: str) -> list[Problem]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Configured:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
+    monkeypatch.setenv("FERRYMAN_VAULT_PROD", str(tmp_path / "inventories" / "prod" / KEY))
     return Configured(tmp_path)
 
 
