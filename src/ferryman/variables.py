@@ -402,6 +402,7 @@ def unknown_names(loaded: Loaded, host: str, roles: dict[str, specs.Role], words
 
     `words` are those of the playbooks: what wiring itself reads is no mistake.
     """
+    every = {option for role in roles.values() for option in role.options}
     for name, value in loaded.hosts[host].items():
         if name in COMMON or name in words or FREE.match(name) or (name, id(value)) in loaded.judged:
             continue
@@ -411,7 +412,9 @@ def unknown_names(loaded: Loaded, host: str, roles: dict[str, specs.Role], words
         # A file is named after its role: what lies in it is meant for that role.
         role = roles.get(owner) or roles.get(place.file.stem)
         if role is None:
-            if near := get_close_matches(name, COMMON, n=1, cutoff=0.8):
+            if near := get_close_matches(name, COMMON, n=1, cutoff=0.8) or get_close_matches(
+                name, every, n=1, cutoff=0.9
+            ):
                 yield Problem(place, name, "is known to nobody", f"did you mean {near[0]}?")
         elif name not in role.options:
             near = get_close_matches(name, role.options, n=1, cutoff=0.6)

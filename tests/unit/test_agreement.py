@@ -193,6 +193,11 @@ def test_a_placeholder_is_found_where_a_host_has_its_own_values(project: Configu
     assert one(project).startswith("host_vars/web1.yml:3: 192.0.2.7 is an address kept for documentation")
 
 
+def test_an_option_whose_roles_name_is_misspelt_is_told_in_a_file_of_no_role_too(project: Configured) -> None:
+    project.write("host_vars/web1.yml", "hostb_ans_tries: 5\nwords_of_ours: 7\n")
+    assert one(project) == "host_vars/web1.yml:1: hostb_ans_tries is known to nobody; did you mean host_bans_tries?"
+
+
 def test_a_port_that_two_want_is_told(project: Configured) -> None:
     project.change("hosts.yml", "web1: {ansible_host: 10.1.0.11}", "web1: {ansible_host: 10.1.0.11, ansible_port: 443}")
     assert one(project).startswith("hosts.yml:7: ansible_port port 443 is that of SSH (ansible_port) and of nginx")
