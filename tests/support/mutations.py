@@ -200,7 +200,13 @@ def met(files: Files, random: Random) -> Mutation:
     file = "../staging/host_vars/edge1.yml"
     text = "ansible_host: 10.1.0.11\n" + random.choice(["", "host_shared: true\n", "ansible_port: 22\n", "8: 1\n"])
     number = line_of(files["hosts.yml"], "        web1: {")
-    return Mutation("another's host", file, text, frozenset({("hosts.yml", number)}), beside=frozenset({"hosts.yml"}))
+    return Mutation(
+        "another's host",
+        file,
+        text,
+        frozenset({("hosts.yml", number)}),
+        beside=frozenset({"hosts.yml", "../staging/hosts.yml"}),
+    )
 
 
 def broken_neighbour(files: Files, random: Random) -> Mutation:
