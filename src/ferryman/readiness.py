@@ -140,7 +140,7 @@ def _apps_of_a_good(environment: Environment) -> dict[str, dict[str, str]]:
     """Return the applications of an environment that a check has found good, with their sources, by name."""
     project = environment.directory.parent.parent  # one environment is judged beside the others
     others = (environments.resolve(name, project=project) for name in environments.names(project))
-    digest = _digest(environment, *others)
+    digest = f"{_digest(environment, *others)} {_key(environment)}"
     remembered = paths.state_directory() / "checked" / f"{environment.name}.json"
     if (known := _sources_of(remembered, digest)) is not None:
         return known
@@ -150,6 +150,16 @@ def _apps_of_a_good(environment: Environment) -> dict[str, dict[str, str]]:
     remembered.parent.mkdir(exist_ok=True)
     paths.write(remembered, json.dumps({"digest": digest, "sources": sources}))
     return sources
+
+
+def _key(environment: Environment) -> str:
+    """Return a sign of the vault's key that changes with it, and says nothing of what is in it."""
+    try:
+        key = secrets.key_file(environment)
+        told = key.stat() if key else None
+    except (Stop, OSError):
+        return "missing"
+    return f"{key} {told.st_size} {told.st_mtime_ns}" if told else "none"
 
 
 def _sources_of(remembered: Path, digest: str) -> dict[str, dict[str, str]] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support import histories
 
-from ferryman import agreement, check, environments, readiness, secrets
+from ferryman import agreement, check, environments, readiness, secrets, variables
 from ferryman.errors import Stop
 
 APPS = "apps:\n  one: {domains: [one.test]}\n  two: {domains: [two.test]}\n"
@@ -48,6 +48,20 @@ def test_what_was_found_good_is_read_again_as_soon_as_a_file_changes(project: Pa
     assert readiness.checked("prod", app="three").name == "prod"
     (project / "environment.yml").write_text("environment_name: prod\nfirewall_undo_after: 3\n")
     with pytest.raises(Stop, match=r"environment\.yml:2.*firewall_undo_after_s"):
+        readiness.checked("prod", app="one")
+
+
+def test_what_was_found_good_is_read_again_once_the_vaults_key_is_another(project: Path) -> None:
+    key = Path(".ferryman/vault/prod.key").absolute()
+    key.parent.mkdir(parents=True)
+    key.write_text("one\n")
+    (project / "vault.yml").write_text(variables.encrypted("vault_a", "swordfish", environment="prod", key=key))
+    assert readiness.checked("prod", app="one").name == "prod"
+    key.write_text("another\n")
+    with pytest.raises(Stop, match=r"vault\.yml:1: vault_a is encrypted, and the password in \.ferryman"):
+        readiness.checked("prod", app="one")
+    key.unlink()
+    with pytest.raises(Stop, match="its key is not here"):
         readiness.checked("prod", app="one")
 
 
