@@ -271,10 +271,14 @@ def app_options() -> dict[str, specs.Option]:
 
 
 def domains(loaded: Loaded) -> Iterator[Problem]:
-    """Return names that are none, those that two applications claim, or one claims twice, and who has none at all."""
+    """Return names that are none, those that two applications claim, or one claims twice, and who has none at all.
+
+    An application has its names on every host: where hosts have `apps` of their own, two of them may claim one.
+    """
+    owners: dict[str, str] = {}
     for host, apps in applications(loaded):
-        owners: dict[str, str] = {}
         for app, told in apps.items():
+            own: set[str] = set()
             listed = _filled(loaded, host, told.get("domains")) if isinstance(told, dict) else None
             if listed == []:
                 place, key = loaded.place(host, "apps", (app, "domains")), f"apps.{app}.domains"
@@ -288,10 +292,11 @@ def domains(loaded: Loaded) -> Iterator[Problem]:
                     yield Problem(
                         place, key, f"{domain!r} {wrong}", "lower case, without https:// and port; IDNA as xn--..."
                     )
-                elif domain in owners:
+                elif domain in own or owners.get(domain, app) != app:
                     other = "itself" if owners[domain] == app else owners[domain]
                     yield Problem(place, key, f"{domain} is also that of {other}", "a name leads to one application")
                 owners.setdefault(str(domain), str(app))
+                own.add(str(domain))
 
 
 def uncertified(loaded: Loaded) -> Iterator[Problem]:

@@ -1,17 +1,18 @@
 """How a line of a log looks: an object for programs, a line for people."""
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from ferryman import terminal
 
 COLOURS = {"debug": "2", "warning": "33", "error": "31", "critical": "1;31"}
 
 
 def print_lines(lines: Iterable[Mapping[str, Any]], out: Any, *, as_json: bool = False) -> None:
     """Print lines: one JSON object each, or for people, in colours where somebody looks at them who wants any."""
-    colours = out.isatty() and not os.environ.get("NO_COLOR")
+    colours = terminal.coloured(out)
     for line in lines:
         print(json.dumps(line, ensure_ascii=False) if as_json else words(line, colours=colours), file=out)
     out.flush()

@@ -1,11 +1,14 @@
-"""What people read of a plan: one section after the other, at most 80 columns wide where names allow it."""
+"""What people read of a plan: one section after the other, at most 80 columns where names allow it; and its file."""
 
+import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from ferryman import paths
+from ferryman.errors import Stop
 from ferryman.progress import size
 
 Told = Mapping[str, Any]
@@ -14,6 +17,34 @@ COMMITS = 10  # of each list, so many are shown; --json has all
 FILES = 12
 DIFF = 30
 MARKS = {"new": "+", "changed": "~", "removed": "-"}
+OUT = "--out names the file to write the plan to"
+
+
+def require_writable(out: Path) -> None:
+    """Refuse a file that a plan cannot be written to, before one is made; one that is there is left as it is."""
+    if not out.absolute().parent.is_dir():
+        raise Stop(f"{out}: its directory does not exist", hint=f"mkdir -p {out.parent}")
+    try:
+        if out.is_dir():
+            raise Stop(f"{out} is a directory", hint=OUT)
+        new = not out.exists()
+        out.open("a").close()  # only a try tells: a disk may be read-only, and root needs no mode
+        if new:
+            out.unlink()
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def write(told: Told, out: Path) -> None:
+    """Write a plan as JSON; Stop where that fails after all."""
+    try:
+        out.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:  # the disk may be full by now
+        raise _unwritable(out, error) from error
+
+
+def _unwritable(out: Path, error: OSError) -> Stop:
+    return Stop(f"{out} cannot be written: {error.strerror}", hint=OUT)
 
 
 def page(told: Told) -> str:

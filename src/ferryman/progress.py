@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ferryman import terminal
+
 NAMED = 3  # hosts that are named in a line
 QUIET = ("Validating arguments against arg spec", "Go through the steps", "Say why")
 """Steps that only lead to others or repeat what is said at the end."""
@@ -59,8 +61,7 @@ def progress(*, asks: bool = False) -> Progress:
 
     Of a run that only `asks` (in check mode) no step looks as if something had been done.
     """
-    able = sys.stderr.isatty() and (os.environ.get("TERM") or "dumb") not in ("dumb", "unknown")
-    return Live(asks=asks) if able else Lines(asks=asks)
+    return Live(asks=asks) if terminal.able(sys.stderr) else Lines(asks=asks)
 
 
 def is_quiet(name: str) -> bool:

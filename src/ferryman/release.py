@@ -3,7 +3,6 @@
 Everything that a deploy does and decides is in the collection; here it is found, started, shown and explained.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from ferryman import (
     outside,
     paths,
     places,
+    planned,
     pointing,
     readiness,
     runs,
@@ -99,10 +99,8 @@ def provision(env: str, *, check: bool = False) -> Told:
 
 def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     """Return what provisioning and a deploy would change, and write it to `out` where that is named."""
-    if out and not Path(out).absolute().parent.is_dir():
-        raise Stop(f"{out}: its directory does not exist", hint=f"mkdir -p {Path(out).parent}")
-    if out and Path(out).is_dir():
-        raise Stop(f"{out} is a directory", hint="--out names the file to write the plan to")
+    if out:
+        planned.require_writable(Path(out))
     wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
     environment = readiness.agreed(env, app=app)
     if reason := _uncommitted(environment, app, wanted):
@@ -114,7 +112,7 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     provisioning = _provision(environment, check=True)
     told = {**story.facts["planned"], "provision": {"changes": changes.in_one_run(provisioning["changes"])}}
     if out:
-        Path(out).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        planned.write(told, Path(out))
     return told
 
 

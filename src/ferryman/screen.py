@@ -3,13 +3,12 @@
 Nothing is decided here; a fault is something that the hosts told, put beside the command that mends it.
 """
 
-import os
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ferryman import paths, telling
+from ferryman import paths, telling, terminal
 
 Told = Mapping[str, Any]
 LABEL = 14  # columns before what a line says
@@ -26,7 +25,7 @@ class Fault(NamedTuple):
 
 def state(told: Told) -> str:
     """Say what is served, and what is wrong."""
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    colour = terminal.coloured(sys.stdout)
     seen = telling.arbiter(told)
     lines = list(_clients(told, seen))
     hosts = told["hosts"].values()

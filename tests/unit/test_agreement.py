@@ -32,6 +32,18 @@ def test_two_applications_with_one_domain_are_told(project: Configured) -> None:
     assert one(project).startswith("apps.yml:14: apps.api.domains shop.test is also that of shop")
 
 
+def test_a_domain_that_another_host_gives_to_another_application_is_told(project: Configured) -> None:
+    hosts = "web1: {ansible_host: 10.1.0.11}"
+    project.change("hosts.yml", hosts, f"{hosts}\n        web2: {{ansible_host: 10.1.0.12}}")
+    again = (
+        "apps:\n  shop: {repository: shop, domains: [shop.test]}\n  other: {repository: api, domains: [shop.test]}\n"
+    )
+    project.write("host_vars/web2/apps.yml", again)
+    assert one(project) == (
+        "host_vars/web2/apps.yml:3: apps.other.domains shop.test is also that of shop; a name leads to one application"
+    )
+
+
 def test_a_domain_given_twice_or_no_name_at_all_is_told_by_its_own_line(project: Configured) -> None:
     domains = "domains:\n      - shop.test\n      - https://shop.test\n      - '*.shop.test'\n      - shop.test"
     project.change("apps.yml", "domains: [shop.test, www.shop.test]", domains)

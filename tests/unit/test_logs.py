@@ -163,7 +163,12 @@ def test_people_read_time_host_whose_release_level_message_and_fields() -> None:
 
 def test_colours_are_for_a_terminal_whose_owner_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
     assert "\033[31m" in shown([line(1, level="error")], terminal=True)
+    for unable in ("dumb", "unknown", ""):
+        monkeypatch.setenv("TERM", unable)
+        assert "\033" not in shown([line(1, level="error")], terminal=True)
+    monkeypatch.setenv("TERM", "xterm-256color")
     assert "\033" not in shown([line(1, level="error")])
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\033" not in shown([line(1, level="error")], terminal=True)

@@ -166,7 +166,15 @@ def test_dependencies_that_are_not_here_make_the_size_unknown() -> None:
     assert not [line for line in files if "sent" in line]
 
 
-@pytest.mark.parametrize(("out", "told"), [(".", "is a directory"), ("gone/plan.json", "does not exist")])
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        (".", "is a directory"),
+        ("gone/plan.json", "does not exist"),
+        ("/proc/plan.json", "cannot be written"),  # there is no right to write there, not even for root
+        (f"{'long' * 64}.json", "cannot be written: File name too long"),
+    ],
+)
 def test_a_plan_that_cannot_be_written_is_refused_before_it_is_made(
     out: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,3 +182,17 @@ def test_a_plan_that_cannot_be_written_is_refused_before_it_is_made(
     with pytest.raises(Stop, match=told) as stop:
         release.plan("", app="", ref="", allow_dirty=False, out=out)
     assert stop.value.hint
+
+
+def test_a_trial_leaves_no_file_and_changes_none(tmp_path: Path) -> None:
+    new, there = tmp_path / "new.json", tmp_path / "there.json"
+    there.write_text("as it was")
+    for out in (new, there):
+        planned.require_writable(out)
+    assert (new.exists(), there.read_text()) == (False, "as it was")
+
+
+def test_a_disk_that_is_full_by_then_is_told_in_a_sentence() -> None:
+    planned.require_writable(Path("/dev/full"))
+    with pytest.raises(Stop, match="/dev/full cannot be written: No space"):
+        planned.write({"hosts": []}, Path("/dev/full"))
