@@ -74,8 +74,7 @@ def can_be_read(loaded: Loaded, problems: list[Problem]) -> bool:
 def _described(environment: Environment, values: Mapping[str, str], lacking: Mapping[str, str]) -> dict[str, Told]:
     """Return what the collection finds in the applications' descriptions."""
     story, ended = release.run("check_apps", environment, values, stand_ins=lacking)
-    if ended.status != "done":
-        raise Stop(story.failure.get("reason") or f"Ansible ended before its first step:\n{ended.said}")
+    release.stop_unless_done(story, ended, environment)
     return dict(story.facts.get("described") or {})
 
 
@@ -109,8 +108,8 @@ def _hosts(environment: Environment, loaded: Loaded, described: Mapping[str, Tol
     readiness.bring_up(environment)
     lacking = secrets.in_place_of(secrets.pending(environment))
     story, ended = release.run("check_hosts", environment, needs(described), stand_ins=lacking)
-    if not story.facts.get("checked") and not story.failures:
-        raise Stop(f"Ansible ended before its first step:\n{ended.said}")
+    if ended.status == "left" or (not story.facts.get("checked") and not story.failures):
+        release.stop_unless_done(story, ended, environment)
     names = dict.fromkeys(host for group in ("entry", "app", "db", "backup") for host in loaded.groups.get(group, []))
     return [found for host in names for found in found_of(host, story, reach.command(loaded, host))]
 

@@ -25,7 +25,12 @@ def nothing_touched() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Stop("interrupted; nothing was touched", hint=AGAIN) from None
+        raise untouched() from None
+
+
+def untouched() -> Stop:
+    """Return what is said of an interruption before anything was touched."""
+    return Stop("interrupted; nothing was touched", hint=AGAIN)
 
 
 class Interrupts:

@@ -19,7 +19,7 @@ from invoke.parser import Argument
 from invoke.program import Program as InvokeProgram
 from invoke.util import helpline
 
-from ferryman import __version__, paths, typed
+from ferryman import __version__, interrupts, paths, typed
 from ferryman.errors import NEEDS_PERSON, Stop
 from ferryman.progress import nobody_reads
 
@@ -64,10 +64,7 @@ class Program(InvokeProgram):
         except Stop as stop:
             self.fail(stop, as_json="--json" in words)
         except KeyboardInterrupt:
-            self.fail(
-                Stop("interrupted; nothing was touched", hint="the same command begins again"),
-                as_json="--json" in words,
-            )
+            self.fail(interrupts.untouched(), as_json="--json" in words)
 
     def parse_core(self, argv: list[str] | None) -> None:
         try:

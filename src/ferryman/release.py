@@ -328,7 +328,7 @@ def stop_unless_done(
         done = "nothing was changed" if code == REFUSED else "what was under way may be done in part"
         raise Stop(f"interrupted: {done}", hint=interrupts.AGAIN, code=code)
     if ended.status != "done":
-        reason = story.failure.get("reason") or f"Ansible ended before its first step:\n{ended.said}"
+        reason = story.failure.get("reason") or ended.cause
         evidence = story.failure.get("evidence") or []
         raise Stop(
             "\n".join([what + reason, *(f"  {line}" for line in evidence)]),
@@ -339,6 +339,8 @@ def stop_unless_done(
 
 def _after(story: outcomes.Story, environment: Environment) -> str:
     """Return what to type after a failure that says nothing of that itself."""
+    if not story.failure:
+        return "the guide `troubleshooting` has what its last words mean; with none, the same command again"
     if story.failure.get("setting"):
         return secrets.another(environment, str(story.failure["setting"]))
     if any(word in str(story.failure.get("reason")) for word in UNFIT):

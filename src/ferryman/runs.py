@@ -60,6 +60,11 @@ class Ended:
     seconds: float
     said: str = ""
 
+    @property
+    def cause(self) -> str:
+        """What is told of a run that no step of it tells anything of."""
+        return "Ansible ended before its first step" + (f":\n{self.said}" if self.said else ", and said nothing")
+
 
 def play(
     playbook: str,

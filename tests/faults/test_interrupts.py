@@ -189,12 +189,3 @@ def test_what_is_committed_is_not_taken_back_by_ctrl_c(site: Site, prober: Probe
     assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
     assert site.served().endswith(commit[:7])
     prober.served_only(before, site.served())
-
-
-def test_asking_only_and_interrupted_is_no_change(site: Site) -> None:
-    driver = site.begin("status", "--env", "dev", "--app", site.app, "--json")
-    assert driver.wait_for_step("Read what the host serves")
-    os.kill(driver.process.pid, signal.SIGINT)
-    answer = driver.wait(20)
-    if answer.code:  # it may have been over by then
-        assert (answer.code, answer.said["error"]) == (1, "interrupted: nothing was changed"), str(answer)

@@ -1,8 +1,11 @@
 """`check`: what files say of one another and of the applications' own descriptions, and no host is asked."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -257,3 +260,64 @@ def test_what_slots_may_take_is_the_sum_of_all_applications_and_unknown_where_on
     assert check.needs({"a": needing(100), "b": needing(50)}) == {"check_memory_mb": 150, "check_connections": 6}
     assert check.needs({"a": needing(100), "b": needing(50, "web")}) == {"check_memory_mb": 0, "check_connections": 6}
     assert check.needs({"a": {"needs": {}}}) == {"check_memory_mb": 0, "check_connections": 0}
+
+
+# Ctrl-C
+
+CTRL_C_AT_AN_IMPORT = """
+import os, runpy, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == at:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1000): pass  # here Python heeds it, and not in a callback, which would swallow it
+at = sys.argv.pop(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
+sys.meta_path.insert(0, Finder())
+runpy.run_module("ferryman", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("ferryman.program", ["check", "--json"]),
+        ("invoke.program", ["check"]),
+        ("ferryman.tasks.check", ["check"]),
+        ("ferryman.check", ["check", "--json"]),
+        ("ferryman.release", ["status"]),
+        ("ansible.vars.manager", ["check"]),
+        ("ansible_runner.interface", ["check", "--json"]),
+    ],
+)
+def test_ctrl_c_before_the_first_step_says_that_nothing_was_touched(
+    project: Configured, module: str, words: list[str]
+) -> None:
+    argv = [sys.executable, "-c", CTRL_C_AT_AN_IMPORT, module, *words, "--env", "prod"]
+    done = subprocess.run(argv, cwd=project.root, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr
+    said: dict[str, Any] = (
+        json.loads(done.stdout) if done.stdout else {"error": done.stderr, "hint": done.stderr, "code": 1}
+    )
+    assert "interrupted" in said["error"]
+    assert "nothing was" in said["error"]
+    assert "the same command begins again" in said["hint"]
+    assert (said["code"], "Traceback" in done.stderr) == (1, False)
+
+
+def test_ctrl_c_in_a_playbook_that_only_asks_is_no_change(project: Configured) -> None:
+    slow, begun = project.root / "slow", project.root / "git was asked"
+    slow.mkdir()
+    (slow / "git").write_text(f"#!/bin/sh\ntouch '{begun}'\nexec sleep 300\n")
+    (slow / "git").chmod(0o755)
+    argv = [sys.executable, "-m", "ferryman", "check", "--env", "prod", "--json"]
+    environment = os.environ | {"PATH": f"{slow}:{os.environ['PATH']}"}
+    with subprocess.Popen(argv, cwd=project.root, env=environment, stdout=subprocess.PIPE, text=True) as driver:
+        while not begun.exists():
+            assert driver.poll() is None
+            time.sleep(0.05)
+        driver.send_signal(signal.SIGINT)
+        said = json.loads(driver.communicate(timeout=120)[0])
+    assert (driver.returncode, said["error"]) == (1, "interrupted: nothing was changed")
+    assert said["hint"] == "the same command begins again"

@@ -2,6 +2,8 @@
 
 from invoke import Context, task
 
+from ferryman.interrupts import nothing_touched
+
 AT_ROOT = True
 ENV = {
     "env": "Environment (local if not said, where there is one).",
@@ -31,6 +33,7 @@ def deploy(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirt
         "out": "A file to write the plan to, as JSON.",
     }
 )
+@nothing_touched()
 def plan(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty: bool = False, out: str = "") -> None:
     """Say what provisioning and a deploy would change; nothing is changed, and no lock is taken."""
     from ferryman import planned, release, telling
@@ -74,6 +77,7 @@ def provision(ctx: Context, env: str = "", check: bool = False) -> None:
 
 
 @task(help=ENV)
+@nothing_touched()
 def releases(ctx: Context, env: str = "", app: str = "") -> None:
     """Show the ledger: every release, who, what became of it and why, what a rollback would go to."""
     from ferryman import release, telling
@@ -82,6 +86,7 @@ def releases(ctx: Context, env: str = "", app: str = "") -> None:
 
 
 @task(help=ENV)
+@nothing_touched()
 def status(ctx: Context, env: str = "", app: str = "") -> None:
     """Show on one screen what is served, whether it is well, and what is wrong, with the command that mends it."""
     from ferryman import release, screen, telling
@@ -90,6 +95,7 @@ def status(ctx: Context, env: str = "", app: str = "") -> None:
 
 
 @task(help=ENV)
+@nothing_touched()
 def health(ctx: Context, env: str = "", app: str = "") -> None:
     """Ask everything that is served, of all applications if none is named, whether it is well."""
     from ferryman import release, telling
