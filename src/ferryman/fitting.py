@@ -4,6 +4,7 @@ Pure: Ansible's own validator, which knows its types, is passed in. It alone wou
 element of a list, and take a map or `yes` for text.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 Option = Mapping[str, Any]
 Validator = Callable[[str, Option, Any], list[str]]
 """Returns what is wrong with a value of an option of that name, as sentences."""
-PARTS = ("options", "elements", "required", "no_log")
+PARTS = ("options", "elements", "required", "no_log", "bounds")
 TEXT = ("str", "path")
 HIDDEN = "has a value that does not fit (not shown: it is a secret)"
 CONVERTED = re.compile(r"unable to convert to (\w+)")
@@ -59,10 +60,30 @@ def misfits(name: str, option: Option, value: Any, validator: Validator) -> Iter
         yield from _in_list(name, option, value, validator)
     elif option.get("options") and isinstance(value, Mapping):
         yield from _in_map(option["options"], value, validator)
+    elif outside(option.get("bounds") or {}, value):
+        wrong_how = "is not of the form wanted" if "pattern" in option["bounds"] else "is out of bounds"
+        yield Misfit((), wrong_how, wanted(option))
+
+
+def outside(bounds: Mapping[str, Any], value: Any) -> bool:
+    """Say whether a value of the right type is not as a role's bounds ask; as the role itself judges (host_bounds)."""
+    if "pattern" in bounds:
+        return not re.fullmatch(bounds["pattern"], str(value))
+    if not bounds:
+        return False
+    number = float(value)
+    return not (math.isfinite(number) and bounds.get("least", number) <= number <= bounds.get("most", number))
+
+
+def allowed(bounds: Mapping[str, Any]) -> str:
+    """Say what bounds allow."""
+    if "means" in bounds:
+        return str(bounds["means"])
+    return f"from {bounds['least']} to {bounds['most']}" if "most" in bounds else f"{bounds['least']} or more"
 
 
 def _in_list(name: str, option: Option, value: list[Any], validator: Validator) -> Iterator[Misfit]:
-    of = {key: option[key] for key in ("options", "choices", "no_log") if key in option}
+    of = {key: option[key] for key in ("options", "choices", "no_log", "bounds") if key in option}
     of |= {"type": option.get("elements", "raw"), "description": option.get("description", "")}
     for number, element in enumerate(value):
         for misfit in misfits(name, of, element, validator):
@@ -108,6 +129,7 @@ def wanted(option: Option) -> str:
     kind = option.get("type", "str")
     of = f" of {option['elements']}" if "elements" in option else ""
     choices = f", one of {', '.join(map(str, option['choices']))}" if option.get("choices") else ""
+    choices += f", {allowed(option['bounds'])}" if "bounds" in option else ""
     description = option.get("description") or ""
     first = description if isinstance(description, str) else " ".join(description)
     return f"wanted: {kind}{of}{choices}" + (f" ({first.strip().rstrip('.')})" if first else "")

@@ -192,7 +192,7 @@ def _digest(*judged: Environment) -> str:
     """Return a digest over environments' files and what they are judged by: the roles' specs and the playbooks."""
     root = paths.collection_root()
     files = [path for environment in judged for path in places.files(environment)]
-    for pattern in ("roles/*/meta/argument_specs.yml", "playbooks/**/*.yml"):
+    for pattern in ("roles/*/meta/*.yml", "playbooks/**/*.yml"):
         files += sorted(root.glob(pattern))
     whole = hashlib.sha256()
     for path in files:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from ferryman import records, specs
+from ferryman import fitting, records, specs
 from ferryman.errors import Stop
 
 Command = tuple[str, str, list[tuple[str, str]]]  # name, what it does, its options with their help
@@ -76,6 +76,7 @@ def option_rows(path: str, option: specs.Option) -> list[str]:
     """Return the row of an option, and of what lies in it."""
     kind = option.get("type", "str") + (f" of {option['elements']}" if "elements" in option else "")
     choices = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if option.get("choices") else ""
+    choices += f" Allowed: {cell(fitting.allowed(option['bounds']))}." if "bounds" in option else ""
     secret = " Secret." if option.get("no_log") else ""
     default = "required" if option.get("required") else f"`{inline(option['default'])}`" if "default" in option else ""
     row = f"| `{path}` | {kind} | {default} | {cell(sentence(option.get('description')))}{choices}{secret} |"

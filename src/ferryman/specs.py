@@ -1,5 +1,6 @@
 """The roles' argument specs: the one truth from which defaults, reference and checks are made."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -39,9 +40,31 @@ class Role:
 
 
 def read(directory: Path) -> Role:
-    """Return the role in `directory`, whose meta/argument_specs.yml must be there."""
+    """Return the role in `directory`, whose meta/argument_specs.yml must be there.
+
+    What meta/bounds.yml gives, which Ansible's specs have no word for, is in each option as `bounds` (decision 20).
+    """
     document = places.plain(directory / "meta" / "argument_specs.yml") or {}
-    return Role(directory.name, directory, document.get("argument_specs") or {})
+    beside = directory / "meta" / "bounds.yml"
+    bounds = places.plain(beside) or {} if beside.is_file() else {}
+    entries = {
+        name: {**entry, "options": bounded(entry.get("options") or {}, bounds)}
+        for name, entry in (document.get("argument_specs") or {}).items()
+    }
+    return Role(directory.name, directory, entries)
+
+
+def bounded(options: dict[str, Option], bounds: Mapping[str, Any]) -> dict[str, Option]:
+    """Return options with the bounds that paths as `sites[].port` give to them and to their parts."""
+    found = dict(options)
+    for path, bound in bounds.items():
+        name, _, inner = path.replace("[]", "").partition(".")
+        if name in found and inner:
+            parts = bounded(found[name].get("options") or {}, {inner: bound})
+            found[name] = {**found[name], "options": parts}
+        elif name in found:
+            found[name] = {**found[name], "bounds": bound}
+    return found
 
 
 def roles(collection: Path | None = None) -> dict[str, Role]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ferryman import reference, specs
+from ferryman import fitting, reference, specs
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.name for path in (ROOT / "roles").glob("*") if path.is_dir())
@@ -82,6 +82,46 @@ def test_every_option_says_what_it_is(name: str) -> None:
         for key, option in (spec.get("options") or {}).items():
             look(option, f"{entry}: {key}", inner=False)
     assert not wrong, "\n".join(wrong)
+
+
+def parts(option: specs.Option, path: str) -> Iterator[tuple[str, specs.Option]]:
+    """An option and what lies in it, by path as the reference has them."""
+    yield path, option
+    between = "[]." if option.get("type") == "list" else "."
+    for key, part in (option.get("options") or {}).items():
+        yield from parts(part, f"{path}{between}{key}")
+
+
+@every_role
+def test_every_number_has_its_bounds_and_every_default_is_within(name: str) -> None:
+    spec = role(name)
+    found = dict(each for key, option in spec.options.items() for each in parts(option, key))
+    file = spec.directory / "meta" / "bounds.yml"
+    lost = (yaml.safe_load(file.read_text()) if file.is_file() else {}).keys() - found.keys()
+    assert not lost, f"{file.relative_to(ROOT)} names what is no option: {sorted(lost)}"
+    numbers = [path for path, option in found.items() if {option["type"], option.get("elements")} & {"int", "float"}]
+    without = [path for path in numbers if "bounds" not in found[path]]
+    assert not without, f"{file.relative_to(ROOT)} must say between which bounds these are: {without}"
+    for path, option in found.items():
+        given = option["default"] if isinstance(option.get("default"), list) else [option.get("default")]
+        wrong = [each for each in given if each is not None and fitting.outside(option.get("bounds") or {}, each)]
+        assert not wrong, f"{path}: its own default {wrong} is not {fitting.allowed(option['bounds'])}"
+
+
+# They look, or act on what a deploy has judged; a session more would be felt in each of them.
+LOOKING = {"plan", "compare", "check", "look", "health", "verify", "unlock", "maintenance", "once"}
+
+
+@every_role
+def test_an_entry_with_bounded_options_begins_by_judging_them(name: str) -> None:
+    spec = role(name)
+    for entry, said in spec.entries.items():
+        bounded = any("bounds" in part for key, each in said["options"].items() for _, part in parts(each, key))
+        if bounded and not (name == "release" and entry in LOOKING):
+            first = yaml.safe_load((spec.directory / "tasks" / f"{entry}.yml").read_text())[0]
+            assert "ferryman.ops.host_bounds" in first, (
+                f"{name}/tasks/{entry}.yml must begin with ferryman.ops.host_bounds"
+            )
 
 
 @every_role

@@ -106,6 +106,19 @@ def wrong_type(files: Files, random: Random) -> Mutation:
     return Mutation("wrong type", file, put(files[file], number, f"{name}: {value}"), frozenset({(file, number)}))
 
 
+def out_of_bounds(files: Files, random: Random) -> Mutation:
+    """A value of the right type that is too small, too large or no number that could be counted to."""
+    while True:
+        file, number, name, _, option = options(files, random)
+        bounds = option.get("bounds") or {}
+        if "least" in bounds:
+            break
+    values = [str(bounds["least"] - 1), "-3", *([str(bounds["most"] + 1), "9999999"] if "most" in bounds else [])]
+    values += [".nan", ".inf", "-0.5"] if option["type"] == "float" else []
+    text = put(files[file], number, f"{name}: {random.choice(values)}")
+    return Mutation("out of bounds", file, text, frozenset({(file, number)}))
+
+
 def empty_value(files: Files, random: Random) -> Mutation:
     file, number, name, _, _ = options(files, random)
     value = random.choice(["", "null", "~"])
@@ -304,6 +317,12 @@ APPS: list[Callable[[Files, Random], Mutation]] = [
     in_apps("removed key", DOMAINS[1], [""], at=-2),
     in_apps("misspelt key", DOMAINS[1], ["    domians: [api.test]"]),
     in_apps("misspelt key", "    max_body", ["    max_bodi: 5m", "    maxbody: 5m"]),
+    in_apps("out of bounds", "    max_body", [f"    max_body: {one}" for one in ("5zz", "-5m", "5 m", "m", "''")]),
+    in_apps(
+        "out of bounds",
+        DATABASE,
+        [f"{DATABASE} {{name: {one}, owner: shop}}" for one in ('"sh op;--"', "7shop", "a.b", "ö", "''")],
+    ),
     in_apps("no map", "    env:", ["    env: several", "    env: [a]", "    env: 7"]),
     in_apps("name that is no text", "    env:", [f"    env: {{{name}: a}}" for name in ODD], described=True),
     in_apps("name that is no text", "    database:", [f"    database: {{{name}: a}}" for name in ODD]),
@@ -429,6 +448,7 @@ def other_value(files: Files, random: Random) -> Mutation:
 KINDS: list[Callable[[Files, Random], Mutation]] = [
     misspelt_key,
     wrong_type,
+    out_of_bounds,
     empty_value,
     broken_template,
     bare_template,

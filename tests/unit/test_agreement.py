@@ -447,3 +447,29 @@ def test_a_password_that_yaml_takes_for_an_alias_is_not_shown(project: Configure
     told = one(project)
     assert told.startswith("hidden.yml:2: the file is not YAML")
     assert "swordfish" not in told
+
+
+OUT, ILL = "is out of bounds", "is not of the form wanted"
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "key", "wrong", "right"),
+    [
+        ("postgresql.yml", "5432", "99999", "postgresql_port", OUT, "int, from 1 to 65535 ("),
+        ("postgresql.yml", "25", "2500", "postgresql_memory_percent", OUT, "int, from 1 to 100 ("),
+        ("nginx.yml", "443", '"{{ 70000 }}"', "nginx_https_public_port", OUT, "int, from 1 to 65535 ("),
+        ("release.yml", "keep: 5", "keep: -3", "release_keep", OUT, "int, 1 or more ("),
+        ("release.yml", "2.5", "-1", "release_soak_s", OUT, "float, 0 or more ("),
+        ("release.yml", "2.5", ".nan", "release_soak_s", OUT, "float, 0 or more ("),
+        ("apps.yml", "5m", "5zz", "apps.shop.max_body", ILL, "str, bytes, or a number with k"),
+        ("apps.yml", "{name: shop,", '{name: "sh op;--",', "apps.shop.database.name", ILL, "str, a name of at most"),
+        ("firewall.yml", '"8000"', "8000 bis 8010", "firewall_allow.0.port", ILL, "str, a port, or a range"),
+    ],
+)
+def test_a_value_that_no_type_forbids_is_told_with_what_would_be_right(
+    project: Configured, file: str, before: str, after: str, key: str, wrong: str, right: str
+) -> None:
+    project.change(file, before, after)
+    place, _, said = one(project).partition(": ")
+    assert place.startswith(f"{file}:")
+    assert said.startswith(f"{key} {wrong}; wanted: {right}")
