@@ -11,7 +11,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ferryman import fitting, hosting, neighbours, paths, placeholders, places, secrets, specs, variables, wiring
+from ferryman import (
+    connection,
+    fitting,
+    hosting,
+    neighbours,
+    paths,
+    placeholders,
+    places,
+    secrets,
+    specs,
+    variables,
+    wiring,
+)
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.places import Place, Problem
@@ -351,8 +363,9 @@ def _filled(loaded: Loaded, host: str, value: Any) -> Any:
 
 Rule = Callable[[Loaded], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
-    unread, sealed, strangers, hosting.misspelt, hosting.no_sandbox, hosting.unreachable, hostless, empty_groups,
-    lost_arbiter, misshapen, domains, lost_sources, textless, neighbours.twins, neighbours.ports, neighbours.shared,
+    unread, sealed, strangers, connection.misread, hosting.misspelt, hosting.no_sandbox, hosting.unreachable, hostless,
+    empty_groups, lost_arbiter, misshapen, domains, lost_sources, textless, neighbours.twins, neighbours.ports,
+    neighbours.shared,
 )  # fmt: skip
 WHOLE: tuple[Rule, ...] = (uncertified, lost_secrets)
 """Rules about what is missing: where a file is broken, it may stand there."""

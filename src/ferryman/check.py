@@ -68,7 +68,7 @@ def can_be_read(loaded: Loaded, problems: list[Problem]) -> bool:
     there = opened and not loaded.partial and all(loaded.groups.get(group) for group in ("app", "entry"))
     broken = ("cannot be filled in", "is no map", "lacks ", "must be", "does not fit", "is empty")
     shaped = not any(p.key.startswith("apps") and p.wrong.startswith(broken) for p in problems)
-    return there and shaped and not any(p.key == "environment_name" for p in problems)
+    return there and shaped and not any(p.key == "environment_name" or p.key.startswith("ansible_") for p in problems)
 
 
 def _described(environment: Environment, values: Mapping[str, str], lacking: Mapping[str, str]) -> dict[str, Told]:

@@ -254,6 +254,16 @@ def wrong_word_of_hosts(files: Files, random: Random) -> Mutation:
     return Mutation("wrong word of hosts", "hosts.yml", text, frozenset({("hosts.yml", number)}))
 
 
+def wrong_connection(files: Files, random: Random) -> Mutation:
+    """Options of Ansible that are misspelt, or not of their type."""
+    number = line_of(files["hosts.yml"], "        web1: {ansible_host")
+    given = random.choice(
+        ["ansible_hots: 10.1.0.11", f"ansible_port: {PLANTED}", "ansible_port: 0", "ansible_become: 17"]
+    )
+    text = put(files["hosts.yml"], number, f"        web1: {{{given}}}")
+    return Mutation("wrong connection", "hosts.yml", text, frozenset({("hosts.yml", number)}))
+
+
 def wrong_name(files: Files, random: Random) -> Mutation:
     file = f"{VARIABLES}environment.yml"
     number = line_of(files[file], "environment_name")
@@ -458,6 +468,7 @@ KINDS: list[Callable[[Files, Random], Mutation]] = [
     wrong_group,
     group_without_hosts,
     wrong_word_of_hosts,
+    wrong_connection,
     wrong_name,
     no_name,
     lost_arbiter,
