@@ -49,7 +49,7 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=f"cannot use {error.filename}: {error.strerror}")
     if name and not records:
-        module.fail_json(msg=f"no certificate {name!r} is configured on this host")
+        module.fail_json(msg=f"no certificate {name!r} is configured on this host: provision it first")
     failed = [
         f"{one['name']}: {one['last_attempt']['reason']}"
         for one in records

@@ -124,7 +124,7 @@ class Firewall:
         if arrived and arrived != port and arrived not in rules.ports_of(self.allow):
             self.module.fail_json(
                 msg=f"this connection arrived on port {arrived} of the host, which these rules would close "
-                f"(firewall_ssh_port is {port}): nothing was changed"
+                f"(firewall_ssh_port is {port}); nothing was changed: set it to {arrived}, or to 0"
             )
         return port
 
@@ -172,7 +172,7 @@ class Firewall:
         }
         if not self.nft:
             if not self.module.check_mode:
-                self.module.fail_json(msg="nft is not installed: package nftables brings it")
+                self.module.fail_json(msg="nft is not installed: install package nftables")
             self.module.exit_json(changed=True, pending=False, **answer)
         self.refuse_rivals()
         if not self.trial.is_pending() and self.is_settled(text) and not self.rivals():

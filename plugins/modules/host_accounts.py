@@ -91,7 +91,9 @@ class Accounts:
         name = wanted["name"]
         there = any(entry.pw_name == name for entry in pwd.getpwall())
         if there and pwd.getpwnam(name).pw_uid < 1000:
-            self.module.fail_json(msg=f"{name} is an account of the system: it cannot be an operator")
+            self.module.fail_json(
+                msg=f"{name} is an account of the system, which cannot be an operator: take another name"
+            )
         present = wanted["state"] == "present"
         if present and not there:
             self.act(f"make account {name}", lambda: self.run("useradd", "-m", "-U", "-s", wanted["shell"], name))
@@ -119,7 +121,9 @@ class Accounts:
         if child:
             _, status = os.waitpid(child, 0)
             if status:
-                self.module.fail_json(msg=f"cannot write {self._keys_path(name)} as {name}")
+                self.module.fail_json(
+                    msg=f"cannot write {self._keys_path(name)} as {name}: give that directory to its owner"
+                )
             return
         # The child must leave by _exit: everything else would run Ansible's own way out a second time.
         try:

@@ -103,7 +103,8 @@ class Sshd:
             unheard = self.unheard()
             if unheard:
                 self.module.fail_json(
-                    msg=f"sshd does not heed {DROP_IN}: {'; '.join(unheard)}; another file says so first"
+                    msg=f"sshd does not heed {DROP_IN}: {'; '.join(unheard)}; another file says so first: "
+                    "remove the line there"
                 )
             self.module.exit_json(changed=False, pending=False)
         if self.module.check_mode:
@@ -116,7 +117,10 @@ class Sshd:
         unheard = self.unheard()
         if unheard:
             self.trial.abandon()
-            self.module.fail_json(msg=f"sshd would not heed {DROP_IN}, so it was taken back: {'; '.join(unheard)}")
+            self.module.fail_json(
+                msg=f"sshd would not heed {DROP_IN}, so it was taken back: {'; '.join(unheard)}; "
+                "remove what says so first"
+            )
         self.run(["systemctl", "reload", "ssh.service"])
         self.module.exit_json(changed=True, pending=True, diff=diff)
 

@@ -41,7 +41,7 @@ def main() -> None:
     target = f"{ZONES}/{name}"
     # A bare host has no zones before its packages are there, which a check must survive.
     if not os.path.isfile(target) and not (module.check_mode and not os.path.isdir(ZONES)):
-        module.fail_json(msg=f"{name!r} is not a time zone; timedatectl list-timezones lists them")
+        module.fail_json(msg=f"{name!r} is not a time zone; `timedatectl list-timezones` lists them")
     previous = (
         os.path.realpath("/etc/localtime").replace(f"{ZONES}/", "", 1) if os.path.exists("/etc/localtime") else "UTC"
     )
@@ -54,7 +54,7 @@ def main() -> None:
             os.rename("/etc/localtime.ferryman-new", "/etc/localtime")
             trial.write("/etc/timezone", name + "\n")
     except OSError as error:
-        module.fail_json(msg=f"cannot set the time zone: {error}")
+        module.fail_json(msg=f"cannot set the time zone: {error}; free /etc of what is in the way")
     module.exit_json(changed=changed, previous=previous, diff={"before": previous + "\n", "after": name + "\n"})
 
 

@@ -40,7 +40,9 @@ def main() -> None:
     states = units.states(names, out)
     missing = [name for name in names if states[name]["LoadState"] == "not-found"]
     if missing and not module.check_mode:
-        module.fail_json(msg=f"this host has no unit {', '.join(missing)}")
+        module.fail_json(
+            msg=f"this host has no unit {', '.join(missing)}: install the package that brings it, or rename it"
+        )
     acts = [(act, name) for name in names for act in units.acts(states[name])]
     if not module.check_mode:
         for act, name in acts:
@@ -48,7 +50,7 @@ def main() -> None:
         _, out, _ = module.run_command(show, check_rc=True)
         down = [name for name, state in units.states(names, out).items() if units.is_down(state)]
         if down:
-            module.fail_json(msg=f"{', '.join(down)} did not stay up: see journalctl -u {down[0]}")
+            module.fail_json(msg=f"{', '.join(down)} did not stay up: `journalctl -u {down[0]}` says why")
     module.exit_json(changed=bool(acts), acts=[f"{act} {name}" for act, name in acts])
 
 

@@ -52,7 +52,8 @@ def main() -> None:
     known = host.sites()
     if name not in known:
         module.fail_json(
-            msg=f"nginx serves no site {name!r} on this host; it serves: {', '.join(known) or 'none of ours'}"
+            msg=f"nginx serves no site {name!r} on this host, only {', '.join(known) or 'none of ours'}: "
+            "provision it first"
         )
     changed = os.path.exists(flag) != on
     if module.check_mode:
@@ -62,7 +63,9 @@ def main() -> None:
             turn(flag, on=on)
         status, body, _ = host.get(known[name]["domains"][0], "/")
     except OSError as error:
-        module.fail_json(msg=f"the page could not be turned {'on' if on else 'off'}: {error}")
+        module.fail_json(
+            msg=f"the page could not be turned {'on' if on else 'off'}: {error}; set that right, and do it again"
+        )
     # The application may answer 503 itself; the page is known by its mark.
     if (status == 503 and b'content="ferryman-maintenance"' in body) != on:
         module.fail_json(

@@ -265,7 +265,7 @@ def main() -> None:
     if not os.path.exists("/usr/bin/pg_lsclusters"):
         if module.check_mode:
             module.exit_json(changed=True, steps=["set up PostgreSQL once it is installed"], pending=[], overridden=[])
-        module.fail_json(msg="Debian's PostgreSQL is not installed")
+        module.fail_json(msg="Debian's PostgreSQL is not installed: install package postgresql, as the role does")
     try:
         setup = Setup(wished, Server(find(wished["port"])), module.check_mode)
         setup.run()
