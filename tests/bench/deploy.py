@@ -169,7 +169,8 @@ def main() -> None:
     table.print()
     print(f"\nwaits on purpose, all off: {', '.join(f'{name}={value}' for name, value in WAITS.items())}")
     if words.record:
-        _record("bench-capistrano" if words.capistrano else "bench-deploy", table, words)
+        alone = "bench-hosts" if words.only_hosts else "bench-deploy"
+        _record("bench-capistrano" if words.capistrano else alone, table, words)
 
 
 def _measured(project: Project, measure: Any) -> None:
