@@ -159,6 +159,7 @@ class ActionModule(ReleaseAction):
             for key in (
                 "gate",
                 "drained_s",
+                "by_hand",
                 "gate_s",
                 "share",
                 "pruned",

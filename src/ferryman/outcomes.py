@@ -25,6 +25,7 @@ TOLD = (
     "gate",
     "gate_s",
     "drained_s",
+    "by_hand",
     "restore_point",
     "restore_point_sha256",
     "no_restore_point",

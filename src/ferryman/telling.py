@@ -81,6 +81,9 @@ def summary(told: Told) -> str:
     lines = [f"{told['release']} is live on {env} {took}", told["url"]]
     lines += _outside(told)
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
+    if told.get("by_hand"):
+        right = f"`{paths.command('deploy --ref COMMIT', env, told['app'])}` brings the right files"
+        lines.append(f"it was edited by hand: {', '.join(told['by_hand'][:5])}; {right}")
     lines += waited(told)
     lines += pointing.done(told) if "kept" in told else []
     if told.get("no_restore_point"):

@@ -367,6 +367,18 @@ def test_a_drill_has_the_application_say_that_it_is_well_on_what_was_restored(pa
     assert (one["state"], one["said"][:7]) == ("good", "passed:")
 
 
+def test_a_provisioning_of_hosts_of_which_one_is_another_environments_changes_none(pair: Pair) -> None:
+    pair.on(ARCHIVE, 'sed -i.kept \'s/"dev"/"prod"/\' /etc/ferryman/host.json && grep -q prod /etc/ferryman/host.json')
+    pair.on(sites.HOST, "touch /run/before")
+    try:
+        with pair.site.settings(logs_keep_days=9):
+            refused = pair.command("provision", code=1)
+        assert "prod" in refused["error"]
+        assert pair.on(sites.HOST, "find /etc /usr/local -newer /run/before -type f") == b""
+    finally:
+        pair.on(ARCHIVE, "mv /etc/ferryman/host.json.kept /etc/ferryman/host.json")
+
+
 def test_a_restore_to_a_moment_between_two_writes_has_the_one_and_not_the_other(pair: Pair) -> None:
     pair.command("backup.run")
     moment = pair.two_writes("before", "after")

@@ -173,7 +173,9 @@ def test_a_disk_that_fills_while_staging_leaves_nothing_behind(site: Site, probe
     prober.served_only(before)
 
 
-def test_a_release_edited_by_hand_is_seen_by_status_and_by_the_next_deploy(site: Site, prober: Prober) -> None:
+def test_a_release_edited_by_hand_is_seen_by_status_the_next_deploy_and_whoever_goes_back_to_it(
+    site: Site, prober: Prober
+) -> None:
     before, commit = site.served(), site.repository.commit(good("edited"))
     first = site.deploy(commit)
     site.ssh(f"echo '# quick fix' >> {LIVE.format(app=site.app)}/app/tiny.py")
@@ -184,6 +186,8 @@ def test_a_release_edited_by_hand_is_seen_by_status_and_by_the_next_deploy(site:
     assert site.arbiter()["edited"] == []
     assert "quick fix" not in site.ssh(f"cat {LIVE.format(app=site.app)}/app/tiny.py")
     assert any(line["event"] == "edit_seen" and line["release"] == first.said["release"] for line in site.ledger())
+    back = site.rollback()
+    assert (back.said["release"], back.said["by_hand"]) == (first.said["release"], ["tiny.py"]), str(back)
     prober.served_only(before, first.said["release"], again.said["release"])
 
 

@@ -71,6 +71,20 @@ def test_ctrl_c_goes_back_says_so_at_once_and_leaves_the_site_whole(
     prober.served_only(before, *{release for release in prober.releases if release.endswith(commit[:7])}, live)
 
 
+def test_a_rollback_that_is_interrupted_says_nothing_against_its_release(site: Site) -> None:
+    first = site.good("to go back to")
+    second = site.good("to go back from")
+    with site.settings(release_soak_s=60):
+        driver = site.begin("rollback", "--app", site.app, "--env", "dev", "--json")
+        assert driver.wait_for_step("Start the idle slot")
+        time.sleep(2)
+        os.kill(driver.process.pid, signal.SIGTERM)
+        assert driver.wait(45).code == 2
+    assert site.served() == second
+    again = site.rollback()
+    assert (again.code, again.said["release"]) == (0, first), str(again)
+
+
 def test_sigterm_in_a_pipeline_goes_back_too_and_its_json_says_so(site: Site) -> None:
     before, commit = site.served(), site.repository.commit(good("cancelled in a pipeline"))
     with site.settings(release_soak_s=60), Prober(site) as prober:

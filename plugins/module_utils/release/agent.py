@@ -30,7 +30,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     steps,
     verifying,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, deciding
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 ANSWER = "ferryman-answer "
@@ -131,7 +131,11 @@ def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: di
                 host.heed(refused=True)
             began = time.monotonic()
             answer["step"] = name
-            answer.update(steps.STEPS[name](host, request, stream))
+            try:
+                answer.update(steps.STEPS[name](host, request, stream))
+            except Unwell as unwell:
+                host.journal("judge", "failed", release=str(request.get("release", "")), reason=str(unwell))
+                raise
             answer["steps"].append({"step": name, "seconds": round(time.monotonic() - began, 3)})
             if answer.get("missing"):
                 break

@@ -48,6 +48,10 @@ class Failed(Exception):
         self.refused = refused
 
 
+class Unwell(Failed):
+    """A release that was judged by what it does or answers. What else fails says nothing against a release."""
+
+
 @contextmanager
 def deciding(host: Host) -> Iterator[None]:
     """Let a driver that confirms and a guard that goes back decide one after the other on this host.

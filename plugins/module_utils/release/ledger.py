@@ -82,7 +82,10 @@ def committed(lines: Iterable[Line], run: str) -> bool:
 
 
 def _speaks_against(line: Line) -> bool:
-    """Say whether a run that came to nothing says something of its release: not where that was never `tried`."""
+    """Say whether a run that came to nothing speaks against its release: only where that was `tried`, and found unwell.
+
+    An interrupt, a lost lock or a host's fault says nothing of it.
+    """
     return line["status"] in ("failed", "returned") and line.get("who") != "guard" and line.get("tried", True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, slots, systemd
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, Unwell, now
 
 
 def crashes(host: Host, instance: slots.Instance) -> int:
@@ -61,7 +61,7 @@ def pass_gate(
 ) -> list[dict[str, Any]]:
     """Wait until every web process of `slot` has passed its gate.
 
-    Failed brings the last log lines of the one that did not.
+    Unwell brings the last log lines of the one that did not.
     """
     if host.check:
         return []
@@ -115,7 +115,7 @@ def _refuse(host: Host, slot: str, release: Mapping[str, Any], ill: Ill) -> NoRe
     told = {"slot": slot, "since": slots.since(host, slot), "unit": ill.unit, "reason": ill.said}
     host.journal("start", "failed", release=str(release.get("id")), **told)
     evidence = slots.logs(host, slot, ill.unit or "nginx.service")
-    raise Failed(str(ill), evidence=evidence) from None
+    raise Unwell(str(ill), evidence=evidence) from None
 
 
 class Ill(Exception):

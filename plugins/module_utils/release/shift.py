@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names, slots
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now, read_json, utc
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, now, read_json, utc
 
 BUCKETS = 100
 SLOT_PATH = "/.well-known/ferryman/slot"
@@ -239,7 +239,7 @@ def verify(host: Host, entry: Mapping[str, Any], description: Mapping[str, Any],
             f"https://{entry['domain']} does not answer: {error}", evidence=slots.logs(host, slot, "nginx.service")
         ) from None
     if status >= 400:
-        raise Failed(f"https://{entry['domain']}{path} answers {status}: {text[:200]}", evidence=app_logs(host, slot))
+        raise Unwell(f"https://{entry['domain']}{path} answers {status}: {text[:200]}", evidence=app_logs(host, slot))
     if version.get("path"):
         _right_version(host, entry, slot=slot, version=version, text=text, release=release)
 
@@ -248,7 +248,7 @@ def _good(host: Host, entry: Mapping[str, Any], check: Mapping[str, Any], slot: 
     status, _, text = get(entry, str(check["path"]), timeout_s=float(check["timeout_s"]))
     if status != int(check["status"]):
         where = f"https://{entry['domain']}{check['path']}"
-        raise Failed(f"{where} ({check['name']}) answers {status}: {text[:200]}", evidence=app_logs(host, slot))
+        raise Unwell(f"{where} ({check['name']}) answers {status}: {text[:200]}", evidence=app_logs(host, slot))
 
 
 def _right_version(
@@ -257,13 +257,13 @@ def _right_version(
     try:
         seen = json.loads(text).get(str(version["key"]))
     except (ValueError, AttributeError):
-        raise Failed(
+        raise Unwell(
             f"https://{entry['domain']}{version['path']} does not answer with a JSON object: {text[:120]}",
             evidence=app_logs(host, slot),
         ) from None
     if seen != release:
         # A slot that died shows like this too: the entry then serves the other one.
-        raise Failed(
+        raise Unwell(
             f"https://{entry['domain']}{version['path']} says {version['key']} = {seen!r}, not {release!r}",
             evidence=app_logs(host, slot),
         )

@@ -16,6 +16,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     LOG_LINES,
     Failed,
     Host,
+    Unwell,
     read_json,
     utc,
 )
@@ -161,7 +162,10 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False, overlap: boo
         return
     units = [i.unit for i in wanted if i.kind == "web" or (overlap and _overlaps(i))]
     if units:
-        systemd.start(host, units, since=began(host, slot))
+        try:
+            systemd.start(host, units, since=began(host, slot))
+        except Failed as failed:
+            raise Unwell(str(failed), evidence=failed.evidence) from None
     host.changes.append(f"slot {slot}: {name}")
 
 
@@ -262,7 +266,7 @@ def _have_stayed_up(host: Host, before: Mapping[str, int], alive_s: float, *, si
     alive = systemd.running(host)
     for unit in before:
         if unit not in alive or _restarts(host, unit) != before[unit]:
-            raise Failed(f"{unit} did not stay up for {alive_s:g} s", evidence=host.logs(unit, since=since))
+            raise Unwell(f"{unit} did not stay up for {alive_s:g} s", evidence=host.logs(unit, since=since))
 
 
 def _restarts(host: Host, unit: str) -> int:

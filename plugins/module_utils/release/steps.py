@@ -15,6 +15,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
     database,
     draining,
+    edits,
     names,
     probe,
     settling,
@@ -23,7 +24,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     stage,
     verifying,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, deciding, read_json
 
 ABANDONED_S = 600.0  # beyond the time in which a switch must be confirmed
 Request = Mapping[str, Any]
@@ -56,10 +57,11 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     settings, slot = request["settings"], request["slot"]
     if "arbiter" in request["roles"] and request["line"]["event"] == "rollback" and not arbiter.begun(host):
         arbiter.record(host, status="started", **request["line"])
+    by_hand = _by_hand(host, request)
     waited = 0.0
     if slots.holds(host, slot) != request["release"]:
         waited = draining.wait(host, slot, request["entry"], drain_s=settings["drain_s"])
-    told = {"drained_s": round(waited, 3)}
+    told = {"drained_s": round(waited, 3), **by_hand}
     try:
         with settling.kept(host, by_s=settings["confirm_s"]):
             told |= _come_up(host, request, slot)
@@ -67,6 +69,16 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     except Failed as failed:
         failed.facts.update(told)
         raise
+
+
+def _by_hand(host: Host, request: Request) -> Answer:
+    """Say what was edited by hand in a release that is gone back to; releases share the files that they have alike, so
+    that an edit of one may be in others."""
+    record = read_json(host.site.release(request["release"]) / "release.json")
+    if request.get("line", {}).get("event") != "rollback" or not record:
+        return {}
+    found = edits.found(host, record, edits.listed(host, record))
+    return {"by_hand": found} if found else {}
 
 
 def _come_up(host: Host, request: Request, slot: str) -> Answer:
@@ -126,7 +138,7 @@ def _well(host: Host, slot: str) -> None:
         evidence = [
             log for unit in sorted({line.unit for line in again}) for log in slots.logs(host, slot, unit, lines=8)
         ]
-        raise Failed(f"after the switch: {'; '.join(map(str, again))}", evidence=evidence)
+        raise Unwell(f"after the switch: {'; '.join(map(str, again))}", evidence=evidence)
 
 
 def _workers(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -233,7 +245,8 @@ def _ended(host: Host, request: Request, status: str, reason: str) -> None:
         if line.get("with_database"):
             line = _undone(host, line)
         if line:  # without one, nothing was decided on yet
-            arbiter.record(host, status=status, reason=reason, **line)
+            judged = any(done.get("step") == "judge" for done in arbiter.journal_of(host, host.run_id))
+            arbiter.record(host, status=status, reason=reason, **line, tried=judged)
     finally:
         arbiter.free(host)
 
@@ -243,12 +256,7 @@ def _undone(host: Host, line: Answer) -> Answer:
     if not arbiter.begun(host):
         return {}
     with_database = {key: value for key, value in line["with_database"].items() if key != "kept"}
-    return {
-        **line,
-        "with_database": with_database,
-        "schema_after": line.get("schema_before", ""),
-        "tried": any(done.get("step") == "start" for done in arbiter.journal_of(host, host.run_id)),
-    }
+    return {**line, "with_database": with_database, "schema_after": line.get("schema_before", "")}
 
 
 def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:

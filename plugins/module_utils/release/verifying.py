@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, settling, shift, slots, verify
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, Unwell, deciding
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
 def at_slot(host: Host, request: Request, slot: str) -> Answer:
-    """Ask the first web process of `slot` itself, before anybody is sent there; Failed says which step was not well."""
+    """Ask the first web process of `slot` itself, before anybody is sent there; Unwell says which step was not well."""
     return _gate(host, request, slot, _at_slot(host, request, slot))
 
 
@@ -46,7 +46,7 @@ def _gate(host: Host, request: Request, slot: str, place: verify.Place | None) -
         host.journal("verify", "failed", release=release, at=bad["name"], **detail)
         private = [*secrets.values(), *asked.private]
         evidence = [expect.redacted(line, private) for line in shift.app_logs(host, slot)]
-        raise Failed(verify.sentence(bad), evidence=evidence)
+        raise Unwell(verify.sentence(bad), evidence=evidence)
     host.journal("verify", "done", release=release, **detail)
     seconds = round(sum(result["seconds"] for result in results), 3)
     return {"verified": {place.vantage: {**detail, "seconds": seconds}}}

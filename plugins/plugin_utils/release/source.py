@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, fit, git
@@ -16,6 +17,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 
 FILE = description.FILE
+PROD = "prod"
 
 
 def read_once(action: ReleaseAction) -> dict[str, Any]:
@@ -33,6 +35,11 @@ def commit_of(found: Mapping[str, Any]) -> git.Commit:
 def read(action: ReleaseAction, *, any_state: bool = False) -> dict[str, Any]:
     """Resolve the commit, check the description against the inventory, and return both; the run remembers them."""
     ref = str(action.value("ref", "") or "")
+    allow_dirty = bool(action.value("allow_dirty", False))
+    if allow_dirty and action.environment == PROD and not any_state:
+        raise AnsibleError(
+            "release_allow_dirty is not for prod: commit the changes, so that somebody can see what is live"
+        )
     commit = git.find(
         str(action.value("repository")),
         root=Path(str(action.value("root"))).expanduser(),
@@ -40,7 +47,7 @@ def read(action: ReleaseAction, *, any_state: bool = False) -> dict[str, Any]:
         ref=ref or "HEAD",
         cache=action.work_dir,
         # Provisioning only reads how the application describes itself.
-        allow_dirty=bool(action.value("allow_dirty", False)) or any_state,
+        allow_dirty=allow_dirty or any_state,
         explicit=bool(ref),
     )
     told = _described(action, commit)

@@ -83,6 +83,11 @@ def test_a_rollback_that_failed_is_not_tried_again() -> None:
     assert back(lines)[0] == "a"
 
 
+def test_a_rollback_that_was_interrupted_or_hindered_by_its_host_can_be_asked_for_again() -> None:
+    lines = [*deployed("a", "b", "c"), {**line("b", "failed", "rollback"), "tried": False}]
+    assert back(lines)[0] == "b"
+
+
 @pytest.mark.parametrize(
     ("lines", "words", "reason"),
     [

@@ -157,7 +157,7 @@ def test_a_table_is_told_where_anything_differs_or_where_nobody_knows() -> None:
         assert points.is_lost({**EMPTY, **differs}), differs
 
 
-def test_a_rollback_that_never_started_its_release_says_nothing_against_it() -> None:
+def test_a_rollback_that_did_not_find_its_release_unwell_says_nothing_against_it() -> None:
     lines = [*deployed("a", "", "1"), *deployed("b", "1", "2")]
     failed = {"event": "rollback", "release": "a", "run": "x", "status": "failed"}
     assert ledger.story([*lines, failed]).releases["a"].withdrawn

@@ -877,16 +877,17 @@ def test_a_guard_that_waited_for_a_driver_sees_the_time_that_was_given_meanwhile
     assert shift.state(host)["phase"] == "shifting"
 
 
-@pytest.mark.parametrize("started", [True, False])
-def test_a_rollback_that_was_undone_says_whether_it_tried_its_release(host: Systemd, started: bool) -> None:
-    if started:
-        host.journal("start", "started", release=OLD)
+@pytest.mark.parametrize("unwell", [True, False])
+def test_a_rollback_that_was_undone_says_whether_it_found_its_release_unwell(host: Systemd, unwell: bool) -> None:
+    host.journal("start", "started", release=OLD)
+    if unwell:
+        host.journal("judge", "failed", release=OLD)
     line = {"event": "rollback", "release": OLD, "schema_before": "2", "schema_after": "1",
             "with_database": {"path": "p", "kept": "k"}}  # fmt: skip
     request = {"roles": ["arbiter"], "line": line}
     steps._ended(host, request, "failed", "ill")
     last = arbiter.lines(host)[-1]
-    assert (last["tried"], last["schema_after"], last["with_database"]) == (started, "2", {"path": "p"})
+    assert (last["tried"], last["schema_after"], last["with_database"]) == (unwell, "2", {"path": "p"})
 
 
 def test_a_rollback_that_was_refused_before_anything_was_touched_is_in_no_ledger(host: Systemd) -> None:
