@@ -44,6 +44,8 @@ class Mutation:
     survives: bool = True
     beside: frozenset[str] = frozenset()
     """Files that this mistake is a mistake beside: where one of them is another, it is not told."""
+    also: frozenset[str] = frozenset()
+    """Keys of what follows from it, and is told, too."""
 
 
 def own(files: Files) -> list[str]:
@@ -97,7 +99,8 @@ def misspelt(word: str, random: Random) -> str:
 def misspelt_key(files: Files, random: Random) -> Mutation:
     file, number, name, value, _ = options(files, random)
     text = put(files[file], number, f"{misspelt(name, random)}: {value}")
-    return Mutation("misspelt key", file, text, frozenset({(file, number)}))
+    # The right one is told as lacking, too, where it has to be there.
+    return Mutation("misspelt key", file, text, frozenset({(file, number)}), also=frozenset({name}))
 
 
 def wrong_type(files: Files, random: Random) -> Mutation:
@@ -238,7 +241,8 @@ def wrong_group(files: Files, random: Random) -> Mutation:
     file, number = "hosts.yml", line_of(files["hosts.yml"], f"    {group}:")
     wrong = misspelt(group, random) if group == "entry" else "apps"
     text = put(files[file], number, f"    {wrong}:")
-    return Mutation("wrong group", file, text, frozenset({(file, number)}))
+    # Files of the group's variables are nobody's then.
+    return Mutation("wrong group", file, text, frozenset({(file, number)}), also=frozenset({"the name"}))
 
 
 def group_without_hosts(files: Files, random: Random) -> Mutation:
@@ -251,7 +255,8 @@ def group_without_hosts(files: Files, random: Random) -> Mutation:
 def wrong_word_of_hosts(files: Files, random: Random) -> Mutation:
     number = line_of(files["hosts.yml"], "    entry:") + 1
     text = put(files["hosts.yml"], number, f"      {random.choice(['host', 'hots', 'host_s'])}:")
-    return Mutation("wrong word of hosts", "hosts.yml", text, frozenset({("hosts.yml", number)}))
+    places, also = frozenset({("hosts.yml", number)}), frozenset({"entry"})  # which has no host then
+    return Mutation("wrong word of hosts", "hosts.yml", text, places, also=also)
 
 
 def wrong_connection(files: Files, random: Random) -> Mutation:
@@ -299,7 +304,14 @@ OTHERS = ("hosts.yml", f"{VARIABLES}environment.yml", KEY)
 
 
 def in_apps(
-    kind: str, start: str, lines: list[str], *, at: int = 0, survives: bool = True, described: bool = False
+    kind: str,
+    start: str,
+    lines: list[str],
+    *,
+    at: int = 0,
+    survives: bool = True,
+    described: bool = False,
+    also: str = "",
 ) -> Callable[[Files, Random], Mutation]:
     """Return a mutation that puts one of `lines` in a line's place, and is told `at` lines from there."""
 
@@ -308,7 +320,8 @@ def in_apps(
         number = line_of(files[file], start)
         text = put(files[file], number, random.choice(lines))
         beside = frozenset({"ferryman.yml", *OTHERS}) if described else frozenset()
-        return Mutation(kind, file, text, frozenset({(file, number + at)}), survives, beside)
+        follows = frozenset({also} if also else ())
+        return Mutation(kind, file, text, frozenset({(file, number + at)}), survives, beside, follows)
 
     return mutation
 
@@ -325,7 +338,7 @@ APPS: list[Callable[[Files, Random], Mutation]] = [
         "domains of a wrong type", DOMAINS[1], [f"    domains: {one}" for one in ("{a: b}", "null", "[true]", "[1.5]")]
     ),
     in_apps("removed key", DOMAINS[1], [""], at=-2),
-    in_apps("misspelt key", DOMAINS[1], ["    domians: [api.test]"]),
+    in_apps("misspelt key", DOMAINS[1], ["    domians: [api.test]"], also="apps.api"),
     in_apps("misspelt key", "    max_body", ["    max_bodi: 5m", "    maxbody: 5m"]),
     in_apps("out of bounds", "    max_body", [f"    max_body: {one}" for one in ("5zz", "-5m", "5 m", "m", "''")]),
     in_apps(
@@ -351,7 +364,7 @@ APPS: list[Callable[[Files, Random], Mutation]] = [
     in_apps("secret that nothing defines", SECRET, [SECRET + ': "{{ vault_gone }}"'], survives=False),
     in_apps("unknown process", WEB, ["      wbe: {instances: 2}", "      worker: {instances: 2}"], described=True),
     in_apps("wrong size", WEB, [f"{WEB} {{{one}}}" for one in SIZES], described=True),
-    in_apps("misspelt secret", SECRET, ['      DATABASE_URI: "{{ vault_shop }}"'], described=True),
+    in_apps("misspelt secret", SECRET, ['      DATABASE_URI: "{{ vault_shop }}"'], described=True, also="secret_env.0"),
     in_apps(
         "no database",
         DATABASE,
