@@ -9,9 +9,12 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +94,14 @@ def play(
         (private / "env").mkdir()
         (private / "env" / "settings").write_text('{"pexpect_timeout": 0.2}', encoding="ascii")
     words = ["--vault-id", f"{environment.name}@{key}"] if key else []
+    begun: set[int] = set()
+
+    def cancelled() -> bool:
+        """Ask `stop`; where it says so, see who is at work: the runner kills Ansible, but not its workers."""
+        if stop and stop():
+            begun.update(_below(os.getpid()))
+        return bool(begun)
+
     try:
         runner = interface.run(
             private_data_dir=str(private),
@@ -102,13 +113,27 @@ def play(
             quiet=True,
             suppress_env_files=True,
             event_handler=lambda event: _tell(event, listen, printed),
-            **({"cancel_callback": stop} if stop else {}),
+            **({"cancel_callback": cancelled} if stop else {}),
         )
         said = "" if runner.status == "successful" else _last_words(runner.stdout.read())
         status = {"successful": "done", "failed": "failed", "canceled": "left"}.get(str(runner.status), "unknown")
     finally:
+        for process in begun:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
         shutil.rmtree(private, ignore_errors=True)
     return Ended(status, time.monotonic() - began, said)
+
+
+def _below(ancestor: int) -> set[int]:
+    """Return the processes that `ancestor` has begun, and those that they have."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+    parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
+    found, fresh = set[int](), {ancestor}
+    while fresh:
+        fresh = {pid for pid, parent in parents.items() if parent in fresh} - found
+        found |= fresh
+    return found
 
 
 def _last_words(text: str) -> str:

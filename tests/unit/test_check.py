@@ -14,6 +14,7 @@ import pytest
 import yaml
 from tests.support import histories
 from tests.support.configured import Configured
+from tests.support.groups import outlived
 
 from ferryman import check, telling, variables
 from ferryman.outcomes import Story
@@ -309,7 +310,7 @@ def test_ctrl_c_before_the_first_step_says_that_nothing_was_touched(
 def test_ctrl_c_in_a_playbook_that_only_asks_is_no_change(project: Configured) -> None:
     slow, begun = project.root / "slow", project.root / "git was asked"
     slow.mkdir()
-    (slow / "git").write_text(f"#!/bin/sh\ntouch '{begun}'\nexec sleep 300\n")
+    (slow / "git").write_text(f"#!/bin/sh\nps -o sid= $$ >'{begun}.new'; mv '{begun}.new' '{begun}'\nexec sleep 300\n")
     (slow / "git").chmod(0o755)
     argv = [sys.executable, "-m", "ferryman", "check", "--env", "prod", "--json"]
     environment = os.environ | {"PATH": f"{slow}:{os.environ['PATH']}"}
@@ -321,3 +322,4 @@ def test_ctrl_c_in_a_playbook_that_only_asks_is_no_change(project: Configured) -
         said = json.loads(driver.communicate(timeout=120)[0])
     assert (driver.returncode, said["error"]) == (1, "interrupted: nothing was changed")
     assert said["hint"] == "the same command begins again"
+    assert outlived(int(begun.read_text())) == []
