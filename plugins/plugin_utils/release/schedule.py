@@ -99,7 +99,7 @@ def _fits(text: str, bounds: tuple[int, int]) -> bool:
             None if part is None else _count(part, bounds, year=place < 2) for place, part in enumerate(match.groups())
         )
         assert first is not None
-        if bounds == FROM_END and first > ALONE_FROM_END and len(parts) > 1:
+        if bounds == FROM_END and max(first, last or first) > ALONE_FROM_END and len(parts) > 1:
             return False
         if not low <= first <= high or not low <= (first if last is None else last) <= high or repeat == 0:
             return False
