@@ -11,7 +11,17 @@ from ferryman import paths
 PAGE = paths.CHECKOUT / "README.md"
 TYPED = [line for block in blocks(PAGE, "sh") for line in block.lines]
 GUIDES = [paths.CHECKOUT / "docs" / "guides" / name for name in ("sandbox.md", "troubleshooting.md", "going-back.md")]
+TELLING = [paths.CHECKOUT / "docs" / "guides" / name for name in ("logs.md", "check.md", "verify.md")]
+TOLD = [
+    line
+    for page in TELLING
+    for block in blocks(page, "text")
+    for line in block.lines
+    if line.startswith(("./invoke ", "ansible-playbook "))
+]
+HIDES = "release_maintenance=true"
 ELSEWHERE = {
+    "./invoke logs --env prod --follow": "it goes on until Ctrl-C: test_logs.py",
     "./invoke test": "this is it",
     "./invoke sandbox.down": "how the newcomer leaves: tests/support/newcomer.py",
 }
@@ -35,7 +45,7 @@ def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> N
 
 
 def test_what_is_typed_elsewhere_is_in_the_readme() -> None:
-    assert set(ELSEWHERE) <= set(TYPED)
+    assert set(ELSEWHERE) <= {*TYPED, *TOLD}
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
@@ -43,6 +53,16 @@ def test_every_command_of_a_guide_that_looks_works_on_what_is_deployed(newcomer:
     for line in [line for block in blocks(page, "sh") for line in block.lines]:
         if line not in ELSEWHERE:
             newcomer.type(line)
+
+
+@pytest.mark.parametrize("line", [line for line in TOLD if line not in ELSEWHERE])
+def test_every_command_that_a_guide_tells_for_prod_works_here(newcomer: Newcomer, line: str) -> None:
+    ours = line.replace("prod", "local").replace("20261122T103000Z", newcomer.served())
+    newcomer.type(ours.replace("ansible-playbook", ".venv/bin/ansible-playbook"))
+    if HIDES in line:
+        hidden = newcomer.type("./invoke health", code=3)
+        assert "maintenance" in hidden.err
+        newcomer.type(ours.replace("ansible-playbook", ".venv/bin/ansible-playbook").replace("=true", "=false"))
 
 
 @pytest.mark.parametrize("line", [line for block in blocks(PAGE, "text") for line in block.lines])

@@ -11,23 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.pages import blocks
 
 from ferryman import paths
 from ferryman.sandbox import __main__ as sandbox
 from ferryman.sandbox import hosts
 from ferryman.sandbox.ports import free_port
 
-PLAYBOOK = """\
-- hosts: web
-  become: true
-  roles:
-    - role: ferryman.ops.nginx
-      vars: {nginx_sites: [{name: shop, domains: [shop.test], root: /srv/shop}]}
-    - role: ferryman.ops.certificate
-      vars:
-        certificate_list: [{name: shop, domains: [shop.test]}]
-        certificate_terms_agreed: true
-"""
+README = paths.CHECKOUT / "README.md"
+PLAYBOOK = next(block.text for block in blocks(README, "yaml") if "ferryman.ops.certificate" in block.text)
 INVENTORY = """\
 web:
   hosts:
