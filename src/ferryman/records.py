@@ -90,15 +90,15 @@ def figure(value: Any) -> str:
 
 def reached(measured: str, target: str) -> bool:
     """Say whether a figure is within its target, such as "at most 2.5x"."""
-    wanted = re.fullmatch(r"at most ([\d.,]+)x?", target)
+    wanted = re.fullmatch(r"at most ([\d.,]+)(?:x| s)?", target)
     if not wanted:
         raise Stop(f"a record wants {target!r}, which cannot be compared", hint="`at most NUMBER` can, or nothing")
     return number(measured) <= number(wanted[1])
 
 
 def number(text: str) -> float:
-    """Return the number of a figure such as 182,259 or 1.67x."""
-    return float(text.removesuffix("x").replace(",", ""))
+    """Return the number of a figure such as 182,259, 1.67x or 2.1 s."""
+    return float(text.removesuffix("x").removesuffix(" s").replace(",", ""))
 
 
 def link(record: Record) -> str:

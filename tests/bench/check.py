@@ -1,6 +1,6 @@
 """`./invoke bench check`: what the configuration part of a check costs on a large environment.
 
-    python -m tests.bench.check [--hosts 100] [--roles 20] [--rounds 5]
+    python -m tests.bench.check [--hosts 100] [--roles 20] [--rounds 5] [--record]
 
 The collection has few roles, so its specs are copied under further names into a temporary collection, until there are
 as many as asked for; the environment's hosts are in the groups of every one, and set every option that has a default.
@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 import yaml
+from tests.bench import _record
 
 from ferryman import paths, specs
 
@@ -84,6 +85,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=100)
     parser.add_argument("--roles", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--record", action="store_true", help="write docs/records/bench-check.json")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ferryman-bench-") as name:
         root, collection = Path(name) / "project", Path(name) / "collection"
@@ -108,6 +110,10 @@ def main() -> None:
     ):
         each = " ".join(f"{one:.2f}" for one in seconds)
         print(f"{what:<30} {statistics.median(seconds):6.2f} s   ({each})")
+    if words.record:
+        what = f"configuration part of a check, {one['hosts']} hosts, {roles} roles, in a new process"
+        rows = [(what, f"{statistics.median(each['seconds'] for each in told):.2f} s", "at most 3 s")]
+        _record.write("bench-check", rows, rounds=words.rounds, seconds=[round(each["seconds"], 3) for each in told])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ printed are medians and ratios of medians. Nothing is asserted: a benchmark that
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -18,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bench import _record
 from tests.bench._project import WAITS, Project
 from tests.bench._rivals import Bare, Capistrano, Nothing
 from tests.bench._wire import Cost, Meter
 from tests.support import histories
 
-from ferryman import paths, proving
+from ferryman import paths
 
 ROOT = paths.CHECKOUT
 SEED = 23  # of the application's files: tests/support/histories.py
@@ -170,7 +170,15 @@ def main() -> None:
     print(f"\nwaits on purpose, all off: {', '.join(f'{name}={value}' for name, value in WAITS.items())}")
     if words.record:
         alone = "bench-hosts" if words.only_hosts else "bench-deploy"
-        _record("bench-capistrano" if words.capistrano else alone, table, words)
+        _record.write(
+            "bench-capistrano" if words.capistrano else alone,
+            table.rows,
+            seed=SEED,
+            rounds=words.rounds,
+            waits=WAITS,
+            median_s={key: round(table.median(key), 3) for key in table.seconds},
+            seconds={key: [round(each, 3) for each in value] for key, value in table.seconds.items()},
+        )
 
 
 def _measured(project: Project, measure: Any) -> None:
@@ -179,23 +187,6 @@ def _measured(project: Project, measure: Any) -> None:
         measure()
     finally:
         project.down()
-
-
-def _record(name: str, table: Table, words: argparse.Namespace) -> None:
-    record = {
-        "name": name,
-        **proving.provenance(ROOT),
-        "seed": SEED,
-        "rounds": words.rounds,
-        "waits": WAITS,
-        "median_s": {key: round(table.median(key), 3) for key in table.seconds},
-        "seconds": {key: [round(each, 3) for each in value] for key, value in table.seconds.items()},
-        "rows": [{"what": what, "measured": is_now, "target": wanted} for what, is_now, wanted in table.rows],
-    }
-    path = ROOT / "docs" / "records" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(f"recorded in {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

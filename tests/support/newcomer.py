@@ -154,10 +154,10 @@ def _asked(
 
 
 @contextmanager
-def arrived(directory: Path) -> Iterator[Newcomer]:
-    """Clone, type the README's first command, and leave nothing behind by its last one."""
+def arrived(directory: Path, *, shared: bool = True) -> Iterator[Newcomer]:
+    """Clone, type the README's first command, and leave nothing behind by its last one; `shared` as `clone` has it."""
     sites.sweep(NAME)
-    clone(directory)
+    clone(directory, shared=shared)
     newcomer = Newcomer(directory, f"{NAME}-{os.getpid()}", {port: free_port() for port in PORTS})
     _move(newcomer)
     try:
@@ -167,11 +167,11 @@ def arrived(directory: Path) -> Iterator[Newcomer]:
         newcomer.type("./invoke sandbox.down")
 
 
-def clone(directory: Path) -> None:
-    """Clone what is committed; share the virtual environment that runs the tests where it fits the clone's lock."""
+def clone(directory: Path, *, shared: bool = True) -> None:
+    """Clone what is committed; with `shared`, the environment that runs the tests serves it where it fits its lock."""
     subprocess.run(["git", "clone", "--quiet", "--no-local", paths.CHECKOUT, directory], check=True, timeout=60)
     here, stamp = Path(sys.prefix), Path(sys.prefix) / ".lock-dev"
-    if stamp.is_file() and stamp.read_bytes() == (directory / "requirements" / "dev.txt").read_bytes():
+    if shared and stamp.is_file() and stamp.read_bytes() == (directory / "requirements" / "dev.txt").read_bytes():
         (directory / ".venv").symlink_to(here)
         (directory / ".git" / "info" / "exclude").write_text(".venv\n")
 
