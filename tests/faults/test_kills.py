@@ -21,6 +21,7 @@ from tests.support.site import ENV, HOST, Site
 from tests.support.watching import Journal
 
 from ferryman.paths import CHECKOUT
+from ferryman.progress import QUIET
 
 TASKS = CHECKOUT / "roles" / "release" / "tasks"
 WORKER = {"worker": {"kind": "worker", "command": "python tiny.py worker", "stop_timeout_s": 2}}
@@ -75,8 +76,8 @@ def _tasks(told: Iterable[dict[str, Any]]) -> Iterator[tuple[str, bool]]:
             yield from _tasks(task["block"])
         elif "ansible.builtin.include_tasks" in task:
             yield from tasks("deploy_one")
-        else:
-            yield task["name"].rpartition(" | ")[2], "when" not in task
+        elif (name := task["name"].rpartition(" | ")[2]) not in QUIET:
+            yield name, "when" not in task
 
 
 def boundaries(driver: Driver, entry: str, journal: Journal, steps: list[str]) -> list[Boundary]:
