@@ -13,6 +13,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
         yield found
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the newcomer, so that the others can run beside them; of these, those that share the site of a
     worker go to one worker, which so makes the only one, and each other file stays together."""

@@ -371,7 +371,7 @@ def test_a_provisioning_of_hosts_of_which_one_is_another_environments_changes_no
     pair.on(ARCHIVE, 'sed -i.kept \'s/"dev"/"prod"/\' /etc/ferryman/host.json && grep -q prod /etc/ferryman/host.json')
     pair.on(sites.HOST, "touch /run/before")
     try:
-        with pair.site.settings(logs_keep_days=9):
+        with pair.site.settings(host_shared=False, logs_keep_days=9):
             refused = pair.command("provision", code=1)
         assert "prod" in refused["error"]
         assert pair.on(sites.HOST, "find /etc /usr/local -newer /run/before -type f") == b""
