@@ -113,9 +113,9 @@ def steps(part: str, root: Path, junit: str, left: Collection[str] = ()) -> list
     if part == "roles":
         return [step for step in scenarios(root) if step.name not in left]
     # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended;
-    # others go two at a time, by the hosts that they share.
+    # other files have hosts of their own, and go two at a time.
     without = "".join(f" and not at_times(journey={name!r})" for name in left)
-    alone, split = f"not newcomer{without}", ["--numprocesses", "2", "--dist", "loadgroup"]
+    alone, split = f"not newcomer{without}", ["--numprocesses", "2", "--dist", "loadfile"]
     return [
         *pytest("e2e", ["tests/e2e"], root, junit, "-m", alone, *split, width=2),
         *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, "-m", f"newcomer{without}"),

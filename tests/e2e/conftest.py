@@ -13,12 +13,8 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
         yield found
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the newcomer, so that the others can run beside them; of these, those that share the site of a
-    worker go to one worker, which so makes the only one, and each other file stays together."""
+    """Mark the tests of the newcomer, so that the others can run beside them."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "newcomer" in fixtures:
+        if "newcomer" in getattr(item, "fixturenames", ()):
             item.add_marker("newcomer")
-        item.add_marker(pytest.mark.xdist_group("hosted" if "hosted" in fixtures else item.path.stem))
