@@ -13,7 +13,7 @@ from ferryman.errors import Stop
 from ferryman.sandbox import command, machine
 from ferryman.sandbox.lock import locked
 from ferryman.sandbox.model import DEBIANS
-from ferryman.sandbox.probing import Engine, last_lines
+from ferryman.sandbox.probing import Engine, environment, last_lines
 
 Say = Callable[[str], None]
 
@@ -136,8 +136,8 @@ def _bootstrap(engine: Engine, tag: str, handed: Mapping[str, bytes], codename: 
     with _scratch(memory if roomy else Path(tempfile.gettempdir())) as scratch:
         target = scratch / "debian.tar"
         argv = bootstrap_argv(sources, target, proxies, codename)
-        environment = os.environ | {"TMPDIR": str(scratch)}
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, env=environment)
+        told = environment() | {"TMPDIR": str(scratch)}
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, env=told)
         if done.returncode:
             raise Stop(
                 f"mmdebstrap failed: {last_lines(done.stderr)}",

@@ -14,6 +14,7 @@ from typing import Any
 from ferryman.errors import Stop
 
 ENGINES = ("podman", "docker")
+SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 LEGACY_CGROUPS = ("memory", "pids")
 # Podman's own default (containers.conf). It lowers itself to that, so that more can't be had from it either.
@@ -51,6 +52,7 @@ class Engine:
                 capture_output=True,
                 text=True,
                 timeout=timeout,
+                env=environment(),
                 stdin=subprocess.DEVNULL if stdin is None else None,
             )
         except subprocess.TimeoutExpired:
@@ -59,6 +61,13 @@ class Engine:
             told = f"{self.name} {' '.join(words[:2])} failed: {last_lines(done.stderr or done.stdout)}"
             raise Stop(told, hint=f"`{self.name} info` says whether it works at all")
         return done.stdout
+
+
+def environment() -> dict[str, str]:
+    """Return what an engine is told by its environment: what it calls itself (nft, iptables, mmdebstrap's helpers) lies
+    where an ordinary user's PATH does not lead."""
+    known = os.environ.get("PATH", os.defpath)
+    return os.environ | {"PATH": os.pathsep.join([known, *(path for path in SYSTEM if path not in known.split(":"))])}
 
 
 def last_lines(text: str, count: int = 8) -> str:

@@ -1,5 +1,6 @@
 """What the machine has decides what the engine is told."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +59,13 @@ def test_an_unknown_engine_is_refused_by_name() -> None:
     with pytest.raises(Stop) as stop:
         probing.wanted({"FERRYMAN_ENGINE": "lxc"})
     assert "podman, docker" in stop.value.hint
+
+
+def test_an_engine_finds_what_it_calls_where_an_ordinary_users_path_does_not_lead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "podman").write_text("#!/bin/sh\necho $PATH\n")
+    (tmp_path / "podman").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin:/sbin")
+    found = probing.Engine("podman").run("info").strip()
+    assert found == f"{tmp_path}:/usr/bin:/bin:/sbin:/usr/local/sbin:/usr/sbin"
