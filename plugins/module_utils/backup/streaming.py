@@ -65,9 +65,15 @@ def gap(slot: dict[str, Any] | None, came: list[str]) -> str:
 
 
 def received(home: str) -> dict[str, str]:
-    """Return the path of every file of WAL that came, archived, waiting or in part, by its name."""
+    """Return the path of every file of WAL that came, archived, waiting or in part, by its name.
+
+    A part that was archived is where a history broke off; who goes back to that history streams the same file again,
+    and further: then that one counts.
+    """
     found = {}
-    for path in [*glob.glob(f"{home}/streaming/*"), *glob.glob(f"{home}/wals/*/*")]:
+    broken_off = glob.glob(f"{home}/wals/*/*.partial")
+    whole = set(glob.glob(f"{home}/wals/*/*")) - set(broken_off)
+    for path in [*broken_off, *glob.glob(f"{home}/streaming/*"), *sorted(whole)]:
         name = os.path.basename(path).replace(".partial", "")
         if wal.NAME.fullmatch(name):
             found[name] = path

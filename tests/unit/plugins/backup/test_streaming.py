@@ -61,6 +61,17 @@ def test_files_are_found_wherever_they_wait(tmp_path: Path) -> None:
     assert told == {wal.name(1, 5): wal.name(1, 5), wal.name(1, 6): wal.name(1, 6) + ".partial"}
 
 
+def test_a_part_that_a_history_broke_off_with_gives_way_to_the_same_file_that_comes_again(tmp_path: Path) -> None:
+    name = wal.name(1, 11)
+    for path in (f"wals/{name[:16]}/{name}.partial", f"streaming/{name}.partial"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    home = str(tmp_path)
+    assert streaming.received(home) == streaming.waiting(home) == {name: f"{home}/streaming/{name}.partial"}
+    (tmp_path / f"wals/{name[:16]}/{name}").touch()
+    assert streaming.received(home) == streaming.archived(home) == {name: f"{home}/wals/{name[:16]}/{name}"}
+
+
 def told(**more: Any) -> dict[str, Any]:
     one = {"age_s": 60.0, "bytes": 10, "duration_s": 2.0, "success_rate": 1.0, "count": 3, "passed": "x", "drill": None}
     return {
