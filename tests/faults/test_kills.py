@@ -215,6 +215,8 @@ def test_soak_kills(site: Site, soak: Soak) -> None:
     chance, seen = soak.random(), []
     settings = site.settings(release_confirm_s=CONFIRM_S, release_worker_soak_s=0.3)
     with with_everything(site), settings, Journal(site) as journal:
+        first = site.deploy(site.repository.commit(version("to go back to", migrating=False)))
+        assert first.code == 0, str(first)  # the one that the site began with has no worker
         commit = site.repository.commit(version("to see the steps", migrating=True))
         planned = site.run("plan", "--app", site.app, "--ref", commit)
         steps = [each["step"] for each in planned.said["steps"]]
