@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.conftest import Soak
 from tests.support import histories, prober, typing_in
 from tests.support import site as sites
 from tests.support.pages import blocks
@@ -509,39 +507,3 @@ def test_files_of_the_application_are_restored_beside_and_in_place_and_put_back(
     assert pair.on(sites.HOST, f"ls {MEDIA}") == broken
     told = pair.command("backup.restore", "--set", "config", "--to", "19990101T000000Z-config", code=1)
     assert "names no backup of config; `backup.list` shows them" in told["error"]
-
-
-def writes(pair: Pair, begin: int) -> subprocess.Popen[str]:
-    """Begin to write numbers for ever, one commit each; it prints each that was acknowledged."""
-    lines = f'i={begin}; while :; do echo "insert into number values ($i) returning n;"; i=$((i + 1)); done'
-    script = f"cd /; {lines} 2>/dev/null | stdbuf -oL runuser -u postgres -- psql -XAtq -d tiny"
-    argv = ["ssh", "-F", str(pair.sandbox.directory / "ssh_config"), "-o", "BatchMode=yes", sites.HOST]
-    return subprocess.Popen([*argv, f"sudo bash -c {shlex.quote(script)}"], stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL, text=True)  # fmt: skip
-
-
-@pytest.mark.soak
-def test_soak_drills(pair: Pair, soak: Soak) -> None:
-    """The primary is killed under constant writes, and its disk lost: all that was acknowledged comes back."""
-    chance, times, rows = soak.random(), soak.times(sample=1, full=100), 0
-    pair.sql("create table number (n bigint primary key)")
-    data = pair.sql("show data_directory")
-    lost, took = 0, []
-    for _ in range(times):
-        with writes(pair, rows) as writer:
-            time.sleep(chance.uniform(0.5, 5))
-            pair.on(sites.HOST, f"systemctl kill --signal=KILL 'postgresql@*-main'; rm -rf {data}")
-            printed = writer.communicate(timeout=60)[0]
-            acknowledged = [int(line) for line in printed[: printed.rfind("\n") + 1].split()]
-        began = time.monotonic()
-        told = pair.command("backup.restore", "--into", "place", "--yes")
-        took.append(time.monotonic() - began)
-        assert told["placed"]["aside"] == ""
-        there = {int(line) for line in pair.sql("select n from number").split()}
-        assert len(acknowledged) > 10
-        lost += len(set(acknowledged) - there)
-        assert len(there) <= acknowledged[-1] + 2, "one more may be there, whose word was cut off"
-        rows = max(there) + 1
-    soak.record(drills=times, acknowledged=rows, lost=lost, restored_s_median=round(statistics.median(took), 1),
-                restored_s_most=round(max(took), 1))  # fmt: skip
-    assert lost == 0
