@@ -98,9 +98,10 @@ def play(
 
     def cancelled() -> bool:
         """Ask `stop`; where it says so, see who is at work: the runner kills Ansible, but not its workers."""
-        if stop and stop():
+        leaves = bool(stop and stop())
+        if leaves:
             begun.update(_below(os.getpid()))
-        return bool(begun)
+        return leaves
 
     try:
         runner = interface.run(
@@ -119,15 +120,18 @@ def play(
         status = {"successful": "done", "failed": "failed", "canceled": "left"}.get(str(runner.status), "unknown")
     finally:
         for process in begun:
-            with suppress(ProcessLookupError):
+            with suppress(OSError):  # gone by now, or another account's
                 os.kill(process, signal.SIGTERM)
         shutil.rmtree(private, ignore_errors=True)
     return Ended(status, time.monotonic() - began, said)
 
 
 def _below(ancestor: int) -> set[int]:
-    """Return the processes that `ancestor` has begun, and those that they have."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+    """Return the processes that `ancestor` has begun, and those that they have; none where no `ps` could say."""
+    try:
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:  # images for pipelines may lack it, and a run must be left there, too
+        return set()
     parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
     found, fresh = set[int](), {ancestor}
     while fresh:

@@ -34,7 +34,7 @@ def key_file(environment: Environment) -> Path | None:
     variable = _variable(environment)
     if os.environ.get(variable):
         return Path(os.environ[variable]).expanduser().resolve()
-    path = paths.state_directory() / "vault" / f"{environment.name}.key"
+    path = _own_key(environment)
     if path.is_file():
         return path
     if (environment.variables / "vault.yml").is_file():
@@ -47,8 +47,13 @@ def key_file(environment: Environment) -> Path | None:
 
 def key_wanted(environment: Environment) -> str:
     """Say where the key of a vault is looked for."""
-    path = paths.state_directory() / "vault" / f"{environment.name}.key"
+    path = _own_key(environment)
     return f"put its password into {path} (mode 0600), or name a file in {_variable(environment)}"
+
+
+def _own_key(environment: Environment) -> Path:
+    """Return where the key of a vault lies unless a variable names another file."""
+    return paths.state_directory() / "vault" / f"{environment.name}.key"
 
 
 def way_in(environment: Environment, name: str) -> str:
@@ -118,7 +123,7 @@ def require_new(environment: Environment, names: list[str]) -> None:
 
 def _vault_key(environment: Environment, text: str) -> Path:
     """Return the key of a vault that reads `text` now; one that holds nothing yet gets its key."""
-    key = paths.state_directory() / "vault" / f"{environment.name}.key"
+    key = _own_key(environment)
     if key.is_file() or os.environ.get(_variable(environment)):
         return key_file(environment) or key
     if DEFINED.search(text):
