@@ -24,10 +24,15 @@ GRAVE = ("P0", "P1")
 
 def _play(verb: str, environment: Environment, values: Mapping[str, Any], key: str, *, act: bool) -> Any:
     """Run a playbook of the feature, and return what the archive host said under `key`."""
+    return _facts(verb, environment, values, key, act=act)[key]
+
+
+def _facts(verb: str, environment: Environment, values: Mapping[str, Any], key: str, *, act: bool) -> Told:
+    """Run a playbook of the feature, and return all that was said, `key` by the archive host."""
     story, ended = (release.run if act else release.look_at)(f"backup_{verb}", environment, values)
     release.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended) if act else REFUSED)
     require_archive(environment, story, key)
-    return story.facts[key]
+    return story.facts
 
 
 def require_archive(environment: Environment, story: outcomes.Story, key: str) -> None:
@@ -119,8 +124,9 @@ def place(env: str, *, kind: str, to: str, undo: bool, yes: bool) -> Told:
     if kind in FILES:
         return _files_back(environment, kind) if undo else _files(environment, kind, goal, "")
     values = {"backup_set": kind, "backup_to": goal, "backup_undo": undo}
-    placed = _play("place", environment, values, "placed", act=True)
-    return {"environment": environment.name, "undo": undo, "placed": placed}
+    facts = _facts("place", environment, values, "placed", act=True)
+    note = facts.get("restore", {}).get("note", "")
+    return {"environment": environment.name, "undo": undo, "placed": facts["placed"], "note": note}
 
 
 def _files(environment: Environment, kind: str, goal: str, into: str) -> Told:
@@ -225,7 +231,8 @@ def restored(told: Told) -> str:
     if not one:
         return "what an earlier restore left is gone"
     return (
-        f"{one['backup']} was restored to {one['to']} in {one['duration_s']:.1f} s; on the archive host:\n{one['look']}"
+        f"{one['backup']} was restored to {one['to']} in {one['duration_s']:.1f} s{_noted(one)}; on the archive host:\n"
+        f"{one['look']}"
     )
 
 
@@ -238,11 +245,16 @@ def put(told: Told) -> str:
         one = told["files"]
         aside = f"what was there until now lies in {', '.join(one['aside'])}"
         return f"{one['backup']} is in place, as it was taken; {aside}\n{again} --set {one['set']}` goes back"
-    serves, aside = f"{told['environment']} serves what was restored", told["placed"]["aside"]
+    serves, aside = f"{told['environment']} serves what was restored{_noted(told)}", told["placed"]["aside"]
     if not aside:
         return f"{serves}; nothing lay in its place"
     where = f"what served until now lies in {aside}"
     return where if told["undo"] else f"{serves}; {where}\n{again}` goes back"
+
+
+def _noted(told: Told) -> str:
+    """Say what is to be known of the way that a restore went."""
+    return f" ({told['note']})" if told.get("note") else ""
 
 
 def tell_state(told: Told, ctx: Any) -> None:

@@ -112,6 +112,21 @@ def test_the_state_says_what_the_last_drill_knows_of_each_application(result: st
     assert f"database: application shop {line}" in backup.state({**STATE, "sets": sets}).splitlines()
 
 
+def test_a_restore_that_went_on_into_another_history_says_so() -> None:
+    job = {
+        "backup": "20261126T010000Z-database",
+        "to": "latest",
+        "duration_s": 2.04,
+        "look": "psql",
+        "note": "it goes on",
+    }
+    told = backup.restored({"restore": job}).splitlines()
+    assert told == [f"{job['backup']} was restored to latest in 2.0 s (it goes on); on the archive host:", "psql"]
+    assert "(it goes on)" not in backup.restored({"restore": {**job, "note": ""}})
+    placed = {"environment": "prod", "undo": False, "placed": {"aside": ""}, "note": "it goes on"}
+    assert backup.put(placed) == "prod serves what was restored (it goes on); nothing lay in its place"
+
+
 def test_restored_files_are_told_with_where_they_and_the_old_ones_lie() -> None:
     job = {
         "set": "media",

@@ -5,7 +5,15 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, drill, job, lost, postgres, rehearsal
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
+    archive,
+    drill,
+    job,
+    lost,
+    postgres,
+    rehearsal,
+    restore,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.scratch import Scratch
@@ -19,6 +27,7 @@ class OfDatabase(drill.Drill):
 
     def __init__(self, own: archive.Archive, kind: str, run: str) -> None:
         super().__init__(own, kind, run)
+        self.line: int | None = None  # the timeline on which recovery ends
         self.scratch = Scratch(drill.place(own), own.settings["database"]["programs"])
 
     def end(self) -> None:
@@ -27,11 +36,16 @@ class OfDatabase(drill.Drill):
 
     def restored(self) -> None:
         """Restore, start, compare at the backup's point, and go on to the last that was streamed."""
-        backup = self.newest()
+        self.newest()  # refuses where none has passed
+        chosen = restore.choose(self.own.records(), self.kind, "latest", self.began, self.works.refusal)
+        backup, to = restore.along(self.works, *chosen)
+        self.record["sets"][self.kind]["backup"] = backup["id"]
+        self.line = to.get("line") or of.timeline(backup)
         job.require_room(self.own, self.works.restored_bytes(backup))
         into = self.timed("copy", self.scratch.make)
         marker, began = self._marker(), time.monotonic()
-        self.timed("copy", lambda: self.works.restore(backup, {"point": True}, into))
+        goal = {**to, "latest": False, "point": True}
+        self.timed("copy", lambda: self.works.restore(backup, goal, into))
         copied_s = time.monotonic() - began
         manifest = self.own.manifest(backup)
         self.timed("recover", self._to_the_point)
@@ -79,6 +93,10 @@ class OfDatabase(drill.Drill):
 
     def _rpo(self, marker: lost.Marker, reaches: float, copied_s: float) -> None:
         """Measure what would be lost; `reaches` is the moment that is there at least, in seconds since 1970."""
+        wrong = lost.strayed(marker, self.line)
+        if wrong:  # transactions of another history bear the same numbers
+            self.record["rpo_said"] = wrong
+            return self.check("acknowledged", [wrong], "")
         with closing(postgres.Session(self.scratch.conninfo, "postgres")) as session:
             unknown = int(session.ask("select pg_snapshot_xmax(pg_current_snapshot())"))
             known = [marker.number] if marker.number < unknown else []  # of others PostgreSQL refuses to speak
@@ -88,7 +106,7 @@ class OfDatabase(drill.Drill):
         lost_s = lost.seconds(marker, there, copied_s)
         wrong = lost.wrong(lost_s, synchronous=self.own.settings["synchronous"])
         self.record["rpo_s"], self.record["rpo_said"] = lost_s, wrong or lost.said(lost_s)
-        self.check("acknowledged", [wrong] if wrong else [], self.record["rpo_said"])
+        return self.check("acknowledged", [wrong] if wrong else [], self.record["rpo_said"])
 
 
 def _tables(manifest: Record) -> str:

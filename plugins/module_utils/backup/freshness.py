@@ -36,12 +36,14 @@ class Wrong(NamedTuple):
 def judge(state: dict[str, Any], rule: Rule, now: float) -> list[Wrong]:
     """Return everything that is wrong, worst first. `now` is in seconds since 1970.
 
-    `state` holds `records` and `drills` (as in decision 14), `stream` ({running, lag_s, gap, waits, synchronous}; None:
-    nobody could say; absent: there is none), `space` ({free, missing, days_until_full} or None).
+    `state` holds `records` and `drills` (as in decision 14), `stream` ({running, lag_s, gap, waits, synchronous,
+    timeline: the source's, refusal: why the newest good backup does not lead there}; None: nobody could say; absent:
+    there is none), `space` ({free, missing, days_until_full} or None).
     """
     found = [wrong for kind in rule.sets for wrong in _of_set(state["records"], kind, rule, now)]
     if "database" in rule.sets and "stream" in state:
         found += _of_stream(state["stream"], rule)
+        found += _of_history(state["stream"], of.newest(state["records"], "database"))
     found += _of_space(state.get("space"), rule) + of_drills(state["drills"], rule, now)
     found += _of_applications(state["drills"])
     return sorted(found, key=lambda wrong: wrong.severity)
@@ -90,6 +92,18 @@ def _of_stream(stream: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
         said = "commits do not wait for the archive, as backup_synchronous says that they do"
         return [Wrong("P1", "database", said, "provision")]
     return []
+
+
+def _of_history(stream: dict[str, Any] | None, passed: dict[str, Any] | None) -> list[Wrong]:
+    """Return what it means that the source is on another history than the newest backup that passed its check."""
+    line, own = (stream or {}).get("timeline"), of.timeline(passed) if passed else None
+    if None in (line, own) or line == own:
+        return []
+    said = f"the source is on timeline {line}, and the newest backup that passed its check is of {own}"
+    means = "what was written since is restored from an older backup alone"
+    if stream["refusal"]:  # type: ignore[index]  # it has a timeline
+        means = f"what was written since cannot be restored ({stream['refusal']})"  # type: ignore[index]  # as above
+    return [Wrong("P1", "database", f"{said}: {means}", "backup.run --set database")]
 
 
 def _of_space(space: dict[str, Any] | None, rule: Rule) -> list[Wrong]:

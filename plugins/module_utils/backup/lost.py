@@ -12,10 +12,12 @@ ALL = "everything that was acknowledged before it began is there"
 
 
 class Marker(NamedTuple):
-    """A transaction that the source acknowledged: its number, and when, by the source's clock (seconds since 1970)."""
+    """A transaction that the source acknowledged: its number, and when, by the source's clock (seconds since 1970),
+    on which timeline."""
 
     number: int
     at: float
+    line: int = 1
 
 
 class There(NamedTuple):
@@ -38,6 +40,16 @@ def seconds(marker: Marker, there: There, copied_s: float) -> float:
         return 0.0
     before = 0.0 if there.next >= marker.number else max(0.0, marker.at - there.last)
     return max(LEAST_S, round(before + copied_s, 3))
+
+
+def strayed(marker: Marker, line: int | None) -> str:
+    """Return why what was restored up to the end of a timeline cannot hold a marker; empty where it may."""
+    if marker.line == line:
+        return ""
+    return (
+        f"the source is on timeline {marker.line}, and what was restored ends on {line}: nothing is there of what was "
+        "written since the source began that history; `backup.status` tells of it"
+    )
 
 
 def wrong(lost_s: float, *, synchronous: bool) -> str:

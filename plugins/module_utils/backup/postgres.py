@@ -11,7 +11,7 @@ import time
 from contextlib import closing
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, wal
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.lost import Marker
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble, said
 
@@ -180,6 +180,7 @@ def acknowledged(conninfo: str, *, within_s: float) -> Marker | None:
         pid = int(session.ask("select pg_backend_pid()"))
         session.ask("begin; select from pg_logical_emit_message(true, 'ferryman', 'drill')")
         number = int(session.ask("select pg_current_xact_id()"))
+        line = wal.timeline(session.ask("select pg_walfile_name(pg_current_wal_lsn())"))
         # Nothing of the session's own ends a commit that waits (statement_timeout is over by then).
         giving_up = threading.Timer(within_s, _cancel, [conninfo, pid])
         giving_up.start()
@@ -187,7 +188,9 @@ def acknowledged(conninfo: str, *, within_s: float) -> Marker | None:
             warned = session.ask("commit")
         finally:
             giving_up.cancel()
-        return None if warned else Marker(number, float(session.ask("select extract(epoch from clock_timestamp())")))
+        if warned:
+            return None
+        return Marker(number, float(session.ask("select extract(epoch from clock_timestamp())")), line)
 
 
 def _cancel(conninfo: str, pid: int) -> None:

@@ -8,6 +8,8 @@ import json
 import re
 from typing import Any
 
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import wal
+
 FORMAT = 1
 FILES = ("media", "config")
 SETS = ("database", *FILES)
@@ -52,6 +54,12 @@ def taken_at(record: Record) -> float:
 def reaches(record: Record) -> float:
     """Return the moment (seconds since 1970) that it holds: its point, or its begin where an engine knows no points."""
     return moment(record["point"]["at"]) if record["point"] else taken_at(record)
+
+
+def timeline(record: Record) -> int | None:
+    """Return the timeline of a server that a backup is of; None where its engine knows none."""
+    first = (record.get("engine_facts") or {}).get("begin_wal")
+    return wal.timeline(first) if first else None
 
 
 def is_whole(record: Record) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, job
@@ -21,17 +22,27 @@ def moment(text: str) -> float | None:
     return found.timestamp() if found.tzinfo else None
 
 
-def choose(records: list[Record], kind: str, to: str, now: float) -> tuple[Record, dict[str, Any]]:
+def choose(
+    records: list[Record], kind: str, to: str, now: float, refusal: Callable[[Record], str] = lambda _: ""
+) -> tuple[Record, dict[str, Any]]:
     """Return the backup to begin from, and where recovery goes: {point: true}, {time: text} or {latest: true}.
 
     `to` is `latest`, a moment, or a backup's id (or its beginning). For a moment it is the newest backup whose point
-    lies before it: of those whose check passed, since a restore from another may end anywhere.
+    lies before it: of those whose check passed, since a restore from another may end anywhere. `refusal` says why a
+    backup does not lead to what was streamed last: for `latest` it is the newest that does.
     """
     passed = [record for record in records if record["set"] == kind and of.has_passed(record)]
     if not passed:
         raise Trouble(f"no backup of {kind} has passed a check: take one (`backup.run --set {kind}`)")
     if to == "latest":
-        return passed[-1], {"latest": True}
+        leading = next((record for record in reversed(passed) if not refusal(record)), None)
+        if leading is None:
+            raise Trouble(
+                f"no backup leads to the last that was streamed; {passed[-1]['id']}: {refusal(passed[-1])}. "
+                f"`backup.run --set {kind}` begins anew where the source is there; what there is without that: "
+                f"`--to {passed[-1]['id']}`, or a moment"
+            )
+        return leading, {"latest": True}
     when = moment(to)
     if when is None:
         return of.find(passed, to, kind), {"point": True}
@@ -42,6 +53,26 @@ def choose(records: list[Record], kind: str, to: str, now: float) -> tuple[Recor
         first = of.said(of.reaches(passed[0]))
         raise Trouble(f"nothing reaches back to {to}: take a moment from {first} on")
     return before[-1], {"time": to}
+
+
+def along(works: Any, backup: Record, to: dict[str, Any]) -> tuple[Record, dict[str, Any]]:
+    """Have recovery go on to the timeline that was streamed last, where `to` is reached on that alone.
+
+    A moment from before the archive followed it is one of the history that was left.
+    """
+    line = works.line()
+    since = moment(to["time"]) if to.get("time") else None
+    wanted = to.get("latest") or (since is not None and since >= works.followed_since(line))
+    if line in (None, of.timeline(backup)) or not wanted or works.refusal(backup):
+        return backup, to
+    return backup, {**to, "line": line}
+
+
+def crossing(backup: Record, to: dict[str, Any]) -> str:
+    """Say that recovery goes on from a backup's history to another; empty where it does not."""
+    if "line" not in to:
+        return ""
+    return f"from timeline {of.timeline(backup)} it goes on to {to['line']}, which the source began after this backup"
 
 
 def send(own: archive.Archive, host: str, port: int, host_keys: list[str], into: str) -> None:
@@ -76,12 +107,13 @@ class Restore:
             )
         self.own, self.began = own, time.time()
         self.works = job.engine(own, kind)
-        self.backup, self.to = choose(own.records(), kind, to, self.began)
+        self.backup, self.to = along(self.works, *choose(own.records(), kind, to, self.began, self.works.refusal))
         self.scratch = place_of(own)
         self.job: Record = {
             "format": of.FORMAT, "id": run, "set": kind, "environment": own.name, "backup": self.backup["id"],
             "to": to, "into": "scratch", "began_at": of.said(self.began), "ended_at": "", "duration_s": 0.0,
             "result": "failed", "reason": "", "checks": [], "look": "",
+            "note": crossing(self.backup, self.to),
         }  # fmt: skip
 
     def into_scratch(self) -> Record:

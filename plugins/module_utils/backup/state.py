@@ -19,7 +19,7 @@ def look(own: Archive) -> dict[str, Any]:
     drills, damaged_drills = own.documents("drills")
     state: dict[str, Any] = {"records": records, "drills": drills, "space": _space(own, records)}
     if "database" in own.settings["sets"]:
-        state["stream"] = _stream(own)
+        state["stream"] = _stream(own, records)
     settings, rule = own.settings, _rule(own)
     wrong = [freshness.Wrong("P1", "", each, "backup.check") for each in damaged + damaged_drills]
     wrong += freshness.judge(state, rule, now)
@@ -80,11 +80,25 @@ def _of_set(records: list[dict[str, Any]], drills: list[dict[str, Any]], kind: s
     }
 
 
-def _stream(own: Archive) -> dict[str, Any] | None:
+def _stream(own: Archive, records: list[dict[str, Any]]) -> dict[str, Any] | None:
+    works = Barman(own)
     try:
-        return {**Barman(own).state(), "synchronous": own.settings["synchronous"]}
+        found = works.state()
     except Trouble:
         return None
+    refusal = _refusal(works, records, found["timeline"])
+    return {**found, "synchronous": own.settings["synchronous"], "refusal": refusal}
+
+
+def _refusal(works: Barman, records: list[dict[str, Any]], line: int) -> str:
+    """Return why no backup leads to the history that the source is on; empty where one does."""
+    passed = of.newest(records, works.kind)
+    if passed is None or of.timeline(passed) == line:
+        return ""
+    if works.line() != line:
+        return f"nothing of timeline {line} was streamed yet"
+    others = (one for one in records if one["set"] == works.kind and of.has_passed(one))
+    return "" if any(not works.refusal(one) for one in others) else works.refusal(passed)
 
 
 def _space(own: Archive, records: list[dict[str, Any]]) -> dict[str, Any] | None:

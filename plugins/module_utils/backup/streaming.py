@@ -8,10 +8,12 @@ import time
 from contextlib import closing
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import postgres, wal
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import postgres, timelines, wal
 
+PART = ".partial"
 STANDBY = "barman_receive_wal"  # the name by which Barman's receiver is known to the source
 QUESTION = """select json_build_object(
+    'file', pg_walfile_name(pg_current_wal_lsn()),
     'slot', (select row_to_json(s) from (select active, wal_status, restart_lsn from pg_replication_slots
         where slot_name = '{slot}') s),
     'standby', (select row_to_json(r) from (select sync_state, pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) behind,
@@ -20,18 +22,19 @@ QUESTION = """select json_build_object(
 
 def state(conninfo: str, slot: str, home: str) -> dict[str, Any]:
     """Return how the stream is: running, behind_bytes, lag_s (None: nobody knows), sync (the source's own word),
-    whether commits wait for it, and a gap in words."""
+    whether commits wait for it, a gap in words, and the timeline that the source is on."""
     with closing(postgres.Session(conninfo, "postgres")) as session:
         found = session.answer(QUESTION.format(slot=slot, standby=STANDBY))
     standby = found["standby"] or {}
-    came = received(home)
+    came, line = received(home), wal.timeline(found["file"])
     return {
         "running": bool(found["slot"] and found["slot"]["active"] and standby),
         "behind_bytes": standby.get("behind"),
         "lag_s": lag(standby, [os.path.getmtime(path) for path in came.values() if os.path.exists(path)], time.time()),
         "sync": standby.get("sync_state") or "",
         "waits": is_awaited(standby),
-        "gap": gap(found["slot"], list(came)),
+        "gap": gap(found["slot"], [name for name in came if wal.timeline(name) == line]),
+        "timeline": line,
     }
 
 
@@ -71,13 +74,67 @@ def received(home: str) -> dict[str, str]:
     and further: then that one counts.
     """
     found = {}
-    broken_off = glob.glob(f"{home}/wals/*/*.partial")
-    whole = set(glob.glob(f"{home}/wals/*/*")) - set(broken_off)
-    for path in [*broken_off, *glob.glob(f"{home}/streaming/*"), *sorted(whole)]:
-        name = os.path.basename(path).replace(".partial", "")
+    came = [path for path in lying(home).values() if not _is_empty(path)]  # first: it may be archived meanwhile
+    there = glob.glob(f"{home}/wals/*/*")
+    broken_off = [path for path in there if path.endswith(PART)]
+    for path in [*broken_off, *came, *sorted(set(there) - set(broken_off))]:
+        name = _name(path)
         if wal.NAME.fullmatch(name):
             found[name] = path
     return found
+
+
+def lying(home: str) -> dict[str, str]:
+    """Return the path of every file of WAL that a receiver would find, by its name: also those in which nothing is."""
+    return {_name(path): path for path in glob.glob(f"{home}/streaming/*") if wal.NAME.fullmatch(_name(path))}
+
+
+def whole(paths: dict[str, str]) -> dict[str, bool]:
+    """Return of each file whether it is whole."""
+    return {name: not path.endswith(PART) for name, path in paths.items()}
+
+
+def way(home: str) -> timelines.Way | None:
+    """Return the way of the source as the archive knows it: to the timeline that was streamed last.
+
+    None where nothing was streamed. Where the file that tells of it is not there, it leads through no other.
+    """
+    here = lying(home)  # a receiver always leaves one
+    if here:
+        newest = max(here, key=lambda name: (wal.number(name), name))
+    else:
+        there = {name: os.path.getmtime(path) for name, path in received(home).items() if os.path.exists(path)}
+        if not there:
+            return None
+        newest = max(there, key=lambda name: (there[name], name))
+    line = wal.timeline(newest)
+    return told(home, line) or timelines.Way(line, {})
+
+
+def told(home: str, line: int) -> timelines.Way | None:
+    """Return the way to a timeline as the file here tells it; None where there is none, as of the first."""
+    try:
+        with open(history(home, line), encoding="ascii", errors="replace") as file:
+            return timelines.read(line, file.read())
+    except FileNotFoundError:
+        return None
+
+
+def history(home: str, line: int) -> str:
+    """Return the path of the file that tells of a timeline: archived, or where it comes to."""
+    archived_as = f"{home}/wals/{line:08X}.history"
+    return archived_as if os.path.exists(archived_as) else f"{home}/streaming/{line:08X}.history"
+
+
+def _name(path: str) -> str:
+    return os.path.basename(path).replace(PART, "")
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return os.path.getsize(path) == 0
+    except FileNotFoundError:  # it was archived meanwhile
+        return False
 
 
 def archived(home: str) -> dict[str, str]:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     archive,
+    following,
     manifest,
     postgres,
     space,
     streaming,
+    timelines,
     wal,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble, stamp
@@ -29,6 +31,7 @@ SERVER = "database"  # Barman's name for it, and that of its directory
 TRIES = 5
 SWITCH_S = 60
 PATIENCE_S = 15
+FOLLOW_S = 60  # it asks its source for its way, and archives what it had
 WAIT_S = 3600
 FACTS = ("begin_wal", "end_wal", "begin_lsn", "end_lsn", "timeline")
 # How far back a commit that does not show itself yet may be written: it waits for a disk or a standby.
@@ -113,10 +116,31 @@ class Barman:
         return found
 
     def restore(self, record: Record, to: dict[str, Any], into: str) -> None:
-        """Put a backup and all WAL since into an empty directory; the server recovers to `to` when it starts there."""
+        """Put a backup and all WAL since into an empty directory; the server recovers to `to` when it starts there.
+
+        `to` is what `restore.choose` gives; with `line` the way goes on from the backup's timeline to that one.
+        """
         self.call("archive-wal", SERVER)
         self.call("restore", *target(record["point"], to), SERVER, record["engine_id"], into)
         self._bring_partial(into)
+
+    def line(self) -> int | None:
+        """Return the timeline that was streamed last; None where nobody knows."""
+        way = streaming.way(self.home)
+        return way.line if way else None
+
+    def refusal(self, record: Record) -> str:
+        """Return why a backup does not lead to what was streamed last; empty where it does."""
+        way = streaming.way(self.home)
+        if way is None:
+            return "no WAL was streamed"
+        names = streaming.received(self.home)
+        return timelines.refusal(record["engine_facts"]["begin_wal"], record["point"]["lsn"], way, names)
+
+    def followed_since(self, line: int) -> float:
+        """Return since when (seconds since 1970) the archive follows a timeline."""
+        path = streaming.history(self.home, line)
+        return os.path.getmtime(path) if os.path.exists(path) else 0.0
 
     def prune(self, record: Record) -> None:
         """Drop a base backup, and the WAL that nothing left needs."""
@@ -135,9 +159,9 @@ class Barman:
         """Return how the stream of WAL is, as `streaming.state` has it."""
         return streaming.state(self.conninfo, self.archive.settings["database"]["slot"], self.home)
 
-    def require_stream(self) -> None:
+    def require_stream(self, patience_s: float = PATIENCE_S) -> None:
         """Refuse to begin what would wait for WAL that does not come."""
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + patience_s
         while not self.state()["running"]:  # it may be about to begin anew
             if time.monotonic() < until:
                 time.sleep(0.5)
@@ -148,25 +172,22 @@ class Barman:
     def stream(self) -> None:
         """Become the stream: Barman's receiver takes this process's place, and ends where the source does."""
         path = program.installed(archive.BARMAN, archive.REQUIREMENTS, "barman")
-        with closing(postgres.Session(self.conninfo, "postgres")) as session:
-            slot = self.archive.settings["database"]["slot"]
-            there = session.ask(f"select count(*) from pg_replication_slots where slot_name = '{slot}'")  # noqa: S608 -- a name that role backup made
-        if there == "0":
-            self.call("receive-wal", "--create-slot", SERVER)
+        with closing(postgres.Session(f"{self.conninfo} replication=database", "postgres")) as session:
+            source = following.ask(session)
+            following.require_same(self.archive, self.home, source.system)
+            held_from = following.slot(session, self.archive.settings["database"]["slot"])
+        aside = os.path.join(self.archive.path, "barman", f"streamed-{stamp(time.time())}")
+        done = following.put_right(self.home, source, held_from, aside, self.archive_wal)
+        if done:
+            print(done, flush=True)  # this process is another's in a moment
         own = ["--reuid", archive.USER, "--regid", archive.USER, "--init-groups"]
         words = ["setpriv", *own, path, "-c", self.conf, "receive-wal", SERVER]
         os.execv("/usr/bin/setpriv", words)  # noqa: S606 -- no shell is wanted
 
     def begin_anew(self) -> None:
-        """Stream from another history of the source: what came of the one before lies aside, and its slot is gone."""
-        archive.run(["systemctl", "stop", self.unit], user="root")
-        self.call("archive-wal", SERVER)
-        aside = os.path.join(self.archive.path, "barman", f"streamed-{stamp(time.time())}")
-        for path in streaming.waiting(self.home).values():
-            os.makedirs(aside, exist_ok=True)
-            shutil.move(path, aside)
-        archive.run(["systemctl", "start", self.unit], user="root")
-        self.require_stream()
+        """Stream from another history of the source: the stream puts itself right as it begins."""
+        archive.run(["systemctl", "restart", self.unit], user="root")
+        self.require_stream(FOLLOW_S)
 
     def archive_wal(self) -> None:
         """Move what has come to its place in the archive."""
@@ -290,6 +311,8 @@ class Barman:
             there = f"{into}/barman_wal/{name}"
             if os.path.exists(there):
                 continue
+            if os.path.exists(path) and os.path.getsize(path) != wal.SEGMENT:  # it begins now: PostgreSQL refuses it
+                continue
             try:
                 shutil.copyfile(path, there)
             except FileNotFoundError:  # it was archived meanwhile
@@ -300,15 +323,17 @@ class Barman:
 def target(point: dict[str, Any], to: dict[str, Any]) -> list[str]:
     """Return Barman's words for where recovery goes: {point: true}, {time: RFC 3339} or {latest: true}.
 
-    It stays on the backup's own timeline: the newest may be one that was left again, and then is no child of it.
+    It stays on the backup's own timeline where `to` names no `line`: the newest may be one that was left again, and
+    then is no child of it.
     Without any target Barman makes no recovery of it, and the server would go on in the source's own history.
     """
+    along = ["--target-tli", str(to.get("line", "current"))]
     if to.get("latest"):
-        return ["--target-tli", "current"]
+        return along
     if to.get("time"):
         words = ["--target-time", to["time"]]
     elif point["before"] is not None:
         words = ["--target-xid", str(point["before"]), "--exclusive"]
     else:
         words = ["--target-name", point["name"]]
-    return [*words, "--target-tli", "current", "--target-action", "promote"]
+    return [*words, *along, "--target-action", "promote"]

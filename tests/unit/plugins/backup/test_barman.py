@@ -21,6 +21,8 @@ POINT = {"name": "ferryman-x-0", "before": None}
             "--target-time 2026-11-26T09:00:00Z --target-tli current --target-action promote",
         ),
         (POINT, {"latest": True}, "--target-tli current"),
+        (POINT, {"latest": True, "line": 5}, "--target-tli 5"),
+        (POINT, {"point": True, "line": 5}, "--target-name ferryman-x-0 --target-tli 5 --target-action promote"),
     ],
 )
 def test_each_goal_is_one_that_recovery_can_stop_at(

@@ -93,6 +93,28 @@ def test_the_rate_of_thirty_days_is_told_below_98_percent_with_the_last_reason()
     ]
 
 
+def on(line: int | None, refusal: str = "") -> list[tuple[str, str]]:
+    """Return what is told where the newest good backup is of timeline 4, and the source on this one."""
+    backup = record(0.5, engine_facts={"begin_wal": "000000040000000000000007"})
+    stream = {"running": True, "lag_s": 0, "gap": "", "timeline": line, "refusal": refusal}
+    return told(records=[backup], stream=stream)
+
+
+def test_a_source_on_another_history_than_the_newest_good_backup_is_told_with_what_that_means() -> None:
+    said = "the source is on timeline 5, and the newest backup that passed its check is of 4: what was "
+    assert on(5) == [("P1", f"{said}written since is restored from an older backup alone")]
+    assert on(5, "it is not there") == [("P1", f"{said}written since cannot be restored (it is not there)")]
+    (wrong,) = freshness.judge(
+        {**WELL, "records": [record(0.5, engine_facts={"begin_wal": "0" * 24})],
+         "stream": {"running": True, "lag_s": 0, "timeline": 5, "refusal": ""}}, RULE, NOW)  # fmt: skip
+    assert wrong.do == "backup.run --set database"
+
+
+def test_a_source_on_the_history_of_the_newest_good_backup_or_that_nobody_could_ask_is_not_told_of_another() -> None:
+    assert on(4) == on(None) == []
+    assert told(stream=None) == [("P1", "nobody could say how far the stream of WAL is")]
+
+
 @given(catalogues, st.sampled_from(of.SETS))
 def test_a_set_without_a_backup_that_passed_is_never_called_well(records: list[Any], kind: str) -> None:
     found = freshness.judge({**WELL, "records": records}, freshness.Rule(sets=(kind,)), NOW)

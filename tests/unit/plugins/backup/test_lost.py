@@ -28,6 +28,12 @@ def test_no_less_is_told_than_was_lost_and_nothing_where_all_is_there(
     assert bool(lost.wrong(found, synchronous=False)) is (found > lost.ALLOWED_S)
 
 
+def test_a_marker_of_another_history_is_not_looked_for_by_its_number() -> None:
+    assert lost.strayed(lost.Marker(10, 1000.0, 4), 4) == ""
+    said = lost.strayed(lost.Marker(10, 1000.0, 5), 4)
+    assert said.startswith("the source is on timeline 5, and what was restored ends on 4: nothing is there of what")
+
+
 @given(lost_s=st.floats(0.001, 10**6))
 def test_where_commits_wait_nothing_may_be_lost_however_little(lost_s: float) -> None:
     assert "backup_synchronous" in lost.wrong(lost_s, synchronous=True)

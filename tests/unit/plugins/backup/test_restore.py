@@ -45,6 +45,61 @@ def test_the_last_that_was_streamed_is_reached_from_the_newest_good_one(records:
         assert not good
 
 
+@given(catalogues, st.sets(st.integers(0, 19)))
+def test_where_the_newest_does_not_lead_to_the_last_that_was_streamed_the_newest_that_does_is_taken_or_none(
+    records: list[Any], astray: set[int]
+) -> None:
+    reasons = {one["id"]: f"reason {place}" for place, one in enumerate(records) if place in astray}
+    good = [one for one in records if of.has_passed(one)]
+    leading = [one for one in good if one["id"] not in reasons]
+
+    def choose() -> tuple[Any, dict[str, Any]]:
+        return restore.choose(records, "database", "latest", NOW, lambda one: reasons.get(one["id"], ""))
+
+    if leading:
+        assert choose() == (leading[-1], {"latest": True})
+    elif good:
+        with pytest.raises(of.Trouble, match=f"{good[-1]['id']}: reason .*`backup.run --set database` begins anew"):
+            choose()
+
+
+class Works:
+    """An engine whose last timeline is 5, which it follows since NOW."""
+
+    def __init__(self, refusal: str = "") -> None:
+        self.refused = refusal
+
+    def line(self) -> int:
+        return 5
+
+    def refusal(self, _: Any) -> str:
+        return self.refused
+
+    def followed_since(self, _: int) -> float:
+        return NOW
+
+
+@pytest.mark.parametrize(
+    ("line", "to", "refusal", "goes_on"),
+    [
+        (4, {"latest": True}, "", True),
+        (5, {"latest": True}, "", False),
+        (4, {"point": True}, "", False),
+        (4, {"time": of.said(NOW + 1)}, "", True),
+        (4, {"time": of.said(NOW - 1)}, "", False),
+        (4, {"time": of.said(NOW + 1)}, "it does not lead there", False),
+    ],
+)
+def test_recovery_goes_on_to_the_last_timeline_where_what_is_wanted_is_on_it_and_says_so(
+    line: int, to: dict[str, Any], refusal: str, goes_on: bool
+) -> None:
+    one = {**backup(1), "engine_facts": {"begin_wal": f"{line:08X}0000000000000001"}}
+    found = restore.along(Works(refusal), one, to)
+    assert found == (one, {**to, "line": 5} if goes_on else to)
+    said = "from timeline 4 it goes on to 5, which the source began after this backup"
+    assert restore.crossing(*found) == (said if goes_on else "")
+
+
 def test_a_backup_by_its_name_is_restored_to_its_own_point() -> None:
     listed = [backup(2), backup(1)]
     assert restore.choose(listed, "database", listed[0]["id"], NOW) == (listed[0], {"point": True})

@@ -53,7 +53,7 @@ def test_files_are_found_wherever_they_wait(tmp_path: Path) -> None:
     for path in ("streaming/000000010000000000000006.partial", "streaming/000000010000000000000005",
                  "wals/0000000100000000/000000010000000000000004", "wals/main-xlog.db"):  # fmt: skip
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).touch()
+        (tmp_path / path).write_bytes(b"x")
     home = str(tmp_path)
     assert sorted(streaming.received(home)) == [wal.name(1, number) for number in (4, 5, 6)]
     assert list(streaming.archived(home)) == [wal.name(1, 4)]
@@ -65,11 +65,39 @@ def test_a_part_that_a_history_broke_off_with_gives_way_to_the_same_file_that_co
     name = wal.name(1, 11)
     for path in (f"wals/{name[:16]}/{name}.partial", f"streaming/{name}.partial"):
         (tmp_path / path).parent.mkdir(parents=True)
-        (tmp_path / path).touch()
+        (tmp_path / path).write_bytes(b"x")
     home = str(tmp_path)
     assert streaming.received(home) == streaming.waiting(home) == {name: f"{home}/streaming/{name}.partial"}
     (tmp_path / f"wals/{name[:16]}/{name}").touch()
     assert streaming.received(home) == streaming.archived(home) == {name: f"{home}/wals/{name[:16]}/{name}"}
+
+
+def place(home: Path, *paths: str, text: str = "x") -> None:
+    for path in paths:
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        (home / path).write_text(text)
+
+
+def test_a_file_in_which_nothing_is_has_not_come_and_yet_says_where_the_stream_goes_on(tmp_path: Path) -> None:
+    home, old, new = str(tmp_path), wal.name(1, 7), wal.name(2, 7)
+    place(tmp_path, f"wals/{old[:16]}/{old}")
+    place(tmp_path, f"streaming/{new}.partial", text="")
+    place(tmp_path, "wals/00000002.history", text="1\t0/7000100\tbefore 2026-11-26 09:00:00+00\n")
+    assert list(streaming.received(home)) == [old]
+    assert streaming.whole(streaming.lying(home)) == {new: False}
+    assert streaming.way(home) == (2, {1: 0x7000100})
+
+
+def test_the_last_that_was_streamed_is_what_a_receiver_would_go_on_from(tmp_path: Path) -> None:
+    home = str(tmp_path)
+    assert streaming.way(home) is None
+    place(tmp_path, f"wals/{wal.name(1, 7)[:16]}/{wal.name(1, 7)}")
+    assert streaming.way(home) == (1, {})
+    place(tmp_path, "streaming/00000003.history", text="1\t0/7000100\tx\n2\t0/8000000\tx\n")
+    place(tmp_path, f"streaming/{wal.name(3, 8)}.partial", f"streaming/{wal.name(2, 8)}.partial")
+    assert streaming.way(home) == (3, {1: 0x7000100, 2: 0x8000000})
+    (tmp_path / "streaming/00000003.history").unlink()
+    assert streaming.way(home) == (3, {}), "it leads through no other that anybody knows of"
 
 
 def told(**more: Any) -> dict[str, Any]:

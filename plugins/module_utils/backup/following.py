@@ -1,0 +1,104 @@
+"""The stream follows the history that its source is on: what came of one that was left lies aside."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, postgres, streaming, timelines, wal
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
+
+
+class Source(NamedTuple):
+    """A server: its system identifier, its way, and up to where its WAL is on its disk (a place in bytes)."""
+
+    system: str
+    way: timelines.Way
+    flushed: int
+
+
+def ask(session: postgres.Session) -> Source:
+    """Ask a server for its way, on a connection for replication that takes SQL, too.
+
+    Source: PostgreSQL's streaming replication protocol, IDENTIFY_SYSTEM and TIMELINE_HISTORY.
+    """
+    if session.ask("select pg_is_in_recovery()") == "t":
+        raise Trouble("the source still recovers, and has no history of its own yet: wait for its end")
+    system, line, place = session.ask("IDENTIFY_SYSTEM").split("|")[:3]
+    text = "" if line == "1" else session.ask(f"TIMELINE_HISTORY {line}").partition("|")[2]
+    return Source(system, timelines.read(int(line), text), wal.place(place))
+
+
+def slot(session: postgres.Session, name: str) -> str:
+    """Have a slot at the source, and return from which place on it holds WAL; empty where it holds none."""
+    asked = f"select restart_lsn from pg_replication_slots where slot_name = '{name}'"  # noqa: S608 -- a name that role backup made
+    if session.ask(asked.replace("restart_lsn", "count(*)")) == "0":
+        session.ask(f"CREATE_REPLICATION_SLOT {name} PHYSICAL RESERVE_WAL")  # the file in which a history begins, too
+    return session.ask(asked)
+
+
+def require_same(own: archive.Archive, home: str, system: str) -> None:
+    """Refuse another server than the one that is archived here; before the first backup any is the one."""
+    try:
+        with open(f"{home}/identity.json", encoding="utf-8") as file:
+            known = str(json.load(file)["systemid"])
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError):
+        raise Trouble(f"{home}/identity.json is damaged: put it back from the last backup's `system`") from None
+    if known != system:
+        raise Trouble(
+            f"at {own.settings['database']['host']} is another database server (system identifier {system}) than the "
+            f"one that is archived here ({known}); nothing was touched: mend backup_database_host, or, where it was "
+            f"made anew, move {own.path} aside, then `provision` and `backup.run`"
+        )
+
+
+def put_right(home: str, source: Source, held_from: str, aside: str, archive_wal: Callable[[], None]) -> str:
+    """Move aside what was streamed of a history that the source has left, and go on where the two part.
+
+    `held_from` is from which place on the source holds WAL for this archive. Return what was done; empty where nothing
+    was to be done.
+    """
+    other = timelines.other(source.way, {line: streaming.told(home, line) for line in source.way.ends(0)})
+    if other:
+        raise Trouble(
+            f"the archive knows another timeline {other[-1]} than that of the source: two histories have one number. "
+            "Nothing was touched: `backup.restore --into place` gives the source one of its own, and keeps what serves"
+        )
+    whole = [name for name, is_whole in streaming.whole(streaming.received(home)).items() if is_whole]
+    ahead = timelines.ahead(whole, source.way, source.flushed)
+    if ahead:
+        raise Trouble(
+            f"the source ends at {wal.written(source.flushed)} of timeline {source.way.line}, and the archive holds "
+            f"{ahead[-1]} of it: it was set back, and two histories have one number. Nothing was touched: "
+            "`backup.restore --into place` gives the source one of its own, and keeps what serves"
+        )
+    here = streaming.whole(streaming.lying(home))
+    gone = timelines.strayed(here, source.way, source.flushed)
+    if not gone:
+        return ""
+    _move(home, aside, [name for name in gone if not here[name]])
+    begin = timelines.resume(streaming.whole(streaming.received(home)), source.way, source.flushed)
+    if begin and held_from and wal.number(begin) >= wal.place(held_from) // wal.SEGMENT:
+        _mark(home, begin)
+    archive_wal()  # what is whole; but the last of it where there is no part
+    _move(home, aside, [name for name in gone if here[name]])
+    return f"the source is on timeline {source.way.line}: what was streamed of a history that it left lies in {aside}"
+
+
+def _move(home: str, aside: str, names: list[str]) -> None:
+    """Move files of the stream aside that are still there."""
+    for path in [path for name, path in streaming.lying(home).items() if name in names]:
+        os.makedirs(aside, exist_ok=True)
+        shutil.move(path, aside)
+
+
+def _mark(home: str, name: str) -> None:
+    """Have the receiver begin with a file: it asks for that of which it finds a part, be it empty."""
+    path = f"{home}/streaming/{name}{streaming.PART}"
+    with open(path, "wb"):
+        shutil.chown(path, archive.USER, archive.USER)
