@@ -12,6 +12,8 @@ from hypothesis import settings
 
 # A machine that is busy with other things is slow, and no promise is about that.
 settings.register_profile("ferryman", deadline=None)
+# For a second run of the same tests, on what differs in other things than chance: `--hypothesis-profile few`.
+settings.register_profile("few", settings.get_profile("ferryman"), max_examples=5)
 settings.load_profile("ferryman")
 
 pytest_plugins = ["tests.support.hosted"]

@@ -114,12 +114,16 @@ def steps(part: str, root: Path, junit: str, left: Collection[str] = ()) -> list
         return [step for step in scenarios(root) if step.name not in left]
     # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended;
     # other files have hosts of their own, and go two at a time.
-    without = "".join(f" and not at_times(journey={name!r})" for name in left)
-    alone, split = f"not newcomer{without}", ["--numprocesses", "2", "--dist", "loadfile"]
+    split = ["--numprocesses", "2", "--dist", "loadfile"]
+
+    def only(*marks: str) -> list[str]:
+        words = [*marks, *(f"not at_times(journey={name!r})" for name in left)]
+        return ["-m", " and ".join(words)] if words else []
+
     return [
-        *pytest("e2e", ["tests/e2e"], root, junit, "-m", alone, *split, width=2),
-        *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, "-m", f"newcomer{without}"),
-        *pytest("faults", ["tests/faults"], root, junit),
+        *pytest("e2e", ["tests/e2e"], root, junit, *only("not newcomer"), *split, width=2),
+        *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, *only("newcomer")),
+        *pytest("faults", ["tests/faults"], root, junit, *only()),
     ]
 
 
@@ -151,7 +155,12 @@ def left_out(root: Path, seed: str) -> dict[str, list[str]]:
     marked = re.compile(r'\.at_times\(journey="(.+?)"\)')
     found = {
         "roles": {step.name for step in scenarios(root) if step.variables},
-        "e2e": {name for path in root.glob("tests/e2e/*.py") for name in marked.findall(path.read_text())},
+        "e2e": {
+            name
+            for directory in ("e2e", "faults")
+            for path in root.glob(f"tests/{directory}/*.py")
+            for name in marked.findall(path.read_text())
+        },
     }
 
     def place(name: str) -> bytes:

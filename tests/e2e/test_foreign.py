@@ -166,29 +166,33 @@ class Foreign:
 
 
 @pytest.fixture(scope="module")
-def host(hosted: Site) -> Iterator[Site]:
-    """The shared host with all of them on it, and their database."""
+def host(hosted: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """The shared host with those of them on it that this run takes, and their database."""
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     variables = hosted.root / "inventories" / ENV
     files = {path: path.read_text() for path in (variables / "hosts.yml", variables / "group_vars/all/apps.yml")}
     tree, apps = (yaml.safe_load(text) for text in files.values())
-    tree["all"]["children"]["db"]["hosts"] = {HOST: {}}
-    url = "postgresql+psycopg2://records:planted@127.0.0.1/records"
-    names = ("KINTO_STORAGE_URL", "KINTO_PERMISSION_URL", "KINTO_CACHE_URL")
-    apps["apps"]["records"] = {
-        "repository": "records",
-        "domains": ["records.localhost"],
-        "database": {"name": "records", "owner": "records", "password": "planted"},
-        "secrets": {**dict.fromkeys(names, url), "KINTO_USERID_HMAC_SECRET": "planted hmac"},
-    }
-    apps["apps"]["flows"] = {
-        "repository": "flows",
-        "domains": ["flows.localhost"],
-        "secrets": {"ADMIN_HASH": HASH, "CREDENTIAL_SECRET": "planted credential"},
-    }
-    new(hosted.root / "records", {"ferryman.yml": yaml.safe_dump(KINTO), "pyproject.toml": PROJECT}, "uv lock")
-    apps["apps"] |= guessed(hosted.root.with_name("board"))
-    package = {"ferryman.yml": yaml.safe_dump(NODE_RED), "package.json": json.dumps(PACKAGE)}
-    new(hosted.root / "flows", package, "npm install --package-lock-only")
+    if "records" in wanted:
+        tree["all"]["children"]["db"]["hosts"] = {HOST: {}}
+        url = "postgresql+psycopg2://records:planted@127.0.0.1/records"
+        names = ("KINTO_STORAGE_URL", "KINTO_PERMISSION_URL", "KINTO_CACHE_URL")
+        apps["apps"]["records"] = {
+            "repository": "records",
+            "domains": ["records.localhost"],
+            "database": {"name": "records", "owner": "records", "password": "planted"},
+            "secrets": {**dict.fromkeys(names, url), "KINTO_USERID_HMAC_SECRET": "planted hmac"},
+        }
+        new(hosted.root / "records", {"ferryman.yml": yaml.safe_dump(KINTO), "pyproject.toml": PROJECT}, "uv lock")
+    if "flows" in wanted:
+        apps["apps"]["flows"] = {
+            "repository": "flows",
+            "domains": ["flows.localhost"],
+            "secrets": {"ADMIN_HASH": HASH, "CREDENTIAL_SECRET": "planted credential"},
+        }
+        package = {"ferryman.yml": yaml.safe_dump(NODE_RED), "package.json": json.dumps(PACKAGE)}
+        new(hosted.root / "flows", package, "npm install --package-lock-only")
+    if "board" in wanted:
+        apps["apps"] |= guessed(hosted.root.with_name("board"))
     try:
         for path, told in zip(files, (tree, apps), strict=True):
             path.write_text(yaml.safe_dump(told))
@@ -247,6 +251,12 @@ def flows(host: Site) -> Foreign:
     return Foreign(replace(host, app="flows"), "settings.js", SETTINGS, ("express", "no-such"), "/", title)
 
 
+@pytest.fixture(scope="module")
+def board(host: Site) -> Site:
+    """An application of Node's own, described by `init`."""
+    return replace(host, app="board")
+
+
 def good_failing_back(app: Foreign, first: str) -> None:
     """Take what serves `one` through a good deploy, one that fails, and back, with a client that asks all along."""
     with app.prober() as client:
@@ -298,10 +308,10 @@ def test_node_red_runs_its_flows_over_deploys_a_failure_and_the_way_back(flows: 
     assert flows.exposure() <= MOST_EXPOSED
 
 
-def test_an_application_for_node_is_deployed_as_init_has_guessed_it(host: Site) -> None:
-    board = replace(host, app="board")
-    answer = host.run("deploy", "--app", "board", timeout_s=300)
+@pytest.mark.at_times(journey="an application for node as init guesses it")
+def test_an_application_for_node_is_deployed_as_init_has_guessed_it(board: Site) -> None:
+    answer = board.run("deploy", "--app", board.app, timeout_s=300)
     assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
     assert board.get("/") == (200, "60000 planted")
-    described = yaml.safe_load((host.root.with_name("board") / "ferryman.yml").read_text())
+    described = yaml.safe_load((board.root.with_name("board") / "ferryman.yml").read_text())
     assert described["processes"]["web"]["health"] == {"path": "/health"}, "what the gate asked"

@@ -39,12 +39,23 @@ def test_it_is_the_newer_ansible_core(python: Path) -> None:
     assert "[core 2." in told
 
 
-@pytest.mark.at_times(journey="unit and contract tests on the newest driver")
-def test_unit_and_contract_tests_pass_there_too(python: Path) -> None:
-    words = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "tests/unit", "tests/contract"]
-    words += ["-m", "not soak"]  # chance has nothing to do with the Python, and is had in the other run
-    # The example runs its own tests in an environment of its own, whatever runs Ferryman.
-    words += ["--deselect", "tests/unit/test_notes.py::test_the_example_passes_its_own_tests"]
+@pytest.mark.parametrize(
+    "tests",
+    # Journeys of their own: all of them at once would be the longest that a whole run can meet.
+    [
+        pytest.param("tests/contract", marks=pytest.mark.at_times(journey="contract tests on the newest driver")),
+        pytest.param("tests/unit/plugins", marks=pytest.mark.at_times(journey="tests of plugins on the newest driver")),
+        pytest.param("tests/unit", marks=pytest.mark.at_times(journey="other unit tests on the newest driver")),
+    ],
+)
+def test_unit_and_contract_tests_pass_there_too(python: Path, tests: str) -> None:
+    words = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", tests]
+    # Chance has nothing to do with the Python: counts are had in the other run, here some examples of each property.
+    words += ["-m", "not soak", "--hypothesis-profile", "few"]
+    if tests == "tests/unit":
+        # Plugins have a turn of their own; the example's tests an environment of their own, whatever runs Ferryman.
+        words += ["--ignore", "tests/unit/plugins"]
+        words += ["--deselect", "tests/unit/test_notes.py::test_the_example_passes_its_own_tests"]
     programs = {"PATH": f"{python.parent}:{os.environ['PATH']}"}
     done = subprocess.run(words, cwd=paths.CHECKOUT, env=os.environ | programs, capture_output=True, text=True,
                           check=False)  # fmt: skip

@@ -132,6 +132,7 @@ def test_init_again_changes_nothing(reader: Reader) -> None:
     assert reader.type("git status --porcelain").out == ""
 
 
+@pytest.mark.at_times(journey="two applications of other shapes as init describes them")
 def test_two_applications_of_other_shapes_are_described_as_a_deploy_takes_them_and_one_is_deployed(
     reader: Reader,
 ) -> None:

@@ -137,9 +137,16 @@ def test_a_seed_chooses_anew_for_the_same_commit_and_the_same_one_chooses_the_sa
 def test_what_is_left_out_is_not_run() -> None:
     names = [step.name for step in proving.steps("roles", paths.CHECKOUT, "")]
     assert [step.name for step in proving.steps("roles", paths.CHECKOUT, "", names[2:])] == names[:2]
-    alone, newcomer, _ = proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "node-red"])
+    alone, newcomer, faults = proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "node-red"])
     assert "not newcomer and not at_times(journey='kinto') and not at_times(journey='node-red')" in alone.command
     assert "newcomer and not at_times(journey='kinto') and not at_times(journey='node-red')" in newcomer.command
+    assert "not at_times(journey='kinto') and not at_times(journey='node-red')" in faults.command
+
+
+def test_whoever_asks_for_journeys_alone_gets_every_one_of_them() -> None:
+    assert all("at_times" not in word for step in proving.steps("e2e", paths.CHECKOUT, "") for word in step.command)
+    marked = {name for n in range(40) for name in proving.left_out(paths.CHECKOUT, f"commit {n}")["e2e"]}
+    assert {"a clock two hours off", "contract tests on the newest driver"} <= marked, "faults and parameters, too"
 
 
 def test_steps_go_side_by_side_as_wide_as_they_are_and_in_their_order() -> None:
