@@ -112,8 +112,9 @@ def steps(part: str, root: Path, junit: str, left: Collection[str] = ()) -> list
         ]
     if part == "roles":
         return [step for step in scenarios(root) if step.name not in left]
-    # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended;
-    # other files have hosts of their own, and go two at a time.
+    # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended. So
+    # do those of one site, which two workers would provision twice; other files have hosts of their own, and go two at
+    # a time.
     split = ["--numprocesses", "2", "--dist", "loadfile"]
 
     def only(*marks: str) -> list[str]:
@@ -121,9 +122,10 @@ def steps(part: str, root: Path, junit: str, left: Collection[str] = ()) -> list
         return ["-m", " and ".join(words)] if words else []
 
     return [
-        *pytest("e2e", ["tests/e2e"], root, junit, *only("not newcomer"), *split, width=2),
+        *pytest("e2e", ["tests/e2e"], root, junit, *only("not newcomer", "not hosted"), *split, width=2),
         *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, *only("newcomer")),
         *pytest("faults", ["tests/faults"], root, junit, *only()),
+        *pytest("e2e of a site", ["tests/e2e"], root, junit, *only("hosted")),
     ]
 
 

@@ -14,7 +14,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the newcomer, so that the others can run beside them."""
+    """Mark the tests of the newcomer and those of the site, so that the others can run beside them."""
     for item in items:
-        if "newcomer" in getattr(item, "fixturenames", ()):
-            item.add_marker("newcomer")
+        for fixture in {"newcomer", "hosted"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(fixture)

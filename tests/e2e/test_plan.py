@@ -12,6 +12,8 @@ from tests.support.pages import blocks
 
 from ferryman import paths as places
 
+# What a plan of a bare server announces is held against what comes in every run: tests/e2e/test_first_server.py.
+pytestmark = pytest.mark.at_times(journey="a plan and what a deploy then does")
 PAGE = places.CHECKOUT / "docs" / "guides" / "plan.md"
 SITE, STATE = "/srv/notes", "/var/lib/ferryman/sites/notes"
 KEPT = "/srv /etc /var/lib/ferryman /var/lib/apt /var/lib/dpkg /var/backups /usr/local /home /root /run/systemd/system"

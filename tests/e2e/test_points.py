@@ -228,7 +228,6 @@ def test_a_rollback_with_the_database_says_what_is_lost_and_leaves_that_aside(
     assert "written since" in left.splitlines()
 
 
-@pytest.mark.at_times(journey="a rollback with the database that goes wrong")
 def test_a_rollback_with_the_database_that_is_killed_after_the_exchange_is_undone_by_the_host(
     newcomer: Newcomer, writer: Writer
 ) -> None:
@@ -257,7 +256,6 @@ def test_a_rollback_with_the_database_that_is_killed_after_the_exchange_is_undon
     assert not next(each for each in history if each["release"] == said["previous"])["withdrawn"]
 
 
-@pytest.mark.at_times(journey="a rollback with the database that goes wrong")
 def test_an_old_release_that_does_not_start_leaves_the_new_one_on_its_own_data(
     newcomer: Newcomer, writer: Writer
 ) -> None:

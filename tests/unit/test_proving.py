@@ -137,10 +137,12 @@ def test_a_seed_chooses_anew_for_the_same_commit_and_the_same_one_chooses_the_sa
 def test_what_is_left_out_is_not_run() -> None:
     names = [step.name for step in proving.steps("roles", paths.CHECKOUT, "")]
     assert [step.name for step in proving.steps("roles", paths.CHECKOUT, "", names[2:])] == names[:2]
-    alone, newcomer, faults = proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "node-red"])
-    assert "not newcomer and not at_times(journey='kinto') and not at_times(journey='node-red')" in alone.command
-    assert "newcomer and not at_times(journey='kinto') and not at_times(journey='node-red')" in newcomer.command
-    assert "not at_times(journey='kinto') and not at_times(journey='node-red')" in faults.command
+    alone, newcomer, faults, site = proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "node-red"])
+    left = "not at_times(journey='kinto') and not at_times(journey='node-red')"
+    assert f"not newcomer and not hosted and {left}" in alone.command
+    assert f"newcomer and {left}" in newcomer.command
+    assert left in faults.command
+    assert f"hosted and {left}" in site.command
 
 
 def test_whoever_asks_for_journeys_alone_gets_every_one_of_them() -> None:
