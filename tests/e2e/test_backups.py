@@ -472,16 +472,19 @@ def test_what_cannot_be_restored_is_refused_with_what_can(pair: Pair) -> None:
 def test_a_backup_is_restored_by_hand_with_the_engines_own_commands(pair: Pair) -> None:
     """The guide's lines, with this environment's names; how the files travel between hosts is the reader's matter."""
     moment = pair.two_writes("kept", "lost")
-    archive, place = (next(listed for listed in by_hand() if line in "\n".join(listed))
-                      for line in ("barman restore", "mv /var/lib/postgresql"))  # fmt: skip
+    pair.sql("select pg_switch_wal()")
+    pair.sql("insert into line values ('lost')")  # in the next file of WAL: the stream is ahead of the new history
+    typed = ("barman restore", "database/streaming/*", "mv /var/lib/postgresql", "systemctl restart", "backup.run")
+    archive, last, place, stream, run = (
+        next(listed for listed in by_hand() if line in "\n".join(listed)) for line in typed
+    )
 
     def ours(lines: list[str]) -> str:
         text = "set -e\n" + "\n".join(lines)
         return text.replace("prod", "dev").replace("2026-11-26T09:00:00Z", moment)
 
     pair.on(ARCHIVE, ours(archive))
-    partial = "for f in /srv/backups/dev/database/streaming/*; do n=$(basename ${f%.partial}); "
-    pair.on(ARCHIVE, partial + "cp -n $f /srv/backups/dev/by-hand/data/barman_wal/$n; done")
+    pair.on(ARCHIVE, ours(last))
     version = pair.on(sites.HOST, "ls /etc/postgresql").decode().strip()
     before, after = ("\n".join(place).replace("15", version).split("rsync ")[part] for part in (0, 1))
     files = pair.on(ARCHIVE, "tar -C /srv/backups/dev/by-hand/data -c .")
@@ -490,7 +493,30 @@ def test_a_backup_is_restored_by_hand_with_the_engines_own_commands(pair: Pair) 
     pair.on(sites.HOST, f"install -d -o postgres -g postgres -m 700 {main}; tar -C {main} -x", binary=files)
     pair.on(sites.HOST, f"chown -R postgres:postgres {main}; chmod 700 {main}")
     pair.on(sites.HOST, "timeout 60 bash -c " + shlex.quote(ours(after.splitlines()[1:])))
-    assert pair.sql("select string_agg(text, ' ' order by text) from line where text in ('kept', 'lost')") == "kept"
+    what = "select string_agg(text, ' ' order by text) from line where text in ('kept', 'lost', 'since', 'anew')"
+    assert pair.sql(what) == "kept"
+    pair.on(ARCHIVE, ours(stream))
+    pair.sql("insert into line values ('since')")  # it is acknowledged: the stream follows the new history
+    (wrong,) = (one for one in pair.command("backup.status", code=3)["wrong"] if "timeline" in one["said"])
+    assert (wrong["severity"], wrong["do"]) == ("P1", "backup.run --set database")
+    told = restored(pair, what)
+    assert told["rows"] == "kept since"
+    assert "which the source began after this backup" in told["note"]
+    (line,) = run
+    assert line.split()[2:] == ["--env", "prod"]
+    assert pair.command(line.split()[1])["record"]["check"]["result"] == "passed"
+    assert not [one for one in pair.command("backup.list")["wrong"] if "timeline" in one["said"]]
+    pair.sql("insert into line values ('anew')")
+    told = restored(pair, what)
+    assert (told["rows"], told["note"]) == ("anew kept since", "")
+    pair.command("backup.restore", "--end")
+
+
+def restored(pair: Pair, asked: str) -> dict[str, Any]:
+    """Restore the last that was streamed beside everything; return the job, with the `rows` that are asked for."""
+    told = pair.command("backup.restore")["restore"]
+    look = f"cd / && {told['look'].removeprefix('sudo ')} -XAt -d tiny -c {shlex.quote(asked)}"
+    return {**told, "rows": pair.on(ARCHIVE, look).decode().strip()}
 
 
 def test_files_of_the_application_are_restored_beside_and_in_place_and_put_back(pair: Pair) -> None:
