@@ -98,6 +98,7 @@ class ActionModule(ReleaseAction):
             "description": source["description"],
             "line": line,
             "began": at,
+            **self.seal,
         }
 
     def _launchers(self, description: dict[str, Any], release: str) -> dict[str, str]:

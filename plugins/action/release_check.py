@@ -26,7 +26,7 @@ class ActionModule(ReleaseAction):
             told = {"problems": [wrong], "notes": [], "needs": {}}
         unfit = layout.refusal(self.groups)
         if unfit:
-            told["notes"].append(f"a deploy is refused: {unfit}; {layout.LATER}")
+            told["notes"].append(f"a deploy is refused: {unfit}; {layout.WAY_OUT}")
         return {"ferryman": {"described": {self.app: told}}}
 
     def _judged(self) -> dict[str, Any]:

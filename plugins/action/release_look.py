@@ -61,10 +61,9 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
-        asked = bool(self.args["purpose"]) and not self.value("fleet", False)
-        unfit = layout.refusal(self.groups) if asked else ""
+        unfit = layout.refusal(self.groups) if self.args["purpose"] else ""
         if unfit:
-            raise Stopped(self.host, {"reason": unfit, "hint": layout.LATER, "refused": True})
+            raise Stopped(self.host, {"reason": unfit, "hint": layout.WAY_OUT, "refused": True})
         wanted = source.read_once(self) if self.args["source"] else {}
         more: dict[str, Any] = {
             "bare": self.args["plan"],  # what a plan is made of may have to be provisioned first

@@ -150,9 +150,9 @@ class ActionModule(ReleaseAction):
 
     def _refusals(self) -> Iterator[dict[str, str]]:
         """Why a deploy would be refused now; that a host has yet to be provisioned is said of the host."""
-        unfit = "" if self.value("fleet", False) else layout.refusal(self.groups)
+        unfit = layout.refusal(self.groups)
         if unfit:
-            yield {"host": self.arbiter, "reason": unfit, "hint": layout.LATER}
+            yield {"host": self.arbiter, "reason": unfit, "hint": layout.WAY_OUT}
         held = self.lead.get("lock") or {}
         if held.get("alive"):
             yield {"host": self.arbiter, "reason": str(lock.Held(held)), "hint": "wait until then"}

@@ -8,27 +8,33 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import files, names, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import files, ledger, names, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import tarball
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 WHERE = {
-    "stage": "app",
-    "start": "app",
-    "switch": "entry",
-    "workers": "app",
-    "commit": "arbiter",
-    "snapshot": "db",
-    "unlock": "arbiter",
-    "maintenance": "entry",
-    **dict.fromkeys(names.RESTORING, "app"),
+    "stage": ("app", "arbiter"),
+    "start": ("app", "arbiter"),
+    "switch": ("entry", "app"),
+    "hold": ("entry", "app"),
+    "workers": ("app",),
+    "note": ("arbiter",),
+    "commit": ("arbiter",),
+    "settle": ("entry", "app"),
+    "snapshot": ("db",),
+    "unlock": ("arbiter",),
+    "maintenance": ("entry",),
+    **dict.fromkeys(names.RESTORING, ("app",)),
 }
+"""Whom a step concerns; the arbiter is told when a run begins, and of others when they are the first who know."""
 KEPT = ("restore_point", "restore_point_sha256", "schema_before", "schema_after")
 """What a step's answer says that the ledger's line will need."""
 ONE_APP_HOST = ("migrate", "once")
-"""What a step concerns: the first app host alone, the hosts of a kind, or (`settle` and `return`) all."""
+"""What the first app host does alone."""
+SEALED = {"switch", "commit", "return"}
+"""Steps by which hosts learn how they will know what the arbiter says, or it says it."""
 
 
 class ActionModule(ReleaseAction):
@@ -41,6 +47,7 @@ class ActionModule(ReleaseAction):
         "process": {"type": "str", "default": ""},
         "holder": {"type": "str", "default": ""},
         "plan": {"type": "bool", "default": False},
+        "of": {"type": "str", "default": "all", "choices": ["all", "arbiter", "others"]},
     }
 
     def work(self) -> dict[str, Any]:
@@ -59,6 +66,8 @@ class ActionModule(ReleaseAction):
             self._note(plan, stopped.told)  # a migration that failed half-way has moved the schema all the same
             raise
         self._note(plan, answer)
+        if "return" in wanted and self.several and self.host == self.arbiter:
+            self.remember("end", {"end": "live" if answer.get("committed") else "returned"})
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
         result["ferryman"] = self._report(plan, answer, wanted, more)
         return result
@@ -81,9 +90,25 @@ class ActionModule(ReleaseAction):
 
     def _concerns(self, step: str) -> bool:
         """Say whether this host has work in a step; some are one host's alone, whatever their number."""
+        if self.args["of"] != "all" and (self.args["of"] == "arbiter") != (self.host == self.arbiter):
+            return False
         if step in ONE_APP_HOST:
             return self.host == self.groups["app"][0]
-        return WHERE.get(step, "") in ("", *self.roles)
+        if step == "mend":
+            return self._differs()
+        if step == "start" and "app" not in self.roles:
+            return self.host == self.arbiter and self.recall("plan").get("event") == "rollback"
+        if step == "return" and self.several:
+            return not {"app", "entry"}.isdisjoint(self.roles)
+        return step not in WHERE or not {*WHERE[step]}.isdisjoint(self.roles)
+
+    def _differs(self) -> bool:
+        """Say whether this host has something pending, or takes another slot for the stable one than the arbiter."""
+        mine, theirs = (self.look_of(host) for host in (self.host, self.arbiter))
+        if self.host == self.arbiter or "shift" not in mine:
+            return False
+        same = ("stable", "release_stable")
+        return bool(mine["pending"]) or [mine["shift"][key] for key in same] != [theirs["shift"][key] for key in same]
 
     def _request(self, plan: dict[str, Any], wanted: list[str]) -> tuple[dict[str, Any], bytes]:
         more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}
@@ -99,8 +124,10 @@ class ActionModule(ReleaseAction):
             more["line"] = {**more["line"], **self.recall("facts"), "duration_s": round(time.time() - plan["began"], 3)}
         if "description" not in more and plan:
             more["description"] = self._described(plan)
+        if self.several:
+            more.update(self._among_many(plan, wanted, more.get("description") or {"processes": {}}))
         body = b""
-        if "stage" in wanted:
+        if "stage" in wanted and "app" in self.roles:
             more["secrets"] = self.secrets
             more["stage"], body = self._stage(plan)
         if "start" in wanted:
@@ -113,6 +140,36 @@ class ActionModule(ReleaseAction):
         if "settle" in wanted and (self._task.check_mode or self.args["plan"]):
             more.update(record=plan.get("record"), dumped=bool(plan["migrate"] and more["database"]))
         return more, body
+
+    def _among_many(self, plan: dict[str, Any], wanted: list[str], described: Mapping[str, Any]) -> dict[str, Any]:
+        """What a host is told beside, where others must come to the same end."""
+        more: dict[str, Any] = {}
+        if "seal" in plan and not SEALED.isdisjoint(wanted):
+            asks = {"address": self._address_of_arbiter(), "seal": plan["seal"], **self.entry}
+            more.update({"seal": plan["seal"]} if self.host == self.arbiter else {"asks": asks})
+        if "switch" in wanted and "entry" in self.roles:
+            members = {host: self.recall(f"listens-{host}").get("listens", []) for host in self.groups["app"]}
+            processes = described["processes"].values()
+            health: dict[str, Any] = next(
+                (p["health"] for p in processes if p["kind"] == "web" and p.get("health")), {}
+            )
+            more["members"] = {"members": members, "health": health}
+        if "return" in wanted:
+            more["end"] = str(self.recall("end").get("end", ""))
+        if "mend" in wanted:
+            arbiter, pending = self.look_of(self.arbiter), self.look_of(self.host)["shift"]
+            live = ledger.committed(arbiter["ledger"]["lines"], str(pending.get("run", "")))
+            stable = {"slot": arbiter["shift"]["stable"], "release": arbiter["shift"]["release_stable"]}
+            more["arbiter"] = {**stable, "end": "live" if live else "returned"}
+        return more
+
+    def _address_of_arbiter(self) -> str:
+        try:
+            return str(dict(self.value("addresses"))[self.arbiter])
+        except KeyError:
+            reason = f"the other hosts do not know where {self.arbiter} is, whom they ask how a run ended"
+            hint = f"give {self.arbiter} its `release_address`: the address at which other hosts reach it"
+            raise Stopped(self.host, {"reason": reason, "hint": hint, "refused": True}) from None
 
     def _asked(self, more: dict[str, Any], body: bytes, plan: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
         answer = self.ask("steps", body, **more)
@@ -134,7 +191,7 @@ class ActionModule(ReleaseAction):
 
     def _described(self, plan: dict[str, Any]) -> dict[str, Any]:
         """A rollback's description is on the host, in the release itself; the switch needs only what it looks at."""
-        look = self.look_of(self.host)
+        look = self.look_of(self.host if "app" in self.roles else self.groups["app"][0])
         return dict(
             next(
                 (r["checks"] for r in look.get("releases", []) if r["id"] == plan["release"] and r.get("checks")),
@@ -144,6 +201,8 @@ class ActionModule(ReleaseAction):
 
     def _note(self, plan: dict[str, Any], answer: Mapping[str, Any]) -> None:
         """Keep what the ledger's line will need."""
+        if self.several and "listens" in answer:
+            self.remember(f"listens-{self.host}", {"listens": answer["listens"]})
         facts: dict[str, Any] = {key: answer[key] for key in KEPT if key in answer}
         if "lost" in answer:
             kept = {key: answer[key] for key in ("lost", "kept") if key in answer}

@@ -55,6 +55,7 @@ class ActionModule(ReleaseAction):
             "migrate": False,
             "line": line,
             "began": time.time(),
+            **self.seal,
             **({"point": point.told()} if point else {}),
         }
         self._refuse_unasked(target.id)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 SLOTS = ("blue", "green")
+LOOPBACK = {"127.0.0.1", "[::1]", "localhost"}
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 DOMAIN = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 ADDRESS = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}")
@@ -45,6 +46,7 @@ def complete(
                 "id": variable_id(name),
                 "domains": list(site.get("domains") or []),
                 "slots": site.get("slots") or {},
+                "many_hosts": _many_hosts(site.get("slots") or {}),
                 "upstreams": list(site.get("upstreams") or []),
                 "root": site.get("root") or "",
                 "static_roots": site.get("static_roots") or {},
@@ -59,6 +61,12 @@ def complete(
             }
         )
     return done, errors
+
+
+def _many_hosts(slots: dict[str, Any]) -> bool:
+    """Say whether a slot is on several hosts, so that one of them can be left out."""
+    hosts = ({str(each).rpartition(":")[0] for each in addresses or []} for addresses in slots.values())
+    return any(len(each - LOOPBACK) > 1 for each in hosts)
 
 
 def _errors(site: dict[str, Any]) -> list[str]:

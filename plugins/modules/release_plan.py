@@ -16,8 +16,7 @@ description:
   - Runs on the driver and asks no host.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
-    C(release_hosts), C(release_database), C(release_work_dir), C(release_who), C(release_host_shared),
-    C(release_fleet).
+    C(release_hosts), C(release_database), C(release_work_dir), C(release_who), C(release_host_shared).
 options: {}
 author: The Ferryman authors
 """

@@ -12,7 +12,8 @@ description:
   - Runs over one session of the host's connection; the host needs Python and nothing else.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
-    C(release_hosts), C(release_domains), C(release_secrets), C(release_database), C(release_entry_port),
+    C(release_hosts), C(release_addresses), C(release_domains), C(release_secrets), C(release_database),
+    C(release_entry_port),
     C(release_work_dir), C(release_who), C(release_host_shared), C(release_health_consecutive),
     C(release_soak_s), C(release_start_timeout_s), C(release_confirm_s), C(release_watch_s),
     C(release_worker_soak_s), C(release_drain_s), C(release_warm_s), C(release_keep), C(release_verify),
@@ -27,6 +28,11 @@ options:
     description: Whether to say only what the steps would come to, for M(ferryman.ops.release_plan).
     type: bool
     default: false
+  of:
+    description: Which hosts do them; what only the arbiter can decide it decides before the others hear of it.
+    type: str
+    choices: [all, arbiter, others]
+    default: all
 author: The Ferryman authors
 """
 
@@ -71,6 +77,7 @@ def main() -> None:
             "process": {"type": "str", "default": ""},
             "holder": {"type": "str", "default": ""},
             "plan": {"type": "bool", "default": False},
+            "of": {"type": "str", "default": "all", "choices": ["all", "arbiter", "others"]},
         },
         supports_check_mode=True,
     )

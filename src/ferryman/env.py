@@ -14,8 +14,9 @@ import yaml
 from ferryman import agreement, environments, paths, places, secrets, variables
 from ferryman.environments import LOCAL, Environment
 from ferryman.errors import Stop
-from ferryman.init import describe
+from ferryman.init import describe, sandboxes
 from ferryman.init.files import VARIABLES, Layout, refusals, template, templates
+from ferryman.init.model import name_from
 
 Told = dict[str, Any]
 Files = dict[str, str]
@@ -29,8 +30,8 @@ FIRST = 10  # of the addresses 192.0.2.x that are given out
 
 
 @refusals()
-def new(env: str, *, source: str) -> Told:
-    """Make the inventory of a new environment, from templates or from the environment `source`.
+def new(env: str, *, source: str, sandbox: str = "") -> Told:
+    """Make the inventory of a new environment, from templates, from the environment `source`, or for a `sandbox`.
 
     Returns what was made and what is to be filled in. Stop where there is one already; nothing is overwritten.
     """
@@ -46,23 +47,31 @@ def new(env: str, *, source: str) -> Told:
         raise Stop(
             "local is a sandbox, and no server is like it", hint="leave --from out: its applications are taken over"
         )
+    if sandbox and source:
+        raise Stop("--from begins with servers, --sandbox with hosts on this machine", hint="take one of the two")
     like = environments.resolve(source, default_local=False) if source else None
     begins_with = like or _local(root)
     broken = list(places.malformed(begins_with)) if begins_with else []
     if broken and begins_with:
         raise variables.refusal(begins_with, broken)
     own = read(like) if like else {}
-    files = copied(own, env=env) if like else blank(env, _local_apps(root))
+    if sandbox:
+        files = sandboxed(env, _local_apps(root), topology=sandbox, name=name_from(root.name))
+    else:
+        files = copied(own, env=env) if like else blank(env, _local_apps(root))
     layout = Layout(root)
     layout.environment(env, files)
     key = _key(root, env)
     made = environments.resolve(env, project=root)
+    if sandbox:
+        secrets.ensure(made, secrets.lacking(made))  # nobody else will ever need them
     return {
         "environment": env,
         "made": layout.made,
         # What a check would name; a secret has a command of its own below.
         "placeholders": [str(found) for found in agreement.survey(made)[0] if not secrets.NAME.fullmatch(found.key)],
-        "secrets": sorted({name for text in files.values() for name in secrets.NAME.findall(text)}),
+        "secrets": secrets.lacking(made),
+        "sandbox": sandbox,
         "left_out": left_out(like, own) if like else [],
         "vault_key": str(key.relative_to(root)),
         "vault": str((made.variables / VAULT).relative_to(root)),
@@ -94,6 +103,18 @@ def blank(env: str, apps: Mapping[str, Any]) -> Files:
         told[name] = {**app, "domains": domains} if isinstance(app, dict) else {"domains": domains}
     files = {name: template(f"env/{name}", {"env": env}) for name in templates("env")}
     return {**files, APPS: "---\n" + describe.dump({"apps": told})}
+
+
+def sandboxed(env: str, apps: Mapping[str, Any], *, topology: str, name: str) -> Files:
+    """Return the files of a new environment of sandbox hosts, for these applications under names of their own.
+
+    Their databases are on another host where there are several.
+    """
+    told = {app: {**values, "domains": [f"{app}.{env}.localhost"]} for app, values in apps.items()}
+    text = describe.dump({"apps": told})
+    if topology != sandboxes.SINGLE:
+        text = text.replace("@127.0.0.1", "@{{ hostvars[groups.db[0]].release_address }}")
+    return {**sandboxes.files(topology, env=env, name=f"{name}-{env}"), APPS: "---\n" + text}
 
 
 def copied(files: Mapping[str, str], *, env: str) -> Files:
@@ -225,4 +246,5 @@ def words(told: Mapping[str, Any]) -> str:
     lines += [f"  openssl rand -hex 32 | tr -d '\\n' | {secrets.way_in(environment, name)}" for name in told["secrets"]]
     if told["secrets"]:
         lines.append("      # or, for a secret that others gave you: printf %s 'VALUE' | ansible-vault ...")
-    return "\n".join([*lines, f"  {paths.command('provision', env)}", f"  {paths.command('deploy', env)}"])
+    lines += [] if told["sandbox"] else [f"  {paths.command('provision', env)}"]
+    return "\n".join([*lines, f"  {paths.command('deploy', env)}"])

@@ -116,25 +116,33 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     return told
 
 
-def look(env: str, *, app: str) -> Told:
-    """Return what every host serves; changes nothing."""
+def look(env: str, *, app: str, some: bool = False) -> Told:
+    """Return what every host serves; changes nothing. Hosts that cannot be reached are named where `some` is enough."""
     environment = readiness.looked_at(env, app=app, one=True)
     story, ended = look_at("release_look", environment, {"release_app": app})
-    stop_unless_done(story, ended, environment)
+    away = _away(story)
+    if not (some and away):
+        stop_unless_done(story, ended, environment)
     if not story.hosts:
         place = environment.inventory
         raise Stop(
             f"{environment.name} has no host to ask",
             hint=f"name them in {place}; `{paths.command('check', environment.name)}` says what it lacks",
         )
-    return {"environment": environment.name, "hosts": story.hosts}
+    return {"environment": environment.name, "hosts": story.hosts, **({"unreachable": away} if away else {})}
+
+
+def _away(story: outcomes.Story) -> dict[str, str]:
+    """Return the hosts that could not be reached, with the reason, where others were and nothing else went wrong."""
+    lost = {host: str(each["reason"]) for host, each in story.failures.items() if each["lost"]}
+    return lost if story.answered and lost.keys() == story.failures.keys() else {}
 
 
 def state(env: str, *, app: str) -> Told:
     """Return what every host serves, and as `outside` what a client here gets."""
-    told = look(env, app=app)
+    told = look(env, app=app, some=True)
     arbiter = telling.arbiter(told)
-    if arbiter.get("live"):
+    if arbiter.get("live") or (arbiter.get("shift") or {}).get("release_stable"):
         told["outside"] = outside.look(arbiter["url"], ca=arbiter["ca"])
     return told
 
@@ -151,11 +159,18 @@ def health(env: str, *, app: str) -> Told:
 
 def _health_of(environment: Environment, app: str) -> Told:
     story, ended = look_at("release_health", environment, {"release_app": app})
-    stop_unless_done(story, ended, environment)
-    answers = story.facts.get("health") or {}
+    away = _away(story)
+    if not away:
+        stop_unless_done(story, ended, environment)
+    answers = {**(story.facts.get("health") or {}), **{host: _unreached(why) for host, why in away.items()}}
     hidden = any((story.facts.get("maintenance") or {}).values())
     good = not hidden and all_well(answers)
     return {"environment": environment.name, "app": app, "good": good, "maintenance": hidden, "hosts": answers}
+
+
+def _unreached(why: str) -> dict[str, Told]:
+    """Return the one answer of a host that gave none."""
+    return {"host": {"good": False, "said": why.partition("\n")[0]}}
 
 
 def all_well(answers: Mapping[str, Mapping[str, Told]]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ferryman import paths, telling, terminal
 
 Told = Mapping[str, Any]
+WAY = "way to "  # before an app host's name, what an entry says of it
 LABEL = 14  # columns before what a line says
 SCARCE_BYTES = 256 * 2**20  # below it a deploy soon has no room
 GOOD, BAD, PLAIN = "32", "31;1", ""
@@ -36,8 +37,10 @@ def state(told: Told) -> str:
     for host, answer in told["hosts"].items():
         lines.append(("", f"{host} ({', '.join(answer['roles'])})", PLAIN))
         lines += _host(answer)
-        for fault in wrong(answer):
+        for fault in (*wrong(answer), *_apart(answer, seen)):
             lines += _fault(fault, told["environment"], answer.get("app", ""))
+    for host, why in told.get("unreachable", {}).items():
+        lines += [("", host, PLAIN), *_fault(Fault(why.partition("\n")[0]), told["environment"], seen.get("app", ""))]
     return "\n".join(text for line in lines for text in _laid_out(*line, colour=colour))
 
 
@@ -146,7 +149,11 @@ def wrong(seen: Told) -> Iterator[Fault]:
     back = "rollback" if seen.get("would_roll_back_to") else "deploy"
     answers = {name: answer["said"] for name, answer in (seen.get("health") or {}).items() if not answer["good"]}
     for name, said in answers.items():
-        yield Fault(f"{name}: {said}", "provision" if name == "entry" else back)
+        if name.startswith(WAY):
+            app_host = name.removeprefix(WAY)
+            yield Fault(f"{app_host} does not serve ({said}): clients are sent to the other app hosts until it does")
+        else:
+            yield Fault(f"{name}: {said}", "provision" if name == "entry" else back)
     for ill in seen.get("ill") or []:
         if ill.partition(": ")[0] not in answers:
             yield Fault(ill, back)
@@ -166,6 +173,15 @@ def wrong(seen: Told) -> Iterator[Fault]:
             way_out = seen[name].get("way_out") or "compare it with a backup before you go on"
             yield Fault(f"{name}: {problem}: {way_out}")
     yield from map(Fault, seen.get("damaged") or [])
+
+
+def _apart(seen: Told, arbiter: Told) -> Iterator[Fault]:
+    """Return where a host has something else for live than the arbiter, and nothing pending would bring it there."""
+    mine, theirs = ((each.get("shift") or {}).get("release_stable") for each in (seen, arbiter))
+    if arbiter and "shift" in seen and mine != theirs and not seen.get("pending"):
+        yield Fault(
+            f"it has {mine or 'nothing'} for live, and the arbiter {theirs}: a deploy brings it there", "deploy"
+        )
 
 
 def _exchange(seen: Told) -> Fault:
@@ -191,6 +207,11 @@ def _unfinished(seen: Told) -> Iterator[Fault]:
         yield Fault(what, "unlock")
     if seen.get("pending") and seen["shift"].get("phase") != "stable":
         release = seen["shift"].get("release_candidate")
+        if seen["shift"].get("phase") == "doubt":
+            asked = (seen["shift"].get("asks") or {}).get("address")
+            what = f"in doubt whether the switch to {release} was committed: the arbiter ({asked}) knows, and is asked"
+            yield Fault(f"{what} until it answers; clients get the release before it, a deploy ends it now", "deploy")
+            return
         yield Fault(
             f"a switch to {release} is not confirmed: the guard goes back by itself, a deploy does so now", "deploy"
         )

@@ -51,6 +51,8 @@ class Loaded:
     hosts: dict[str, dict[str, Any]]
     loader: Any = field(repr=False)
     inventory: Any = field(repr=False)
+    hostvars: Any = field(repr=False)
+    """The variables of every host, for templates that read another host's."""
     partial: bool = False
     """Whether files are left out: what is missing may stand in one of them, and is not told."""
     unread: dict[Path, tuple[int, str]] = field(default_factory=dict)
@@ -111,7 +113,9 @@ class Loaded:
         from ansible.template import Templar
 
         if host not in self.templars:
-            self.templars[host] = Templar(self.loader, variables=self.defaults | self.hosts[host])
+            self.templars[host] = Templar(
+                self.loader, variables=self.defaults | {"hostvars": self.hostvars} | self.hosts[host]
+            )
         return self.templars[host]
 
     def members(self, pattern: str) -> list[str]:
@@ -172,6 +176,7 @@ def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Co
     from ansible.plugins.loader import init_plugin_loader
     from ansible.plugins.vars import host_group_vars
     from ansible.utils.collection_loader import AnsibleCollectionConfig
+    from ansible.vars.hostvars import HostVars
     from ansible.vars.manager import VariableManager
 
     ours, unread = frozenset(files(environment)), dict[Path, tuple[int, str]]()
@@ -207,7 +212,10 @@ def read(environment: Environment, *, vault_ids: Iterable[str] = (), without: Co
     seen = set[int]()
     sealed = [(host, keys) for host, values in hosts.items() for keys in _sealed(values, (), seen)]
     partial = bool(without) or bool(unread)
-    return Loaded(environment, groups, hosts, loader, inventory, partial=partial, unread=unread, sealed=sealed)
+    hostvars = HostVars(inventory, manager, loader)
+    return Loaded(
+        environment, groups, hosts, loader, inventory, hostvars, partial=partial, unread=unread, sealed=sealed
+    )
 
 
 def _sealed(holder: Any, above: tuple[Any, ...], seen: set[int]) -> Iterator[tuple[Any, ...]]:

@@ -20,6 +20,12 @@ from ferryman.sandbox.ports import free_port
 # What waits on purpose is not what is measured: all of it is off, and printed with the result.
 WAITS = {"release_soak_s": 0, "release_watch_s": 0, "release_drain_s": 0, "release_worker_soak_s": 0}
 
+# As env.new --sandbox fleet has it: where the hosts reach each other, once they are up.
+ADDRESS = (
+    "{{ (lookup('ansible.builtin.file', sandbox_addresses) | from_json)[inventory_hostname] "
+    "if sandbox_addresses is file else '' }}"
+)
+
 
 @dataclass
 class Host:
@@ -68,10 +74,10 @@ class Project:
     def _inventory(self) -> dict[str, Any]:
         self.https = free_port()
         hosts: dict[str, Any] = {}
-        for host in self.hosts:
+        for number, host in enumerate(self.hosts, 101):
             port = free_port()
             hosts[host.name] = {"ansible_host": "127.0.0.1", "ansible_port": port, "sandbox_image": "base",
-                                "sandbox_publish": {port: port}}  # fmt: skip
+                                "sandbox_number": number, "sandbox_publish": {port: port}}  # fmt: skip
         hosts["app1"]["sandbox_publish"][self.https] = 443
         hosts["app1"]["sandbox_domains"] = ["localhost"]
         port = free_port()
@@ -85,7 +91,13 @@ class Project:
         ssh = f"-F '{files}/ssh_config'"
         return {
             "environment": {"environment_name": "bench"},
-            "sandbox": {"sandbox_name": self.name, "ansible_user": "ops", "ansible_ssh_common_args": ssh},
+            "sandbox": {
+                "sandbox_name": self.name,
+                "ansible_user": "ops",
+                "ansible_ssh_common_args": ssh,
+                "sandbox_addresses": f"{files}/addresses.json",
+                "release_address": ADDRESS,
+            },
             "host": {"host_bans_enabled": False},  # ten of them are light on a machine with two cores
             "nginx": {"nginx_https_public_port": self.https},
             "certificate": {
@@ -93,7 +105,7 @@ class Project:
                 "certificate_acme_ca_file": f"{files}/acme-ca.pem",
                 "certificate_terms_agreed": True,
             },
-            "release": {"release_ca": f"{files}/ca.pem", "release_fleet": True, **WAITS},
+            "release": {"release_ca": f"{files}/ca.pem", **WAITS},
             "apps": {"apps": {self.kind: {"repository": self.kind, "domains": [f"{self.kind}.localhost"]}}},
         }
 

@@ -58,6 +58,8 @@ class Site:
     extra: dict[str, str] = field(default_factory=dict)
     python: str = sys.executable
     """What the command line runs on."""
+    host: str = HOST
+    """The host that keeps lock and ledger; of one host there is no other."""
 
     # The command line
 
@@ -139,34 +141,42 @@ class Site:
     @property
     def container(self) -> str:
         """The container that is the host."""
-        return f"{self.name}-{HOST}"
+        return f"{self.name}-{self.host}"
 
-    def reached(self, script: str) -> list[str]:
+    def reached(self, script: str, *, host: str = "") -> list[str]:
         """Return the command that runs a script as root on the host."""
         argv = ["ssh", "-F", str(self.root / ".ferryman" / "sandbox" / self.name / "ssh_config"), "-o", "BatchMode=yes"]
-        return [*argv, HOST, f"sudo bash -c {shlex.quote(script)}"]
+        return [*argv, host or self.host, f"sudo bash -c {shlex.quote(script)}"]
 
-    def ssh(self, script: str, *, check: bool = True, timeout_s: float = 60, given: str = "") -> str:
+    def ssh(self, script: str, *, host: str = "", check: bool = True, timeout_s: float = 60, given: str = "") -> str:
         """Run a script as root on the host, with `given` on its standard input, and return what it printed."""
         done = subprocess.run(
-            self.reached(script), check=False, capture_output=True, text=True, timeout=timeout_s, input=given
+            self.reached(script, host=host), check=False, capture_output=True, text=True, timeout=timeout_s, input=given
         )
         assert not check or done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
 
     def reboot(self, timeout_s: float = 30) -> None:
         """Start the host again as a power cut would: at once, and nothing gets the time to tidy up."""
-        engine = probe()
-        engine.run("kill", "--signal", "KILL", self.container)
+        self.cut(self.host)
+        self.back(self.host, timeout_s)
+
+    def cut(self, host: str) -> None:
+        """Take a host's power away."""
+        probe().run("kill", "--signal", "KILL", f"{self.name}-{host}")
+
+    def back(self, host: str, timeout_s: float = 30) -> None:
+        """Give a host its power back, and wait until it is up."""
+        engine, container = probe(), f"{self.name}-{host}"
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             # Whether the engine brings a killed host back by itself differs; one that is there is not started twice.
-            engine.run("start", self.container, check=False)
-            up = ("exec", self.container, "systemctl", "is-system-running", "--wait")
+            engine.run("start", container, check=False)
+            up = ("exec", container, "systemctl", "is-system-running", "--wait")
             if engine.run(*up, check=False).strip() in ("running", "degraded"):
                 return
             time.sleep(0.2)
-        raise AssertionError(f"{self.container} did not come back")
+        raise AssertionError(f"{container} did not come back")
 
     @property
     def journal_path(self) -> str:
@@ -195,10 +205,16 @@ class Site:
         ca = self.root / ".ferryman" / "sandbox" / self.name / "ca.pem"
         return ssl.create_default_context(cafile=str(ca))
 
+    @property
+    def port(self) -> int:
+        """The published port that the next client takes."""
+        return self.ports["https"]
+
     def connect(self, timeout_s: float = 5) -> http.client.HTTPConnection:
         """Return a new connection through the published port, with the site's name in TLS."""
-        raw = socket.create_connection(("127.0.0.1", self.ports["https"]), timeout=timeout_s)
-        connection = http.client.HTTPConnection(f"{self.domain}:{self.ports['https']}")
+        port = self.port
+        raw = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+        connection = http.client.HTTPConnection(f"{self.domain}:{port}")
         connection.sock = self.tls().wrap_socket(raw, server_hostname=self.domain)
         return connection
 

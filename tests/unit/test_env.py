@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ferryman import agreement, env, environments, paths, placeholders, variables
 from ferryman.errors import Stop
+from ferryman.sandbox import inventory
 
 PROD = {
     "hosts.yml": """\
@@ -211,3 +212,31 @@ def test_what_is_kept_for_documentation_is_known_and_comments_may_name_it(line: 
 def test_any_text_is_looked_through(text: str) -> None:
     for number, found, _ in placeholders.within(text):
         assert found in text.splitlines()[number - 1]
+
+
+@pytest.mark.parametrize(("topology", "entries"), [("single", ["local1"]), ("fleet", ["entry1", "entry2"])])
+def test_an_environment_of_sandbox_hosts_is_ready_to_be_deployed_to(
+    project: Path, topology: str, entries: list[str]
+) -> None:
+    have_local(project)
+    apps = project / "inventories" / "local" / "group_vars" / "all" / "apps.yml"
+    apps.write_text(apps.read_text().replace("secrets: {", "secrets: {DATABASE_URL: 'postgresql://x@127.0.0.1/x', "))
+    told = env.new("trial", source="", sandbox=topology)
+    assert (told["placeholders"], told["secrets"]) == ([], [])
+    environment = environments.resolve("trial", project=project)
+    sandbox = inventory.read(environment.directory, project / ".ferryman")
+    assert {host.image for host in sandbox.hosts} == {"base", "acme"}
+    loaded = variables.load(environment, vault_ids=[f"trial@{project / '.ferryman' / 'vault' / 'trial.key'}"])
+    assert loaded.groups["entry"] == entries
+    assert not agreement.survey(environment)[0]
+    assert loaded.hosts[entries[0]]["apps"]["shop"]["domains"] == ["shop.trial.localhost"]
+    url = loaded.hosts[entries[0]]["apps"]["shop"]["secrets"]["DATABASE_URL"]
+    assert ("127.0.0.1" in url) == (topology == "single"), "a database on another host is not on this one"
+
+
+def test_a_sandbox_that_is_none_or_begins_with_servers_is_refused(project: Path) -> None:
+    with pytest.raises(Stop, match="no sandbox 'cluster'"):
+        env.new("trial", source="", sandbox="cluster")
+    with pytest.raises(Stop, match="--from begins with servers"):
+        env.new("trial", source="prod", sandbox="fleet")
+    assert not (project / "inventories" / "trial").exists()

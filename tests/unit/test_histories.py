@@ -69,7 +69,10 @@ def test_tiny_answers_version_and_digest_and_leaves_when_asked(tmp_path: Path) -
     repository = histories.tiny(tmp_path / "tiny", histories.good("hello"))
     body = os.urandom(3_000_000)
     with served(repository, tmp_path / "shared") as (url, process):
-        assert ask(f"{url}/version") == (200, {"release": "r1", "text": "hello", "slot": None})
+        assert ask(f"{url}/version") == (
+            200,
+            {"release": "r1", "text": "hello", "slot": None, "host": socket.gethostname()},
+        )
         assert ask(f"{url}/health/ready")[0] == 200
         assert ask(f"{url}/upload", body)[1]["sha256"] == hashlib.sha256(body).hexdigest()
         assert ask(f"{url}/media/x.bin", body)[0] == 201

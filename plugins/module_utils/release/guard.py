@@ -8,13 +8,22 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, names, settling, shift, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
+    commits,
+    names,
+    settling,
+    shift,
+    slots,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, deciding, now
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 DRAIN_S = 60.0  # nobody is there to ask: long enough for any upload that the entry lets in
 INTERVAL_S = 0.5
+DOUBT_S = 3.0  # after its deadline a host goes on as it is for so long: the arbiter is about to decide
 
 
 def due(pending: dict[str, object], *, boot: str, boottime: float) -> bool:
@@ -22,29 +31,58 @@ def due(pending: dict[str, object], *, boot: str, boottime: float) -> bool:
     return pending.get("boot") != boot or boottime >= float(str(pending.get("deadline", 0)))
 
 
-def resolve(host: Host, *, reason: str) -> str:
-    """End a pending shift: `confirmed` where the ledger has its commit record, else `returned`."""
+def overdue(host: Host) -> bool:
+    """Say whether the shift that is pending here may no longer be confirmed, be it that nobody has undone it yet."""
+    moment = now()
+    return due(shift.state(host), boot=moment.boot, boottime=moment.boottime)
+
+
+def resolve(host: Host, *, reason: str, end: str = "") -> str:
+    """End a pending shift: `confirmed` where the ledger has its commit record, else `returned`.
+
+    Where the ledger is elsewhere, its arbiter is asked, unless it is known already that the run's `end` is `live` or
+    `returned`; nobody else decides, and without an answer the shift stays pending: `waiting`, or in `doubt`.
+    """
     with deciding(host):
-        return _resolve(host, reason=reason)
+        return _resolve(host, reason=reason, end=end)
 
 
-def _resolve(host: Host, *, reason: str) -> str:
+def _resolve(host: Host, *, reason: str, end: str = "") -> str:
     state = shift.state(host)
     if state["phase"] == "stable":
         _rest(host, state["stable"])
         return "stable"
     run, candidate, release = str(state.get("run", "")), state.get("candidate"), str(state.get("release_candidate", ""))
     host.run_id, host.token = run, int(state.get("token", 0))
-    if candidate and arbiter.committed(host, run):
-        slots.bring_up(host, candidate)  # after a boot, only what was enabled before it has come up
-        settling.settle(host, slot=candidate, release=release, after_s=DRAIN_S)
+    elsewhere = bool(state.get("asks"))
+    if elsewhere:
+        end = end or commits.ask(state["asks"], run)
+    else:
+        end = "live" if candidate and arbiter.committed(host, run) else "returned"
+    if not end:
+        return _wait(host, state)
+    if end == "live":
+        slots.bring_up(host, str(candidate))  # after a boot, only what was enabled before it has come up
+        settling.settle(host, slot=str(candidate), release=release, after_s=DRAIN_S)
         settling.end_exchange(host)
-        slots.move_workers(host, candidate, alive_s=0, wait=False)
+        slots.move_workers(host, str(candidate), alive_s=0, wait=False)
         shift.let_go(host)
+        commits.tell(host, run=run, seal=str(state.get("seal", "")), end="live")
         return "confirmed"
     back = settling.go_back(host, release=release, reason=reason, drain_s=DRAIN_S, wait=False)
-    arbiter.close(host, run, status="returned", who="guard", reason=back.told(reason))
+    if not elsewhere:
+        arbiter.close(host, run, status="returned", who="guard", reason=back.told(reason))
+        commits.tell(host, run=run, seal=str(state.get("seal", "")), end="returned")
     return "returned"
+
+
+def _wait(host: Host, state: dict[str, Any]) -> str:
+    """Serve what is surely healthy, once the arbiter should have decided and does not say how."""
+    moment = now()
+    if state["phase"] == "shifting" and not due(state, boot=moment.boot, boottime=moment.boottime - DOUBT_S):
+        return "waiting"
+    shift.stand_in(host)
+    return "doubt"
 
 
 def _rest(host: Host, slot: str) -> None:
@@ -97,7 +135,9 @@ def _settle_at_boot(host: Host) -> None:
     state = shift.state(host)
     if settling.exchanging(host):
         return  # the database is not up before the entry: that is for `watch`, and clients get the maintenance page
-    if state["phase"] == "shifting":
+    if state.get("asks") and state["phase"] != "stable":
+        shift.stand_in(host)  # whom to ask cannot be reached yet: that is for `watch`
+    elif state["phase"] == "shifting":
         resolve(host, reason="the host was started again before the shift was confirmed")
     elif (host.site.state / "share").is_symlink() and shift.share(host) != shift.full(state["stable"]):
         shift.set_share(host, shift.full(state["stable"]))

@@ -14,6 +14,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     edits,
     ledger,
     lock,
+    members,
     names,
     probe,
     shift,
@@ -65,13 +66,10 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     state = _shift(host, reader)
     if "app" in roles:
         seen.update(_app(host, request, before or {}, state, reader))
+    if "app" in roles or "entry" in roles:
+        seen.update(shift=state, pending=host.site.pending.exists())
     if "entry" in roles:
-        seen.update(
-            shift=state,
-            share=shift.share(host),
-            pending=host.site.pending.exists(),
-            maintenance=shift.hidden(host),
-        )
+        seen.update(share=shift.share(host), maintenance=shift.hidden(host))
     journal = chain.read(host.site.state / "journal.jsonl")
     seen["journal"] = {
         "head": journal.head,
@@ -214,7 +212,7 @@ def _app(
 ) -> dict[str, Any]:
     site = host.site
     current = (site.root / "current").resolve().name if (site.root / "current").is_symlink() else ""
-    serves = slots.holds(host, state["stable"]) if "entry" in request["roles"] else current
+    serves = slots.holds(host, state["stable"])
     present = _releases(host, reader, serves)
     live = next((record for record in present if record["id"] == serves), {})
     disk = shutil.disk_usage(site.root if site.root.exists() else "/")
@@ -310,8 +308,10 @@ def is_current(host: Host, request: Mapping[str, Any], seen: Mapping[str, Any]) 
             return "`current` does not lead to the live release"
         if seen["ill"]:
             return "; ".join(seen["ill"])
-    if "entry" in seen["roles"] and (seen["pending"] or seen["share"] != shift.full(seen["shift"]["stable"])):
+    if seen.get("pending") or ("share" in seen and seen["share"] != shift.full(seen["shift"]["stable"])):
         return "a shift of traffic was not finished"
+    if "entry" in seen["roles"] and not str(seen["shift"]["release_stable"]).endswith(wanted["commit"][:7]):
+        return f"{seen['shift']['release_stable'] or 'nothing'} is live"  # its applications are on other hosts
     if seen.get("unfinished"):
         return "an earlier run did not end"
     return ""
@@ -334,8 +334,11 @@ def health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _entry_health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask through the entry; behind a maintenance page only the entry itself, since the page answers for all else."""
-    answers = {}
+    """Ask through the entry; behind a maintenance page only the entry itself, since the page answers for all else.
+
+    Of several app hosts each is asked from here: of one that is left out clients notice nothing.
+    """
+    answers: dict[str, Any] = members.ways(host, shift.state(host)["stable"])
     live = slots.record(host, shift.state(host)["stable"])
     declared = live["manifest"]["description"]["health"]["checks"] if live and not shift.hidden(host) else []
     paths = {"entry": {"path": shift.SLOT_PATH, "status": 200}, **{check["name"]: check for check in declared}}

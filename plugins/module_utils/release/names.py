@@ -15,8 +15,11 @@ SLOTS = ("blue", "green")
 KINDS = ("web", "worker", "cron", "once")
 RESTORING = ("restore", "compare", "forget", "quiet", "exchange")
 """The steps of a rollback that takes the database along."""
+AMONG_MANY = ("mend", "note", "hold")
+"""The steps of a run on several hosts alone: one host agrees with itself."""
 BEFORE_COMMIT = frozenset(
     {"stage", "snapshot", "migrate", "start", "switch", "workers", "commit", "restore", "compare", "quiet", "exchange"}
+    | {*AMONG_MANY}
 )
 """The steps that a run which is asked to stop no longer begins; what comes after the commit goes on to its end."""
 PORTS = range(20000, 30000)  # below 32768, where the kernel starts to give ports to outgoing connections

@@ -22,7 +22,7 @@ def answer(host: Host, instance: slots.Instance) -> tuple[bool, str]:
     """Ask a web process itself, on its own port, and return whether it is well and what it said."""
     health = instance.process.get("health") or {}
     if not health.get("path"):
-        return _listens(instance.address, instance.port)
+        return listens(instance.address, instance.port)
     return ask(
         instance.address,
         instance.port,
@@ -32,7 +32,8 @@ def answer(host: Host, instance: slots.Instance) -> tuple[bool, str]:
     )
 
 
-def _listens(address: str, port: int) -> tuple[bool, str]:
+def listens(address: str, port: int) -> tuple[bool, str]:
+    """Say whether somebody takes connections there, and what came of one."""
     connection = http.client.HTTPConnection(address, port, timeout=3)
     try:
         connection.connect()

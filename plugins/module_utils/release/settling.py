@@ -43,8 +43,7 @@ def settle(host: Host, *, slot: str, release: str, after_s: float) -> None:
     if host.site.root.exists() and slots.holds(host, slot) == release:
         host.link(host.site.root / "current", f"releases/{release}")
         slots.enable(host, slot)
-    if (host.site.state / "shift.json").exists() or (host.site.state / "share").is_symlink():
-        shift.confirm(host, slot=slot, release=release)
+    shift.confirm(host, slot=slot, release=release)
     host.journal("settle", "done", release=release, slot=slot)
     cool_later(host, names.other(slot), after_s=after_s)
 

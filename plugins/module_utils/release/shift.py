@@ -21,6 +21,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 
 BUCKETS = 100
 SLOT_PATH = "/.well-known/ferryman/slot"
+OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s")
+"""What is known of a shift only as long as it is pending."""
 
 
 def state(host: Host) -> dict[str, Any]:
@@ -48,6 +50,11 @@ def full(slot: str) -> int:
     return BUCKETS if slot == "green" else 0
 
 
+def is_entry(host: Host) -> bool:
+    """Say whether this host sends clients anywhere: provisioning gives an entry its first share."""
+    return (host.site.state / "share").is_symlink()
+
+
 def set_share(host: Host, percent: int) -> None:
     """Send `percent` of the buckets to green from the next request on; no reload, no connection closed."""
     place = host.site.state / "sets" / str(percent)
@@ -63,9 +70,12 @@ def set_share(host: Host, percent: int) -> None:
         host.remove(partial)
 
 
-def begin(host: Host, *, slot: str, release: str, confirm_s: float) -> None:
+def begin(
+    host: Host, *, slot: str, release: str, confirm_s: float, asks: Mapping[str, Any] | None = None, seal: str = ""
+) -> None:
     """Write down that a shift to `slot` begins and until when it must be confirmed; from here on the guard watches.
 
+    `asks` says whom the guard asks how it ended (commits.ask), `seal` by what an arbiter's answer to that is known.
     Failed where the guard does not start: nobody is moved that nobody would bring back.
     """
     before = state(host)
@@ -80,6 +90,8 @@ def begin(host: Host, *, slot: str, release: str, confirm_s: float) -> None:
         "boot": moment.boot,
         "deadline": moment.boottime + confirm_s,
         "since": utc(),
+        **({"asks": dict(asks), "confirm_s": confirm_s} if asks else {}),
+        **({"seal": seal} if seal else {}),
     }
     if before["stable"] == slot:
         raise Failed(f"slot {slot} is the stable one already", refused=True)
@@ -97,7 +109,8 @@ def let_go(host: Host) -> None:
 
 def confirm(host: Host, *, slot: str, release: str) -> None:
     """Make `slot` the stable one, and let go."""
-    set_share(host, full(slot))
+    if is_entry(host):
+        set_share(host, full(slot))
     host.write_json(
         host.site.state / "shift.json",
         {
@@ -120,11 +133,14 @@ def confirm(host: Host, *, slot: str, release: str) -> None:
 def give_back(host: Host, *, reason: str) -> bool:
     """Send everyone to the stable slot; return whether anybody had been sent elsewhere."""
     before = state(host)
-    moved = share(host) != full(before["stable"])
-    set_share(host, full(before["stable"]))
+    # Where the entries are elsewhere, they may have sent somebody here as soon as the shift had begun.
+    moved = str(before["phase"]) != "stable"
+    if is_entry(host):
+        moved = share(host) != full(before["stable"])
+        set_share(host, full(before["stable"]))
     if before["phase"] != "stable":
         left = {"slot": before["candidate"], "boot": now().boot, "at": now().boottime}
-        keep = {key: value for key, value in before.items() if key not in ("deadline", "boot")}
+        keep = {key: value for key, value in before.items() if key not in OF_A_SHIFT}
         host.write_json(
             host.site.state / "shift.json",
             {
@@ -138,6 +154,26 @@ def give_back(host: Host, *, reason: str) -> bool:
         )
         host.journal("return", "done", release=str(before["release_candidate"]), reason=reason, moved=moved)
     return moved
+
+
+def agree(host: Host, *, slot: str, release: str) -> None:
+    """Have `slot` for the stable one, as the arbiter has, on a host that nothing is pending on; a new one has none yet.
+
+    What of `release` is missing here the run brings that found it out.
+    """
+    before = state(host)
+    if (before["stable"], before["release_stable"]) != (slot, release):
+        confirm(host, slot=slot, release=release)
+
+
+def stand_in(host: Host) -> None:
+    """Send everyone to the stable slot until it is known how a shift ended: that is decided elsewhere, and not now."""
+    before = state(host)
+    if is_entry(host):
+        set_share(host, full(before["stable"]))
+    if before["phase"] != "doubt":
+        host.write_json(host.site.state / "shift.json", {**before, "phase": "doubt", "share": full(before["stable"])})
+        host.journal("doubt", "started", release=str(before["release_candidate"]), asked=before["asks"]["address"])
 
 
 def drained_in(host: Host, slot: str, *, drain_s: float) -> float:

@@ -13,9 +13,12 @@ from typing import IO, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
+    commits,
     database,
     draining,
     edits,
+    guard,
+    members,
     names,
     probe,
     settling,
@@ -32,13 +35,20 @@ Answer = dict[str, Any]
 
 
 def _stage(host: Host, request: Request, body: IO[bytes]) -> Answer:
-    staged = stage.stage(host, request["stage"], body)
-    if staged["missing"]:
-        return staged
-    staged["secrets_changed"] = stage.secrets(host, request.get("secrets") or {})
+    staged: Answer = {}
+    if "app" in request["roles"]:
+        staged = stage.stage(host, request["stage"], body)
+        if staged["missing"]:
+            return staged
+        staged["secrets_changed"] = stage.secrets(host, request.get("secrets") or {})
+    _begun(host, request)
+    return staged
+
+
+def _begun(host: Host, request: Request) -> None:
+    """Write into the ledger, where this host keeps it, that the run has begun."""
     if "arbiter" in request["roles"] and not arbiter.begun(host):
         arbiter.record(host, status="started", **request["line"])
-    return staged
 
 
 def _snapshot(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -52,11 +62,11 @@ def _migrate(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 
 def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    if request.get("line", {}).get("event") == "rollback":
+        _begun(host, request)
     if "app" not in request["roles"]:
         return {}
     settings, slot = request["settings"], request["slot"]
-    if "arbiter" in request["roles"] and request["line"]["event"] == "rollback" and not arbiter.begun(host):
-        arbiter.record(host, status="started", **request["line"])
     by_hand = _by_hand(host, request)
     waited = 0.0
     if slots.holds(host, slot) != request["release"]:
@@ -97,27 +107,35 @@ def _come_up(host: Host, request: Request, slot: str) -> Answer:
     )
     # A driver that vanishes from here on leaves processes that nobody is sent to: they end by themselves.
     settling.cool_later(host, slot, after_s=settings["confirm_s"] + ABANDONED_S)
-    return {"gate": passed, "gate_s": round(time.monotonic() - began, 3)}
+    webs = (i for i in slots.instances(host, slot, slots.record(host, slot)) if i.port)
+    listens = [f"[{i.address}]:{i.port}" if ":" in i.address else f"{i.address}:{i.port}" for i in webs]
+    return {"gate": passed, "gate_s": round(time.monotonic() - began, 3), "listens": listens}
 
 
 def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
-    if "entry" not in request["roles"]:
-        return {}
     settings, slot, release = request["settings"], request["slot"], request["release"]
     if host.check:
         host.changes.append(f"clients go to {slot}")
         return {}
     with deciding(host):
         settling.require_exchange(host, request)
-        shift.begin(host, slot=slot, release=release, confirm_s=settings["confirm_s"])
-    shift.set_share(host, shift.full(slot))
+        asks, seal = request.get("asks"), str(request.get("seal", ""))
+        shift.begin(host, slot=slot, release=release, confirm_s=settings["confirm_s"], asks=asks, seal=seal)
+    if "arbiter" in request["roles"]:
+        commits.tell(host, run=host.run_id, seal=seal, end="open")
+    entry = "entry" in request["roles"]
+    if entry and request.get("members"):
+        members.keep(host, slot, request["members"])
+    if entry:
+        shift.set_share(host, shift.full(slot))
     verified, until = None, 0.0
     while True:
-        shift.verify(host, request["entry"], request["description"], slot=slot, release=release)
+        if entry:
+            shift.verify(host, request["entry"], request["description"], slot=slot, release=release)
         if "app" in request["roles"]:
             _well(host, slot)
         if verified is None:
-            verified = verifying.through_entry(host, request, slot)
+            verified = verifying.through_entry(host, request, slot) if entry else {}
             until = time.monotonic() + settings["watch_s"]
         if time.monotonic() >= until:
             break
@@ -156,6 +174,55 @@ def _workers(host: Host, request: Request, _: IO[bytes]) -> Answer:
     return {}
 
 
+def _hold(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Say that the shift still stands here, and let it stand for as long again: the last word before the commit."""
+    if host.check:
+        return {}
+    with deciding(host):
+        _require_shift(host, request)
+        settling.extend(host, by_s=request["settings"]["confirm_s"])
+    return {}
+
+
+def _require_shift(host: Host, request: Request) -> None:
+    moved = not shift.is_entry(host) or shift.share(host) == shift.full(request["slot"])
+    if not (settling.still_shifting(host) and moved and not guard.overdue(host)):
+        raise Failed(
+            "the shift was not confirmed in time, and the guard has sent the clients back",
+            hint="`deploy` begins again",
+        )
+
+
+def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Bring this host to where the arbiter is: what a run left here whose driver is gone, or went by while it was away.
+
+    `arbiter` holds slot and release that the arbiter has for stable, and how the run ended that is pending here.
+    """
+    told, mine = request["arbiter"], (host.run_id, host.token)
+    if host.check:
+        return {}
+    if host.site.pending.exists():
+        guard.resolve(host, reason="its driver is gone", end=str(told["end"]))
+        host.run_id, host.token = mine
+    with deciding(host):
+        if shift.state(host)["phase"] == "stable":
+            shift.agree(host, slot=str(told["slot"]), release=str(told["release"]))
+    return {}
+
+
+def _note(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Write down here what another host did to the database: who ends a run without its driver reads this journal."""
+    line = request["line"]
+    if not host.check:
+        point = {"path": line["restore_point"]} if line.get("restore_point") else {}
+        if point:
+            digest = line.get("restore_point_sha256")
+            host.journal("snapshot", "done", **point, **({"sha256": digest} if digest else {}))
+        schema = {key: line[key] for key in ("schema_before", "schema_after") if key in line}
+        host.journal("migrate", "done", release=request["release"], **schema)
+    return {}
+
+
 def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Write the commit record, unless the guard was faster and has sent the clients back."""
     if "arbiter" not in request["roles"] or host.check:
@@ -164,12 +231,10 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
         if arbiter.committed(host, host.run_id):
             return {}
         settling.require_exchange(host, request)
-        if "entry" in request["roles"] and not settling.still_shifting(host):
-            raise Failed(
-                "the shift was not confirmed in time, and the guard has sent the clients back",
-                hint="`deploy` begins again",
-            )
+        if "entry" in request["roles"]:
+            _require_shift(host, request)
         arbiter.record(host, status="live", **request["line"])
+        commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="live")
     host.journal("commit", "done", release=request["release"])
     return {}
 
@@ -221,7 +286,7 @@ def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Go back to the stable slot after a failure anywhere; a run that is committed goes on to its end instead."""
     reason, release = str(request["reason"]), str(request.get("release", ""))
     with deciding(host):
-        if "arbiter" in request["roles"] and arbiter.committed(host, host.run_id):
+        if _is_committed(host, request):
             return {"committed": True, **_settled(host, request)}
         try:
             back = settling.go_back(host, release=release, reason=reason, drain_s=request["settings"]["drain_s"])
@@ -236,6 +301,23 @@ def _return(host: Host, request: Request, _: IO[bytes]) -> Answer:
     return {"moved": back.moved, **({"undone": True} if back.undone else {})}
 
 
+def _is_committed(host: Host, request: Request) -> bool:
+    """Say whether the run is committed; elsewhere than on the arbiter its answer counts, and without one nobody moves.
+
+    The guard then asks it for as long as it takes.
+    """
+    if "arbiter" in request["roles"]:
+        return arbiter.committed(host, host.run_id)
+    if request.get("end") in commits.ENDS:
+        return bool(request["end"] == "live")
+    if shift.state(host)["phase"] == "stable":
+        return False
+    raise Failed(
+        "it is not known whether the run was committed: this host asks the arbiter until it answers",
+        hint="`status` says when it is over",
+    )
+
+
 def _ended(host: Host, request: Request, status: str, reason: str) -> None:
     """Write the end of a run that came to nothing, and let go of the lock."""
     if "arbiter" not in request["roles"]:
@@ -247,6 +329,7 @@ def _ended(host: Host, request: Request, status: str, reason: str) -> None:
         if line:  # without one, nothing was decided on yet
             judged = any(done.get("step") == "judge" for done in arbiter.journal_of(host, host.run_id))
             arbiter.record(host, status=status, reason=reason, **line, tried=judged)
+            commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="returned")
     finally:
         arbiter.free(host)
 
@@ -326,6 +409,9 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "migrate": _migrate,
     "start": _start,
     "switch": _switch,
+    "mend": _mend,
+    "note": _note,
+    "hold": _hold,
     "workers": _workers,
     "commit": _commit,
     "settle": _settle,

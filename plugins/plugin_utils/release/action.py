@@ -12,6 +12,7 @@ import getpass
 import hashlib
 import json
 import os
+import secrets as randomness
 import shutil
 import socket
 import subprocess
@@ -215,6 +216,16 @@ class ReleaseAction(ActionBase):
     def arbiter(self) -> str:
         """The host that keeps lock and ledger."""
         return self.groups["arbiter"][0]
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one host serves, so that they must agree."""
+        return len({*self.groups["app"], *self.groups["entry"], self.arbiter}) > 1
+
+    @property
+    def seal(self) -> dict[str, str]:
+        """A new number by which the hosts of a run know its arbiter's word; of one host nobody asks."""
+        return {"seal": randomness.token_hex(16)} if self.several else {}
 
     @property
     def work_dir(self) -> Path:

@@ -11,12 +11,11 @@ import yaml
 from ferryman import paths, places
 from ferryman.environments import LOCAL
 from ferryman.errors import Stop
-from ferryman.init import broken, describe, described, sources
+from ferryman.init import broken, describe, described, sandboxes, sources
 from ferryman.init.dependencies import Missing
-from ferryman.init.files import Layout, refusals, template, templates
+from ferryman.init.files import Layout, refusals
 from ferryman.init.guess import guess
 from ferryman.init.model import Guess, name_from, word
-from ferryman.sandbox import ports
 
 Told = dict[str, Any]
 
@@ -117,10 +116,7 @@ def _placeholder(layout: Layout, directory: Path) -> Guess:
 
 def _local(layout: Layout, found: Guess, at: str) -> None:
     """Lay out the environment `local`: real hosts on this machine, on ports of their own."""
-    first = ports.free_block(4)
-    values = dict(zip(("http", "ssh", "https", "acme"), (str(first + number) for number in range(4)), strict=True))
-    values |= {"name": f"{name_from(found.name)}-{first}", "program": paths.program()}
-    files = {name: template(f"local/{name}", values) for name in templates("local")}
+    files = sandboxes.files(sandboxes.SINGLE, env=LOCAL, name=name_from(found.name))
     layout.environment(LOCAL, {**files, "group_vars/all/apps.yml": apps_text(found, at)})
 
 

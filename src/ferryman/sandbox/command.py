@@ -26,6 +26,7 @@ def options_hash(host: Host) -> str:
         "aliases": host.aliases,
         "sudo": host.sudo,
         "ssh_port": host.ssh_port,
+        **({"number": host.number} if host.number else {}),
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -58,8 +59,8 @@ def privileges(engine: Engine) -> list[str]:
     return words
 
 
-def run(engine: Engine, sandbox: Sandbox, host: Host, image: str) -> list[str]:
-    """Return the words that make and start a host's container."""
+def run(engine: Engine, sandbox: Sandbox, host: Host, image: str, *, address: str = "") -> list[str]:
+    """Return the words that make and start a host's container, at an `address` of the network where one is given."""
     words = [
         "run",
         "--detach",
@@ -72,6 +73,7 @@ def run(engine: Engine, sandbox: Sandbox, host: Host, image: str) -> list[str]:
     ]
     for name in (host.name, *host.aliases):
         words += ["--network-alias", name]
+    words += ["--ip", address] if address else []
     # A reboot ends a container; this brings it back, with its address and ports.
     words += ["--restart", "always", "--env", f"SANDBOX_SSH_PORT={host.ssh_port}"]
     for key, value in labels(sandbox, host).items():

@@ -1,5 +1,6 @@
 """Up, down and list: the hosts of one sandbox as they should be, whatever an interrupted run left."""
 
+import ipaddress
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ from ferryman.sandbox.model import Host, Sandbox
 from ferryman.sandbox.probing import Engine, has_ipv6, probe
 
 READY = "ready.json"
+ADDRESSES = "addresses.json"
 BOOT_S = 60
 
 
@@ -64,12 +66,12 @@ def up(sandbox: Sandbox, say: Say) -> bool:
             if host.image == "acme":
                 say(f"{host.name}: ACME server")
                 domains = {
-                    domain: addresses(there[other.name], sandbox.network)
-                    for other in sandbox.hosts
-                    for domain in other.domains
+                    domain: [each for other in of for each in addresses(there[other.name], sandbox.network)]
+                    for domain, of in _of_domains(sandbox).items()
                 }
                 acme.ensure(engine, sandbox.container(host), host, domains, sandbox.directory)
         access.write(sandbox, public_keys)
+        _write_addresses(sandbox, there)
         for host in sandbox.hosts:
             if host.published_ssh:
                 access.wait(host.published_ssh, host.name)
@@ -102,8 +104,23 @@ def _ready(engine: Engine, sandbox: Sandbox) -> bool:
     return bool(then == {"hosts": now, "options": wanted, "domains": _domains(sandbox)})
 
 
+def _of_domains(sandbox: Sandbox) -> dict[str, list[Host]]:
+    """Return the hosts of each domain: one of several entries leads to all of them."""
+    found: dict[str, list[Host]] = {}
+    for host in sandbox.hosts:
+        for domain in host.domains:
+            found.setdefault(domain, []).append(host)
+    return found
+
+
 def _domains(sandbox: Sandbox) -> dict[str, list[str]]:
     return {host.name: list(host.domains) for host in sandbox.hosts}
+
+
+def _write_addresses(sandbox: Sandbox, there: dict[str, dict[str, Any]]) -> None:
+    """Write where hosts reach each other, for inventories of several."""
+    told = {name: (addresses(one, sandbox.network) or [""])[0] for name, one in there.items()}
+    (sandbox.directory / ADDRESSES).write_text(json.dumps(told, sort_keys=True) + "\n")
 
 
 def _write_ready(sandbox: Sandbox, there: dict[str, dict[str, Any]]) -> None:
@@ -178,7 +195,7 @@ def _run(engine: Engine, sandbox: Sandbox, host: Host, tag: str) -> None:
     container = sandbox.container(host)
     for last in (False, False, True):
         try:
-            engine.run(*command.run(engine, sandbox, host, tag))
+            engine.run(*command.run(engine, sandbox, host, tag, address=_fixed(engine, sandbox, host)))
             return
         except Stop as stop:
             # What could not start stays behind, and so does what the engine was making when an `up` was killed.
@@ -191,6 +208,18 @@ def _run(engine: Engine, sandbox: Sandbox, host: Host, tag: str) -> None:
                 ) from stop
             if last or "name" not in stop.message or "in use" not in stop.message:
                 raise
+
+
+def _fixed(engine: Engine, sandbox: Sandbox, host: Host) -> str:
+    """Return the address that a host keeps over a power cut; empty where it wants none, or the engine gives none.
+
+    Docker takes an address only in a network whose range somebody chose.
+    """
+    if not host.number or engine.name == "docker":
+        return ""
+    told = json.loads(engine.run("network", "inspect", sandbox.network))[0]
+    every = (ipaddress.ip_network(each["subnet"]) for each in told["subnets"])
+    return next((str(one[host.number]) for one in every if one.version == 4), "")
 
 
 def _wait_for_boot(engine: Engine, container: str) -> None:

@@ -13,6 +13,7 @@ DEBIANS = {12: "bookworm", 13: "trixie"}
 DEFAULT_DEBIAN = 12
 SUDO = ("nopasswd", "password")
 SSH_PORT = 2222
+NUMBERS = range(101, 251)
 Choice = TypeVar("Choice", str, int)
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
@@ -22,7 +23,8 @@ class Host:
     """One container. `publish` maps a port of the controller's loopback to one of the container.
 
     `domains` are those whose names, at any depth, lead to this host in the ACME server's eyes; `aliases` are
-    single names by which every host of the sandbox reaches it. `ssh_port` is where its SSH server listens.
+    single names by which every host of the sandbox reaches it. `ssh_port` is where its SSH server listens. One with a
+    `number` has that address of the sandbox's network for as long as it is there, else it is given one at each start.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Host:
     domains: tuple[str, ...] = ()
     sudo: str = "nopasswd"
     ssh_port: int = SSH_PORT
+    number: int = 0
 
     @property
     def published_ssh(self) -> int | None:
@@ -88,6 +91,13 @@ def _ports(value: object, where: str) -> dict[int, int]:
     return ports
 
 
+def _number(value: object, where: str) -> int:
+    """Return which address of the network a host has; those below are given to hosts that do not care."""
+    if value == 0 or (isinstance(value, int) and not isinstance(value, bool) and value in NUMBERS):
+        return int(value)
+    raise Stop(f"{where} is {value!r}", hint=f"a number from {NUMBERS.start} to {NUMBERS.stop - 1}, or none")
+
+
 def _words(value: object, where: str) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(word, str) for word in value):
         raise Stop(f"{where} is not a list of names")
@@ -101,7 +111,7 @@ def _choice(value: object, choices: Sequence[Choice], where: str) -> Choice:
     raise Stop(f"{where} is {value!r}", hint=f"one of: {', '.join(map(str, choices))}")
 
 
-OPTIONS = ("image", "debian", "publish", "aliases", "domains", "sudo", "ssh_port")
+OPTIONS = ("image", "debian", "publish", "aliases", "domains", "sudo", "ssh_port", "number")
 """What can be said of a host; an inventory puts `sandbox_` before it."""
 
 
@@ -123,6 +133,7 @@ def host(name: str, options: Mapping[str, Any]) -> Host:
         domains=_words(options.get("domains", ()), f"host {name}: domains"),
         sudo=_choice(options.get("sudo", "nopasswd"), SUDO, f"host {name}: sudo"),
         ssh_port=_port(options.get("ssh_port", SSH_PORT), f"host {name}: SSH port"),
+        number=_number(options.get("number", 0), f"host {name}: number"),
     )
 
 
@@ -131,7 +142,7 @@ def checked(sandbox: Sandbox) -> Sandbox:
     given: dict[str, list[str]] = {
         "port": [str(port) for one in sandbox.hosts for port in one.publish],
         "name": [name for one in sandbox.hosts for name in (one.name, *one.aliases)],
-        "domain": [name for one in sandbox.hosts for name in one.domains],
+        "number": [str(one.number) for one in sandbox.hosts if one.number],
     }
     for what, wanted in given.items():
         twice = {one for one in wanted if wanted.count(one) > 1}

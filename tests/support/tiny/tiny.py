@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -43,7 +44,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         self.busy = 0
         self.change = threading.Condition()
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__((os.environ.get("HOST", "127.0.0.1"), port), Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # A client that went away is its own affair; anything else belongs in the log.
@@ -135,7 +136,8 @@ class Handler(BaseHTTPRequestHandler):
             ready = not BEHAVIOUR.get("never_ready") and ("PGDATABASE" not in os.environ or bool(asked("select 1")))
             self.answer(200 if ready else 503, {"status": "ready" if ready else "not ready"})
         elif url.path == "/version":
-            self.answer(200, {"release": RELEASE, "text": BEHAVIOUR["text"], "slot": os.environ.get("FERRYMAN_SLOT")})
+            slot, host = os.environ.get("FERRYMAN_SLOT"), socket.gethostname()
+            self.answer(200, {"release": RELEASE, "text": BEHAVIOUR["text"], "slot": slot, "host": host})
         elif url.path == "/me":
             name = person(self.headers.get("Cookie", ""))
             self.answer(200, {"name": name}) if name else self.answer(401, {"error": "please log in"})

@@ -49,6 +49,7 @@ def apps(root: Path) -> dict[str, Any]:
 
 def test_the_environment_that_is_laid_out_is_the_one_of_this_repository() -> None:
     values = {"http": "8080", "ssh": "2222", "https": "8443", "acme": "2223", "name": "ferryman", "program": "./invoke"}
+    values["env"] = "local"
     names = files.templates("local")
     there = {path.relative_to(LOCAL).as_posix() for path in places.variable_files(LOCAL / "group_vars/all")}
     ours = {name for name in there if "00-shared" not in name and Path(name).name not in ("vault.yml", "apps.yml")}

@@ -23,6 +23,7 @@ OPTIONS: dict[str, Any] = {
     "hsts_seconds": 86400,
     "hsts_subdomains": False,
     "trusted_proxies": [],
+    "peers": [],
     "requests_per_second": 0,
     "connections_per_client": 0,
     "ipv6": True,
@@ -254,3 +255,28 @@ def test_stapling_is_for_certificates_that_name_a_responder(tmp_path: Path, resp
     (tmp_path / "resolv.conf").write_text("nameserver 10.0.0.2\n")
     text = host.stapling(f"{tmp_path}/c.pem", f"{tmp_path}/resolv.conf")
     assert text == ("ssl_stapling on;\nresolver 10.0.0.2 valid=300s;\n" if responder else "")
+
+
+FAR = {"blue": ["10.0.0.21:20000", "10.0.0.22:20000"], "green": ["10.0.0.21:20010", "10.0.0.22:20010"]}
+
+
+def test_of_several_hosts_one_may_be_left_out_and_the_last_one_never_is() -> None:
+    one, several = text(), text(site={"slots": FAR})
+    assert "fail_timeout" not in one
+    blue = several.partition("upstream ferryman_demo_app_blue {")[2].partition("}")[0]
+    for address in FAR["blue"]:
+        assert f"server {address} max_fails=3 fail_timeout=5s;" in blue
+        assert f"server {address} max_fails=0 backup;" in blue
+    for address in FAR["green"]:
+        assert f"server {address} max_fails=0 backup;" in blue
+    assert "zone ferryman_demo_app_blue" in blue
+
+
+def test_a_challenge_that_is_not_here_is_asked_for_at_the_other_entries_and_by_them_at_nobody() -> None:
+    assert "X-Ferryman-Peer" not in text()
+    told = text(peers=["10.0.0.12", "2001:db8::12"])
+    assert "server 10.0.0.12:80 max_fails=0;" in told
+    assert "server [2001:db8::12]:80 max_fails=0;" in told
+    asked = told.partition("location @ferryman_demo_app_peers {")[2].partition("}\n    location")[0]
+    assert "if ($http_x_ferryman_peer) { return 404; }" in asked
+    assert "proxy_set_header X-Ferryman-Peer 1;" in asked

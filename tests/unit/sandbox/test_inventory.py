@@ -95,3 +95,17 @@ def test_what_is_no_inventory_is_told_in_one_line_with_its_place(tmp_path: Path,
     (tmp_path / "hosts.yml").write_text(text)
     with pytest.raises(Stop, match=said):
         inventory.read(tmp_path, tmp_path)
+
+
+def test_a_domain_may_lead_to_several_hosts_and_a_number_is_one_hosts_alone() -> None:
+    tree = {
+        "entry": {"hosts": {f"entry{n}": {"sandbox_image": "base", "sandbox_domains": ["test"]} for n in (1, 2)}},
+        "app": {"hosts": {f"app{n}": {"sandbox_image": "base", "sandbox_number": 111} for n in (1, 2)}},
+    }
+    every = inventory.from_tree(tree)
+    assert [host.number for host in every] == [0, 0, 111, 111]
+    with pytest.raises(Stop, match="number 111 is given to two hosts"):
+        model.checked(model.Sandbox("trial", Path("/nowhere"), tuple(every)))
+    for wrong in (100, 251, True, "111"):
+        with pytest.raises(Stop, match="number is"):
+            model.host("app1", {"number": wrong})

@@ -81,7 +81,7 @@ def memory(repository: Repository, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_several_hosts_stand_in_the_inventorys_order(tmp_path: Path, memory: dict[str, Any]) -> None:
-    told = Planning(tmp_path, memory, fleet=True).work()["plan"]
+    told = Planning(tmp_path, memory).work()["plan"]
     assert [each["host"] for each in told["hosts"]] == HOSTS
     steps = {each["step"]: each["hosts"] for each in told["steps"]}
     assert list(steps) == ORDER
@@ -93,13 +93,14 @@ def test_several_hosts_stand_in_the_inventorys_order(tmp_path: Path, memory: dic
 def test_a_layout_that_no_release_can_be_brought_to_is_why_a_deploy_would_be_refused(
     tmp_path: Path, memory: dict[str, Any]
 ) -> None:
-    (refused,) = Planning(tmp_path, memory).work()["plan"]["refused"]
-    assert "they must be one host" in refused["reason"]
+    groups = {"app": ["web1", "web2"], "entry": ["web1"], "db": ["db1"], "arbiter": "web2"}
+    (refused,) = Planning(tmp_path, memory, hosts=groups).work()["plan"]["refused"]
+    assert "which is none of the entries: web1" in refused["reason"]
     assert refused["hint"]
 
 
 def test_bare_hosts_have_no_release_no_ports_and_no_secret_yet(tmp_path: Path, memory: dict[str, Any]) -> None:
-    told = Planning(tmp_path, memory, fleet=True).work()["plan"]
+    told = Planning(tmp_path, memory).work()["plan"]
     assert set(told["against"].values()) == {""}
     assert not any(host["provisioned"] for host in told["hosts"])
     assert [each["name"] for each in told["configuration"]] == ["run/web"], "units wait for ports"
@@ -123,24 +124,24 @@ def test_what_would_stop_a_deploy_is_told_with_its_host(
     tmp_path: Path, memory: dict[str, Any], where: str, what: dict[str, Any], reason: str
 ) -> None:
     memory[where] = {**memory[where], **what}
-    (refused,) = Planning(tmp_path, memory, fleet=True).work()["plan"]["refused"]
+    (refused,) = Planning(tmp_path, memory).work()["plan"]["refused"]
     assert refused["host"] == where.partition("-")[2]
     assert reason in refused["reason"]
 
 
 def test_too_few_ports_are_told_where_some_were_given_out(tmp_path: Path, memory: dict[str, Any]) -> None:
     memory["look-web1"]["planned"]["ports"] = {"format": 1, "ports": {"other": {"blue": [20000], "green": [20010]}}}
-    (refused,) = Planning(tmp_path, memory, fleet=True).work()["plan"]["refused"]
+    (refused,) = Planning(tmp_path, memory).work()["plan"]["refused"]
     assert (refused["host"], refused["hint"]) == ("web1", "`ferryman provision --env prod` gives out ports")
 
 
 def test_an_earlier_run_that_did_not_end_is_noted(tmp_path: Path, memory: dict[str, Any]) -> None:
     memory["look-web1"]["unfinished"] = {"event": "deploy", "release": NEW, "who": "bob@laptop"}
-    (note,) = Planning(tmp_path, memory, fleet=True).work()["plan"]["notes"]
+    (note,) = Planning(tmp_path, memory).work()["plan"]["notes"]
     assert "bob@laptop did not end" in note
 
 
 def test_without_a_plan_of_a_release_nothing_would_change(tmp_path: Path, memory: dict[str, Any]) -> None:
     kept = {name: value for name, value in memory.items() if name.startswith(("source", "look"))}
-    told = Planning(tmp_path, kept, fleet=True).work()["plan"]
+    told = Planning(tmp_path, kept).work()["plan"]
     assert (told["change"], told["steps"], told["configuration"], told["pruned"]) == (False, [], [], {})

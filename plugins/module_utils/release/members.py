@@ -1,0 +1,48 @@
+"""The app hosts that an entry sends clients to, as the last switch told it: by them it knows who does not answer.
+
+nginx leaves out by itself who does not answer, and says so to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import probe
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, read_json
+
+WAY = "way to "
+AT_ONCE = 8
+
+
+def keep(host: Host, slot: str, told: Mapping[str, Any]) -> None:
+    """Write down who serves `slot`: members (addresses by host), and health, as the application has it described."""
+    path = host.site.state / "members.json"
+    slots = {**read_json(path).get("slots", {}), slot: dict(told)}
+    host.write_json(path, {"format": 1, "slots": slots})
+
+
+def ways(host: Host, slot: str) -> dict[str, dict[str, Any]]:
+    """Ask each app host of `slot` from here, each process on its own port; return the answers by name."""
+    told = read_json(host.site.state / "members.json").get("slots", {}).get(slot, {})
+    health = told.get("health") or {}
+    each = [(name, address) for name, addresses in told.get("members", {}).items() for address in addresses]
+    if not each:
+        return {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda one: _asked(one[1], health), each))
+    found: dict[str, dict[str, Any]] = {}
+    for (name, _), (good, said) in zip(each, answers):  # of equal length
+        before = found.get(f"{WAY}{name}")
+        if before is None or before["good"]:
+            found[f"{WAY}{name}"] = {"good": good, "said": said}
+    return found
+
+
+def _asked(address: str, health: Mapping[str, Any]) -> tuple[bool, str]:
+    where, _, port = address.rpartition(":")
+    if not health.get("path"):
+        return probe.listens(where.strip("[]"), int(port))
+    status, timeout_s = int(health["status"]), float(health["timeout_s"])
+    return probe.ask(where.strip("[]"), int(port), str(health["path"]), status=status, timeout_s=timeout_s)

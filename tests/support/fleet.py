@@ -1,0 +1,156 @@
+"""A fleet for tests: two entries, three app hosts and a database host, made by the product's own option.
+
+    fleet.deploy(fleet.repository.commit(good("v2")))   # as with a Site, whose host is the arbiter
+    fleet.ssh("nft list ruleset", host="app2")
+    fleet.served_by("entry2")                           # the release that one entry gives its clients
+
+Clients take the entries in turn. Hosts are light: what a fleet has nothing to do with is off.
+"""
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.support import histories
+from tests.support.pages import blocks
+from tests.support.site import ENV, PYTHONS, SHORT, Site
+
+from ferryman import paths
+from ferryman.environments import LOCAL
+from ferryman.sandbox import hosts
+from ferryman.sandbox.model import DEFAULT_DEBIAN
+
+ENTRIES = ("entry1", "entry2")
+APPS = ("app1", "app2", "app3")
+DATABASE = "db1"
+HOSTS = (*ENTRIES, *APPS, DATABASE)
+PASSWORD = "of-the-application"
+PAGE = paths.CHECKOUT / "docs" / "guides" / "fleet.md"
+VARIABLES = Path("group_vars/all")
+
+
+@dataclass
+class Fleet(Site):
+    """A project whose environment is a fleet; `ports` holds each entry's port for HTTPS and for HTTP."""
+
+    host: str = ENTRIES[0]
+    turn: Iterator[str] = field(default_factory=lambda: cycle(ENTRIES))
+
+    @property
+    def domain(self) -> str:
+        """The name that it is served under."""
+        return f"{self.app}.{ENV}.localhost"
+
+    @property
+    def port(self) -> int:
+        """The entry whose turn it is."""
+        return self.ports[next(self.turn)]
+
+    @cached_property
+    def addresses(self) -> dict[str, str]:
+        """Where the hosts reach each other."""
+        path = self.root / ".ferryman" / "sandbox" / self.name / hosts.ADDRESSES
+        return dict(json.loads(path.read_text()))
+
+    @contextmanager
+    def through(self, entry: str) -> Iterator[None]:
+        """Have clients take this entry alone."""
+        before, self.turn = self.turn, cycle([entry])
+        try:
+            yield
+        finally:
+            self.turn = before
+
+    def served_by(self, entry: str) -> str:
+        """Return the release that answers the clients of an entry."""
+        with self.through(entry):
+            return self.served()
+
+    def releases(self) -> set[str]:
+        """Return the releases that clients get, whichever entry they come to."""
+        return {self.served_by(entry) for entry in ENTRIES}
+
+    def state(self, host: str) -> dict[str, Any]:
+        """Return what a host has for stable, and what is pending there."""
+        return dict(json.loads(self.ssh(f"cat /var/lib/ferryman/sites/{self.app}/shift.json", host=host)))
+
+    def settles(self, within_s: float) -> str:
+        """Wait until nothing is pending anywhere, and return the one release that is stable on every host."""
+        deadline = time.monotonic() + within_s
+        while True:
+            states = {host: self.state(host) for host in (*ENTRIES, *APPS)}
+            stable = {state["release_stable"] for state in states.values()}
+            if len(stable) == 1 and all(state["phase"] == "stable" for state in states.values()):
+                assert self.releases() == stable
+                return str(stable.pop())
+            assert time.monotonic() < deadline, {host: (s["phase"], s["release_stable"]) for host, s in states.items()}
+            time.sleep(0.3)
+
+
+def words(line: str) -> list[str]:
+    """Return a command of the guide as words, for this environment."""
+    return shlex.split(line.replace("trial", ENV))[1:]
+
+
+def typed(command: str) -> list[str]:
+    """Return the guide's one command of that name, as words."""
+    (line,) = (line for block in blocks(PAGE, "sh") for line in block.lines if line.startswith(f"./invoke {command} "))
+    return words(line)
+
+
+def lay_out(root: Path, name: str, *, app: str = "tiny") -> Fleet:
+    """Lay out a project as the guide says, beside a `local` that has the application; with a good commit."""
+    local, directory = root / "inventories" / LOCAL, root / "inventories" / ENV
+    database = {"name": app, "owner": app, "password": PASSWORD}
+    asks = {"DATABASE_URL": f"postgresql://{app}:{PASSWORD}@127.0.0.1/{app}"}
+    apps = {app: {"repository": app, "domains": [f"{app}.localhost"], "database": database, "env": asks}}
+    (local / VARIABLES).mkdir(parents=True)
+    (local / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"local1": {"ansible_host": "192.0.2.9"}}}}))
+    (local / VARIABLES / "apps.yml").write_text(yaml.safe_dump({"apps": apps}))
+    (local / VARIABLES / "environment.yml").write_text(yaml.safe_dump({"environment_name": LOCAL}))
+    repository = histories.tiny(root / app, histories.good("v1"), name=app, python=PYTHONS[DEFAULT_DEBIAN])
+    made = Fleet(root, name, repository, {}, app).begin(*typed("env.new")).wait()
+    assert made.code == 0, str(made)
+    variables = directory / VARIABLES
+    told = yaml.safe_load((variables / "sandbox.yml").read_text())
+    (variables / "sandbox.yml").write_text(yaml.safe_dump({**told, "sandbox_name": name}))
+    (variables / "zz-test.yml").write_text(yaml.safe_dump({**SHORT, "host_bans_enabled": False}))
+    return Fleet(root, name, repository, _ports(directory), app)
+
+
+def _ports(directory: Path) -> dict[str, int]:
+    told = yaml.safe_load((directory / "hosts.yml").read_text())["all"]["children"]["entry"]["hosts"]
+    published = {entry: {inside: out for out, inside in told[entry]["sandbox_publish"].items()} for entry in ENTRIES}
+    plain = {f"{entry}-http": ports[80] for entry, ports in published.items()}
+    return {**{entry: ports[443] for entry, ports in published.items()}, **plain}
+
+
+def found(root: Path, *, app: str = "tiny") -> Fleet:
+    """Return a project that an earlier run laid out."""
+    directory = root / "inventories" / ENV
+    name = yaml.safe_load((directory / "group_vars" / "all" / "sandbox.yml").read_text())["sandbox_name"]
+    repository = histories.Repository(root / app, "tiny")
+    repository.commits += repository.git("rev-list", "--reverse", "HEAD").split()
+    return Fleet(root, name, repository, _ports(directory), app)
+
+
+def up(fleet: Fleet) -> None:
+    """Bring hosts up, provision them, and deploy the first version: the guide's one command does it all."""
+    began = time.monotonic()
+    answer = fleet.begin(*typed("deploy")).wait(900)
+    print(f"a fleet came up in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    assert answer.code == 0, str(answer)
+
+
+def down(fleet: Fleet) -> None:
+    """Remove its hosts, with all that is on them."""
+    hosts.down(fleet.name, fleet.root / ".ferryman" / "sandbox" / fleet.name)

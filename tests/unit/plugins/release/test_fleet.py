@@ -1,0 +1,141 @@
+"""Several hosts: only the arbiter's proven word ends a run on another one, and until it comes nobody guesses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ferryman.ops.plugins.filter.release_addresses import release_addresses
+from ansible_collections.ferryman.ops.plugins.filter.release_client import release_client
+from ansible_collections.ferryman.ops.plugins.module_utils.release import commits, guard, names, settling, shift, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
+from hypothesis import given
+from hypothesis import strategies as st
+
+SEAL = "known to hosts of this run"
+ASKS: dict[str, Any] = {"address": "10.0.0.11", "port": 443, "domain": "shop.example", "seal": SEAL}
+RUN = "20260101T000000Z-abcdef"
+OLD, NEW = "20260101T000000Z-aaaaaaa", "20260102T000000Z-bbbbbbb"
+
+
+@pytest.fixture
+def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """An entry that is not the arbiter, with clients on green until somebody confirms it; its guard does not start."""
+    monkeypatch.setattr(names, "SITES", tmp_path / "state")
+    monkeypatch.setattr(names, "PENDING", tmp_path / "pending")
+    monkeypatch.setattr(names.Site, "root", tmp_path / "srv")
+    monkeypatch.setattr(Host, "systemctl", lambda *_, **__: "")
+    monkeypatch.setattr(slots, "bring_up", lambda *_: None)
+    monkeypatch.setattr(slots, "move_workers", lambda *_, **__: None)
+    host = Host(names.Site("shop"), run=RUN, token=3)
+    shift.set_share(host, 0)
+    shift.begin(host, slot="green", release=NEW, confirm_s=0, asks=ASKS)
+    shift.set_share(host, 100)
+    return host
+
+
+def says(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
+    """Have the arbiter answer this to whoever asks."""
+
+    def get(*_: Any, **__: Any) -> tuple[int, dict[str, str], str]:
+        if isinstance(answer, Exception):
+            raise answer
+        return 200, {}, answer if isinstance(answer, str) else json.dumps(answer)
+
+    monkeypatch.setattr(shift, "get", get)
+
+
+def proven(end: str, *, seal: str = SEAL, run: str = RUN) -> dict[str, Any]:
+    return {"format": 1, "run": run, "end": end, "proof": commits.proof(seal, run, end)}
+
+
+@pytest.mark.parametrize(("end", "slot", "release"), [("live", "green", NEW), ("returned", "blue", "")])
+def test_an_entry_does_what_the_arbiter_says(
+    entry: Host, monkeypatch: pytest.MonkeyPatch, end: str, slot: str, release: str
+) -> None:
+    says(monkeypatch, proven(end))
+    assert guard.resolve(entry, reason="its driver is gone") == ("confirmed" if end == "live" else "returned")
+    state = shift.state(entry)
+    assert (state["phase"], state["stable"], state["release_stable"]) == ("stable", slot, release)
+    assert shift.share(entry) == shift.full(slot)
+    assert not entry.site.pending.exists()
+    assert not {*shift.OF_A_SHIFT} & {*state}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OSError("no route"), "", "[]", "not JSON", {"end": "live"}, proven("open"), proven("live", seal="a guess"),
+        {**proven("returned"), "end": "live"}, proven("live", run="20260101T000000Z-ffffff"),
+    ],
+)  # fmt: skip
+def test_without_a_proven_answer_an_entry_serves_the_stable_slot_and_stays_in_doubt(
+    entry: Host, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    says(monkeypatch, answer)
+    assert guard.resolve(entry, reason="its driver is gone") == "waiting"
+    assert shift.share(entry) == 100, "the arbiter is about to decide"
+    monkeypatch.setattr(guard, "DOUBT_S", 0)
+    for _ in range(2):
+        assert guard.resolve(entry, reason="its driver is gone") == "doubt"
+    assert (shift.state(entry)["phase"], shift.share(entry)) == ("doubt", 0)
+    assert entry.site.pending.exists()
+    assert not settling.still_shifting(entry), "nobody may commit on it"
+    says(monkeypatch, proven("live"))
+    assert guard.resolve(entry, reason="its driver is gone") == "confirmed"
+    assert (shift.state(entry)["release_stable"], shift.share(entry)) == (NEW, 100)
+
+
+def test_after_a_boot_an_entry_is_in_doubt_before_it_serves(entry: Host) -> None:
+    guard._settle_at_boot(entry)
+    assert (shift.state(entry)["phase"], shift.share(entry)) == ("doubt", 0)
+
+
+def test_the_next_run_ends_what_is_pending_as_its_arbiter_has_it(entry: Host) -> None:
+    assert guard.resolve(entry, reason="its driver is gone", end="live") == "confirmed"
+    assert shift.state(entry)["release_stable"] == NEW
+
+
+def test_a_host_that_was_away_takes_over_what_is_stable_and_one_that_agrees_is_left_alone(entry: Host) -> None:
+    guard.resolve(entry, reason="its driver is gone", end="returned")
+    shift.agree(entry, slot="green", release=NEW)
+    state = shift.state(entry)
+    assert (state["stable"], state["release_stable"], shift.share(entry)) == ("green", NEW, 100)
+    shift.agree(entry, slot="green", release=NEW)
+    assert shift.state(entry) == state
+
+
+def test_an_arbiter_keeps_the_ends_of_its_last_runs_alone(entry: Host) -> None:
+    for number in range(30):
+        commits.tell(entry, run=f"20260101T0000{number:02d}Z-abcdef", seal="x", end="live")
+    kept = [*(entry.site.state / "runs").iterdir()]
+    assert len(kept) <= commits.KEPT + 1
+    commits.tell(entry, run="of one host", seal="", end="live")
+    assert not (entry.site.state / "runs" / "of one host").exists()
+
+
+@given(st.text(), st.text(), st.text())
+def test_no_word_proves_another(seal: str, run: str, other: str) -> None:
+    assert commits.proof(seal, run, "live") != commits.proof(seal, run, "returned")
+    assert (commits.proof(seal, run, "live") == commits.proof(other, run, "live")) == (seal == other)
+
+
+HOSTS = {
+    "a": {"ansible_host": "a.example", "release_address": "10.0.0.1"},
+    "b": {"ansible_host": "10.0.0.2"},
+    "c": {"ansible_host": "127.0.0.1"},
+    "d": {"ansible_host": "d.example", "release_address": ""},
+}
+
+
+def test_hosts_reach_each_other_by_addresses_and_what_is_none_is_refused_at_once() -> None:
+    assert release_addresses(["a", "b"], HOSTS) == {"a": "10.0.0.1", "b": "10.0.0.2"}
+    assert release_addresses([*HOSTS], HOSTS, strict=False) == {"a": "10.0.0.1", "b": "10.0.0.2"}
+    with pytest.raises(AnsibleFilterError, match=r"c: 127.0.0.1 leads to no other host; d: 'd.example' is a name"):
+        release_addresses([*HOSTS], HOSTS)
+
+
+def test_an_address_brings_a_databases_owner_alone() -> None:
+    database = {"name": "shop", "owner": "keeper", "password": "x"}
+    assert release_client((database, "10.0.0.2")) == {"database": "shop", "user": "keeper", "from": "10.0.0.2"}
