@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, postgres, streaming, timelines, wal
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 
@@ -40,16 +41,21 @@ def slot(session: postgres.Session, name: str) -> str:
     return session.ask(asked)
 
 
-def require_same(own: archive.Archive, home: str, system: str) -> None:
-    """Refuse another server than the one that is archived here; before the first backup any is the one."""
+def known_system(home: str, records: list[of.Record]) -> str:
+    """Return the system identifier of the server that is archived: Barman's word, else the newest backup's; empty
+    where there is neither."""
     try:
         with open(f"{home}/identity.json", encoding="utf-8") as file:
-            known = str(json.load(file)["systemid"])
-    except FileNotFoundError:
-        return
-    except (ValueError, KeyError):
-        raise Trouble(f"{home}/identity.json is damaged: put it back from the last backup's `system`") from None
-    if known != system:
+            return str(json.load(file)["systemid"])
+    except (FileNotFoundError, ValueError, KeyError):  # a damaged one is no reason to have commits wait
+        newest = of.newest(records, "database", of.is_whole)
+        return str(newest["source"]["system"]) if newest else ""
+
+
+def require_same(own: archive.Archive, home: str, system: str) -> None:
+    """Refuse another server than the one that is archived here; before the first backup any is the one."""
+    known = known_system(home, own.records())
+    if known not in ("", system):
         raise Trouble(
             f"at {own.settings['database']['host']} is another database server (system identifier {system}) than the "
             f"one that is archived here ({known}); nothing was touched: mend backup_database_host, or, where it was "
