@@ -79,7 +79,8 @@ class ActionModule(ReleaseAction):
             more["runtime"] = wanted["description"]["runtime"]["kind"]
         if self.args["purpose"]:
             purpose = f"{self.args['purpose']} {wanted.get('commit', '')[:7]}".rstrip()
-            more["lock"] = {"owner": self.who, "purpose": purpose, "lease_s": LEASE_S}
+            # Of several hosts another one may find a reason for a change.
+            more["lock"] = {"owner": self.who, "purpose": purpose, "lease_s": LEASE_S, "always": self.several}
         answer = self.ask("look", **more)
         seen = answer["seen"]
         self._keep(seen.get("base", {}))
@@ -90,7 +91,15 @@ class ActionModule(ReleaseAction):
         short = self._short(seen)
         if self.args["purpose"]:
             short.update(confirm_s=self.settings["confirm_s"], lease_s=LEASE_S)
+        if self.args["purpose"] and self.several and self.host == self.arbiter:
+            self._let_go_unless_needed(answer.get("stale", "asked for"))
         return {"stale": answer.get("stale", ""), "seen": short, "ferryman": short}
+
+    def _let_go_unless_needed(self, stale: str) -> None:
+        """Let go of the lock again where no host has a reason for a change, or one cannot be looked at."""
+        ends = [stale, *self.vigil(lambda: None, every_s=LEASE_S)]
+        if "failed" in ends or not any(ends):
+            self.ask("steps", steps=["free"], lease_s=LEASE_S)
 
     def _keep(self, base: dict[str, Any]) -> None:
         """Keep the list of files of what is live, so that the next deploy need not be told it again."""

@@ -33,6 +33,8 @@ KEPT = ("restore_point", "restore_point_sha256", "schema_before", "schema_after"
 """What a step's answer says that the ledger's line will need."""
 ONE_APP_HOST = ("migrate", "once")
 """What the first app host does alone."""
+LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers"}
+"""Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
 SEALED = {"switch", "commit", "return"}
 """Steps by which hosts learn how they will know what the arbiter says, or it says it."""
 
@@ -52,6 +54,21 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Do those of `steps` that concern this host."""
+        result = self._work()
+        if self.several and self.host == self.arbiter and not LONG.isdisjoint(self.args["steps"]) and not self.asks:
+            self.vigil(self._keep, every_s=LEASE_S / 3)
+        return result
+
+    @property
+    def asks(self) -> bool:
+        """Whether nothing is done."""
+        return bool(self.args["plan"] or self._task.check_mode)
+
+    def _keep(self) -> None:
+        """Renew the lock while only others are at work: one who comes in between would begin in its middle."""
+        self.ask("steps", steps=["keep"], lease_s=LEASE_S)
+
+    def _work(self) -> dict[str, Any]:
         wanted = [name for name in self.args["steps"] if self._concerns(name)]
         if not wanted:
             return {"skipped_here": True}

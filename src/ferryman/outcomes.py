@@ -97,7 +97,7 @@ class Story:
             self.hosts[event.host] = told
         for key, value in told.items():
             if isinstance(value, Mapping) and isinstance(self.facts.get(key), dict):
-                self.facts[key].update(value)
+                self.facts[key] = {**self.facts[key], **value}  # not in place: it is also what one host told
             else:
                 self.facts[key] = value
 

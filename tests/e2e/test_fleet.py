@@ -3,19 +3,34 @@
 import json
 import os
 import re
+import shlex
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
+from tests.conftest import Soak
 from tests.support import fleet as fleets
 from tests.support import histories
 from tests.support import site as sites
 from tests.support.fleet import APPS, DATABASE, ENTRIES, PASSWORD, Fleet
 from tests.support.pages import blocks
 from tests.support.prober import Prober
+from tests.support.watching import Journal
 
 from ferryman import paths
 
+CONFIRM_S = 6.0
+WITHIN_S = 5.0
+"""What may be added to it until all hosts have heard of the end."""
+LEFT_OUT_S = 6.0
+"""By when an entry has learnt that a host has lost its power."""
+BACK_IN_S = 12.0
+LOST = 3
+"""Requests of a client that asks twenty times a second, which such a host may lose."""
+BAD_GATEWAY = 502
 TRIES = 30  # of a client, by which each of three hosts has its turn
 
 OPEN = """
@@ -158,3 +173,197 @@ def test_a_plan_names_the_hosts_of_each_step(fleet: Fleet) -> None:
     assert sorted(steps["start"]) == sorted(APPS)
     assert steps["commit"] == [ENTRIES[0]]
     assert answer.said["refused"] == []
+
+
+# What fails
+
+
+@contextmanager
+def taken(fleet: Fleet, host: str) -> Iterator[None]:
+    """Have somebody else listen where the next release of a host wants to, so that it does not come up there."""
+    slot = "green" if fleet.state(host)["stable"] == "blue" else "blue"
+    ports = json.loads(fleet.ssh(f"cat /etc/ferryman/sites/{fleet.app}/ports.json", host=host))
+    port = ports["ports"]["web"][slot][0]
+    listen = f"import socket, time; s = socket.create_server(('{fleet.addresses[host]}', {port})); time.sleep(600)"
+    fleet.ssh(f"systemd-run --quiet --unit=squatter python3 -c {shlex.quote(listen)}", host=host)
+    try:
+        yield
+    finally:
+        fleet.ssh("systemctl stop squatter", host=host)
+
+
+@contextmanager
+def cut_off(fleet: Fleet, host: str, other: str) -> Iterator[None]:
+    """Let nothing get through between two hosts; the driver reaches both."""
+    fleet.ssh(
+        "nft add table inet cut; nft 'add chain inet cut out { type filter hook output priority 0; }'; "
+        "nft 'add chain inet cut in { type filter hook input priority -1; }'; "
+        f"nft add rule inet cut out ip daddr {fleet.addresses[other]} drop; "
+        f"nft add rule inet cut in ip saddr {fleet.addresses[other]} drop",
+        host=host,
+    )
+    try:
+        yield
+    finally:
+        fleet.ssh("nft delete table inet cut", host=host)
+
+
+def test_a_process_that_ends_on_an_app_host_costs_nobody_an_answer_and_is_told(fleet: Fleet) -> None:
+    live = fleet.settles(2)
+    unit = f"tiny-web@{fleet.state('app2')['stable']}-1.service"
+    with Prober(fleet) as prober:
+        fleet.ssh(f"systemctl stop {unit}", host="app2")
+        told = fleet.begin("status", "--env", "dev").wait().out
+        for _ in range(TRIES):
+            assert fleet.version()["host"] != "app2"
+        fleet.ssh(f"systemctl start {unit}", host="app2")
+        deadline = time.monotonic() + BACK_IN_S
+        while "app2" not in {fleet.version()["host"] for _ in range(6)}:
+            assert time.monotonic() < deadline, "it was not taken in again"
+    prober.served_only(live)
+    assert told.count("app2 does not serve") == len(ENTRIES), told
+
+
+def test_the_last_app_host_is_never_taken_out(fleet: Fleet) -> None:
+    live = fleet.settles(2)
+    slot = fleet.state("app1")["stable"]
+    stop = f"systemctl stop tiny-web@{slot}-1.service; systemctl stop 'tiny-web@*'"
+    for host in APPS:
+        fleet.ssh(stop, host=host)
+    try:
+        for _ in range(TRIES):
+            assert fleet.get()[0] == BAD_GATEWAY
+    finally:
+        for host in APPS:
+            fleet.ssh(f"systemctl start tiny-web@{slot}-1.service", host=host)
+    assert fleet.releases() == {live}, "at once: nobody waits for a time to be over"
+
+
+def test_an_app_host_without_power_loses_what_was_under_way_alone_and_comes_back_by_itself(fleet: Fleet) -> None:
+    live = fleet.settles(2)
+    with Prober(fleet) as prober:
+        fleet.cut("app3")
+        time.sleep(LEFT_OUT_S)
+        lost = len(prober.failed)
+        time.sleep(LEFT_OUT_S)
+        assert len(prober.failed) == lost, f"it is left out by now\n{prober.failed}"
+        told = fleet.begin("status", "--env", "dev").wait()
+        refused = fleet.deploy(fleet.repository.commit(histories.good("not everywhere")))
+        fleet.back("app3")
+        after = len(prober.failed)
+    assert lost <= LOST, prober.failed
+    assert after == lost, prober.failed
+    assert "app3 cannot be reached" in told.out, str(told)
+    assert told.out.count("app3 does not serve") == len(ENTRIES), str(told)
+    assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
+    assert "app3 cannot be reached" in refused.text
+    assert fleet.settles(10) == live
+    assert "app3" in {fleet.version()["host"] for _ in range(TRIES)}
+
+
+@pytest.mark.at_times(journey="a release that comes up on two hosts of three")  # a lost host is like it
+def test_a_host_on_which_the_release_does_not_come_up_sends_every_host_back(fleet: Fleet) -> None:
+    before = fleet.settles(2)
+    commit = fleet.repository.commit(histories.good("not on the third"))
+    with Prober(fleet) as prober, taken(fleet, "app3"):
+        answer = fleet.deploy(commit)
+        assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
+        assert (answer.said["host"], answer.said["step"]) == ("app3", "start"), str(answer)
+        assert fleet.settles(2) == before
+    prober.served_only(before)
+    for host in APPS:
+        slot = "green" if fleet.state(host)["stable"] == "blue" else "blue"
+        assert "tiny-web" not in fleet.ssh(f"systemctl list-units --plain --state=active 'tiny-web@{slot}*'", host=host)
+    again = fleet.deploy(commit)
+    assert (again.code, fleet.settles(2)) == (0, again.said["release"]), str(again)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("Start the idle slot", marks=pytest.mark.at_times(journey="a host of a fleet lost in a start")),
+        "Send the clients",
+        pytest.param(
+            "Hear of every host", marks=pytest.mark.at_times(journey="a host of a fleet lost before a commit")
+        ),
+    ],
+)
+def test_a_host_that_is_lost_in_a_step_sends_every_entry_back_and_the_next_run_repairs_it(
+    fleet: Fleet, step: str
+) -> None:
+    before, commit = fleet.settles(2), fleet.repository.commit(histories.good(f"lost in {step}"))
+    with fleet.settings(release_watch_s=2, release_soak_s=2, release_confirm_s=CONFIRM_S):
+        driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
+        assert driver.wait_for_step(step), str(driver.wait())
+        fleet.cut("app3")
+        answer = driver.wait()
+        assert answer.code in (2, 3), str(answer)
+        assert "app3" in answer.text, str(answer)
+        assert {fleet.served_by(entry) for entry in ENTRIES} == {before}
+        fleet.back("app3")
+        assert fleet.settles(CONFIRM_S + 10) == before
+        again = fleet.deploy(commit)
+    assert (again.code, fleet.settles(2)) == (0, again.said["release"]), str(again)
+
+
+# Whoever drives is gone
+
+
+def test_an_entry_that_is_cut_off_from_the_arbiter_is_in_doubt_serves_and_follows_once_it_hears(fleet: Fleet) -> None:
+    before, commit = fleet.settles(2), fleet.repository.commit(histories.good("in doubt"))
+    with fleet.settings(release_confirm_s=CONFIRM_S), Journal(fleet) as journal, Prober(fleet) as prober:
+        with cut_off(fleet, "entry2", "entry1"):
+            driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
+            assert journal.wait_for("commit", "done", driver, since=0), str(driver.wait())
+            driver.kill()
+            deadline = time.monotonic() + CONFIRM_S + 8
+            while fleet.state("entry2")["phase"] != "doubt":
+                assert time.monotonic() < deadline, fleet.state("entry2")
+                time.sleep(0.3)
+            told = fleet.begin("status", "--env", "dev").wait().out
+            assert fleet.served_by("entry2") == before
+        new = fleet.settles(10)
+    assert new.endswith(commit[:7]), "what was committed is live on it, too"
+    assert "in doubt whether the switch to" in " ".join(told.split()), told
+    prober.served_only(before, new)
+
+
+def boundaries() -> list[str]:
+    """Return the tasks of a deploy to several hosts, as people see them; of what migrates there is none here."""
+    tasks = yaml.safe_load((paths.CHECKOUT / "roles" / "release" / "tasks" / "deploy_many.yml").read_text())
+    names = [task["name"].rpartition(" | ")[2] for task in tasks if "when" not in task]
+    return ["Read the source", "Build the artifact", *names]
+
+
+@pytest.mark.soak
+def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
+    """A driver killed at any boundary leaves one release on every host, and the same command again finishes."""
+    chance, settled, asked, live = soak.random(), list[float](), 0, 0
+    every = boundaries()
+    with fleet.settings(release_confirm_s=CONFIRM_S):
+        for delay_s in (0.0, 0.7, 1.4)[: soak.times(sample=1, full=3)]:
+            for at in chance.sample(every, soak.times(sample=2, full=len(every))):
+                before = fleet.settles(2)
+                commit = fleet.repository.commit(histories.good(f"killed at {at}, {time.time_ns()}"))
+                with Prober(fleet) as prober:
+                    driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
+                    assert driver.wait_for_step(at), f"{at} never came\n{driver.wait()}"
+                    time.sleep(chance.uniform(0, delay_s))
+                    driver.kill(whole=chance.random() < 0.7)
+                    began = time.monotonic()
+                    stands = fleet.settles(CONFIRM_S + WITHIN_S)
+                    settled.append(time.monotonic() - began)
+                    assert stands == before or stands.endswith(commit[:7])
+                    live += stands != before
+                    fleet.run("unlock", "--app", fleet.app, "--yes")
+                    again = fleet.deploy(commit)
+                    assert again.code == 0, f"{at}: {again}"
+                    assert fleet.settles(2).endswith(commit[:7])
+                prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
+                asked += prober.asked
+                lines = [line for line in fleet.ledger() if line.get("status")]
+                assert lines[-1]["status"] == "live"
+    soak.record(
+        kills=len(settled), boundaries=every, went_live=live, requests=asked, failed=0, confirm_s=CONFIRM_S,
+        settled_max_s=round(max(settled), 2), hosts=len(fleets.HOSTS),
+    )  # fmt: skip

@@ -137,7 +137,7 @@ def _ports(directory: Path) -> dict[str, int]:
 def found(root: Path, *, app: str = "tiny") -> Fleet:
     """Return a project that an earlier run laid out."""
     directory = root / "inventories" / ENV
-    name = yaml.safe_load((directory / "group_vars" / "all" / "sandbox.yml").read_text())["sandbox_name"]
+    name = yaml.safe_load((directory / VARIABLES / "reach.yml").read_text())["sandbox_name"]
     repository = histories.Repository(root / app, "tiny")
     repository.commits += repository.git("rev-list", "--reverse", "HEAD").split()
     return Fleet(root, name, repository, _ports(directory), app)
@@ -149,6 +149,10 @@ def up(fleet: Fleet) -> None:
     answer = fleet.begin(*typed("deploy")).wait(900)
     print(f"a fleet came up in {time.monotonic() - began:.0f} s", file=sys.stderr)
     assert answer.code == 0, str(answer)
+    # From here on servers of one's own: a sandbox brings a host up again that a test has cut off, and is provisioned
+    # with each setting.
+    variables = fleet.root / "inventories" / ENV / VARIABLES
+    (variables / "sandbox.yml").rename(variables / "reach.yml")
 
 
 def down(fleet: Fleet) -> None:

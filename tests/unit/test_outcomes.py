@@ -187,3 +187,11 @@ def test_why_a_way_back_failed_is_told_beside_the_first_failure() -> None:
     told_of = report("rollback", told(LOOK, STAGED, FAILED, lost), Ended("failed", 1.0), environment="prod", app="shop")
     assert (told_of["status"], told_of["code"]) == ("unknown", NEEDS_PERSON)
     assert (told_of["reason"], told_of["reason_return"]) == ("it died", "PostgreSQL is down")
+
+
+def test_what_one_host_tells_is_not_said_of_another() -> None:
+    story = Story()
+    for host in ("a1", "a2"):
+        told = {"roles": ["app"], "health": {f"web of {host}": {"good": host == "a1", "said": ""}}}
+        story.hear(Event("ok", "Look | Read what the host serves", host, {"ferryman": told}))
+    assert {host: [*told["health"]] for host, told in story.hosts.items()} == {"a1": ["web of a1"], "a2": ["web of a2"]}

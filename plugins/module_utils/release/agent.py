@@ -85,7 +85,8 @@ def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dic
     seen = look.look(host, request)
     if request.get("wanted"):
         answer["stale"] = look.is_current(host, request, seen)
-    if request.get("lock") and "arbiter" in request["roles"] and answer.get("stale", "asked for"):
+    lock = request.get("lock") or {}
+    if lock and "arbiter" in request["roles"] and (answer.get("stale", "asked for") or lock.get("always")):
         _tidy(host, request["lock"])
         if seen.get("edited"):
             said = f"edited by hand: {', '.join(seen['edited'][:5])}"

@@ -378,6 +378,17 @@ def _interrupt(host: Host, _: Request, __: IO[bytes]) -> Answer:
     return {}
 
 
+def _keep(_: Host, __: Request, ___: IO[bytes]) -> Answer:
+    """Do nothing but what every step does: renew the lock."""
+    return {}
+
+
+def _free(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    if "arbiter" in request["roles"]:
+        arbiter.free(host)
+    return {}
+
+
 def _maintenance(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "entry" not in request["roles"]:
         return {}
@@ -420,9 +431,11 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "maintenance": _maintenance,
     "once": _once,
     "interrupt": _interrupt,
+    "keep": _keep,
+    "free": _free,
     **{name: _restoring(name) for name in names.RESTORING},
 }
-UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt"}
+UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free"}
 """Steps that need no lease.
 
 Unlocking is for when the lease is somebody else's, and the others change nothing that a deploy does.

@@ -19,13 +19,14 @@ import subprocess
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible import constants, context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, names, render
@@ -35,6 +36,8 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import buildi
 
 ANSWER = "ferryman-answer "
 LEASE_S = 30.0  # of the lock, renewed on the arbiter while its steps run (docs/decisions/0006-short-lease.md)
+ENOUGH_FORKS = 2
+PAUSE_S = 0.05
 RUNS_KEPT = 50
 IN_USE_S = 6 * 3600  # a run that remembered something since then may still go on
 SETTINGS = (
@@ -116,10 +119,12 @@ class ReleaseAction(ActionBase):
         self.host = str(self.vars["inventory_hostname"])
         result: dict[str, Any] = {"changed": False}
         _, self.args = self.validate_argument_spec(self.ARGUMENTS)
+        ended = "failed"
         try:
             self._heed()
             with building.heeding(self._heed):
                 result.update(self.work())
+            ended = str(result.get("stale", "done"))
         except Stopped as stopped:
             stopped.answer["hint"] = self._completed(stopped.answer["hint"])
             result.update(failed=True, msg=stopped.text(), ferryman=stopped.answer)
@@ -130,11 +135,39 @@ class ReleaseAction(ActionBase):
             place = traceback.extract_tb(error.__traceback__)[-1]
             said = f"unexpected {type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
             raise AnsibleError(f"{said}, in {type(self).__doc__}; `check` may say what it stumbled over") from error
+        finally:
+            if "release_hosts" in self.vars and self.several and self.host != self.arbiter:
+                self.remember(self._mark(self.host), {"ended": ended})
         return result
 
     def work(self) -> dict[str, Any]:
         """Do the action's work and return its result."""
         raise NotImplementedError
+
+    # Waiting for the others
+
+    def _mark(self, host: str) -> str:
+        return f"ended-{str(self._task._uuid)[-12:]}-{host}"
+
+    def vigil(self, meanwhile: Callable[[], None], *, every_s: float) -> list[str]:
+        """Wait on the arbiter until this task has ended on all other hosts of the play; return how it ended there.
+
+        `meanwhile` is done again and again as long as that takes. With one fork the others would wait for us.
+        """
+        others = [str(host) for host in self.vars["ansible_play_hosts"] if host != self.host]
+        if int(context.CLIARGS.get("forks") or constants.DEFAULT_FORKS) < ENOUGH_FORKS:
+            return []
+        last = time.monotonic()
+        while True:
+            marks = [self.recall(self._mark(host)) for host in others]
+            if all(marks):
+                return [str(mark["ended"]) for mark in marks]
+            if self.stoppable and self.is_to_stop():
+                return ["failed"]
+            if time.monotonic() - last > every_s:
+                meanwhile()
+                last = time.monotonic()
+            time.sleep(PAUSE_S)
 
     # Being asked to stop
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import action
@@ -105,3 +106,33 @@ def test_an_application_without_a_domain_is_refused_by_the_name_of_the_setting()
 
     with pytest.raises(AnsibleError, match="release_domains names no domain; name at least one"):
         assert Nameless().entry
+
+
+@pytest.mark.parametrize(("forks", "ended"), [(5, ["done", "failed"]), (1, [])])
+def test_the_arbiter_keeps_its_lock_until_a_step_has_ended_on_every_other_host(
+    monkeypatch: pytest.MonkeyPatch, forks: int, ended: list[str]
+) -> None:
+    """With one fork the others would wait for the arbiter, and it for them."""
+    told, kept = dict[str, dict[str, str]](), list[int]()
+
+    class Vigil(action.ReleaseAction):
+        def __init__(self) -> None:
+            """Know nothing of Ansible but the play's hosts."""
+            self.host, self.vars = "entry1", {"ansible_play_hosts": ["entry1", "app1", "app2"]}
+
+        def _mark(self, host: str) -> str:
+            return host
+
+        def recall(self, name: str) -> dict[str, object]:
+            return dict(told.get(name, {}))
+
+        def is_to_stop(self) -> bool:
+            return False
+
+    def keep() -> None:
+        kept.append(len(told))
+        told["app1" if kept == [0] else "app2"] = {"ended": "done" if kept == [0] else "failed"}
+
+    monkeypatch.setattr(context, "CLIARGS", {"forks": forks})
+    assert Vigil().vigil(keep, every_s=0) == ended
+    assert kept == ([0, 1] if ended else [])
