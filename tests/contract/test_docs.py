@@ -77,21 +77,36 @@ def test_no_page_has_a_placeholder_that_a_browser_takes_for_an_element(page: Pat
     assert not re.findall(r"(?<!\\)<[a-z].*", text)
 
 
-TYPING = [
-    source
-    for source in (path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").glob("e2e/*.py")))
-    if re.search(r'blocks\(\w+, "sh"\)', source)
-]
+JOURNEYS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").glob("e2e/*.py"))]
+
+READ = [pytest.param(page, id=page.name) for page in [ROOT / "README.md", *sorted(GUIDES.glob("*.md"))]]
+PROGRAMS = ("./invoke ", "ansible", "/usr/local/", "borg ", "pip ", "rm ", "runuser ", "ssh ", "sudo ", "systemctl ")
+UNREAD = {
+    "pip install distlib": "every environment that builds the collection has it by its lock",
+    "pip install --upgrade ferryman": "there is no older one yet",
+    "ssh -J ops@jump.example.org ops@10.0.0.11 true": "test_first_server.py goes through a jump host",
+    "./invoke deploy --app shop --allow-dirty": "test_start.py",
+    "./invoke backup.setup --env prod --paper /media/stick/keys-of-prod.txt": "test_backups.py, with a file of its own",
+    "/usr/local/lib/ferryman/backup-files undelete --name prod --set media": "Molecule, role backup, test_files.py",
+    "rm -rf /var/lib/ferryman/backup/prod/borg": "Molecule, role backup, test_files.py",
+}
+"""Commands in blocks of `text` that no journey reads from the page, and where they are run all the same."""
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, id=page.name) for page in [ROOT / "README.md", *GUIDES.glob("*.md")]]
-)
+@pytest.mark.parametrize("page", READ)
 def test_every_block_of_commands_is_typed_by_a_journey(page: Path) -> None:
-    """What no test can type stands in a block of `text`, never in lines that are merely indented."""
+    """What is meant for a team's own servers stands in a block of `text`, and a journey types it with its own names."""
     assert not re.findall(r"^ {4,}\./invoke.*", page.read_text(encoding="utf-8"), re.MULTILINE)
-    if blocks(page, "sh"):
-        assert any(f'"{page.name}"' in source for source in TYPING), f"no journey reads the sh blocks of {page.name}"
+    for language in ("sh", "text"):
+        told = [line for block in blocks(page, language) for line in block.lines]
+        told = [line for line in told if language == "sh" or (line.startswith(PROGRAMS) and line not in UNREAD)]
+        typing = [source for source in JOURNEYS if re.search(rf'blocks\(\w+, "{language}"\)', source)]
+        assert not told or any(f'"{page.name}"' in source for source in typing), told
+
+
+def test_what_no_journey_reads_is_in_a_guide() -> None:
+    told = {line for page in GUIDES.glob("*.md") for block in blocks(page, "text") for line in block.lines}
+    assert told >= set(UNREAD)
 
 
 def test_a_first_servers_secrets_are_given_as_env_new_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from ferryman.sandbox.model import Sandbox
 from ferryman.sandbox.ports import free_port
 
 PAGE = paths.CHECKOUT / "docs" / "guides" / "backups.md"
+FILES = paths.CHECKOUT / "docs" / "guides" / "backups-of-files.md"
 REFRESH = paths.CHECKOUT / "docs" / "guides" / "refresh.md"
 ARCHIVE = "archive1"
 MEDIA = "/srv/tiny-dev/shared"
@@ -446,7 +447,10 @@ def test_another_environment_gets_the_data_without_the_people_or_nothing(pair: P
         assert f"{column} holds personal data" in refused["error"]
     assert pair.sql("select text from own", staging) == "staging"
     pair.on(ARCHIVE, "test ! -e /srv/backups/dev/scratch/restore")
+    undo, earlier = [text.replace("prod", sites.ENV).split()[1:]
+                     for block in blocks(REFRESH, "text") for text in block.lines]  # fmt: skip
     with pair.site.inventory(masking={"person.email": "email", "person.remark": "scrub"}):
+        assert "nothing reaches back to" in pair.command(*earlier, "--yes", code=1)["error"]
         told = pair.command(*words, "--yes")
     assert told["copied"]["rows"]["person"] == 50
     count = "select count(*) from person where "
@@ -458,7 +462,7 @@ def test_another_environment_gets_the_data_without_the_people_or_nothing(pair: P
     assert pair.sql(access) == before
     pair.on(ARCHIVE, "test ! -e /srv/backups/dev/scratch/restore && ! ls -d /var/tmp/ferryman-data-*")
     assert list((pair.site.root / ".ferryman" / "data").iterdir()) == []
-    pair.command("data.refresh", "--env", STAGING, "--undo", "--yes")
+    pair.command(*undo, "--yes")
     assert pair.sql("select text from own", staging) == "staging"
 
 
@@ -519,17 +523,72 @@ def restored(pair: Pair, asked: str) -> dict[str, Any]:
     return {**told, "rows": pair.on(ARCHIVE, look).decode().strip()}
 
 
+def guide_to_files(having: str, **ours: str) -> list[str]:
+    """Return the lines of the one block in the guide to files that has these words, with this environment's names."""
+    (lines,) = (block.lines for block in blocks(FILES, "text") if having in block.text)
+    text = "\n".join(lines).replace("prod", sites.ENV)
+    for theirs, mine in {"2026-11-26T09:00:00Z": "moment", "20261126T023107Z-media": "backup"}.items():
+        text = text.replace(theirs, ours.get(mine, theirs))
+    return text.splitlines()
+
+
+def port_of(pair: Pair) -> int:
+    """Where SSH of the archive's host listens."""
+    variables = pair.site.root / "inventories" / sites.ENV / "group_vars" / "all"
+    return int(yaml.safe_load((variables / "backup.yml").read_text())["backup_archive_port"])
+
+
 def test_files_of_the_application_are_restored_beside_and_in_place_and_put_back(pair: Pair) -> None:
-    for kind in ("media", "config"):
-        assert pair.command("backup.check", "--set", kind)["checked"][0]["check"]["result"] == "passed"
+    for line in guide_to_files("backup.run"):
+        if "backup.setup" not in line:  # what it does again is told above
+            pair.command(*line.split()[1:])
+    backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
     broken = pair.on(sites.HOST, f"rm -r {MEDIA}/pictures; echo two > {MEDIA}/two; ls {MEDIA}")
-    refused = pair.command("backup.restore", "--set", "media", "--into", "place", code=1)
+    newest, earlier, place, undo = (
+        line.split()[1:] for line in guide_to_files("backup.restore", backup=backup, moment="1s")
+    )
+    refused = pair.command(*place, code=1)
     assert "nobody is here to be asked" in refused["error"]
-    aside = pair.command("backup.restore", "--set", "media", "--to", "1s")["files"]["into"]
-    assert pair.on(sites.HOST, f"cat {aside}{MEDIA}/pictures/one") == b"one\n"
-    pair.command("backup.restore", "--set", "media", "--into", "place", "--yes")
+    for words in (newest, earlier):
+        aside = pair.command(*words)["files"]["into"]
+        assert pair.on(sites.HOST, f"cat {aside}{MEDIA}/pictures/one") == b"one\n"
+    pair.command(*place, "--yes")
     assert pair.on(sites.HOST, f"ls {MEDIA}; cat {MEDIA}/pictures/one") == b"pictures\none\n"
-    pair.command("backup.restore", "--set", "media", "--into", "place", "--undo", "--yes")
+    pair.command(*undo, "--yes")
     assert pair.on(sites.HOST, f"ls {MEDIA}") == broken
     told = pair.command("backup.restore", "--set", "config", "--to", "19990101T000000Z-config", code=1)
     assert "names no backup of config; `backup.list` shows them" in told["error"]
+
+
+def test_files_are_restored_on_their_host_with_nothing_but_what_lies_there(pair: Pair) -> None:
+    pair.on(sites.HOST, f"mkdir -p {MEDIA}/pictures; echo one > {MEDIA}/pictures/one; rm -f {MEDIA}/two")
+    pair.command("backup.run", "--set", "media")
+    backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
+    broken = pair.on(sites.HOST, f"rm -r {MEDIA}/pictures; echo two > {MEDIA}/two; ls {MEDIA}")
+    listed, beside, place, undo = guide_to_files("backup-source list", backup=backup)
+    assert backup in pair.on(sites.HOST, listed).decode()
+    pair.on(sites.HOST, f"{beside} && grep one /root/back{MEDIA}/pictures/one; rm -r /root/back")
+    pair.on(sites.HOST, place)
+    assert pair.on(sites.HOST, f"ls {MEDIA}; cat {MEDIA}/pictures/one") == b"pictures\none\n"
+    pair.on(sites.HOST, undo)
+    assert pair.on(sites.HOST, f"ls {MEDIA}") == broken
+
+
+def test_files_are_restored_by_hand_with_borg_alone_on_either_host(pair: Pair) -> None:
+    backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
+    for host, having in ((sites.HOST, "BORG_RSH"), (ARCHIVE, "--bypass-lock")):
+        script = "\n".join(guide_to_files(having, backup=backup))
+        script = script.replace("backup1:22/", f"{ARCHIVE}:{port_of(pair)}/")
+        try:
+            told = pair.on(host, f"set -e\n{script}\ngrep one .{MEDIA}/pictures/one").decode().splitlines()
+        finally:
+            pair.on(host, "rm -rf /root/back /root/borg")
+        assert (backup in told, told[-1]) == (True, "one")
+
+
+def test_commits_wait_no_longer_once_the_guides_line_is_typed(pair: Pair) -> None:
+    (line,) = (text for lines in by_hand() for text in lines if "synchronous_standby_names" in text)
+    pair.on(sites.HOST, f"cd / && {line}")
+    assert pair.sql("show synchronous_standby_names") == ""
+    pair.command("provision")
+    assert pair.sql("show synchronous_standby_names") == "ANY 1 (barman_receive_wal)"

@@ -17,8 +17,12 @@ import pytest
 from tests.support.driving import Driver
 from tests.support.histories import migrates
 from tests.support.newcomer import Newcomer
+from tests.support.pages import blocks
 
-BACK = "./invoke rollback --with-database"
+from ferryman import paths
+
+GUIDE = [block.lines for block in blocks(paths.CHECKOUT / "docs" / "guides" / "going-back.md", "text")]
+BACK = next(line for block in GUIDE for line in block if "--with-database" in line).replace(" --env prod", "")
 CONFIRM_S = 5
 JOURNAL = "/var/lib/ferryman/sites/notes/journal.jsonl"
 DATABASES = (
@@ -222,10 +226,12 @@ def test_a_rollback_with_the_database_says_what_is_lost_and_leaves_that_aside(
 
     newcomer.ssh(f"{PSQL} -c '{END}'")
 
-    # As the guide says: what was left can be looked into.
-    newcomer.ssh('runuser -u postgres -- psql -c "alter database notes_ferryman_left allow_connections true"')
-    left = newcomer.ssh("runuser -u postgres -- psql -XAt -d notes_ferryman_left -c 'select title from notes'")
+    admit, look_into, copy, drop = [line for block in GUIDE if "ferryman_left" in block[0] for line in block]
+    newcomer.ssh(admit)
+    left = newcomer.ssh(f"{look_into} -XAt", given="select title from notes")
     assert "written since" in left.splitlines()
+    newcomer.ssh(f"cd /root && {copy.replace('orders', 'notes')} && grep 'written since' notes.sql && rm notes.sql")
+    assert drop == "runuser -u postgres -- dropdb notes_ferryman_left"  # typed at the end of this file
 
 
 def test_a_rollback_with_the_database_that_is_killed_after_the_exchange_is_undone_by_the_host(
@@ -270,3 +276,25 @@ def test_an_old_release_that_does_not_start_leaves_the_new_one_on_its_own_data(
     assert newcomer.ssh(DATABASES).split() == ["notes", "notes_ferryman_left"]
     again = newcomer.type("./invoke deploy --json").said
     assert (again["status"], newcomer.served()) == ("unchanged", live)
+
+
+def test_what_was_left_serves_again_as_the_guide_tells(newcomer: Newcomer, writer: Writer) -> None:
+    left, now = newcomer.served(), writer.notes()
+    first, named = next(block for block in GUIDE if "--to" in block[-1])
+    back = newcomer.type(f"{BACK} --yes --json").said
+    writer.write("written after the rollback")
+    ssh = f"ssh -F .ferryman/sandbox/{newcomer.name}/ssh_config -o BatchMode=yes local1"
+    for line in next(block for block in GUIDE if "maintenance.on" in block[0]):
+        commit = left.rpartition("-")[2]
+        newcomer.type(line.replace("prod1.example.org", "HOST").replace("ssh HOST", ssh).replace("prod", "local")
+                      .replace("1a2b3c4", commit))  # fmt: skip
+    assert newcomer.served().endswith(commit)
+    assert writer.notes() == now
+    assert newcomer.ssh(DATABASES).split() == ["notes", "notes_ferryman_given_up"]
+    newcomer.ssh("cd / && runuser -u postgres -- dropdb notes_ferryman_given_up")
+
+    # Without the database: the schemas differ.
+    assert "--accept-schema" in newcomer.type(first.replace("prod", "local"), code=1).err
+    release = back["release"]
+    answer = newcomer.type(named.replace("prod", "local").replace("20261126T103000Z-1a2b3c4", release), code=1)
+    assert "--accept-schema" in answer.err

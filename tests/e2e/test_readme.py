@@ -1,8 +1,10 @@
 """The README, and guides that look at what it leads to, typed line by line in a fresh clone."""
 
+import json
 from pathlib import Path
 
 import pytest
+from tests.support.histories import good
 from tests.support.newcomer import Newcomer
 from tests.support.pages import blocks
 
@@ -12,6 +14,8 @@ PAGE = paths.CHECKOUT / "README.md"
 TYPED = [line for block in blocks(PAGE, "sh") for line in block.lines]
 GUIDES = [paths.CHECKOUT / "docs" / "guides" / name for name in ("sandbox.md", "troubleshooting.md", "going-back.md")]
 TELLING = [paths.CHECKOUT / "docs" / "guides" / name for name in ("logs.md", "check.md", "verify.md")]
+PIPELINE = paths.CHECKOUT / "docs" / "guides" / "pipeline.md"
+ONE_ROLE = paths.CHECKOUT / "docs" / "guides" / "one-role.md"
 TOLD = [
     line
     for page in TELLING
@@ -63,6 +67,44 @@ def test_every_command_that_a_guide_tells_for_prod_works_here(newcomer: Newcomer
         hidden = newcomer.type("./invoke health", code=3)
         assert "maintenance" in hidden.err
         newcomer.type(ours.replace("ansible-playbook", ".venv/bin/ansible-playbook").replace("=true", "=false"))
+
+
+def test_whole_deploys_by_playbook_do_as_the_guide_tells(newcomer: Newcomer) -> None:
+    before = newcomer.served()
+    commit = newcomer.repository.commit(good("By playbooks alone"))
+    provision, deploy, back = [
+        line.replace("prod", "local")
+        .replace("v1.4.2", commit)
+        .replace("ansible-playbook", ".venv/bin/ansible-playbook")
+        for block in blocks(ONE_ROLE, "text")
+        for line in block.lines
+        if "inventories/prod" in line
+    ]
+    assert "changed=0" in newcomer.type(provision).out
+    newcomer.type(deploy)
+    assert newcomer.served().endswith(commit[:7])
+    newcomer.type(back)
+    assert newcomer.served() == before
+
+
+def test_a_pipelines_deploy_answers_into_a_file_with_the_key_where_the_guide_puts_it(
+    newcomer: Newcomer, tmp_path: Path
+) -> None:
+    (lines,) = (block.lines for block in blocks(PIPELINE, "text"))
+    commit = newcomer.repository.commit(good("By a pipeline"))
+    key, elsewhere = newcomer.root / ".ferryman" / "vault" / "local.key", tmp_path / "local.key"
+    ours = {"/run/secrets/prod.key": str(elsewhere), "PROD": "LOCAL", "prod": "local", "v1.4.2": commit}
+    typed = "\n".join(lines)
+    for theirs, mine in ours.items():
+        typed = typed.replace(theirs, mine)
+    key.rename(elsewhere)
+    try:
+        assert newcomer.type(typed).out == ""
+    finally:
+        elsewhere.rename(key)
+    told = json.loads((newcomer.root / "deploy.json").read_text())
+    assert (told["status"], told["release"]) == ("live", newcomer.served())
+    assert told["release"].endswith(commit[:7])
 
 
 @pytest.mark.parametrize("line", [line for block in blocks(PAGE, "text") for line in block.lines])

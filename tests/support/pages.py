@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ferryman import paths
 
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 OURS = re.compile(r"(?:^|(?<=[ (&;]))\./invoke +([a-z-][^|;&#)]*)")
 
 
