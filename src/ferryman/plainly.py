@@ -1,6 +1,8 @@
 """An environment's hosts and their values, read as plain YAML: at once, without Ansible and without a vault."""
 
-from collections.abc import Mapping
+import re
+import string
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from ferryman import places
 from ferryman.environments import Environment
 
 Values = dict[Any, Any]
+RANGE = re.compile(r"\[([A-Za-z]|\d*):([A-Za-z]|\d+)(?::([1-9]\d*))?\]")
 
 
 @dataclass
@@ -50,10 +53,28 @@ def _note(name: str, told: Any, parent: str, groups: dict[str, _Group], own: dic
     group.parents |= {parent} - {""}
     group.values |= _map(_map(told).get("vars"))
     for host, values in _map(_map(told).get("hosts")).items():
-        group.hosts.add(str(host))
-        own.setdefault(str(host), {}).update(_map(values))
+        for each in _each(str(host)):
+            group.hosts.add(each)
+            own.setdefault(each, {}).update(_map(values))
     for child, inner in _map(_map(told).get("children")).items():
         _note(str(child), inner, name, groups, own)
+
+
+def _each(name: str) -> Iterator[str]:
+    """Return the hosts that a name of an inventory stands for: `web[01:12:3]` and `db[a:c]` are ranges."""
+    found = RANGE.search(name)
+    if not found:
+        yield name
+        return
+    first, last, step = found[1] or "0", found[2], int(found[3] or 1)
+    if first.isdigit() and last.isdigit():
+        width = len(first) if first[0] == "0" else 0
+        within = [str(number).zfill(width) for number in range(int(first), int(last) + 1, step)]
+    else:
+        letters = string.ascii_letters
+        within = list(letters[letters.find(first) : letters.find(last) + 1 : step])
+    for each in within:
+        yield from _each(name[: found.start()] + each + name[found.end() :])
 
 
 def _values(host: str, groups: Mapping[str, _Group], given: Mapping[str, Values]) -> Values:
