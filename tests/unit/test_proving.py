@@ -54,6 +54,23 @@ def test_a_soak_counts_in_full_and_leaves_a_record(checkout: Path) -> None:
     assert os.uname().nodename not in json.dumps(record)
 
 
+def test_a_record_that_is_not_committed_yet_makes_no_tree_dirty_and_a_change_of_code_does(checkout: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-C", checkout, "-c", "user.name=ada", "-c", "user.email=ada@example.org", *words],
+                       check=True)  # fmt: skip
+
+    record = checkout / "docs" / "records" / "load.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "all")
+    record.write_text('{"requests": 1}')
+    assert proving.provenance(checkout)["dirty"] is False
+    (checkout / "galaxy.yml").write_text("namespace: ferryman\n")
+    assert proving.provenance(checkout)["dirty"] is True
+
+
 def test_tests_that_failed_are_one_object_with_their_sum(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (checkout / "tests" / "faults").mkdir()
     (checkout / "tests" / "faults" / "test_one.py").write_text("def test_one(): pass\ndef test_two(): assert False\n")
