@@ -254,6 +254,7 @@ def check(life: Life, chance: Random) -> None:
 
 @pytest.mark.soak
 def test_soak_ledger(soak: Any) -> None:
+    """Whatever became of its releases, a rollback goes to one that was good, and nothing is pruned that is wanted."""
     chance, looked = soak.random(), 0
     for life in lives(chance, count=soak.times(sample=150, full=20_000), steps=30):
         check(life, chance)

@@ -166,6 +166,7 @@ class World:
 
 @pytest.mark.soak
 def test_soak_lock(soak: Any) -> None:
+    """However owners pause, hosts reboot and clocks jump, no host lets anybody act who had been replaced."""
     chance, contests, acts = soak.random(), soak.times(sample=400, full=20_000), 0
     for _ in range(contests):
         world = World(chance)
