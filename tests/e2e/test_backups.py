@@ -586,9 +586,11 @@ def test_files_are_restored_by_hand_with_borg_alone_on_either_host(pair: Pair) -
         assert (backup in told, told[-1]) == (True, "one")
 
 
-def test_commits_wait_no_longer_once_the_guides_line_is_typed(pair: Pair) -> None:
-    (line,) = (text for lines in by_hand() for text in lines if "synchronous_standby_names" in text)
-    pair.on(sites.HOST, f"cd / && {line}")
+def test_commits_wait_no_longer_once_the_guides_line_is_typed_and_again_by_the_next(pair: Pair) -> None:
+    ends, begins = (text for lines in by_hand() for text in lines if "synchronous_standby_names" in text)
+    pair.on(sites.HOST, f"cd / && {ends}")
     assert pair.sql("show synchronous_standby_names") == ""
-    pair.command("provision")
+    told = [one["said"] for one in pair.command("backup.status", code=3)["wrong"] if one["severity"] == "P1"]
+    assert [said for said in told if said.startswith("commits do not wait for the archive")]
+    pair.on(sites.HOST, f"cd / && {begins}")
     assert pair.sql("show synchronous_standby_names") == "ANY 1 (barman_receive_wal)"
