@@ -35,6 +35,7 @@ ONE_APP_HOST = ("migrate", "once")
 """What the first app host does alone."""
 LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers"}
 """Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
+WHOLE = 100
 SEALED = {"switch", "commit", "return"}
 """Steps by which hosts learn how they will know what the arbiter says, or it says it."""
 
@@ -80,6 +81,8 @@ class ActionModule(ReleaseAction):
             with self.watching(wanted):
                 answer = self._asked(more, body, plan, wanted)
         except Stopped as stopped:
+            if stopped.told.get("judged"):
+                self.remember("judged", {"on": self.host})
             self._note(plan, stopped.told)  # a migration that failed half-way has moved the schema all the same
             raise
         self._note(plan, answer)
@@ -150,6 +153,8 @@ class ActionModule(ReleaseAction):
         if "start" in wanted:
             # What is warm there was connected to a database that has another name by then.
             more["fresh"] = plan.get("event") == "deploy" or "point" in plan
+        if "switch" in wanted and "entry" in self.roles and plan.get("event") == "deploy":
+            more["stages"] = self._stages()
         steps = more.get("description", {}).get("verify")
         asks = {"start", "switch", *(["settle"] if "point" in plan else [])}  # which then comes from behind the page
         if steps and self.value("verify", True) and not asks.isdisjoint(wanted):
@@ -158,12 +163,27 @@ class ActionModule(ReleaseAction):
             more.update(record=plan.get("record"), dumped=bool(plan["migrate"] and more["database"]))
         return more, body
 
+    def _stages(self) -> dict[str, Any]:
+        """The shares of the clients that a release is given one after the other, and where the entry logs them."""
+        told = [dict(stage) for stage in self.value("stages", []) or []]
+        shares = [int(stage["share"]) for stage in told]
+        if shares != sorted({*shares}) or any(not 0 < share < WHOLE for share in shares):
+            shown = ", ".join(map(str, shares))
+            reason = f"release_stages has the shares {shown}: each is above the one before, from 1 to 99"
+            raise Stopped(self.host, {"reason": reason, "hint": "all clients come after the last one", "refused": True})
+        return {"stages": told, "log": f"{self.value('entry_log', '/var/log/nginx/ferryman')}/{self.site}.access.json"}
+
     def _among_many(self, plan: dict[str, Any], wanted: list[str], described: Mapping[str, Any]) -> dict[str, Any]:
         """What a host is told beside, where others must come to the same end."""
         more: dict[str, Any] = {}
         if "seal" in plan and not SEALED.isdisjoint(wanted):
             asks = {"address": self._address_of_arbiter(), "seal": plan["seal"], **self.entry}
             more.update({"seal": plan["seal"]} if self.host == self.arbiter else {"asks": asks})
+        if "switch" in wanted and "entry" not in self.roles:
+            # The entries are at work for as long, and an app host has nothing to do meanwhile.
+            verify = bool(described.get("verify")) and self.value("verify", True)
+            of_stages = sum(float(stage["for_s"]) for stage in self._stages()["stages"])
+            more["patience_s"] = of_stages + (float(self.value("verify_timeout_s", 60)) if verify else 0)
         if "switch" in wanted and "entry" in self.roles:
             members = {host: self.recall(f"listens-{host}").get("listens", []) for host in self.groups["app"]}
             processes = described["processes"].values()
@@ -173,6 +193,7 @@ class ActionModule(ReleaseAction):
             more["members"] = {"members": members, "health": health}
         if "return" in wanted:
             more["end"] = str(self.recall("end").get("end", ""))
+            more["judged"] = bool(self.recall("judged"))
         if "mend" in wanted:
             arbiter, pending = self.look_of(self.arbiter), self.look_of(self.host)["shift"]
             live = ledger.committed(arbiter["ledger"]["lines"], str(pending.get("run", "")))

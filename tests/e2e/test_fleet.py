@@ -4,9 +4,11 @@ import json
 import os
 import re
 import shlex
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -323,6 +325,7 @@ def test_an_entry_that_is_cut_off_from_the_arbiter_is_in_doubt_serves_and_follow
             told = fleet.begin("status", "--env", "dev").wait().out
             assert fleet.served_by("entry2") == before
         new = fleet.settles(10)
+    fleet.run("unlock", "--app", fleet.app, "--yes")
     assert new.endswith(commit[:7]), "what was committed is live on it, too"
     assert "in doubt whether the switch to" in " ".join(told.split()), told
     prober.served_only(before, new)
@@ -367,3 +370,90 @@ def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
         kills=len(settled), boundaries=every, went_live=live, requests=asked, failed=0, confirm_s=CONFIRM_S,
         settled_max_s=round(max(settled), 2), hosts=len(fleets.HOSTS),
     )  # fmt: skip
+
+
+# Stages
+
+
+@dataclass
+class Clients:
+    """Clients of each entry whose buckets are known, asking in turn what is served; `seen` holds releases in order."""
+
+    fleet: Fleet
+    buckets: tuple[int, ...]
+    seen: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    apart: set[str] = field(default_factory=set)
+    """The entries at which two clients had two releases in one round."""
+
+    def ask(self) -> None:
+        for entry in ENTRIES:
+            got = []
+            with self.fleet.through(entry):
+                for bucket in self.buckets:
+                    connection = self.fleet.connect()
+                    cookie = {"Cookie": f"ferryman_tiny_bucket={bucket:02d}"}
+                    connection.request("GET", "/version", headers={"Connection": "close", **cookie})
+                    got.append(json.loads(connection.getresponse().read())["release"])
+                    connection.close()
+                    history = self.seen.setdefault((entry, bucket), [])
+                    history += [got[-1]] if history[-1:] != [got[-1]] else []
+            self.apart |= {entry} if len({*got}) > 1 else set()
+
+
+def test_a_release_gets_its_clients_in_stages_and_nobody_is_moved_twice(fleet: Fleet) -> None:
+    before, clients = fleet.settles(2), Clients(fleet, (5, 45, 95))
+    commit = fleet.repository.commit(histories.good("in stages"))
+    stages = [{"share": 20, "for_s": 3}, {"share": 60, "for_s": 3}]
+    with fleet.settings(release_stages=stages, release_confirm_s=CONFIRM_S):
+        driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
+        while driver.process.poll() is None:
+            clients.ask()
+        answer = driver.wait()
+    assert answer.code == 0, str(answer)
+    new = fleet.settles(2)
+    assert clients.apart == {*ENTRIES}, "each entry had clients of both releases"
+    clients.ask()
+    assert set(map(tuple, clients.seen.values())) == {(before, new)}
+    told = [each for each in fleet.journal() if each["run"] == fleet.ledger()[-1]["run"] and each["step"] == "share"]
+    assert [(each["result"], each["detail"]["percent"]) for each in told] == [
+        ("started", 20), ("done", 20), ("started", 60), ("done", 60),
+    ]  # fmt: skip
+
+
+def test_whoever_interrupts_a_stage_has_every_entry_go_back(fleet: Fleet) -> None:
+    before, commit = fleet.settles(2), fleet.repository.commit(histories.good("interrupted in a stage"))
+    stages = fleet.settings(release_stages=[{"share": 20, "for_s": 60}], release_confirm_s=CONFIRM_S)
+    with stages, Journal(fleet) as journal, Prober(fleet) as prober:
+        driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
+        assert journal.wait_for("share", "started", driver, since=0), str(driver.wait())
+        os.killpg(driver.process.pid, signal.SIGINT)
+        answer = driver.wait(40)
+        assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
+        assert fleet.settles(2) == before
+    prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
+
+
+def test_a_release_that_fails_its_first_clients_is_brought_back_on_both_entries_at_once(fleet: Fleet) -> None:
+    before, commit = fleet.settles(2), fleet.repository.commit(histories.login_fails())
+    with fleet.settings(release_stages=[{"share": 20, "for_s": 60}], release_confirm_s=CONFIRM_S):
+        driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
+        began = time.monotonic()
+        while driver.process.poll() is None:
+            with fleet.through("entry2"):
+                connection = fleet.connect()
+                words = {"Cookie": "ferryman_tiny_bucket=05", "Content-Type": "application/x-www-form-urlencoded"}
+                connection.request("POST", "/login", "name=ada&password=x", headers={"Connection": "close", **words})
+                connection.getresponse().read()
+                connection.close()
+            time.sleep(0.05)
+        answer = driver.wait()
+    assert time.monotonic() - began < 45, "the other entry did not wait for the end of the stage"
+    assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
+    assert "requests to the new release failed" in answer.text
+    assert fleet.settles(2) == before
+    (line,) = [
+        each
+        for each in fleet.ledger()
+        if (each.get("release", "")[-7:], each.get("status")) == (commit[:7], "returned")
+    ]
+    assert line["tried"], "it was found unwell: a rollback leaves it out"

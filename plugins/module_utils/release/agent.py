@@ -136,6 +136,7 @@ def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: di
                 answer.update(steps.STEPS[name](host, request, stream))
             except Unwell as unwell:
                 host.journal("judge", "failed", release=str(request.get("release", "")), reason=str(unwell))
+                answer["judged"] = True
                 raise
             answer["steps"].append({"step": name, "seconds": round(time.monotonic() - began, 3)})
             if answer.get("missing"):

@@ -33,8 +33,8 @@ def due(pending: dict[str, object], *, boot: str, boottime: float) -> bool:
 
 def overdue(host: Host) -> bool:
     """Say whether the shift that is pending here may no longer be confirmed, be it that nobody has undone it yet."""
-    moment = now()
-    return due(shift.state(host), boot=moment.boot, boottime=moment.boottime)
+    state, moment = shift.state(host), now()
+    return due(state, boot=moment.boot, boottime=moment.boottime - float(state.get("patience_s", 0)))
 
 
 def resolve(host: Host, *, reason: str, end: str = "") -> str:
@@ -79,7 +79,8 @@ def _resolve(host: Host, *, reason: str, end: str = "") -> str:
 def _wait(host: Host, state: dict[str, Any]) -> str:
     """Serve what is surely healthy, once the arbiter should have decided and does not say how."""
     moment = now()
-    if state["phase"] == "shifting" and not due(state, boot=moment.boot, boottime=moment.boottime - DOUBT_S):
+    waits_s = DOUBT_S + float(state.get("patience_s", 0))
+    if state["phase"] == "shifting" and not due(state, boot=moment.boot, boottime=moment.boottime - waits_s):
         return "waiting"
     shift.stand_in(host)
     return "doubt"

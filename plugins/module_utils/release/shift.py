@@ -21,7 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 
 BUCKETS = 100
 SLOT_PATH = "/.well-known/ferryman/slot"
-OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s")
+OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s", "patience_s")
 """What is known of a shift only as long as it is pending."""
 
 
@@ -71,11 +71,19 @@ def set_share(host: Host, percent: int) -> None:
 
 
 def begin(
-    host: Host, *, slot: str, release: str, confirm_s: float, asks: Mapping[str, Any] | None = None, seal: str = ""
+    host: Host,
+    *,
+    slot: str,
+    release: str,
+    confirm_s: float,
+    asks: Mapping[str, Any] | None = None,
+    seal: str = "",
+    patience_s: float = 0,
 ) -> None:
     """Write down that a shift to `slot` begins and until when it must be confirmed; from here on the guard watches.
 
     `asks` says whom the guard asks how it ended (commits.ask), `seal` by what an arbiter's answer to that is known.
+    `patience_s` is what others may take beside: so much later than the deadline, from which on it asks, it is in doubt.
     Failed where the guard does not start: nobody is moved that nobody would bring back.
     """
     before = state(host)
@@ -90,7 +98,7 @@ def begin(
         "boot": moment.boot,
         "deadline": moment.boottime + confirm_s,
         "since": utc(),
-        **({"asks": dict(asks), "confirm_s": confirm_s} if asks else {}),
+        **({"asks": dict(asks), "confirm_s": confirm_s, "patience_s": patience_s} if asks else {}),
         **({"seal": seal} if seal else {}),
     }
     if before["stable"] == slot:
@@ -250,6 +258,18 @@ def served_slots(host: Host, entry: Mapping[str, Any], buckets: list[int]) -> di
             )
         answered[bucket] = str(json.loads(text)["slot"])
     return answered
+
+
+def read_back(host: Host, entry: Mapping[str, Any], expected: Mapping[int, str]) -> None:
+    """See from outside that the entry sends clients of these buckets where they are `expected`."""
+    try:
+        seen = served_slots(host, entry, sorted(expected))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise Failed(f"https://{entry['domain']} does not answer: {error}") from None
+    wrong = [f"{bucket:02d} to {slot}" for bucket, slot in seen.items() if slot != expected[bucket]]
+    if wrong:
+        said = f"the entry sends clients elsewhere than it was told: {', '.join(wrong)}"
+        raise Failed(said, hint="`provision` puts the entry's configuration in place")
 
 
 def verify(host: Host, entry: Mapping[str, Any], description: Mapping[str, Any], *, slot: str, release: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
@@ -25,6 +26,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     slots,
     stage,
+    stages,
     verifying,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, deciding, read_json
@@ -120,13 +122,22 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     with deciding(host):
         settling.require_exchange(host, request)
         asks, seal = request.get("asks"), str(request.get("seal", ""))
-        shift.begin(host, slot=slot, release=release, confirm_s=settings["confirm_s"], asks=asks, seal=seal)
+        shift.begin(
+            host,
+            slot=slot,
+            release=release,
+            confirm_s=settings["confirm_s"],
+            asks=asks,
+            seal=seal,
+            patience_s=float(request.get("patience_s", 0)),
+        )
     if "arbiter" in request["roles"]:
         commits.tell(host, run=host.run_id, seal=seal, end="open")
     entry = "entry" in request["roles"]
     if entry and request.get("members"):
         members.keep(host, slot, request["members"])
     if entry:
+        _in_stages(host, request)
         shift.set_share(host, shift.full(slot))
     verified, until = None, 0.0
     while True:
@@ -143,6 +154,32 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     host.journal("switch", "done", release=release, slot=slot, share=shift.share(host))
     host.changes.append(f"clients go to {slot}")
     return {"share": shift.share(host), **verified}
+
+
+def _in_stages(host: Host, request: Request) -> None:
+    """Let the new release have a growing share of the clients, each for its time; Unwell as soon as it is not well."""
+    settings, slot, told = request["settings"], request["slot"], request.get("stages") or {}
+    for stage_ in told.get("stages", []):
+        percent, for_s = int(stage_["share"]), float(stage_["for_s"])
+        with deciding(host):
+            settling.require_exchange(host, request)
+            settling.extend(host, by_s=for_s + settings["confirm_s"])
+        log, until = stages.Log(Path(told["log"])), time.monotonic() + for_s
+        shift.set_share(host, stages.share_of(slot, percent))
+        shift.read_back(host, request["entry"], stages.expected(slot, percent))
+        host.journal("share", "started", release=request["release"], slot=slot, percent=percent, for_s=for_s)
+        while True:
+            if "app" in request["roles"]:
+                _well(host, slot)
+            arms = log.read()
+            bad = stages.judge(arms[slot], arms[names.other(slot)])
+            if bad:
+                raise Unwell(f"at {percent} % of the clients: {bad}", evidence=shift.app_logs(host, slot))
+            if time.monotonic() >= until:
+                break
+            host.wait(0.25)
+        counts = {name: {"requests": arm.requests, "errors": arm.errors} for name, arm in arms.items()}
+        host.journal("share", "done", release=request["release"], slot=slot, percent=percent, arms=counts)
 
 
 def _well(host: Host, slot: str) -> None:
@@ -327,7 +364,8 @@ def _ended(host: Host, request: Request, status: str, reason: str) -> None:
         if line.get("with_database"):
             line = _undone(host, line)
         if line:  # without one, nothing was decided on yet
-            judged = any(done.get("step") == "judge" for done in arbiter.journal_of(host, host.run_id))
+            own = any(done.get("step") == "judge" for done in arbiter.journal_of(host, host.run_id))
+            judged = own or bool(request.get("judged"))  # or it was found unwell on another host
             arbiter.record(host, status=status, reason=reason, **line, tried=judged)
             commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="returned")
     finally:

@@ -136,7 +136,7 @@ class ReleaseAction(ActionBase):
             said = f"unexpected {type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
             raise AnsibleError(f"{said}, in {type(self).__doc__}; `check` may say what it stumbled over") from error
         finally:
-            if "release_hosts" in self.vars and self.several and self.host != self.arbiter:
+            if "release_hosts" in self.vars and self.several:
                 self.remember(self._mark(self.host), {"ended": ended})
         return result
 
@@ -169,6 +169,11 @@ class ReleaseAction(ActionBase):
                 last = time.monotonic()
             time.sleep(PAUSE_S)
 
+    def _failed_elsewhere(self) -> bool:
+        """Say whether this task has failed on another host: what is not over here goes back with it, at once."""
+        others = (host for host in self.vars.get("ansible_play_hosts", []) if host != self.host)
+        return self.several and any(self.recall(self._mark(str(host))).get("ended") == "failed" for host in others)
+
     # Being asked to stop
 
     @property
@@ -192,12 +197,12 @@ class ReleaseAction(ActionBase):
 
         def watch() -> None:
             while not over.wait(HEED_S):
-                if self.is_to_stop():
+                if self.is_to_stop() or self._failed_elsewhere():
                     with suppress(Stopped, AnsibleError):  # a host that cannot be told ends the step that it is in
                         self.ask("steps", steps=["interrupt"], lease_s=LEASE_S)
                     return
 
-        if names.BEFORE_COMMIT.isdisjoint(steps) or not self.value("stop_file", ""):
+        if names.BEFORE_COMMIT.isdisjoint(steps) or not (self.value("stop_file", "") or self.several):
             yield
             return
         watcher = threading.Thread(target=copy_context().run, args=[watch], daemon=True)
