@@ -32,7 +32,7 @@ def keeps_evidence(site: Site, answer: Answer) -> None:
         (never_ready(), "not ready", "listening"),
         (crashes(), "", CRASH),
         # To the gate the same as one that never gets ready.
-        pytest.param(slow(60), "not ready", "", marks=pytest.mark.at_times(journey="a release that starts too slowly")),
+        (slow(60), "not ready", ""),
         (dies(1.2), "it was ready and", "now dead"),
     ],
     ids=["never gets ready", "crashes at start", "starts too slowly", "dies while it is watched"],
