@@ -186,7 +186,8 @@ def test_every_test_that_a_proof_names_is_there(place: str) -> None:
 def test_every_bad_day_names_the_test_that_makes_it_and_each_is_another() -> None:
     _, days, _ = re.split(r"^## ", PROOF, flags=re.MULTILINE)
     proven = [
-        re.fullmatch(r"\| [^|`]+(?:`[^`|]+`[^|`]+)* \| `tests/faults/\S+::test_\w+` \|", row) for row in table(days)
+        re.fullmatch(r"\| [^|`]+(?:`[^`|]+`[^|`]+)* \| `tests/(?:faults|e2e)/\S+::test_\w+` \|", row)
+        for row in table(days)
     ]
     assert all(proven)
     assert len({row.rpartition("::")[2] for row in table(days)}) == len(proven) >= 13
