@@ -1,0 +1,120 @@
+"""Runs of simulated releases through the real verdict, and through what others decide by, counted."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import verdict
+from tests.support import canary_rivals
+from tests.support.canary_world import LIMITS, STAGES, Bad, Run, Surroundings, World, any_surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_S = 3600.0  # who holds for so long has asked somebody, and nobody answered
+
+
+GOOD = Bad()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A kind of release, and at which rate requests come."""
+
+    name: str
+    rps: float
+    bad: Bad = GOOD
+    around: Callable[[Random], Surroundings] = field(default=lambda _: Surroundings())
+    tick_s: float = 5.0
+    """How often the verdict is asked."""
+
+    def world(self, chance: Random) -> World:
+        """Make one such world."""
+        shares = [share for share, _ in STAGES]
+        return World(chance, rps=self.rps, bad=self.bad, around=self.around(chance), shares=shares)
+
+
+def quiet(chance: Random) -> Surroundings:
+    """Nothing unusual: clients that stay, errors that cling, crawlers."""
+    return Surroundings(waves=0.3, crawlers=chance.choice((0, 1)), clinging=chance.random() < 0.5)
+
+
+def shared_outage(chance: Random) -> Surroundings:
+    """Ten to fifteen minutes in which a third of all requests fail, whoever answers."""
+    begin = chance.uniform(0, 1500)
+    return Surroundings(waves=0.3, outage=(begin, begin + chance.uniform(600, 900), 0.3), clinging=True)
+
+
+HEALTHY = [Scenario(f"healthy, {rps:g} rps", rps, around=any_surroundings, tick_s=10) for rps in (2, 10, 50)]
+HEALTHY += [Scenario(f"healthy, a shared outage, {rps:g} rps", rps, around=shared_outage, tick_s=10) for rps in (10,)]
+HEALTHY += [Scenario("healthy, no traffic", 0.001, tick_s=10)]
+FAULTY = [
+    Scenario("12 % errors, 10 rps", 10, Bad(errors=0.12), quiet),
+    Scenario("12 % errors, 50 rps", 50, Bad(errors=0.12), quiet),
+    Scenario("6 % errors, 10 rps", 10, Bad(errors=0.06), quiet),
+    Scenario("2 % errors, 10 rps", 10, Bad(errors=0.02), quiet),
+    Scenario("40 % errors for one client in ten, 10 rps", 10, Bad(errors=0.4, only=0.1), quiet),
+    Scenario("12 % errors from half an hour on, 10 rps", 10, Bad(errors=0.12, from_s=1500), quiet),
+    Scenario("p95 three times as long, 10 rps", 10, Bad(slower=3.0), quiet),
+    Scenario("hangs, 10 rps", 10, Bad(hangs=True), quiet),
+]
+FULL = {
+    "healthy, 2 rps": 10_000,
+    "healthy, 10 rps": 10_000,
+    "healthy, 50 rps": 1_500,
+    "healthy, a shared outage, 10 rps": 2_000,
+    "healthy, no traffic": 100,
+}
+"""How many runs a soak counts of each: some quarter of an hour of one core in all."""
+FULL_FAULTY = 500
+
+
+def ours(world: World, tick_s: float) -> tuple[str, float, str]:
+    """Return how a release ends by the verdict, when, and by which rule."""
+    run = Run(world, tick_s)
+    while run.at < MOST_S:
+        run.tick()
+        found = verdict.judge(run.evidence(), LIMITS)
+        if found.word == verdict.ROLLBACK:
+            return found.word, run.at, found.rule
+        if found.word == verdict.PROMOTE and not run.advance():
+            return found.word, run.at, found.rule
+    return found.word, run.at, found.rule
+
+
+def count(scenario: Scenario, seed: int, runs: int) -> dict[str, Any]:
+    """Return how often each way ended how, and after how many seconds it was sent back."""
+    ends: dict[str, Counter[str]] = {}
+    times: dict[str, list[float]] = {}
+    rules: Counter[str] = Counter()
+    slow = scenario.bad.slower > 1
+    for number in range(runs):
+        key = f"{seed} {scenario.name} {number}"
+        world = scenario.world(Random(key))
+        found = ours(world, scenario.tick_s)
+        told = {"verdict": found[:2]}
+        rules[f"{found[0]} {found[2]}"] += 1
+        told["flagger_10"] = canary_rivals.flagger(world, 10, duration=slow)
+        told["flagger_1"] = canary_rivals.flagger(world, 1, duration=slow)
+        told["plain"] = canary_rivals.plain(world)
+        for way, (end, at) in told.items():
+            ends.setdefault(way, Counter())[end] += 1
+            if end == "rollback":
+                times.setdefault(way, []).append(at - scenario.bad.from_s)
+    return {
+        "scenario": scenario.name,
+        "runs": runs,
+        "rules": dict(rules),
+        "ways": {
+            way: {
+                "back_percent": round(100 * found["rollback"] / runs, 3),
+                "promoted_percent": round(100 * found["promote"] / runs, 3),
+                "median_s": round(statistics.median(times[way]), 1) if way in times else None,
+            }
+            for way, found in ends.items()
+        },
+    }

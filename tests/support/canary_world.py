@@ -1,0 +1,395 @@
+"""A simulated release: clients that stay, come back and differ, two arms, and what an entry would have counted.
+
+No request is simulated: of each client it matters when it is seen first, when it fails first and when it first waits
+longer than a level; of each minute, how many requests came and failed. Those are drawn from their distributions.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import (
+    LEVELS_S,
+    Arm,
+    Draw,
+    Evidence,
+    Minute,
+    Waiting,
+    again,
+)
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.limits import Limits
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.sketch import bin_of
+
+if TYPE_CHECKING:
+    from random import Random
+
+STAGES = ((0.10, 300.0), (0.25, 600.0), (0.50, 900.0), (1.0, 600.0))
+"""Shares and times of REL-4, and the watch."""
+BASE_ERRORS = 0.005
+PER_RPS = 150  # clients of forty minutes for each request per second: sixteen requests a client
+MEDIAN_S, SIGMA = 0.08, 0.8  # of how long a request takes: p95 is 0.3 s
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Bad:
+    """What is wrong with the new release; nothing by default."""
+
+    errors: float = 0.0
+    """The share of requests that fail in all; of `only`, the share of clients to whom it happens."""
+    only: float = 1.0
+    slower: float = 1.0
+    """How many times as long a request takes."""
+    hangs: bool = False
+    from_s: float = 0.0
+    """When it begins."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is no release's fault."""
+
+    waves: float = 0.0
+    """How far load swings around its mean, 0 to 1."""
+    outage: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """From when to when which share of requests fails, whoever answers."""
+    restarts: tuple[float, ...] = ()
+    """When what both need is restarted: for some seconds all fail."""
+    flutter: float = -1.0
+    """When one of new's processes is restarted: for two seconds a third of its requests fail."""
+    crawlers: int = 0
+    movers: float = 0.0
+    """The share of clients whose address changes every few minutes while their cookie stays."""
+    clinging: bool = False
+    """Whether a few clients see most of the failures."""
+
+
+RESTART_S, FLUTTER_S = 8.0, 2.0
+
+
+def any_surroundings(chance: Random) -> Surroundings:
+    """Draw what may happen within forty minutes of an ordinary day, and of a bad one."""
+    begin = chance.uniform(0, 2000)
+    outage = (begin, begin + chance.uniform(60, 900), chance.choice((0.08, 0.15, 0.3, 0.7)))
+    return Surroundings(
+        waves=chance.choice((0.0, 0.3, 0.8)),
+        outage=outage if chance.random() < 0.4 else (0.0, 0.0, 0.0),
+        restarts=tuple(chance.uniform(0, 2400) for _ in range(chance.choice((0, 0, 1, 2)))),
+        flutter=chance.uniform(0, 2400) if chance.random() < 0.2 else -1.0,
+        crawlers=chance.choice((0, 1, 3)),
+        movers=chance.choice((0.0, 0.05)),
+        clinging=chance.random() < 0.7,
+    )
+
+
+@dataclass
+class Client:
+    """One address: its share of all requests, of all failures, and its bucket (0 to 1)."""
+
+    activity: float
+    clings: float
+    bucket: float
+
+
+def population(chance: Random, rps: float, around: Surroundings) -> list[Client]:
+    """Return clients whose activity is Pareto's with shape 1.5: a tenth of them make half of all requests."""
+    count = max(60, int(PER_RPS * rps))
+    weights = [min((1 - chance.random()) ** (-1 / 1.5), 400.0) for _ in range(count)]
+    total = sum(weights)
+    weights += [total * 0.05] * around.crawlers
+    buckets = [chance.randrange(100) / 100 for _ in weights]
+    for at in range(int(around.movers * count)):  # it comes as six, one after the other: the bucket is one
+        weights[at] /= 6
+        weights += [weights[at]] * 5
+        buckets += [buckets[at]] * 5
+    total = sum(weights)
+    cling = [chance.random() ** 8 * 8 + 0.05 if around.clinging else 1.0 for _ in weights]
+    failures = sum(w * c for w, c in zip(weights, cling, strict=True))
+    return [Client(w / total, w * c / failures, b) for w, c, b in zip(weights, cling, buckets, strict=True)]
+
+
+class World:
+    """A release that is as it is, among clients and in surroundings that are as they are."""
+
+    def __init__(self, chance: Random, *, rps: float, bad: Bad, around: Surroundings, shares: list[float]) -> None:
+        self.chance, self.rps, self.bad, self.around = chance, rps, bad, around
+        self.clients = population(chance, rps, around)
+        self.clients.sort(key=lambda each: each.bucket)
+        self.phase = chance.uniform(0, 2 * math.pi)
+        self.arms = {share: Split(self.clients, share) for share in shares}
+
+    def load(self, at: float) -> float:
+        """Return requests per second."""
+        return self.rps * (1 + self.around.waves * math.sin(self.phase + at / 1200 * 2 * math.pi))
+
+    def failing(self, begin: float, end: float) -> tuple[float, float]:
+        """Return the mean share of requests that fail for everybody, and that fails for new alone, in a time."""
+        around = self.around
+        shared = _overlap(begin, end, around.outage[0], around.outage[1]) * around.outage[2]
+        shared += sum(_overlap(begin, end, each, each + RESTART_S) for each in around.restarts)
+        new = _overlap(begin, end, self.bad.from_s, math.inf) * max(self.bad.errors - BASE_ERRORS, 0.0)
+        if around.flutter >= 0:
+            new += _overlap(begin, end, around.flutter, around.flutter + FLUTTER_S) / 3
+        return min(shared, 1.0), min(new, 1.0)
+
+
+class Split:
+    """The clients of both arms at a share; the first `border` of them have new."""
+
+    def __init__(self, clients: list[Client], share: float) -> None:
+        self.border = bisect_left([each.bucket for each in clients], share - 1e-9)
+        self.numbers = (range(self.border), range(self.border, len(clients)))
+        self.active = tuple(list(accumulate(clients[at].activity for at in numbers)) for numbers in self.numbers)
+        self.clinging = tuple(list(accumulate(clients[at].clings for at in numbers)) for numbers in self.numbers)
+
+    def activity(self, arm: int) -> float:
+        """Return which share of all requests an arm gets (0 new, 1 old)."""
+        return self.active[arm][-1] if self.active[arm] else 0.0
+
+
+def _overlap(begin: float, end: float, first: float, last: float) -> float:
+    return max(0.0, min(end, last) - max(begin, first)) / (end - begin)
+
+
+def poisson(chance: Random, mean: float) -> int:
+    """Draw a count; of a large mean by the normal distribution, which is near enough."""
+    if mean > 50:
+        return max(0, round(chance.gauss(mean, math.sqrt(mean))))
+    limit, count, product = math.exp(-mean), 0, chance.random()
+    while product > limit:
+        count += 1
+        product *= chance.random()
+    return count
+
+
+def exceeds(level: float, slower: float = 1.0) -> float:
+    """Return the share of requests that take longer than `level` seconds."""
+    return 0.5 * math.erfc(math.log(level / (MEDIAN_S * slower)) / (SIGMA * math.sqrt(2)))
+
+
+def _bins(slower: float) -> list[tuple[int, float]]:
+    """Return a coarse sketch of how long requests take: bins, and the share of each."""
+    edges = [MEDIAN_S * slower * math.exp(SIGMA * z) for z in (-3, -2, -1, -0.5, 0, 0.5, 1, 1.4, 1.6, 1.8, 2, 2.3, 2.7)]
+    shares = [1.0, *(exceeds(edge, slower) for edge in edges), 0.0]
+    places = [edges[0] * 0.7, *(math.sqrt(a * b) for a, b in pairwise(edges)), edges[-1] * 1.4]
+    return [(bin_of(place), a - b) for place, (a, b) in zip(places, pairwise(shares), strict=True)]
+
+
+@dataclass
+class Counts:
+    """A draw that grows."""
+
+    share: float
+    failing: list[int] = field(default_factory=lambda: [0, 0])
+    failed_at: list[float] = field(default_factory=list)
+    slow: list[list[int]] = field(default_factory=lambda: [[0, 0] for _ in LEVELS_S])
+    seen: list[int] = field(default_factory=lambda: [0, 0])
+
+    def draw(self) -> Draw:
+        """Return it as it is."""
+        slow = tuple((new, old) for new, old in self.slow)
+        failing, seen = (self.failing[0], self.failing[1]), (self.seen[0], self.seen[1])
+        return Draw(self.share, failing, self.failed_at, slow, seen)
+
+
+class Run:
+    """What the entries have counted so far, and how the release stands."""
+
+    def __init__(self, world: World, tick_s: float) -> None:
+        self.world, self.tick_s = world, tick_s
+        self.at = self.since = 0.0
+        self.stage = 0
+        self.draws = {(0, -1): Counts(STAGES[0][0])}
+        self.past: list[Draw] = []
+        self.minutes: list[Minute] = []
+        known = list(accumulate(client.clings for client in world.clients))
+        before = poisson(world.chance, KNOWN_S * world.rps * BASE_ERRORS)
+        self.failed = dict.fromkeys(world.chance.choices(range(len(known)), cum_weights=known, k=before), SPENT)
+        self.answered: list[tuple[int, int]] = []
+        self.hanging = 0
+        self.bins = (_bins(world.bad.slower), _bins(1.0))
+        self.firsts = Firsts(world, tick_s)
+
+    @property
+    def until(self) -> float:
+        """When the stage's time is over."""
+        return self.since + STAGES[self.stage][1]
+
+    def advance(self) -> bool:
+        """Go to the next stage; answer whether there was one."""
+        if self.stage + 1 == len(STAGES):
+            return False
+        self.stage += 1
+        self.since = self.at
+        self.past += [each.draw() for each in self.draws.values()]
+        share = STAGES[self.stage][0]
+        self.draws = {(self.stage, -1): Counts(share)}
+        for before in range(self.stage):
+            self.draws[self.stage, before] = Counts(again(STAGES[before][0], share))
+        return True
+
+    def evidence(self) -> Evidence:
+        """Return what a verdict is given now."""
+        within = LIMITS.hang_s + 10
+        recent = self.answered[-round(within / self.tick_s) :]
+        answered = (sum(new for new, _ in recent), sum(old for _, old in recent))
+        return Evidence(
+            now=self.at,
+            since=self.since,
+            until=self.until,
+            share=STAGES[self.stage][0],
+            draws=[*self.past, *(each.draw() for each in self.draws.values())],
+            minutes=self.minutes,
+            waiting=Waiting((self.hanging, 0), answered, within) if self.at >= within else None,
+            old_probes=self.probes(),
+        )
+
+    def probes(self) -> tuple[int, int]:
+        """Ask the old slot every ten seconds of the last five minutes, once it has no clients."""
+        if STAGES[self.stage][0] < 1:
+            return (0, 0)
+        shared = self.world.failing(max(self.at - 300, 0), self.at)[0]
+        return 30 - round(30 * shared), 30
+
+    def tick(self) -> None:
+        """Let a little time pass."""
+        world, chance, tick_s = self.world, self.world.chance, self.tick_s
+        begin, self.at = self.at, self.at + tick_s
+        split, load = world.arms[STAGES[self.stage][0]], world.load(begin) * tick_s
+        shared, new_only = world.failing(begin, self.at)
+        if not self.minutes or begin >= self.minutes[-1].since + 60:
+            self.minutes.append(Minute(begin, Arm(), Arm()))
+        hangs = world.bad.hangs and begin >= world.bad.from_s
+        answered = []
+        for arm in (0, 1):
+            came = poisson(chance, load * split.activity(arm))
+            if arm == 0 and hangs:
+                self.hanging += came if begin >= LIMITS.hang_s else 0
+                came = 0
+            who = self._failing(arm, came, shared + (0 if arm else new_only), load, split)
+            self._count(arm, came, who)
+            for client in who:
+                self._failed(client, arm, begin)
+            answered.append(came - min(len(who), came))
+        self.answered.append((answered[0], answered[1]))
+        self._firsts(split.border)
+
+    def _failed(self, client: int, arm: int, begin: float) -> None:
+        """Count a client's first failure in the stage, in the draw that it is in."""
+        world, before = self.world, self.failed.get(client, -1)
+        if before in (self.stage, SPENT):
+            return
+        self.failed[client] = self.stage if arm else SPENT
+        counts = self.draws[self.stage, before]
+        counts.failing[arm] += 1
+        if not arm:
+            flutter = begin <= world.around.flutter < self.at
+            first, length = (world.around.flutter, FLUTTER_S) if flutter else (begin, self.tick_s)
+            counts.failed_at.append(first + world.chance.random() * length)
+
+    def _failing(self, arm: int, came: int, share: float, load: float, split: Split) -> list[int]:
+        """Draw which clients failed, each as often as it did."""
+        chance = self.world.chance
+        if not came:
+            return []
+        who: list[int] = []
+        clinging = split.clinging[arm]
+        base = min(poisson(chance, load * BASE_ERRORS * clinging[-1]), came)
+        if base:
+            who += chance.choices(split.numbers[arm], cum_weights=clinging, k=base)
+        more = min(poisson(chance, came * share), came - base) if share else 0
+        if more:
+            found = chance.choices(split.numbers[arm], cum_weights=split.active[arm], k=more)
+            only = self.world.bad.only
+            who += [each for each in found if only == 1 or arm or (each * 0.6180339887) % 1 < only]
+        return who
+
+    def _count(self, arm: int, came: int, who: list[int]) -> None:
+        minute = self.minutes[-1]
+        there = minute.old if arm else minute.new
+        there.requests += came
+        if who:
+            there.failed += len(who)
+            there.failing |= {str(each) for each in who}
+        if came and (self.world.bad.slower != 1 or there.requests == came):
+            left = came
+            for index, part in self.bins[arm]:
+                times = min(round(came * part + self.world.chance.random() - 0.5), left)
+                if times > 0:
+                    there.seconds.bins[index] = there.seconds.bins.get(index, 0) + times
+                    left -= times
+
+    def _firsts(self, border: int) -> None:
+        """Count whose first time has come, of each level and of being seen."""
+        counts = self.draws[self.stage, -1]
+        clients = len(self.world.clients)
+        for code in self.firsts.at(self.at):
+            kind, client = divmod(code, clients)
+            pair = counts.seen if kind == len(LEVELS_S) else counts.slow[kind]
+            pair[client >= border] += 1
+
+
+SPENT = -2  # of a client: it failed with new, or before there was a new one
+KNOWN_S = 600.0  # for so long before the first client is moved, the log says who fails anyway
+
+
+class Firsts:
+    """When each client is first seen, and first waits longer than each level.
+
+    With a release that is slower, from when on a client has it depends on its bucket; stages are then taken to last as
+    long as they are meant to.
+    """
+
+    HORIZON_S = 2700.0
+
+    def __init__(self, world: World, tick_s: float) -> None:
+        self.world, self.tick_s = world, tick_s
+        count = int(self.HORIZON_S / tick_s)
+        self.steps = list(accumulate(world.load(at * tick_s) * tick_s for at in range(count)))
+        self.found: list[list[int]] = [[] for _ in range(count)]
+        plain, slow = _rates(1.0), _rates(world.bad.slower)
+        warm, end, clients = self._requests(LIMITS.warm_s), self.steps[-1], len(world.clients)
+        draw, log, steps, found = world.chance.random, math.log, self.steps, self.found
+        for number, client in enumerate(world.clients):
+            scale = -1 / client.activity
+            came = log(1 - draw()) * scale
+            if came < end:
+                found[bisect_left(steps, came)].append(len(LEVELS_S) * clients + number)
+            change = self._moved(client.bucket) if slow != plain else math.inf
+            first = end
+            for kind in range(len(LEVELS_S) - 1, -1, -1):
+                need = log(1 - draw()) * scale
+                came = warm + need / plain[kind]
+                if came > change:
+                    came = max(change, warm) + (need - max(change - warm, 0) * plain[kind]) / slow[kind]
+                if came < first:
+                    first = came
+                if first < end:
+                    found[bisect_left(steps, first)].append(kind * clients + number)
+
+    def at(self, seconds: float) -> list[int]:
+        """Return whose first time came in the tick that ends at `seconds`, as kind * clients + client."""
+        index = round(seconds / self.tick_s) - 1
+        return self.found[index] if index < len(self.found) else []
+
+    def _moved(self, bucket: float) -> float:
+        begin = 0.0
+        for share, seconds in STAGES:
+            if bucket < share - 1e-9:
+                break
+            begin += seconds
+        return self._requests(begin)
+
+    def _requests(self, seconds: float) -> float:
+        at = int(seconds / self.tick_s)
+        return self.steps[at - 1] if at else 0.0
+
+
+def _rates(slower: float) -> list[float]:
+    """Return the share of requests between each level and the next."""
+    over = [*(exceeds(level, slower) for level in LEVELS_S), 0.0]
+    return [a - b for a, b in pairwise(over)]
