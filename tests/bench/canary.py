@@ -8,6 +8,11 @@ A sample; `./invoke soak canary` counts in full, and records it.
 from __future__ import annotations
 
 import argparse
+import sys
+
+from ferryman import paths
+
+sys.path.insert(0, str(paths.CHECKOUT / ".ansible" / "collections"))
 
 from tests.support import canary_runs
 

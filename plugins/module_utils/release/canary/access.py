@@ -1,0 +1,186 @@
+"""What an entry's access log says of both arms: counts by minute, and of each client when what came first.
+
+The log is the one of role nginx (a line of JSON a request). A line in its usual form is taken apart by one expression,
+which is five times as quick as JSON; whatever else there is goes through JSON, or is counted as what it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import LEVELS_S, MINUTE_S
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.sketch import Sketch, merged
+
+LINE = re.compile(
+    rb'"epoch":(\d+)(\.\d+),"level":"\w*","service":"entry","site":"[^"]*","request_id":"[^"]*","method":"[^"]*",'
+    rb'"scheme":"[^"]*","host":"[^"]*","path":"[^"]*","protocol":"[^"]*","status":(\d+),"bytes":\d+,'
+    rb'"request_bytes":\d+,"request_s":([\d.]+),"arm":"([^"]*)","bucket":"[^"]*","release":"[^"]*","upstream":"[^"]*",'
+    rb'"upstream_status":(\w+),"upstream_s":([\w.]+),"upstream_statuses":"[^"]*","upstream_times":"[^"]*",'
+    rb'"remote_addr":"([^"]*)"'
+)
+SECOND, PART, STATUS, REQUEST_S, ARM, UPSTREAM_STATUS, UPSTREAM_S, ADDRESS = range(8)
+Row = tuple[bytes, ...]
+First = tuple[float, float, str]
+"""When it was logged, when the request began, and its slot."""
+CLIENTS_MOST = 50_000
+"""Of so many clients it is kept when they were first seen; those who come later still count as requests."""
+LEVELS = len(LEVELS_S)
+
+
+@dataclass
+class Minute:
+    """What an arm answered within one."""
+
+    requests: int = 0
+    failed: int = 0
+    failing: set[str] = field(default_factory=set)
+    seconds: Sketch = field(default_factory=Sketch)
+
+
+@dataclass
+class Tally:
+    """What was read: `minutes` by when they began and by slot, and first times, by kind and client, with their slot.
+
+    A kind is `seen`, `slow <level>`, or `failing <stage>`, where stage -1 is before the first client was moved.
+    """
+
+    lines: int = 0
+    odd: Counter[str] = field(default_factory=Counter)
+    minutes: dict[tuple[int, str], Minute] = field(default_factory=dict)
+    firsts: dict[tuple[str, str], First] = field(default_factory=dict)
+
+
+def merged_tally(tallies: Iterable[Tally]) -> Tally:
+    """Return what one entry would have counted that had served all; in whatever order they come."""
+    whole = Tally()
+    for each in tallies:
+        whole.lines += each.lines
+        whole.odd.update(each.odd)
+        for key, minute in each.minutes.items():
+            there = whole.minutes.setdefault(key, Minute())
+            there.requests += minute.requests
+            there.failed += minute.failed
+            there.failing |= minute.failing
+            there.seconds = merged((there.seconds, minute.seconds))
+        for event, first in each.firsts.items():
+            whole.firsts[event] = min(whole.firsts.get(event, first), first)
+    return whole
+
+
+class Reader:
+    """Counts blocks of whole lines; `stages` are the moments at which stages began, `hang_s` is the latency limit.
+
+    Clients are known by a hash of their address under `salt`, which belongs to one release: no address leaves the host.
+    """
+
+    def __init__(self, salt: bytes, stages: Sequence[float], hang_s: float) -> None:
+        self.salt, self.stages, self.hang_s = salt[:64], list(stages), hang_s
+        self.tally = Tally()
+        self._ids: dict[bytes, str] = {}
+        self._top: dict[bytes, int] = {}
+        self._levels: dict[bytes, int] = {b"null": 0}
+
+    def count(self, block: bytes) -> None:
+        """Count a block of whole lines."""
+        rows: list[Row] = LINE.findall(block)
+        lines = block.count(b"\n")
+        self.tally.lines += lines
+        if len(rows) != lines:
+            rows = [row for line in block.split(b"\n") if line for row in self._odd(line)]
+        arms = {row[ARM] for row in rows}
+        if b"" in arms:  # answered by the entry itself: a redirect, a page of maintenance
+            self.tally.odd["no arm"] += sum(not row[ARM] for row in rows)
+            rows = [row for row in rows if row[ARM]]
+        by_second = {second: int(int(second) // MINUTE_S * MINUTE_S) for second in {row[SECOND] for row in rows}}
+        minutes = sorted(set(by_second.values()))
+        for minute in minutes:
+            whole = len(minutes) == 1
+            self._minute(minute, rows if whole else [row for row in rows if by_second[row[SECOND]] == minute])
+
+    def _odd(self, line: bytes) -> list[Row]:
+        """Return the row of a line that is not in the usual form; none for what is no line of this log."""
+        rows: list[Row] = LINE.findall(line)
+        if len(rows) == 1:
+            return rows
+        try:
+            said = json.loads(line)
+            row = tuple(said[name] for name in ("status", "request_s", "arm", "upstream_status", "upstream_s"))
+            second, _, part = f"{float(said['epoch']):.3f}".partition(".")
+            words = ["null" if each is None else str(each) for each in row]
+            float(words[1])
+            return [tuple(each.encode() for each in (second, f".{part}", *words, str(said["remote_addr"])))]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            self.tally.odd["garbage"] += 1
+            return []
+
+    def _minute(self, minute: int, rows: list[Row]) -> None:
+        levels, top = self._levels, self._top
+        for (arm, seconds), times in Counter(map(itemgetter(ARM, UPSTREAM_S), rows)).items():
+            there = self.tally.minutes.setdefault((minute, arm.decode()), Minute())
+            there.requests += times
+            if seconds not in levels:
+                value = float(seconds)
+                levels[seconds] = sum(value > level for level in LEVELS_S)
+            if seconds != b"null":
+                there.seconds.add(float(seconds), times)
+        # Of those who were never seen, reversed, the earliest line stays.
+        fresh = {row[ADDRESS]: row for row in reversed(rows) if row[ADDRESS] not in top}
+        for address, row in fresh.items():
+            if self._id(address):
+                top[address] = 0
+                self._first("seen", row)
+        known = top.get
+        for row in [row for row in rows if levels[row[UPSTREAM_S]] > known(row[ADDRESS], LEVELS)]:
+            client, level = row[ADDRESS], levels[row[UPSTREAM_S]]
+            if row[STATUS] != b"101":  # a connection that was kept, not an answer that was slow
+                for each in range(top[client], level):
+                    self._first(f"slow {each}", row)
+                top[client] = max(top[client], level)
+        for row in [row for row in rows if row[STATUS] >= b"499" or row[UPSTREAM_STATUS] >= b"500"]:
+            if self._failed(row):
+                self._count_failed(minute, row)
+
+    def _id(self, address: bytes) -> str:
+        """Return a client's name; none for those beyond the bound. Of IPv6 the first half, as nginx draws it."""
+        if address not in self._ids:
+            if len(self._ids) >= CLIENTS_MOST:
+                self.tally.odd["clients beyond the bound"] += 1
+                return ""
+            client = address
+            if b":" in address:
+                client = int(ipaddress.ip_address(address.decode())).to_bytes(16, "big")[:8]
+            self._ids[address] = hashlib.blake2b(client, digest_size=6, key=self.salt).hexdigest()
+        return self._ids[address]
+
+    def _failed(self, row: Row) -> bool:
+        """Say whether the slot that was chosen failed, also where the other one then answered well."""
+        if row[STATUS] == b"499":  # the client left: a failure if it had waited for long
+            return float(row[REQUEST_S]) >= self.hang_s
+        answered = row[STATUS] if row[UPSTREAM_STATUS] == b"null" else row[UPSTREAM_STATUS]
+        return b"500" <= answered <= b"599"
+
+    def _count_failed(self, minute: int, row: Row) -> None:
+        there = self.tally.minutes[minute, row[ARM].decode()]
+        there.failed += 1
+        client = self._id(row[ADDRESS])
+        if client:
+            there.failing.add(client)
+            self._first(f"failing {bisect_right(self.stages, _began(row)) - 1}", row)
+
+    def _first(self, kind: str, row: Row) -> None:
+        event, logged = (kind, self._ids[row[ADDRESS]]), float(row[SECOND] + row[PART])
+        first = (logged, _began(row), row[ARM].decode())
+        self.tally.firsts[event] = min(self.tally.firsts.get(event, first), first)
+
+
+def _began(row: Row) -> float:
+    """Return when a request began: a line is written at its end, and the slot was chosen at its beginning."""
+    return float(row[SECOND] + row[PART]) - float(row[REQUEST_S])
