@@ -24,6 +24,8 @@ from tests.support.watching import Journal
 
 from ferryman import paths
 
+pytestmark = pytest.mark.at_times(journey="a fleet")  # six hosts; what one host does is in every run
+
 CONFIRM_S = 6.0
 WITHIN_S = 5.0
 """What may be added to it until all hosts have heard of the end."""
