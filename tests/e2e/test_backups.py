@@ -369,12 +369,16 @@ def test_a_drill_has_the_application_say_that_it_is_well_on_what_was_restored(pa
 def test_a_provisioning_of_hosts_of_which_one_is_another_environments_changes_none(pair: Pair) -> None:
     pair.on(ARCHIVE, 'sed -i.kept \'s/"dev"/"prod"/\' /etc/ferryman/host.json && grep -q prod /etc/ferryman/host.json')
     pair.on(sites.HOST, "touch /run/before")
+    own = pair.site.root / "inventories" / sites.ENV / "host_vars" / f"{ARCHIVE}.yml"
+    own.parent.mkdir()
+    own.write_text("host_shared: false\n")
     try:
-        with pair.site.settings(host_shared=False, logs_keep_days=9):
+        with pair.site.settings(logs_keep_days=9):
             refused = pair.command("provision", code=1)
         assert "prod" in refused["error"]
         assert pair.on(sites.HOST, "find /etc /usr/local -newer /run/before -type f") == b""
     finally:
+        shutil.rmtree(own.parent)
         pair.on(ARCHIVE, "mv /etc/ferryman/host.json.kept /etc/ferryman/host.json")
 
 
@@ -543,6 +547,8 @@ def test_files_of_the_application_are_restored_beside_and_in_place_and_put_back(
         if "backup.setup" not in line:  # what it does again is told above
             pair.command(*line.split()[1:])
     backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
+    look = f"ls {MEDIA}; cat {MEDIA}/pictures/one"
+    whole = pair.on(sites.HOST, look)
     broken = pair.on(sites.HOST, f"rm -r {MEDIA}/pictures; echo two > {MEDIA}/two; ls {MEDIA}")
     newest, earlier, place, undo = (
         line.split()[1:] for line in guide_to_files("backup.restore", backup=backup, moment="1s")
@@ -553,7 +559,7 @@ def test_files_of_the_application_are_restored_beside_and_in_place_and_put_back(
         aside = pair.command(*words)["files"]["into"]
         assert pair.on(sites.HOST, f"cat {aside}{MEDIA}/pictures/one") == b"one\n"
     pair.command(*place, "--yes")
-    assert pair.on(sites.HOST, f"ls {MEDIA}; cat {MEDIA}/pictures/one") == b"pictures\none\n"
+    assert pair.on(sites.HOST, look) == whole
     pair.command(*undo, "--yes")
     assert pair.on(sites.HOST, f"ls {MEDIA}") == broken
     told = pair.command("backup.restore", "--set", "config", "--to", "19990101T000000Z-config", code=1)
@@ -564,12 +570,14 @@ def test_files_are_restored_on_their_host_with_nothing_but_what_lies_there(pair:
     pair.on(sites.HOST, f"mkdir -p {MEDIA}/pictures; echo one > {MEDIA}/pictures/one; rm -f {MEDIA}/two")
     pair.command("backup.run", "--set", "media")
     backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
+    look = f"ls {MEDIA}; cat {MEDIA}/pictures/one"
+    whole = pair.on(sites.HOST, look)
     broken = pair.on(sites.HOST, f"rm -r {MEDIA}/pictures; echo two > {MEDIA}/two; ls {MEDIA}")
     listed, beside, place, undo = guide_to_files("backup-source list", backup=backup)
     assert backup in pair.on(sites.HOST, listed).decode()
     pair.on(sites.HOST, f"{beside} && grep one /root/back{MEDIA}/pictures/one; rm -r /root/back")
     pair.on(sites.HOST, place)
-    assert pair.on(sites.HOST, f"ls {MEDIA}; cat {MEDIA}/pictures/one") == b"pictures\none\n"
+    assert pair.on(sites.HOST, look) == whole
     pair.on(sites.HOST, undo)
     assert pair.on(sites.HOST, f"ls {MEDIA}") == broken
 
