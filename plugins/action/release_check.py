@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import fit, git, layout, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import fit, git, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Reader
 
@@ -24,9 +24,9 @@ class ActionModule(ReleaseAction):
         except AnsibleError as error:
             wrong = {"keys": ["apps", self.app, "repository"], "file": "", "line": 0, "wrong": str(error)}
             told = {"problems": [wrong], "notes": [], "needs": {}}
-        unfit = layout.refusal(self.groups)
+        unfit, hint = self.unfit
         if unfit:
-            told["notes"].append(f"a deploy is refused: {unfit}; {layout.WAY_OUT}")
+            told["notes"].append(f"a deploy is refused: {unfit}; {hint}")
         return {"ferryman": {"described": {self.app: told}}}
 
     def _judged(self) -> dict[str, Any]:

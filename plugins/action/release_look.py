@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import layout, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 TOLD = (
@@ -61,9 +61,9 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
-        unfit = layout.refusal(self.groups) if self.args["purpose"] else ""
+        unfit, hint = self.unfit if self.args["purpose"] else ("", "")
         if unfit:
-            raise Stopped(self.host, {"reason": unfit, "hint": layout.WAY_OUT, "refused": True})
+            raise Stopped(self.host, {"reason": unfit, "hint": hint, "refused": True})
         wanted = source.read_once(self) if self.args["source"] else {}
         more: dict[str, Any] = {
             "bare": self.args["plan"],  # what a plan is made of may have to be provisioned first

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger, lock, names, planned
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, utc
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import layout, plan, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import plan, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 WANTED = ("commit", "ref", "subject", "committed_at", "dirty", "configuration")
@@ -150,9 +150,9 @@ class ActionModule(ReleaseAction):
 
     def _refusals(self) -> Iterator[dict[str, str]]:
         """Why a deploy would be refused now; that a host has yet to be provisioned is said of the host."""
-        unfit = layout.refusal(self.groups)
+        unfit, hint = self.unfit
         if unfit:
-            yield {"host": self.arbiter, "reason": unfit, "hint": layout.WAY_OUT}
+            yield {"host": self.arbiter, "reason": unfit, "hint": hint}
         held = self.lead.get("lock") or {}
         if held.get("alive"):
             yield {"host": self.arbiter, "reason": str(lock.Held(held)), "hint": "wait until then"}

@@ -35,7 +35,6 @@ ONE_APP_HOST = ("migrate", "once")
 """What the first app host does alone."""
 LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers"}
 """Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
-WHOLE = 100
 SEALED = {"switch", "commit", "return"}
 """Steps by which hosts learn how they will know what the arbiter says, or it says it."""
 
@@ -166,12 +165,7 @@ class ActionModule(ReleaseAction):
     def _stages(self) -> dict[str, Any]:
         """The shares of the clients that a release is given one after the other, and where the entry logs them."""
         told = [dict(stage) for stage in self.value("stages", []) or []]
-        shares = [int(stage["share"]) for stage in told]
-        if shares != sorted({*shares}) or any(not 0 < share < WHOLE for share in shares):
-            shown = ", ".join(map(str, shares))
-            reason = f"release_stages has the shares {shown}: each is above the one before, from 1 to 99"
-            raise Stopped(self.host, {"reason": reason, "hint": "all clients come after the last one", "refused": True})
-        return {"stages": told, "log": f"{self.value('entry_log', '/var/log/nginx/ferryman')}/{self.site}.access.json"}
+        return {"stages": told, "log": f"{self.value('entry_log')}/{self.site}.access.json"}
 
     def _among_many(self, plan: dict[str, Any], wanted: list[str], described: Mapping[str, Any]) -> dict[str, Any]:
         """What a host is told beside, where others must come to the same end."""

@@ -135,11 +135,12 @@ def scenarios(root: Path) -> list[Step]:
     for name in sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml")):
         for debian in debians(root / "roles" / name / "meta" / "main.yml"):
             on = f" on Debian {debian}" if debian != DEFAULT_DEBIAN else ""
-            # Two of one scenario may run at once: each keeps its hosts and files apart.
+            # Two of one scenario may run at once, and one may have been killed before: each keeps its hosts and files
+            # apart.
             place = Path(tempfile.gettempdir()) / f"ferryman-molecule-{os.getpid()}" / f"{name}-{debian}"
             variables = {"FERRYMAN_SANDBOX_DEBIAN": str(debian), "MOLECULE_EPHEMERAL_DIRECTORY": str(place)}
             command = [sys.executable, "-m", "molecule", "test", "-s", name]
-            found.append(Step(f"role {name}{on}", command, variables=variables if on else {}))
+            found.append(Step(f"role {name}{on}", command, variables=variables))
     return found
 
 
@@ -156,7 +157,7 @@ def left_out(root: Path, seed: str) -> dict[str, list[str]]:
     """
     marked = re.compile(r'\.at_times\(journey="(.+?)"\)')
     found = {
-        "roles": {step.name for step in scenarios(root) if step.variables},
+        "roles": {step.name for step in scenarios(root) if " on Debian " in step.name},
         "e2e": {
             name
             for directory in ("e2e", "faults")

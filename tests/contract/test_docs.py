@@ -90,7 +90,7 @@ UNREAD = {
     "/usr/local/lib/ferryman/backup-files undelete --name prod --set media": "Molecule, role backup, test_files.py",
     "rm -rf /var/lib/ferryman/backup/prod/borg": "Molecule, role backup, test_files.py",
 }
-"""Commands in blocks of `text` that no journey reads from the page, and where they are run all the same."""
+"""Commands in blocks of `text` that no journey reads from the page: where they are run, or why nothing runs them."""
 
 
 @pytest.mark.parametrize("page", READ)

@@ -96,13 +96,15 @@ def _of_stream(stream: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
 
 def _of_history(stream: dict[str, Any] | None, passed: dict[str, Any] | None) -> list[Wrong]:
     """Return what it means that the source is on another history than the newest backup that passed its check."""
-    line, own = (stream or {}).get("timeline"), of.timeline(passed) if passed else None
+    if stream is None or passed is None:
+        return []
+    line, own = stream.get("timeline"), of.timeline(passed)
     if None in (line, own) or line == own:
         return []
     said = f"the source is on timeline {line}, and the newest backup that passed its check is of {own}"
     means = "what was written since is restored from an older backup alone"
-    if stream["refusal"]:  # type: ignore[index]  # it has a timeline
-        means = f"what was written since cannot be restored ({stream['refusal']})"  # type: ignore[index]  # as above
+    if stream["refusal"]:
+        means = f"what was written since cannot be restored ({stream['refusal']})"
     return [Wrong("P1", "database", f"{said}: {means}", "backup.run --set database")]
 
 

@@ -20,6 +20,7 @@ ENOUGH = 5
 BAD = 0.1
 """Above this share of failed requests a release is bad (REL-5), unless the other arm is no better."""
 SERVER_ERROR = 500
+WAY_OUT = "release_stages has growing shares from 1 to 99: all clients come after the last one"
 
 
 @dataclass
@@ -44,6 +45,14 @@ def judge(new: Arm, old: Arm) -> str:
         return ""
     said = f"{new.errors} of {new.requests} requests to the new release failed"
     return f"{said}, {old.errors} of {old.requests} to the old one"
+
+
+def refusal(told: Iterable[Mapping[str, Any]]) -> str:
+    """Return why no release can go through these stages, or nothing."""
+    shares = [int(stage["share"]) for stage in told]
+    if shares == sorted({*shares}) and all(0 < share < shift.BUCKETS for share in shares):
+        return ""
+    return f"the shares of release_stages are {', '.join(map(str, shares))}: each must be above the one before"
 
 
 def share_of(slot: str, percent: int) -> int:

@@ -29,10 +29,10 @@ from typing import Any, ClassVar
 from ansible import constants, context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, names, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, names, render, stages
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import HEED_S, INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building, pack
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building, layout, pack
 
 ANSWER = "ferryman-answer "
 LEASE_S = 30.0  # of the lock, renewed on the arbiter while its steps run (docs/decisions/0006-short-lease.md)
@@ -223,6 +223,14 @@ class ReleaseAction(ActionBase):
         if name not in self._resolved:
             self._resolved[name] = self._templar.template(self.vars.get(f"release_{name}", default))
         return self._resolved[name]
+
+    @property
+    def unfit(self) -> tuple[str, str]:
+        """Why a release cannot be brought to these hosts in these stages, and the way out; nothing where it can."""
+        reason = layout.refusal(self.groups)
+        if reason:
+            return reason, layout.WAY_OUT
+        return stages.refusal(self.value("stages", []) or []), stages.WAY_OUT
 
     @cached_property
     def app(self) -> str:

@@ -99,6 +99,15 @@ def test_a_layout_that_no_release_can_be_brought_to_is_why_a_deploy_would_be_ref
     assert refused["hint"]
 
 
+def test_stages_that_no_release_can_go_through_are_why_a_deploy_would_be_refused(
+    tmp_path: Path, memory: dict[str, Any]
+) -> None:
+    shares = [{"share": 50, "for_s": 1}, {"share": 10, "for_s": 1}]
+    (refused,) = Planning(tmp_path, memory, stages=shares).work()["plan"]["refused"]
+    assert refused["reason"] == "the shares of release_stages are 50, 10: each must be above the one before"
+    assert refused["hint"]
+
+
 def test_bare_hosts_have_no_release_no_ports_and_no_secret_yet(tmp_path: Path, memory: dict[str, Any]) -> None:
     told = Planning(tmp_path, memory).work()["plan"]
     assert set(told["against"].values()) == {""}

@@ -1,6 +1,7 @@
 """Stages: which clients a share means, what the log counts per arm, and when a release is sent back for it."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,9 @@ def test_where_nothing_was_logged_yet_nothing_is_counted(tmp_path: Path) -> None
 @pytest.mark.parametrize("slot", ["blue", "green"])
 def test_all_clients_are_a_share_too(slot: str) -> None:
     assert stages.share_of(slot, shift.BUCKETS) == shift.full(slot)
+
+
+@given(st.lists(st.integers(-2, 102), max_size=4))
+def test_stages_are_refused_but_for_growing_shares_below_all(shares: list[int]) -> None:
+    fit = all(0 < share < shift.BUCKETS for share in shares) and all(a < b for a, b in pairwise(shares))
+    assert (stages.refusal([{"share": share, "for_s": 1} for share in shares]) == "") == fit

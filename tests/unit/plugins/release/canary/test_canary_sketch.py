@@ -2,6 +2,7 @@
 
 import json
 import math
+from random import Random
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import sketch
 from hypothesis import given
@@ -27,10 +28,10 @@ def test_a_quantile_is_within_the_stated_error_of_the_true_one(values: list[floa
 
 
 @given(st.lists(SECONDS, max_size=5), st.randoms())
-def test_pieces_in_any_order_make_the_sketch_of_the_whole(pieces: list[list[float]], chance: object) -> None:
+def test_pieces_in_any_order_make_the_sketch_of_the_whole(pieces: list[list[float]], chance: Random) -> None:
     whole = counted([value for piece in pieces for value in piece])
     shuffled = [counted(piece) for piece in pieces]
-    chance.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives a Random
+    chance.shuffle(shuffled)
     assert sketch.merged(shuffled).bins == whole.bins
 
 
