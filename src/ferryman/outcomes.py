@@ -57,6 +57,8 @@ class Story:
     changed: bool = False
     changes: list[Change] = field(default_factory=list)
     """What each task changed on a host, or in check mode would change."""
+    stages: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What was found of a release in each stage of its clients, as it was seen last."""
     touched: bool = False
     """Whether a host did a step or a part of one, the way back aside; what is refused later is no mere refusal."""
 
@@ -81,6 +83,11 @@ class Story:
                 **{key: value for key, value in told.items() if value not in (None, "", [])},
             }
             self.failure["hint"] = paths.typed(str(self.failure.get("hint") or ""))
+
+    def see(self, look: Mapping[str, Any]) -> None:
+        """Take in how a release does that has a share of the clients (`canary`)."""
+        if "stage" in look:
+            self.stages[look["stage"]] = {key: look[key] for key in ("share", "since", "at", "verdict")}
 
     def _ok(self, event: Event, told: dict[str, Any]) -> None:
         # What the driver did alone, like the check of a role's arguments, has neither.
@@ -194,6 +201,7 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
     said.update({key: told[key] for key in TOLD if key in told})
     said.update({key: story.facts[key] for key in WITH_DATABASE if key in story.facts})
     said.update({"point": plan["point"]} if "point" in plan else {})
+    said.update({"canary": [*story.stages.values()]} if story.stages else {})
     if word == "live" and said.get("unwell"):
         said["code"] = NEEDS_PERSON
     if word == "unknown" and story.facts.get("reason_return"):

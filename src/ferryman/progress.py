@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ferryman import terminal
+from ferryman import canary, terminal
 
 NAMED = 3  # hosts that are named in a line
 QUIET = ("Validating arguments against arg spec", "Refuse values out of bounds", "Go through the steps", "Say why")
@@ -51,6 +51,9 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Something that people should read now."""
+
+    def look(self, look: canary.Look, ways: str) -> None:
+        """How a release does that has a share of the clients; `ways` is what to type where somebody is asked."""
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -156,6 +159,7 @@ class Lines:
         self.now = Step()
         self.told = True
         self.turn = threading.Lock()
+        self.teller = canary.Teller()
 
     def step(self, name: str) -> None:
         self._finish()
@@ -191,6 +195,10 @@ class Lines:
         except BrokenPipeError:  # whoever looked on has left; what goes on is not theirs to end
             nobody_reads(sys.stderr)
 
+    def look(self, look: canary.Look, ways: str) -> None:
+        if line := self.teller.line(look, ways):
+            self.note(line)
+
     def begun(self, host: str) -> None:
         self.now.running.append(host)
 
@@ -212,8 +220,10 @@ class Lines:
 class Live:
     """A line for each step that is done, in the terminal's own scrolling, and under them the one that runs.
 
-    The live line is never as wide as the terminal: one that a resize wraps could not be taken back.
+    No line that is taken back is as wide as the terminal: one that a resize wraps could not be.
     """
+
+    INDENT, NARROW = 12, 60  # columns before what belongs to a step; on a screen that is narrower, two
 
     def __init__(self, *, asks: bool = False) -> None:
         from rich.console import Console
@@ -222,6 +232,7 @@ class Live:
 
         self.began = time.monotonic()
         self.now = Step()
+        self.panel = canary.Panel()
         self.console = Console(stderr=True, highlight=False)
         self.plain = self.console.options.ascii_only
         good = ("?", "?") if asks else ("+", "✓")
@@ -245,10 +256,19 @@ class Live:
             whole = f", {moment - self.began:.0f} s in all" if step.since - self.began > 1 else ""
             line.append(f"{done}{named(step.running)}{whole}", "dim")
             line.truncate(max(self.console.width - ECHO, 1), overflow="crop" if self.plain else "ellipsis")
+            self._below(line, moment)
         return line
+
+    def _below(self, line: Any, moment: float) -> None:
+        """Add how the release does to the live line, where it has a share of the clients."""
+        indent = self.INDENT if self.console.width >= self.NARROW else 2
+        width = max(self.console.width - ECHO - indent, 1)
+        for text, style in self.panel.lines(moment, width=width, plain=self.plain):
+            line.append("\n" + " " * indent).append(text[:width], style)
 
     def step(self, name: str) -> None:
         self._finish()
+        self.panel.clear()
         self.now = Step("" if is_quiet(name) else short(name), time.monotonic())
 
     def _finish(self) -> None:
@@ -276,6 +296,15 @@ class Live:
         from rich.text import Text
 
         self._row(Text("!", "yellow"), "", Text(text, "yellow"))
+
+    def look(self, look: canary.Look, ways: str) -> None:
+        from rich.text import Text
+
+        self.panel.take(look, ways, time.monotonic())
+        if said := canary.decided(look):
+            good = look["verdict"]["verdict"] == "promote"
+            mark = Text(self.good, "green") if good else Text(self.bad, "red")
+            self._row(mark, f"{look['verdict']['stage_s']:.1f} s", Text(said))
 
     def begun(self, host: str) -> None:
         self.now.running.append(host)

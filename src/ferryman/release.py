@@ -11,6 +11,7 @@ from typing import Any
 
 from ferryman import (
     asking,
+    canary,
     changes,
     interrupts,
     outcomes,
@@ -294,15 +295,24 @@ def run(
             for line in telling.waits(told):
                 seen.note(line)
 
+    def see(look: canary.Look) -> None:
+        story.see(look)
+        seen.look(look, asks)
+
+    asks = canary.ways(environment.name, str(values.get("release_app", "")))
     runs.own_processes_only()
     given = {name: value for name, value in {**values, **(stand_ins or {})}.items() if value not in ("", None)}
     key = secrets.key_file(environment)
     try:
-        with interrupts.heard(seen.note, way_back=way_back) as heard:
-            given |= {"release_stop_file": str(heard.stop_file)} if way_back else {}
-            ended = runs.play(
-                playbook, environment, values=given, listen=listen, key=key, check=check, stop=heard.leave
-            )
+        with interrupts.heard(seen.note, way_back=way_back) as heard, canary.followed(see) as looks:
+
+            def leaves() -> bool:
+                looks.follow()
+                return heard.leave()
+
+            if way_back:
+                given |= {"release_stop_file": str(heard.stop_file), "release_progress_file": str(looks.file)}
+            ended = runs.play(playbook, environment, values=given, listen=listen, key=key, check=check, stop=leaves)
     finally:
         seen.close()
     return story, ended
