@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import source
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction
 
 TOLD = (
     "at",
@@ -61,9 +61,8 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
-        unfit, hint = self.unfit if self.args["purpose"] else ("", "")
-        if unfit:
-            raise Stopped(self.host, {"reason": unfit, "hint": hint, "refused": True})
+        if self.args["purpose"]:
+            self.refuse_unfit()
         wanted = source.read_once(self) if self.args["source"] else {}
         more: dict[str, Any] = {
             "bare": self.args["plan"],  # what a plan is made of may have to be provisioned first
@@ -78,9 +77,8 @@ class ActionModule(ReleaseAction):
             more["drain_s"] = self.settings["drain_s"]
             more["runtime"] = wanted["description"]["runtime"]["kind"]
         if self.args["purpose"]:
-            purpose = f"{self.args['purpose']} {wanted.get('commit', '')[:7]}".rstrip()
             # Of several hosts another one may find a reason for a change.
-            more["lock"] = {"owner": self.who, "purpose": purpose, "lease_s": LEASE_S, "always": self.several}
+            more["lock"] = {**self.lock(self.args["purpose"], wanted), "always": self.several}
         answer = self.ask("look", **more)
         seen = answer["seen"]
         self._keep(seen.get("base", {}))

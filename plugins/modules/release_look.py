@@ -72,6 +72,7 @@ seen:
       elements: dict
       returned: on entries, with O(whole)
     lock: {description: Who holds the lock., type: dict, returned: on the arbiter}
+    waiting: {description: "Who waits for it, the first in line first.", type: list, returned: on the arbiter}
     history: {description: What the ledger knows of each release., type: list, elements: dict, returned: on the arbiter}
     would_roll_back_to: {description: What a rollback would go back to., type: str, returned: on the arbiter}
 """

@@ -25,6 +25,8 @@ TOLD = (
     "gate",
     "gate_s",
     "drained_s",
+    "waited_s",
+    "waited_for",
     "by_hand",
     "restore_point",
     "restore_point_sha256",

@@ -41,9 +41,9 @@ UNIT = re.compile(r"-([a-z0-9]+)@(?:blue|green)-\d+\b")
 MENDED = "once that is mended, the same command goes on: what is done stays"
 
 
-def deploy(env: str, *, app: str, ref: str, allow_dirty: bool) -> Told:
+def deploy(env: str, *, app: str, ref: str, allow_dirty: bool, wait: int) -> Told:
     """Deploy a commit; return the report. A failure is a Stop that carries it."""
-    wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
+    wanted = {**_wanted(env, ref=ref, allow_dirty=allow_dirty), **_waiting(wait)}
     environment = readiness.agreed(env, app=app)
     if reason := _uncommitted(environment, app, wanted):
         story = outcomes.Story(failure={"reason": reason, "refused": True})
@@ -61,6 +61,13 @@ def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
     return {"release_ref": ref, "release_allow_dirty": allow_dirty}
 
 
+def _waiting(wait: int) -> dict[str, Any]:
+    """Return for how long the lock is waited for as the role takes it; for 0 the inventory may say so."""
+    if wait < 0:
+        raise Stop(f"--wait takes seconds, and {wait} are none", hint="take 600 for ten minutes")
+    return {"release_wait_s": wait} if wait else {}
+
+
 def _uncommitted(environment: Environment, app: str, wanted: Mapping[str, Any]) -> str:
     """Return why a deploy would refuse the work tree, in its words; asked before any host is made or provisioned."""
     source = readiness.source(environment, app)
@@ -70,7 +77,7 @@ def _uncommitted(environment: Environment, app: str, wanted: Mapping[str, Any]) 
     return worktree.refusal(environment.directory.parent.parent, source)
 
 
-def rollback(env: str, *, app: str, to: str, accept_schema: bool, with_database: bool, yes: bool) -> Told:
+def rollback(env: str, *, app: str, to: str, accept_schema: bool, with_database: bool, yes: bool, wait: int) -> Told:
     """Go back to the last good release, or to a named one; return the report.
 
     With the database, what was written since is counted first and, unless `yes`, somebody is asked: a Stop carries the
@@ -78,8 +85,9 @@ def rollback(env: str, *, app: str, to: str, accept_schema: bool, with_database:
     """
     if accept_schema and with_database:
         raise Stop("--accept-schema leaves the data, --with-database takes them along", hint="take one of the two")
-    environment = _ready(env, app)
     values = {"release_to": to, "release_accept_schema": accept_schema, "release_with_database": with_database}
+    values |= _waiting(wait)
+    environment = _ready(env, app)
     if with_database and not yes:
         story, ended = run("release_compare", environment, {"release_app": app, **values}, way_back=True)
         code = REFUSED if story.failure.get("refused") or not story.touched else RETURNED
@@ -299,6 +307,10 @@ def run(
         story.see(look)
         seen.look(look, asks)
 
+    def printed(line: str) -> None:
+        for said in telling.queues(line):
+            seen.note(said)
+
     asks = canary.ways(environment.name, str(values.get("release_app", "")))
     runs.own_processes_only()
     given = {name: value for name, value in {**values, **(stand_ins or {})}.items() if value not in ("", None)}
@@ -312,7 +324,16 @@ def run(
 
             if way_back:
                 given |= {"release_stop_file": str(heard.stop_file), "release_progress_file": str(looks.file)}
-            ended = runs.play(playbook, environment, values=given, listen=listen, key=key, check=check, stop=leaves)
+            ended = runs.play(
+                playbook,
+                environment,
+                values=given,
+                listen=listen,
+                key=key,
+                check=check,
+                printed=printed,
+                stop=leaves,
+            )
     finally:
         seen.close()
     return story, ended

@@ -85,6 +85,8 @@ def _host(seen: Told) -> Iterator[Line]:
         yield "share", f"{share} % of the clients on green, {100 - share} % on blue", PLAIN
     if "lock" in seen:
         yield "lock", _lock(seen["lock"]), PLAIN
+    for each in seen.get("waiting") or []:
+        yield "waits", f"{each['owner']}: {each['purpose']}, since {each['since']}", PLAIN
     if seen.get("health"):
         ill = [name for name, answer in seen["health"].items() if not answer["good"]]
         yield "health", f"well: {', '.join(name for name in seen['health'] if name not in ill) or 'nothing'}", GOOD

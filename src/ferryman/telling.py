@@ -14,6 +14,8 @@ ILL = 400  # from here on an HTTP status says that a client did not get what it 
 NOTICED_S = 1  # what people notice and wonder about
 WIDTH = 79
 PAGE = "the maintenance page is shown"
+QUEUES = "waiting for the lock: "
+"""What the action release_wait prints before a sentence."""
 
 
 def tell(told: Told, words: Callable[[Told], str], ctx: Any) -> None:
@@ -112,7 +114,9 @@ def _outside(told: Told) -> Iterator[str]:
 
 
 def waited(told: Told) -> Iterator[str]:
-    """Say that a deploy or a rollback waited for its slot, where anybody noticed."""
+    """Say that a deploy or a rollback waited for its turn or for its slot, where anybody noticed."""
+    if told.get("waited_s", 0) >= NOTICED_S:
+        yield f"it waited {told['waited_s']:.0f} s for the lock, which {told['waited_for']} held"
     if told.get("drained_s", 0) >= NOTICED_S:
         yield f"it waited {told['drained_s']:.0f} s first, for uploads that might still go to the slot that it needed"
 
@@ -124,6 +128,13 @@ def waits(told: Told) -> Iterator[str]:
             f"waiting up to {told['drains_s']:.0f} s before the new release starts: "
             "uploads that began before the last switch may still go to the slot that it needs"
         )
+
+
+def queues(line: str) -> Iterator[str]:
+    """Say whom a run waits for, where a printed line tells that: who holds the lock, how many come before."""
+    _, mark, said = line.partition(QUEUES)
+    if mark:
+        yield f"{QUEUES}{said.strip()}"
 
 
 def provisioned(told: Told) -> str:

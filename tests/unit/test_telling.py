@@ -33,6 +33,15 @@ def test_waiting_for_uploads_is_told_where_somebody_notices_it() -> None:
     assert not list(telling.waits({"drains_s": 0.2}))
 
 
+def test_waiting_for_the_lock_is_told_while_it_lasts_and_at_the_end() -> None:
+    printed = "waiting for the lock: ada@laptop holds the lock (deploy 1a2b3c4); nobody waits before this run"
+    assert list(telling.queues(f"  {printed}\n")) == [printed]
+    assert not list(telling.queues("TASK [Deploy | Wait for the lock]"))
+    told = telling.summary({**LIVE, "waited_s": 41.2, "waited_for": "ada@laptop (deploy 1a2b3c4)"})
+    assert "it waited 41 s for the lock, which ada@laptop (deploy 1a2b3c4) held" in told
+    assert "lock" not in telling.summary(LIVE)
+
+
 def test_a_page_that_was_as_wanted_before_is_told_so() -> None:
     told = {"environment": "prod", "maintenance": True, "changed": True}
     assert telling.page(told) == "prod: the maintenance page is shown"

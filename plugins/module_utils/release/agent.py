@@ -29,6 +29,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     steps,
     verifying,
+    waiting,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, deciding
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
@@ -75,18 +76,38 @@ def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dic
         answer["maintenance"] = "entry" in request["roles"] and shift.hidden(host)
     elif act == "verify":
         answer["verify"] = verifying.live(host, request)
+    elif act == "wait":
+        answer["waits"] = _wait(host, request)
     elif act == "provision":
         answer.update(provision.provision(host, request))
     else:
         _steps(host, request, stream, answer)
 
 
+def _wait(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Stand in line for the lock for a while, or where nobody waits any longer, step out of it."""
+    if request["for_s"] is None:
+        waiting.step_out(host)
+        return {}
+    told = request["lock"]
+    times = {"lease_s": float(told["lease_s"]), "for_s": float(request["for_s"])}
+    return waiting.wait(host, owner=told["owner"], purpose=told["purpose"], **times)
+
+
 def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    seen = look.look(host, request)
+    lock = request.get("lock") or {}
+    keeps = bool(lock) and "arbiter" in request["roles"]
+    try:
+        seen = look.look(host, request)
+    except Failed:
+        if keeps:
+            arbiter.let_go(host)
+        raise
     if request.get("wanted"):
         answer["stale"] = look.is_current(host, request, seen)
-    lock = request.get("lock") or {}
-    if lock and "arbiter" in request["roles"] and (answer.get("stale", "asked for") or lock.get("always")):
+    if keeps and not (answer.get("stale", "asked for") or lock.get("always")):
+        arbiter.let_go(host)
+    elif keeps:
         _tidy(host, request["lock"])
         if seen.get("edited"):
             said = f"edited by hand: {', '.join(seen['edited'][:5])}"

@@ -14,16 +14,19 @@ from typing import Any
 from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, ledger, lock
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now, read_json, utc
 
+WAITS = "`--wait SECONDS` waits for it (of a playbook: -e release_wait_s=SECONDS)"
+
 
 @contextmanager
-def _alone(host: Host) -> Iterator[None]:
+def alone(host: Host) -> Iterator[None]:
+    """Let one session at a time look at lock and queue, and change them."""
     host.site.arbiter.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (host.site.arbiter / "lock.flock").open("w", encoding="ascii") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
-def _keep(path: Path, value: Mapping[str, Any]) -> None:
+def keep(path: Path, value: Mapping[str, Any]) -> None:
     """Write the lock; not through the host's list of changes, since a lease changes nothing that serves."""
     fresh = path.with_name(f".{path.name}.new")
     with fresh.open("w", encoding="utf-8") as stream:
@@ -38,35 +41,49 @@ def _until(lease_s: float) -> str:
 
 
 def take(host: Host, *, owner: str, purpose: str, lease_s: float) -> int:
-    """Take the lock for this run and return its token. Failed (refused) names the holder."""
-    path = host.site.arbiter / "lock.json"
+    """Take the lock for this run and return its token. Failed (refused) names the holder, or who comes first."""
     if host.check:
-        held = read_json(path)
+        held = read_json(host.site.arbiter / "lock.json")
         if lock.alive(held, now()):
             raise Failed(str(lock.Held(held)), refused=True)
         return int(held.get("token", 0)) + 1
-    with _alone(host):
+    try:
+        return attempt(host, owner=owner, purpose=purpose, lease_s=lease_s)
+    except lock.Held as held_by:
+        hint = f"{WAITS}, or `unlock` if its owner is gone and you know that nothing of it runs"
+        raise Failed(str(held_by), hint=hint, refused=True) from None
+    except lock.Behind as behind:
+        raise Failed(str(behind), hint=WAITS, refused=True) from None
+
+
+def attempt(host: Host, *, owner: str, purpose: str, lease_s: float) -> int:
+    """Take the lock for this run, which then waits no more. Raises lock.Held and lock.Behind."""
+    path, queued = host.site.arbiter / "lock.json", host.site.arbiter / "queue.json"
+    with alone(host):
         seen = int(read_json(host.site.state / "token.json").get("token", 0))
-        try:
-            mine = lock.take(
-                read_json(path),
-                now(),
-                run=host.run_id,
-                owner=owner,
-                purpose=purpose,
-                lease_s=lease_s,
-                until=_until(lease_s),
-                seen=seen,
-            )
-        except lock.Held as held_by:
-            raise Failed(
-                str(held_by),
-                hint="wait until then, or `unlock` if its owner is gone and you know that nothing of it runs",
-                refused=True,
-            ) from None
-        _keep(path, mine)
+        queue = read_json(queued)
+        mine = lock.take(
+            read_json(path),
+            now(),
+            run=host.run_id,
+            owner=owner,
+            purpose=purpose,
+            lease_s=lease_s,
+            until=_until(lease_s),
+            seen=seen,
+            queue=queue,
+        )
+        keep(path, mine)
+        if lock.stands_in(queue, host.run_id):
+            keep(queued, lock.step_out(queue, run=host.run_id))
     host.token = int(mine["token"])
     return host.token
+
+
+def let_go(host: Host) -> None:
+    """Let go of the lock where this run waited for it, and it turns out that there is nothing to do."""
+    if not host.check and holds(host, host.run_id):
+        free(host)
 
 
 def renew(host: Host, *, lease_s: float) -> None:
@@ -74,14 +91,14 @@ def renew(host: Host, *, lease_s: float) -> None:
     if host.check:
         return
     path = host.site.arbiter / "lock.json"
-    with _alone(host):
+    with alone(host):
         try:
             mine = lock.renew(
                 read_json(path), now(), run=host.run_id, token=host.token, lease_s=lease_s, until=_until(lease_s)
             )
         except lock.Lost as lost:
             raise Failed(str(lost), hint="`status` says who", refused=True) from None
-        _keep(path, mine)
+        keep(path, mine)
 
 
 def free(host: Host) -> None:
@@ -89,8 +106,8 @@ def free(host: Host) -> None:
     if host.check:
         return
     path = host.site.arbiter / "lock.json"
-    with _alone(host):
-        _keep(path, lock.free(read_json(path), run=host.run_id))
+    with alone(host):
+        keep(path, lock.free(read_json(path), run=host.run_id))
 
 
 def unlock(host: Host, *, who: str, holder: str) -> dict[str, Any]:
@@ -102,7 +119,7 @@ def unlock(host: Host, *, who: str, holder: str) -> dict[str, Any]:
     path = host.site.arbiter / "lock.json"
     if host.check:
         return read_json(path) if read_json(path).get("held") else {}
-    with _alone(host):
+    with alone(host):
         held, moment = read_json(path), now()
         if not held.get("held"):
             return {}
@@ -115,7 +132,7 @@ def unlock(host: Host, *, who: str, holder: str) -> dict[str, Any]:
                 refused=True,
             )
         seen = int(read_json(host.site.state / "token.json").get("token", 0))
-        _keep(path, lock.break_(held, moment, by=who, seen=seen))
+        keep(path, lock.break_(held, moment, by=who, seen=seen))
     how = "while it was at work" if runs else "which had run out"
     reason = f"broke the lock of {held.get('owner')} ({held.get('purpose')}), {how}"
     record(host, event="unlock", who=who, broken=held.get("run", ""), reason=reason)

@@ -283,6 +283,7 @@ class Host:
 WAYS_OUT = {
     "host.json": "once you are sure whose host this is: `rm {path}`, and provision writes it",
     "lock.json": "once you are sure that no deploy is under way: `rm {path}`, and nobody holds the lock",
+    "queue.json": "`rm {path}`: whoever waits for the lock lines up again",
     "token.json": "once you are sure that no deploy is under way: `rm {path}`, and the next run's token is the highest",
     "shift.json": (
         "`readlink {path.parent}/share`: where it ends in 0, `rm {path}`; where it ends in 100, write there: "

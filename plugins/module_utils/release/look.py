@@ -261,12 +261,14 @@ def _arbiter(host: Host, reader: _Reader) -> dict[str, Any]:
     book = chain.read(path)
     way_out = f"bring back a good copy of {path}, or move it aside, which forgets all releases" if book.wrong else ""
     held = reader.read(host.site.arbiter / "lock.json")
+    waiting = lock.before(reader.read(host.site.arbiter / "queue.json", serious=False), now(), run="")
     exchange = reader.read(host.site.exchange)
     if exchange:
         exchange["committed"] = ledger.committed(book.lines, str(exchange.get("run")))
     return {
         "exchange": exchange,
         "lock": {**held, "alive": lock.alive(held, now())},
+        "waiting": [{key: each[key] for key in ("owner", "purpose", "since")} for each in waiting],
         "ledger": {
             "head": book.head,
             "wrong": book.wrong,

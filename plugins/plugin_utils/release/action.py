@@ -121,8 +121,8 @@ class ReleaseAction(ActionBase):
         _, self.args = self.validate_argument_spec(self.ARGUMENTS)
         ended = "failed"
         try:
-            self._heed()
-            with building.heeding(self._heed):
+            self.heed()
+            with building.heeding(self.heed):
                 result.update(self.work())
             ended = str(result.get("stale", "done"))
         except Stopped as stopped:
@@ -181,7 +181,8 @@ class ReleaseAction(ActionBase):
         """Whether this action is left out once the run is asked to stop, so that the way back begins."""
         return True
 
-    def _heed(self) -> None:
+    def heed(self) -> None:
+        """Stop here where the run is asked to end."""
         if self.stoppable and self.is_to_stop():
             raise Stopped(self.host, {"reason": INTERRUPTED, "refused": True})
 
@@ -231,6 +232,17 @@ class ReleaseAction(ActionBase):
         if reason:
             return reason, layout.WAY_OUT
         return stages.refusal(self.value("stages", []) or []), stages.WAY_OUT
+
+    def refuse_unfit(self) -> None:
+        """Refuse hosts and stages to which no release can be brought."""
+        reason, hint = self.unfit
+        if reason:
+            raise Stopped(self.host, {"reason": reason, "hint": hint, "refused": True})
+
+    def lock(self, purpose: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the lock as this run asks for it; others read what it is for: the purpose, and what is `wanted`."""
+        named = f"{purpose} {wanted.get('commit', '')[:7]}".rstrip()
+        return {"owner": self.who, "purpose": named, "lease_s": LEASE_S}
 
     @cached_property
     def app(self) -> str:

@@ -9,6 +9,7 @@ ENV = {
     "env": "Environment (local if not said, where there is one).",
     "app": "Application, where an environment has several.",
 }
+WAIT = "Seconds to wait in line where another run holds the lock; without it that is refused at once."
 
 
 @task(
@@ -16,13 +17,14 @@ ENV = {
     | {
         "ref": "Branch, tag or commit; the inventory's, or the work tree's HEAD, if not said.",
         "allow_dirty": "Deploy changes that are in no commit (not in prod).",
+        "wait": WAIT,
     }
 )
-def deploy(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty: bool = False) -> None:
+def deploy(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty: bool = False, wait: int = 0) -> None:
     """Deploy a commit: build, stage, start beside the old one, switch, settle; or return to the old one."""
     from ferryman import release, telling
 
-    telling.tell(release.deploy(env, app=app, ref=ref, allow_dirty=allow_dirty), telling.summary, ctx)
+    telling.tell(release.deploy(env, app=app, ref=ref, allow_dirty=allow_dirty, wait=wait), telling.summary, ctx)
 
 
 @task(
@@ -48,15 +50,22 @@ def plan(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty:
         "to": "Release or commit to go back to; the last good one if not said.",
         "accept_schema": "Go back over a change of the schema; the data stay as they are.",
         "with_database": "Go back with the database as it was before its migration; says what that loses, and asks.",
+        "wait": WAIT,
     }
 )
 def rollback(
-    ctx: Context, env: str = "", app: str = "", to: str = "", accept_schema: bool = False, with_database: bool = False
+    ctx: Context,
+    env: str = "",
+    app: str = "",
+    to: str = "",
+    accept_schema: bool = False,
+    with_database: bool = False,
+    wait: int = 0,
 ) -> None:
     """Go back to the last good release, or to a named one."""
     from ferryman import release, telling
 
-    over = {"accept_schema": accept_schema, "with_database": with_database, "yes": ctx.ferryman.yes}
+    over = {"accept_schema": accept_schema, "with_database": with_database, "yes": ctx.ferryman.yes, "wait": wait}
     telling.tell(release.rollback(env, app=app, to=to, **over), telling.summary, ctx)
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import lock
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 NOW = lock.Now(boottime=100.0, boot="one", utc="2026-11-22T10:30:00Z")
 
@@ -72,6 +75,161 @@ def test_whose_lock_was_broken_reads_by_whom_and_when_and_who_came_then() -> Non
 
 def test_a_lock_file_that_was_lost_gives_no_token_twice() -> None:
     assert lock.take({}, NOW, run="b", owner="b", purpose="", lease_s=1, seen=41)["token"] == 42
+
+
+# Waiting in line
+
+BEAT_S = 15.0
+
+
+def lined_up(queue: dict[str, Any], *runs: str, now: lock.Now = NOW) -> dict[str, Any]:
+    for run in runs:
+        queue = lock.line_up(queue, now, run=run, owner=f"{run}@desk", purpose="deploy", beat_s=BEAT_S)
+    return queue
+
+
+def in_line(queue: dict[str, Any], now: lock.Now = NOW) -> list[str]:
+    return [each["run"] for each in lock.before(queue, now, run="")]
+
+
+def test_who_waits_keeps_his_place_and_is_told_who_comes_before() -> None:
+    queue = lined_up(lined_up({}, "a", "b", "c"), "a", "b", "c", now=later(10))
+    assert [each["run"] for each in lock.before(queue, later(10), run="c")] == ["a", "b"]
+    assert lock.before(queue, later(10), run="a") == []
+    assert in_line(lock.step_out(queue, run="b"), later(10)) == ["a", "c"]
+
+
+def test_nobody_comes_in_before_those_who_wait_although_the_lock_is_free() -> None:
+    queue = lined_up({}, "a", "b")
+    with pytest.raises(
+        lock.Behind, match=r"a@desk waits for the lock .deploy. since 2026.*comes first; 1 more after that"
+    ):
+        lock.take({}, NOW, run="c", owner="c", purpose="", lease_s=30, queue=queue)
+    with pytest.raises(lock.Behind, match=r"comes first$"):
+        lock.take({}, NOW, run="b", owner="b", purpose="", lease_s=30, queue=queue)
+    assert lock.take({}, NOW, run="a", owner="a", purpose="", lease_s=30, queue=queue)["run"] == "a"
+
+
+def test_a_number_is_never_given_out_twice() -> None:
+    queue = lock.step_out(lined_up({}, "a"), run="a")
+    assert [each["number"] for each in lined_up(queue, "b")["tickets"]] == [2]
+
+
+def test_after_a_reboot_each_who_says_that_he_is_there_keeps_his_place() -> None:
+    queue, booted = lined_up({}, "a", "b", "c"), lock.Now(boottime=2, boot="two")
+    assert in_line(queue, booted) == [], "nobody else waits for those who may be gone"
+    queue = lined_up(queue, "c", now=booted)
+    assert in_line(queue, booted) == ["a", "b", "c"], "they have as long again to say so"
+    queue = lined_up(queue, "b", "c", now=replace(booted, boottime=booted.boottime + BEAT_S))
+    assert in_line(queue, replace(booted, boottime=booted.boottime + BEAT_S)) == ["b", "c"]
+
+
+class Line(RuleBasedStateMachine):
+    """Runs that come, wait, die and are served, at an arbiter that is started again at times and whose clock jumps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[str, Any] = {}
+        self.queue: dict[str, Any] = {}
+        self.now = NOW
+        self.boots = 1
+        self.hasty = 0
+        self.came: list[str] = []
+        """Who waits and lives, in the order of coming."""
+        self.heard: dict[str, float] = {}
+        """When each was last heard of, in seconds since the beginning."""
+        self.elapsed = 0.0
+        self.started = 0.0
+        """When the arbiter was started."""
+
+    def at(self, place: int) -> str:
+        return self.came[place % len(self.came)]
+
+    def hear(self, run: str) -> None:
+        self.queue = lined_up(self.queue, run, now=self.now)
+        self.heard[run] = self.elapsed
+
+    @rule(seconds=st.sampled_from([0.5, 4, 14, 40]), clock=st.text(max_size=3))
+    def time_passes(self, seconds: float, clock: str) -> None:
+        """Everybody who lives says so in time, as drivers do."""
+        while seconds > 0:
+            step = min(seconds, BEAT_S / 2)
+            self.elapsed, seconds = self.elapsed + step, seconds - step
+            self.now = replace(self.now, boottime=self.now.boottime + step, utc=clock)
+            for run in self.came:
+                self.hear(run)
+
+    @rule()
+    def comes(self) -> None:
+        self.came.append(f"run-{len(self.heard)}")
+        self.hear(self.came[-1])
+
+    @precondition(lambda self: self.came)
+    @rule(place=st.integers(0, 9))
+    def dies(self, place: int) -> None:
+        self.came.remove(self.at(place))
+
+    @precondition(lambda self: self.came)
+    @rule(place=st.integers(0, 9))
+    def gives_up(self, place: int) -> None:
+        run = self.at(place)
+        self.came.remove(run)
+        self.queue = lock.step_out(self.queue, run=run)
+
+    @precondition(lambda self: self.came)
+    @rule(place=st.integers(0, 9))
+    def tries(self, place: int) -> None:
+        run, before = self.at(place), self.held
+        gone = [other for other in self.heard if other not in self.came]
+        try:
+            self.held = taken_in_turn(before, self.queue, self.now, run)
+        except lock.Held:
+            assert lock.alive(before, self.now)
+        except lock.Behind as behind:
+            first = behind.tickets[0]["run"]
+            lives = first in self.came and self.came.index(first) < self.came.index(run)
+            silent_s = self.elapsed - max(self.heard[first], self.started)
+            assert lives or (first in gone and silent_s < BEAT_S), "he is never coming"
+        else:
+            assert not lock.alive(before, self.now), "a lease that runs is nobody else's"
+            assert run == self.came[0], "somebody who came before him waits"
+            self.came.remove(run)
+            self.queue = lock.step_out(self.queue, run=run)
+
+    @rule()
+    def comes_without_waiting(self) -> None:
+        before = self.held
+        self.hasty += 1
+        try:
+            self.held = taken_in_turn(before, self.queue, self.now, f"hasty-{self.hasty}")
+        except (lock.Held, lock.Behind):
+            return
+        assert not lock.alive(before, self.now)
+        assert not self.came, "somebody waits"
+
+    @rule()
+    def ends(self) -> None:
+        self.held = lock.free(self.held, run=str(self.held.get("run")))
+
+    @rule()
+    def is_started_again(self) -> None:
+        self.boots += 1
+        self.now, self.started = lock.Now(boottime=1.0, boot=str(self.boots)), self.elapsed
+        for run in reversed(self.came):  # whoever is heard of first takes nobody's place
+            self.hear(run)
+
+    @invariant()
+    def order_is_that_of_coming(self) -> None:
+        there = [run for run in in_line(self.queue, self.now) if run in self.came]
+        assert there == self.came
+
+
+def taken_in_turn(held: dict[str, Any], queue: dict[str, Any], now: lock.Now, run: str) -> dict[str, Any]:
+    return lock.take(held, now, run=run, owner=run, purpose="", lease_s=30, queue=queue)
+
+
+TestLine = Line.TestCase
+TestLine.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
 
 
 @dataclass
