@@ -5,15 +5,13 @@ Changes nothing that serves.
 
 from __future__ import annotations
 
-import base64
 import os
 import re
-import zlib
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import remembered, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction
 
 TOLD = (
@@ -30,14 +28,6 @@ TOLD = (
 )
 """What people and pipelines are told of a release's line in the ledger."""
 HEAD = re.compile(r"[0-9a-f]{64}")
-
-
-def write(place: Path, content: bytes) -> None:
-    """Write a file whole or not at all: half of one that a killed run left would be read as what a host was like."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = place.with_name(f".{place.name}-{os.getpid()}")
-    fresh.write_bytes(content)
-    fresh.rename(place)
 
 
 def head_in(place: Path) -> str:
@@ -67,7 +57,7 @@ class ActionModule(ReleaseAction):
         more: dict[str, Any] = {
             "bare": self.args["plan"],  # what a plan is made of may have to be provisioned first
             "plan": self.args["plan"],
-            "have": [path.stem for path in (self.work_dir / "files").glob("*.txt")],
+            "have": remembered.digests(self.work_dir),
             "head": self._known_head(),
             "whole": bool(self.args["whole"]),
         }
@@ -103,12 +93,12 @@ class ActionModule(ReleaseAction):
         """Keep the list of files of what is live, so that the next deploy need not be told it again."""
         text = base.pop("files", "")
         if text:
-            write(self.work_dir / "files" / f"{base['digest']}.txt", zlib.decompress(base64.b64decode(text)))
+            remembered.keep_files(self.work_dir, base["digest"], text)
 
     def _keep_head(self, book: dict[str, Any]) -> None:
         """Remember the head of a ledger in which nothing is wrong."""
         if book["head"] and not book["wrong"]:
-            write(self._head, book["head"].encode())
+            remembered.write(self._head, book["head"].encode())
 
     def _known_head(self) -> dict[str, str]:
         """Return the head that this driver saw last and where it keeps it: the host compares before any change."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger, lock, names, planned
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, utc
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import plan, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import plan, remembered, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 WANTED = ("commit", "ref", "subject", "committed_at", "dirty", "configuration")
@@ -97,8 +97,7 @@ class ActionModule(ReleaseAction):
         return {"release": live.get("id") or "", **kept, "slot": stable, "ledger_head": self.book.get("head", "")}
 
     def _files(self, app: dict[str, Any], built: dict[str, Any]) -> dict[str, Any]:
-        known = self.work_dir / "files" / f"{(app.get('base') or {}).get('digest', '')}.txt"
-        before = known.read_text(encoding="utf-8") if known.is_file() else ""
+        before = remembered.files_of(self.work_dir, (app.get("base") or {}).get("digest", "")) or ""
         after = (Path(built["artifact"]) / "files.txt").read_text(encoding="utf-8") if built else before
         return plan.file_changes(before, after)
 

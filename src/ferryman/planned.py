@@ -49,15 +49,22 @@ def _unwritable(out: Path, error: OSError) -> Stop:
 
 def page(told: Told) -> str:
     """Return a plan as people read it."""
-    sections = {
-        "Release": _release(told),
-        "Files": _files(told),
-        "Configuration": _configuration(told),
-        "Migrations": _migrations(told),
-        "Hosts and steps": _steps(told),
-        "Provisioning": _provisioning(told),
-    }
-    lines = list(_head(told))
+    return laid_out(
+        _head(told),
+        {
+            "Release": _release(told),
+            "Files": _files(told),
+            "Configuration": _configuration(told),
+            "Migrations": _migrations(told),
+            "Hosts and steps": _steps(told),
+            "Provisioning": _provisioning(told),
+        },
+    )
+
+
+def laid_out(head: Iterable[str], sections: Mapping[str, Iterable[str]]) -> str:
+    """Return a page: its first lines, then each section under its title."""
+    lines = list(head)
     for title, said in sections.items():
         lines += ["", title, *(f"  {line}" for line in said)]
     return "\n".join(line.rstrip() for line in lines)
@@ -72,10 +79,10 @@ def _head(told: Told) -> Iterator[str]:
     if unprovisioned:
         yield f"never provisioned: {', '.join(unprovisioned)}; first `{paths.command('provision', env)}`"
     for each in told["refused"]:
-        yield from _wrapped(f"a deploy would be refused now: {each['host']}: {each['reason']}")
-        yield from _wrapped(f"  {paths.typed(each['hint'])}" if each["hint"] else "")
+        yield from wrapped(f"a deploy would be refused now: {each['host']}: {each['reason']}")
+        yield from wrapped(f"  {paths.typed(each['hint'])}" if each["hint"] else "")
     for note in told["notes"]:
-        yield from _wrapped(f"note: {note}")
+        yield from wrapped(f"note: {note}")
 
 
 def _release(told: Told) -> Iterator[str]:
@@ -91,7 +98,7 @@ def _release(told: Told) -> Iterator[str]:
         return
     yield f"wanted  {wanted['commit'][:7]}{ref}{dirty}, into {wanted['slot']}"
     for host, reason in told["reasons"].items():
-        yield from _wrapped(f"why     {host}: {reason}")
+        yield from wrapped(f"why     {host}: {reason}")
     commits = told["commits"]
     if not commits["known"]:
         yield f"commits unknown: {live['commit'][:7]}, which is live, is not in this repository"
@@ -103,21 +110,24 @@ def _release(told: Told) -> Iterator[str]:
 
 def _commits(verb: tuple[str, str], commits: Sequence[Told]) -> Iterator[str]:
     if commits:
-        yield f"{_count(len(commits), 'commit')} {verb[len(commits) > 1]}:"
-    yield from _some([f"  {each['commit'][:7]} {each['subject']}" for each in commits], COMMITS)
+        yield f"{count(len(commits), 'commit')} {verb[len(commits) > 1]}:"
+    yield from some([f"  {each['commit'][:7]} {each['subject']}" for each in commits], COMMITS)
+
+
+def files(told: Told) -> Iterator[str]:
+    """Return the lines that say which files are added, changed and removed."""
+    kinds = {"+": told["added"], "~": told["changed"], "-": told["removed"]}
+    if not any(kinds.values()):
+        yield "none"
+        return
+    names = ("added", "changed", "removed")
+    yield ", ".join(f"{len(told[kind])} {kind} ({size(sum(e['bytes'] for e in told[kind]))})" for kind in names)
+    rows = [f"  {mark} {each['path']}  {size(each['bytes'])}" for mark, listed in kinds.items() for each in listed]
+    yield from some(rows, FILES)
 
 
 def _files(told: Told) -> Iterator[str]:
-    files = told["files"]
-    kinds = {"+": files["added"], "~": files["changed"], "-": files["removed"]}
-    if not any(kinds.values()):
-        yield "none"
-    else:
-        names = ("added", "changed", "removed")
-        counts = [f"{len(files[kind])} {kind} ({size(sum(e['bytes'] for e in files[kind]))})" for kind in names]
-        yield ", ".join(counts)
-        rows = [f"  {mark} {each['path']}  {size(each['bytes'])}" for mark, listed in kinds.items() for each in listed]
-        yield from _some(rows, FILES)
+    yield from files(told["files"])
     needs = told["dependencies"]
     if needs["absent_on"]:
         yield f"a new environment of dependencies ({needs['environment']}) is made on {', '.join(needs['absent_on'])}"
@@ -131,14 +141,19 @@ def _configuration(told: Told) -> Iterator[str]:
     if not told["configuration"] and not told["secrets"]:
         yield "the same"
     first = not told["against"]["release"]
-    for each in told["configuration"]:
-        yield f"{MARKS[each['change']]} {each['name']}"
-        if not first:
-            yield from _some([f"    {line}" for line in each["diff"] if not line.startswith("@@")], DIFF)
+    yield from texts(told["configuration"], in_full=not first)
     for name, how in told["secrets"].items():
         yield f"{MARKS[how]} secret {name} ({how})"
     if first and told["change"] and not all(host["provisioned"] for host in told["hosts"]):
         yield "units are known once provisioning has given out ports"
+
+
+def texts(changes: Iterable[Told], *, in_full: bool = True) -> Iterator[str]:
+    """Return the lines that say which texts are new, changed and removed, and `in_full` what differs in each."""
+    for each in changes:
+        yield f"{MARKS[each['change']]} {each['name']}"
+        if in_full:
+            yield from some([f"    {line}" for line in each["diff"] if not line.startswith("@@")], DIFF)
 
 
 def _migrations(told: Told) -> Iterator[str]:
@@ -147,8 +162,13 @@ def _migrations(told: Told) -> Iterator[str]:
     if seen["run"]:
         yield f"the schema is at {seen['from']}" if seen["from"] else "no schema revision is known yet"
         yield "a dump is taken first" if seen["dump"] else "no dump is taken: the inventory names no database"
+    yield from touched(seen)
+
+
+def touched(paths_: Told) -> Iterator[str]:
+    """Return the lines that name paths, by what became of them."""
     marks = {"added": "+", "changed": "~", "removed": "-"}
-    yield from _some([f"  {mark} {path}" for kind, mark in marks.items() for path in seen[kind]], FILES)
+    yield from some([f"  {mark} {path}" for kind, mark in marks.items() for path in paths_[kind]], FILES)
 
 
 def _steps(told: Told) -> Iterator[str]:
@@ -156,12 +176,12 @@ def _steps(told: Told) -> Iterator[str]:
         yield f"{host['host']} ({', '.join(host['roles'])})"
     for number, (hosts, steps) in enumerate(groupby(told["steps"], key=lambda each: each["hosts"]), 1):
         names = ", ".join(each["step"] for each in steps)
-        yield from _wrapped(f"{number}. {names}: {', '.join(hosts)}")
+        yield from wrapped(f"{number}. {names}: {', '.join(hosts)}")
     if not told["steps"]:
         yield "no step"
     for host, removed in told["pruned"].items():
         yield f"{host} would be rid of"
-        yield from _some([f"  - {path}" for path in removed], FILES)
+        yield from some([f"  - {path}" for path in removed], FILES)
 
 
 def _provisioning(told: Told) -> Iterator[str]:
@@ -171,11 +191,11 @@ def _provisioning(told: Told) -> Iterator[str]:
     for host, of_host in groupby(sorted(changes, key=lambda each: _place(told, each["host"])), key=lambda e: e["host"]):
         yield host
         for each in of_host:
-            yield from _wrapped(f"  {each['role'] or 'playbook'}: {each['task'].removeprefix('Main | ')}")
+            yield from wrapped(f"  {each['role'] or 'playbook'}: {each['task'].removeprefix('Main | ')}")
             if each["packages"]:
-                yield from _wrapped(f"    + {_count(len(each['packages']), 'package')}: {' '.join(each['packages'])}")
+                yield from wrapped(f"    + {count(len(each['packages']), 'package')}: {' '.join(each['packages'])}")
             rows = {**dict.fromkeys(each["did"], "changed"), **each["paths"]}
-            yield from _some([f"    {MARKS[how]} {row}" for row, how in rows.items()], FILES)
+            yield from some([f"    {MARKS[how]} {row}" for row, how in rows.items()], FILES)
 
 
 def _place(told: Told, host: str) -> int:
@@ -187,11 +207,13 @@ def _place(told: Told, host: str) -> int:
 # Words
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """Return a number with what is counted."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _some(lines: Sequence[str], most: int) -> Iterator[str]:
+def some(lines: Sequence[str], most: int) -> Iterator[str]:
+    """Return so many of lines, cut to the screen, and how many there are more."""
     yield from map(_cut, lines[:most])
     if len(lines) > most:
         yield f"    and {len(lines) - most} more (--json has all)"
@@ -202,6 +224,7 @@ def _cut(line: str) -> str:
     return line if len(line) <= room else f"{line[: room - 3]}..."
 
 
-def _wrapped(text: str) -> Iterable[str]:
+def wrapped(text: str) -> Iterable[str]:
+    """Return a text as it fits the screen."""
     indent = " " * (len(text) - len(text.lstrip()) + 4)
     return textwrap.wrap(text, WIDTH - 2, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -129,19 +129,25 @@ def look(env: str, *, app: str, some: bool = False) -> Told:
     """Return what every host serves; changes nothing. Hosts that cannot be reached are named where `some` is enough."""
     environment = readiness.looked_at(env, app=app, one=True)
     story, ended = look_at("release_look", environment, {"release_app": app})
-    away = _away(story)
+    away = out_of_reach(story)
     if not (some and away):
         stop_unless_done(story, ended, environment)
+    hosts = answered(story, environment)
+    return {"environment": environment.name, "hosts": hosts, **({"unreachable": away} if away else {})}
+
+
+def answered(story: outcomes.Story, environment: Environment) -> dict[str, Told]:
+    """Return what hosts said of a site; a Stop where there are none to ask."""
     if not story.hosts:
         place = environment.inventory
         raise Stop(
             f"{environment.name} has no host to ask",
             hint=f"name them in {place}; `{paths.command('check', environment.name)}` says what it lacks",
         )
-    return {"environment": environment.name, "hosts": story.hosts, **({"unreachable": away} if away else {})}
+    return story.hosts
 
 
-def _away(story: outcomes.Story) -> dict[str, str]:
+def out_of_reach(story: outcomes.Story) -> dict[str, str]:
     """Return the hosts that could not be reached, with the reason, where others were and nothing else went wrong."""
     lost = {host: str(each["reason"]) for host, each in story.failures.items() if each["lost"]}
     return lost if story.answered and lost.keys() == story.failures.keys() else {}
@@ -168,7 +174,7 @@ def health(env: str, *, app: str) -> Told:
 
 def _health_of(environment: Environment, app: str) -> Told:
     story, ended = look_at("release_health", environment, {"release_app": app})
-    away = _away(story)
+    away = out_of_reach(story)
     if not away:
         stop_unless_done(story, ended, environment)
     answers = {**(story.facts.get("health") or {}), **{host: _unreached(why) for host, why in away.items()}}

@@ -12,17 +12,18 @@ UNKNOWN = re.compile(r"No idea what '(.*)' is!")
 
 
 def name_positionals(words: list[str], collection: Any) -> list[str]:
-    """Return `words` with the word right after a task given to its first positional by name.
+    """Return `words` with those right after a task given to its positionals by name.
 
     Invoke gives words only to positionals without a default, and such a one swallows `--help`. So every positional
     here has a default, and `test unit` is read as `test --what unit`.
     """
     named: list[str] = []
-    for index, word in enumerate(words):
-        before = words[index - 1] if index else ""
-        if before in collection.task_names and not word.startswith("-"):
-            task = collection[before]
-            named += [f"--{name.replace('_', '-')}" for name in list(task.positional or [])[:1]]
+    left: list[str] = []
+    for word in words:
+        if left and not word.startswith("-"):
+            named += [f"--{left.pop(0).replace('_', '-')}", word]
+            continue
+        left = list(collection[word].positional or []) if word in collection.task_names else []
         named.append(word)
     return named
 

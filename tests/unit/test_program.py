@@ -146,6 +146,30 @@ def test_help_is_not_swallowed_by_a_positional(capsys: pytest.CaptureFixture[str
     assert "Say what came in" in capsys.readouterr().out
 
 
+@task(positional=["one", "other"])
+def compare(ctx: Context, one: str = "", other: str = "", env: str = "") -> None:
+    """Say what came in."""
+    print(json.dumps([one, other, env, ctx.ferryman.json]))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["a", "b", "--env", "prod"], ["a", "b", "prod", False]),
+        (["a", "--env", "prod"], ["a", "", "prod", False]),
+        (["--env", "prod"], ["", "", "prod", False]),
+    ],
+)
+def test_words_after_a_command_are_its_positionals_in_their_order(
+    words: list[str], expected: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = program.Program(
+        name="t", binary="t", version="1", namespace=Collection(compare), config_class=program.Config
+    )
+    made.run(["t", "compare", *words], exit=False)
+    assert json.loads(capsys.readouterr().out) == expected
+
+
 def told_by(*words: str) -> None:
     """Run the real program."""
     made = program.Program(

@@ -21,6 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
     draining,
     guard,
+    kept,
     look,
     names,
     planned,
@@ -78,6 +79,8 @@ def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dic
         answer["verify"] = verifying.live(host, request)
     elif act == "wait":
         answer["waits"] = _wait(host, request)
+    elif act == "kept":
+        answer["kept"] = kept.kept(host, request["releases"], have=request["have"])
     elif act == "provision":
         answer.update(provision.provision(host, request))
     else:

@@ -174,3 +174,23 @@ def prunable(lines: Iterable[Line], *, present: Sequence[str], keep: int, busy: 
         before = [name for name in told.order[: told.order.index(told.live)] if name in good]
         stay.update(before[-1:])
     return [name for name in present if name not in stay]
+
+
+def called(told: Story, word: str) -> Release:
+    """Return the release that a word names: its id, its commit, the beginning of one; of a commit's the live one.
+
+    Raises Refused where it names none, or several.
+    """
+    every = told.releases
+    hits = [
+        each for each in every.values() if names.is_called(each.id, word, commit=str(each.line.get("commit") or ""))
+    ]
+    if word in every or (told.live and every[told.live] in hits):
+        return every[word if word in every else told.live]
+    if not hits:
+        raise Refused(
+            f"no release {word!r} in the ledger", f"one of: {', '.join(every)}" if every else "`deploy` first"
+        )
+    if len(hits) > 1:
+        raise Refused(f"{word!r} names several releases", f"one of: {', '.join(release.id for release in hits)}")
+    return hits[0]

@@ -107,10 +107,7 @@ def migrations(
     `known` says whether there is a live release to compare with, `changes` are those of files.
     """
     told = description.get("migrations") or {}
-    touched = {
-        kind: [each["path"] for each in changes[kind] if is_migration(description, each["path"])]
-        for kind in ("added", "changed", "removed")
-    }
+    touched = of_migrations(description, changes)
     if not told.get("command"):
         why = "the application has none"
     elif not run:
@@ -123,6 +120,14 @@ def migrations(
         why = "migrations.paths names no files, so the database is asked every time"
     dump = bool(run and database)
     return {"run": run, "why": why, "command": told.get("command", "") if run else "", **touched, "dump": dump}
+
+
+def of_migrations(description: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the paths of those `changes` of files that are of migrations: added, changed, removed."""
+    return {
+        kind: [each["path"] for each in changes[kind] if is_migration(description, each["path"])]
+        for kind in ("added", "changed", "removed")
+    }
 
 
 def steps(order: Sequence[str], did: Mapping[str, Sequence[str]], hosts: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """The command line's words.
 
-Each module here is a namespace of its own name (`backup.py` gives `backup.drill`); one that says `AT_ROOT = True`
-gives its tasks to the root (`deploy`). Modules are found, not listed: adding a feature edits no hub file.
+Each module here is a namespace of its own name (`backup.py` gives `backup.drill`), or of the one that it says
+(`NAMESPACE = "release"`: `release.why`); one that says `AT_ROOT = True` gives its tasks to the root (`deploy`). Modules
+are found, not listed: adding a feature edits no hub file.
 One that says `OF_A_CHECKOUT = True` is about Ferryman's own sources: an installed Ferryman has none, and does not
 name its commands.
 """
@@ -29,12 +30,17 @@ def collect(*, checkout: bool) -> Collection:
         module = importlib.import_module(f"{__name__}.{found.name}")
         if getattr(module, "OF_A_CHECKOUT", False) and not checkout:
             continue
+        name = getattr(module, "NAMESPACE", found.name)
         if getattr(module, "AT_ROOT", False):
-            for task in vars(module).values():
-                if isinstance(task, Task):
-                    root.add_task(task)
+            place = root
+        elif name in root.collections:
+            place = root.collections[name]
         else:
-            root.add_collection(Collection.from_module(module), name=found.name)
+            place = Collection(name)
+            root.add_collection(place)
+        for task in vars(module).values():
+            if isinstance(task, Task):
+                place.add_task(task)
     return root
 
 

@@ -11,6 +11,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import chain,
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import node
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import remembered
 
 ONE, TWO = "20261122T103000Z-1111111", "20261122T113000Z-2222222"
 ROLES = ["app", "entry", "arbiter"]
@@ -212,7 +213,7 @@ def test_a_head_that_nobody_can_read_accuses_no_host(tmp_path: Path, broken: byt
     head, book = tmp_path / "heads" / "prod-tiny", tmp_path / "ledger.jsonl"
     chain.append(book, {"run": ONE, "release": ONE, "status": "live"})
     good = chain.read(book).head
-    release_look.write(head, good.encode())
+    remembered.write(head, good.encode())
     assert release_look.head_in(head) == good
     head.write_bytes(broken)
     assert release_look.head_in(head) == ""
