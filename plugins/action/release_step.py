@@ -26,6 +26,7 @@ WHERE = {
     "snapshot": ("db",),
     "unlock": ("arbiter",),
     "maintenance": ("entry",),
+    "say": ("entry",),
     **dict.fromkeys(names.RESTORING, ("app",)),
 }
 """Whom a step concerns; the arbiter is told when a run begins, and of others when they are the first who know."""
@@ -35,6 +36,8 @@ ONE_APP_HOST = ("migrate", "once")
 """What the first app host does alone."""
 LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers"}
 """Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
+ENDS = {"settle", "return"}
+"""Steps of the arbiter with which a run is over."""
 SEALED = {"switch", "commit", "return"}
 """Steps by which hosts learn how they will know what the arbiter says, or it says it."""
 
@@ -48,6 +51,7 @@ class ActionModule(ReleaseAction):
         "maintenance": {"type": "bool", "default": False},
         "process": {"type": "str", "default": ""},
         "holder": {"type": "str", "default": ""},
+        "word": {"type": "str", "default": ""},
         "plan": {"type": "bool", "default": False},
         "of": {"type": "str", "default": "all", "choices": ["all", "arbiter", "others"]},
     }
@@ -78,13 +82,16 @@ class ActionModule(ReleaseAction):
             return self._foresee(more, wanted)
         try:
             with self.watching(wanted):
-                answer = self._asked(more, body, plan, wanted)
+                staged = more.get("stages") and not self._task.check_mode
+                answer = self._in_stages(more) if staged else self._asked(more, body, plan, wanted)
         except Stopped as stopped:
             if stopped.told.get("judged"):
                 self.remember("judged", {"on": self.host})
             self._note(plan, stopped.told)  # a migration that failed half-way has moved the schema all the same
             raise
         self._note(plan, answer)
+        if self.host == self.arbiter and not ENDS.isdisjoint(wanted) and self.value("stages", []):
+            self._tell_end("live" if "settle" in wanted or answer.get("committed") else "returned")
         if "return" in wanted and self.several and self.host == self.arbiter:
             self.remember("end", {"end": "live" if answer.get("committed") else "returned"})
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
@@ -137,10 +144,12 @@ class ActionModule(ReleaseAction):
         more["maintenance"] = bool(self.args["maintenance"])
         more["process"] = str(self.args["process"])
         more["holder"] = str(self.args["holder"])
+        more["word"] = str(self.args["word"])
         if "settle" in wanted and self.host != self.arbiter:
             more["ledger"] = self.look_of(self.arbiter)["ledger"]["lines"] + [{**plan["line"], "status": "live"}]
         if more.get("line"):
-            more["line"] = {**more["line"], **self.recall("facts"), "duration_s": round(time.time() - plan["began"], 3)}
+            known = {**self.recall("facts"), **self.recall("verdicts")}
+            more["line"] = {**more["line"], **known, "duration_s": round(time.time() - plan["began"], 3)}
         if "description" not in more and plan:
             more["description"] = self._described(plan)
         if self.several:
@@ -165,7 +174,30 @@ class ActionModule(ReleaseAction):
     def _stages(self) -> dict[str, Any]:
         """The shares of the clients that a release is given one after the other, and where the entry logs them."""
         told = [dict(stage) for stage in self.value("stages", []) or []]
-        return {"stages": told, "log": f"{self.value('entry_log')}/{self.site}.access.json"}
+        return {"stages": told, "log": f"{self.value('entry_log')}/{self.site}.access.json"} if told else {}
+
+    def _in_stages(self, more: dict[str, Any]) -> dict[str, Any]:
+        """Have the release's share grow as the verdict says; then everyone gets it, and is watched."""
+        from ansible_collections.ferryman.ops.plugins.plugin_utils.release.canary import Canary  # few runs have stages
+
+        began, canary = time.monotonic(), Canary(self, more)
+        told = {**more, **canary.through(), "settings": {**self.settings, "watch_s": 0.0}}
+        answer = self.ask("steps", **told)
+        canary.watch(self.settings["watch_s"])
+        answer["steps"] = [{"step": "switch", "seconds": round(time.monotonic() - began, 3)}]
+        return answer
+
+    def _tell_end(self, end: str) -> None:
+        """Tell who looks on how a run ended that had stages."""
+        from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary_looks  # few runs have stages
+
+        canary_looks.ended(self, end, time.time())
+
+    @property
+    def _stages_take_s(self) -> float:
+        """How long stages take at most: twice their time where few clients come, and somebody is asked in each."""
+        told = self.value("stages", []) or []
+        return sum(2 * float(stage["for_s"]) + float(self.value("ask_s", 900)) for stage in told)
 
     def _among_many(self, plan: dict[str, Any], wanted: list[str], described: Mapping[str, Any]) -> dict[str, Any]:
         """What a host is told beside, where others must come to the same end."""
@@ -176,8 +208,7 @@ class ActionModule(ReleaseAction):
         if "switch" in wanted and "entry" not in self.roles:
             # The entries are at work for as long, and an app host has nothing to do meanwhile.
             verify = bool(described.get("verify")) and self.value("verify", True)
-            of_stages = sum(float(stage["for_s"]) for stage in self._stages()["stages"])
-            more["patience_s"] = of_stages + (float(self.value("verify_timeout_s", 60)) if verify else 0)
+            more["patience_s"] = self._stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
         if "switch" in wanted and "entry" in self.roles:
             members = {host: self.recall(f"listens-{host}").get("listens", []) for host in self.groups["app"]}
             processes = described["processes"].values()
@@ -268,6 +299,7 @@ class ActionModule(ReleaseAction):
                 "under_way_s",
                 "undone",
                 "unwell",
+                "said",
             )
             if key in answer
         }

@@ -17,13 +17,15 @@ description:
     C(release_work_dir), C(release_who), C(release_host_shared), C(release_health_consecutive),
     C(release_soak_s), C(release_start_timeout_s), C(release_confirm_s), C(release_watch_s),
     C(release_worker_soak_s), C(release_drain_s), C(release_warm_s), C(release_keep), C(release_verify),
-    C(release_verify_writes), C(release_verify_timeout_s), C(release_stop_file).
+    C(release_verify_writes), C(release_verify_timeout_s), C(release_stop_file),
+    C(release_stages), C(release_limits), C(release_ask_s), C(release_entry_log), C(release_progress_file).
 options:
   steps: {description: "Which steps, in this order.", type: list, elements: str, required: true}
   reason: {description: "Why a return is made; it goes into the ledger.", type: str, default: ''}
   maintenance: {description: "Whether step V(maintenance) shows the page or hides it.", type: bool, default: false}
   process: {description: "The process of kind once that step V(once) runs.", type: str, default: ''}
   holder: {description: "The run whose running lease step V(unlock) ends.", type: str, default: ''}
+  word: {description: "What step V(say) leaves for a release in its stages.", type: str, default: ''}
   plan:
     description: Whether to say only what the steps would come to, for M(ferryman.ops.release_plan).
     type: bool
@@ -76,6 +78,7 @@ def main() -> None:
             "maintenance": {"type": "bool", "default": False},
             "process": {"type": "str", "default": ""},
             "holder": {"type": "str", "default": ""},
+            "word": {"type": "str", "default": ""},
             "plan": {"type": "bool", "default": False},
             "of": {"type": "str", "default": "all", "choices": ["all", "arbiter", "others"]},
         },

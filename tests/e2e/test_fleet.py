@@ -20,6 +20,7 @@ from tests.support import site as sites
 from tests.support.fleet import APPS, DATABASE, ENTRIES, PASSWORD, Fleet
 from tests.support.pages import blocks
 from tests.support.prober import Prober
+from tests.support.visitors import Visitors
 from tests.support.watching import Journal
 
 from ferryman import paths
@@ -35,6 +36,8 @@ BACK_IN_S = 12.0
 LOST = 3
 """Requests of a client that asks twenty times a second, which such a host may lose."""
 BAD_GATEWAY = 502
+BACK_S = 2.0
+"""Within so much of a verdict no client gets anything of the release that it fell on."""
 TRIES = 30  # of a client, by which each of three hosts has its turn
 
 OPEN = """
@@ -406,7 +409,8 @@ def test_a_release_gets_its_clients_in_stages_and_nobody_is_moved_twice(fleet: F
     before, clients = fleet.settles(2), Clients(fleet, (5, 45, 95))
     commit = fleet.repository.commit(histories.good("in stages"))
     stages = [{"share": 20, "for_s": 3}, {"share": 60, "for_s": 3}]
-    with fleet.settings(release_stages=stages, release_confirm_s=CONFIRM_S):
+    limits = {"least_clients": 0}  # these clients come from one address
+    with fleet.settings(release_stages=stages, release_limits=limits, release_confirm_s=CONFIRM_S):
         driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
         while driver.process.poll() is None:
             clients.ask()
@@ -435,23 +439,16 @@ def test_whoever_interrupts_a_stage_has_every_entry_go_back(fleet: Fleet) -> Non
     prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
 
 
-def test_a_release_that_fails_its_first_clients_is_brought_back_on_both_entries_at_once(fleet: Fleet) -> None:
-    before, commit = fleet.settles(2), fleet.repository.commit(histories.login_fails())
+def test_a_release_that_fails_clients_of_one_entry_is_brought_back_on_both_at_once(fleet: Fleet) -> None:
+    before, commit = fleet.settles(2), fleet.repository.commit(histories.shop("fails its clients", errors=0.9))
     with fleet.settings(release_stages=[{"share": 20, "for_s": 60}], release_confirm_s=CONFIRM_S):
-        driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
         began = time.monotonic()
-        while driver.process.poll() is None:
-            with fleet.through("entry2"):
-                connection = fleet.connect()
-                words = {"Cookie": "ferryman_tiny_bucket=05", "Content-Type": "application/x-www-form-urlencoded"}
-                connection.request("POST", "/login", "name=ada&password=x", headers={"Connection": "close", **words})
-                connection.getresponse().read()
-                connection.close()
-            time.sleep(0.05)
-        answer = driver.wait()
+        with Visitors(fleet, host="entry2") as visitors:
+            answer = fleet.deploy(commit)
+            time.sleep(BACK_S)
     assert time.monotonic() - began < 45, "the other entry did not wait for the end of the stage"
     assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
-    assert "requests to the new release failed" in answer.text
+    assert "The new release fails more" in answer.text
     assert fleet.settles(2) == before
     (line,) = [
         each
@@ -459,3 +456,6 @@ def test_a_release_that_fails_its_first_clients_is_brought_back_on_both_entries_
         if (each.get("release", "")[-7:], each.get("status")) == (commit[:7], "returned")
     ]
     assert line["tried"], "it was found unwell: a rollback leaves it out"
+    assert line["verdicts"][-1]["rule"] == "errors"
+    late = [each for each in visitors.failures if each["at"] > line["verdicts"][-1]["at"] + BACK_S]
+    assert not late, late

@@ -94,6 +94,15 @@ def login_fails_behind_entry(text: str = "nobody can log in through the entry") 
     return Version(text, {"login_fails_behind_entry": True})
 
 
+def shop(text: str, **fault: Any) -> Version:
+    """Return a version (of tiny) that is healthy and whose /shop misbehaves: the page that most clients ask for.
+
+    errors: the share of requests with 500; slow_s: seconds more; hangs; leaks_mb a request; dies: the share of requests
+    in which the process ends; logged_in: errors and dies concern those alone who are.
+    """
+    return Version(text, {"shop": fault})
+
+
 @dataclass
 class Repository:
     """A git repository that grows by `commit`; `kind` is notes, tiny or bulk."""

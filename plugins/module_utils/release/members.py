@@ -23,6 +23,12 @@ def keep(host: Host, slot: str, told: Mapping[str, Any]) -> None:
     host.write_json(path, {"format": 1, "slots": slots})
 
 
+def listens(host: Host, slot: str) -> list[str]:
+    """Return the address of each process that serves `slot`, on whatever host; none where nobody has told them."""
+    told = read_json(host.site.state / "members.json").get("slots", {}).get(slot, {})
+    return [address for addresses in told.get("members", {}).values() for address in addresses]
+
+
 def ways(host: Host, slot: str) -> dict[str, dict[str, Any]]:
     """Ask each app host of `slot` from here, each process on its own port; return the answers by name."""
     told = read_json(host.site.state / "members.json").get("slots", {}).get(slot, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -142,3 +143,17 @@ def check(host: Host, slot: str, kinds: Sequence[str] = ("web", "worker", "cron"
             if not good:
                 ill.append(Ill(instance.unit or instance.name, note))
     return ill
+
+
+def require_well(host: Host, slot: str) -> None:
+    """See that every web process of `slot` is well; one bad answer decides nothing, two in a row do."""
+    ill = check(host, slot, kinds=("web",))
+    if not ill:
+        return
+    time.sleep(0.3)
+    again = check(host, slot, kinds=("web",))
+    if {line.unit for line in ill} & {line.unit for line in again}:
+        evidence = [
+            log for unit in sorted({line.unit for line in again}) for log in slots.logs(host, slot, unit, lines=8)
+        ]
+        raise Unwell(f"after the switch: {'; '.join(map(str, again))}", evidence=evidence)

@@ -21,7 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 
 BUCKETS = 100
 SLOT_PATH = "/.well-known/ferryman/slot"
-OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s", "patience_s")
+OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s", "patience_s", "drawn_back")
 """What is known of a shift only as long as it is pending."""
 
 
@@ -138,13 +138,23 @@ def confirm(host: Host, *, slot: str, release: str) -> None:
     let_go(host)
 
 
+def draw_back(host: Host) -> None:
+    """Send everyone to the stable slot while the shift stays pending: a verdict has fallen, its run ends it.
+
+    It is written down first that somebody had been sent elsewhere, who may have something under way there.
+    """
+    before = state(host)
+    host.write_json(host.site.state / "shift.json", {**before, "drawn_back": True})
+    set_share(host, full(before["stable"]))
+
+
 def give_back(host: Host, *, reason: str) -> bool:
     """Send everyone to the stable slot; return whether anybody had been sent elsewhere."""
     before = state(host)
     # Where the entries are elsewhere, they may have sent somebody here as soon as the shift had begun.
     moved = str(before["phase"]) != "stable"
     if is_entry(host):
-        moved = share(host) != full(before["stable"])
+        moved = share(host) != full(before["stable"]) or bool(before.get("drawn_back"))
         set_share(host, full(before["stable"]))
     if before["phase"] != "stable":
         left = {"slot": before["candidate"], "boot": now().boot, "at": now().boottime}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import IO, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
@@ -19,17 +18,16 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     draining,
     edits,
     guard,
-    members,
     names,
     probe,
     settling,
+    sharing,
     shift,
     slots,
     stage,
-    stages,
     verifying,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, deciding, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
 
 ABANDONED_S = 600.0  # beyond the time in which a switch must be confirmed
 Request = Mapping[str, Any]
@@ -115,36 +113,27 @@ def _come_up(host: Host, request: Request, slot: str) -> Answer:
 
 
 def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Send everyone to `slot`, and watch; where it had a share before, `ends` is the last one, which is over."""
     settings, slot, release = request["settings"], request["slot"], request["release"]
     if host.check:
         host.changes.append(f"clients go to {slot}")
         return {}
-    with deciding(host):
-        settling.require_exchange(host, request)
-        asks, seal = request.get("asks"), str(request.get("seal", ""))
-        shift.begin(
-            host,
-            slot=slot,
-            release=release,
-            confirm_s=settings["confirm_s"],
-            asks=asks,
-            seal=seal,
-            patience_s=float(request.get("patience_s", 0)),
-        )
-    if "arbiter" in request["roles"]:
-        commits.tell(host, run=host.run_id, seal=seal, end="open")
+    if request.get("ends"):
+        with deciding(host):
+            sharing.require_pending(host)
+            settling.extend(host, by_s=settings["confirm_s"])
+        sharing.end(host, request, request["ends"])
+    else:
+        sharing.begin(host, request)
     entry = "entry" in request["roles"]
-    if entry and request.get("members"):
-        members.keep(host, slot, request["members"])
     if entry:
-        _in_stages(host, request)
         shift.set_share(host, shift.full(slot))
     verified, until = None, 0.0
     while True:
         if entry:
             shift.verify(host, request["entry"], request["description"], slot=slot, release=release)
         if "app" in request["roles"]:
-            _well(host, slot)
+            probe.require_well(host, slot)
         if verified is None:
             verified = verifying.through_entry(host, request, slot) if entry else {}
             until = time.monotonic() + settings["watch_s"]
@@ -154,46 +143,6 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     host.journal("switch", "done", release=release, slot=slot, share=shift.share(host))
     host.changes.append(f"clients go to {slot}")
     return {"share": shift.share(host), **verified}
-
-
-def _in_stages(host: Host, request: Request) -> None:
-    """Let the new release have a growing share of the clients, each for its time; Unwell as soon as it is not well."""
-    settings, slot, told = request["settings"], request["slot"], request.get("stages") or {}
-    for stage_ in told.get("stages", []):
-        percent, for_s = int(stage_["share"]), float(stage_["for_s"])
-        with deciding(host):
-            settling.require_exchange(host, request)
-            settling.extend(host, by_s=for_s + settings["confirm_s"])
-        log, until = stages.Log(Path(told["log"])), time.monotonic() + for_s
-        shift.set_share(host, stages.share_of(slot, percent))
-        shift.read_back(host, request["entry"], stages.expected(slot, percent))
-        host.journal("share", "started", release=request["release"], slot=slot, percent=percent, for_s=for_s)
-        while True:
-            if "app" in request["roles"]:
-                _well(host, slot)
-            arms = log.read()
-            bad = stages.judge(arms[slot], arms[names.other(slot)])
-            if bad:
-                raise Unwell(f"at {percent} % of the clients: {bad}", evidence=shift.app_logs(host, slot))
-            if time.monotonic() >= until:
-                break
-            host.wait(0.25)
-        counts = {name: {"requests": arm.requests, "errors": arm.errors} for name, arm in arms.items()}
-        host.journal("share", "done", release=request["release"], slot=slot, percent=percent, arms=counts)
-
-
-def _well(host: Host, slot: str) -> None:
-    """See that every web process of `slot` is well; one bad answer decides nothing, two in a row do."""
-    ill = probe.check(host, slot, kinds=("web",))
-    if not ill:
-        return
-    time.sleep(0.3)
-    again = probe.check(host, slot, kinds=("web",))
-    if {line.unit for line in ill} & {line.unit for line in again}:
-        evidence = [
-            log for unit in sorted({line.unit for line in again}) for log in slots.logs(host, slot, unit, lines=8)
-        ]
-        raise Unwell(f"after the switch: {'; '.join(map(str, again))}", evidence=evidence)
 
 
 def _workers(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -457,6 +406,10 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "snapshot": _snapshot,
     "migrate": _migrate,
     "start": _start,
+    "share": sharing.share,
+    "look": sharing.look,
+    "draw_back": sharing.draw_back,
+    "say": sharing.say,
     "switch": _switch,
     "mend": _mend,
     "note": _note,
@@ -473,7 +426,7 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "free": _free,
     **{name: _restoring(name) for name in names.RESTORING},
 }
-UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free"}
+UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free", "say"}
 """Steps that need no lease.
 
 Unlocking is for when the lease is somebody else's, and the others change nothing that a deploy does.

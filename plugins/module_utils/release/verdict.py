@@ -260,7 +260,8 @@ def _time(evidence: Evidence, limits: Limits) -> Verdict:
     clients = sum(draw.seen[0] for draw in evidence.draws)
     came = sum(each.new.requests for each in evidence.minutes if each.since + facts.MINUTE_S > evidence.since)
     figures = {"clients": clients, "requests": came}
-    if min(clients, came) < limits.least_clients:
+    # Once everyone has new, nothing is compared any more, and a quiet hour says no less than a busy one.
+    if evidence.share < 1 and min(clients, came) < limits.least_clients:
         # As long again: then smoke probes have said what they can, and a person must know whether that is enough.
         ask = evidence.now >= evidence.until + (evidence.until - evidence.since)
         return Verdict(NO_DATA, "few", ask=ask, figures=figures)

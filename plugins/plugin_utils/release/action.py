@@ -231,7 +231,13 @@ class ReleaseAction(ActionBase):
         reason = layout.refusal(self.groups)
         if reason:
             return reason, layout.WAY_OUT
-        return stages.refusal(self.value("stages", []) or []), stages.WAY_OUT
+        told = self.value("stages", []) or []
+        reason = stages.refusal(told)
+        if told and not reason:
+            from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import limits  # few have stages
+
+            return limits.refusal(limits.read(self.value("limits", {}) or {})), limits.WAY_OUT
+        return reason, stages.WAY_OUT
 
     def refuse_unfit(self) -> None:
         """Refuse hosts and stages to which no release can be brought."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ BEHAVIOUR: dict[str, Any] = json.loads((HERE / "behaviour.json").read_text())
 RELEASE = os.environ.get("FERRYMAN_RELEASE", "unreleased")
 SHARED = Path(os.environ.get("FERRYMAN_SHARED", HERE / "shared"))
 BLOCK = 1 << 18
+LEAKED: list[bytes] = []
 
 
 def age() -> float:
@@ -143,6 +145,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"name": name}) if name else self.answer(401, {"error": "please log in"})
         elif url.path == "/rows":
             self.rows("asks", 200)
+        elif url.path == "/shop":
+            self.shop()
         elif url.path == "/env":
             self.answer(200, environment())
         elif url.path == "/slow":
@@ -155,6 +159,19 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, page.encode(), "text/html; charset=utf-8")
         else:
             self.answer(404, {"error": "not found"})
+
+    def shop(self) -> None:
+        """What most clients ask for; where versions misbehave that are healthy otherwise."""
+        fault = BEHAVIOUR.get("shop", {})
+        if fault.get("hangs"):
+            threading.Event().wait()
+        time.sleep(fault.get("slow_s", 0))
+        LEAKED.append(b"x" * int(fault.get("leaks_mb", 0) * 2**20))
+        concerned = not fault.get("logged_in") or bool(person(self.headers.get("Cookie", "")))
+        if concerned and random.random() < fault.get("dies", 0):
+            die()
+        bad = concerned and random.random() < fault.get("errors", 0)
+        self.answer(500 if bad else 200, {"goods": [] if bad else ["bread", "salt"]})
 
     def rows(self, what: str, status: int) -> None:
         """Answer what the database says to the SQL that this version has for it."""

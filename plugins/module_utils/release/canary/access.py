@@ -12,12 +12,14 @@ import json
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import Any
 
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import sketch
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import LEVELS_S, MINUTE_S
-from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.sketch import Sketch, merged
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.sketch import Sketch
 
 LINE = re.compile(
     rb'"epoch":(\d+)(\.\d+),"level":"\w*","service":"entry","site":"[^"]*","request_id":"[^"]*","method":"[^"]*",'
@@ -58,21 +60,52 @@ class Tally:
     firsts: dict[tuple[str, str], First] = field(default_factory=dict)
 
 
+def add(whole: Tally, each: Tally) -> None:
+    """Count into `whole` what another piece of a log, or another entry's, says."""
+    whole.lines += each.lines
+    whole.odd.update(each.odd)
+    for key, minute in each.minutes.items():
+        there = whole.minutes.setdefault(key, Minute())
+        there.requests += minute.requests
+        there.failed += minute.failed
+        there.failing |= minute.failing
+        there.seconds = sketch.merged((there.seconds, minute.seconds))
+    for event, first in each.firsts.items():
+        whole.firsts[event] = min(whole.firsts.get(event, first), first)
+
+
 def merged_tally(tallies: Iterable[Tally]) -> Tally:
     """Return what one entry would have counted that had served all; in whatever order they come."""
     whole = Tally()
     for each in tallies:
-        whole.lines += each.lines
-        whole.odd.update(each.odd)
-        for key, minute in each.minutes.items():
-            there = whole.minutes.setdefault(key, Minute())
-            there.requests += minute.requests
-            there.failed += minute.failed
-            there.failing |= minute.failing
-            there.seconds = merged((there.seconds, minute.seconds))
-        for event, first in each.firsts.items():
-            whole.firsts[event] = min(whole.firsts.get(event, first), first)
+        add(whole, each)
     return whole
+
+
+def told(tally: Tally) -> dict[str, Any]:
+    """Return a tally as JSON has it; `read` is the way back."""
+    return {
+        "lines": tally.lines,
+        "odd": dict(tally.odd),
+        "minutes": [
+            [at, slot, each.requests, each.failed, sorted(each.failing), each.seconds.told()]
+            for (at, slot), each in sorted(tally.minutes.items())
+        ],
+        "firsts": [[kind, client, *first] for (kind, client), first in sorted(tally.firsts.items())],
+    }
+
+
+def read(said: Mapping[str, Any]) -> Tally:
+    """Return the tally that `said` tells of."""
+    return Tally(
+        int(said["lines"]),
+        Counter(said["odd"]),
+        {
+            (int(at), slot): Minute(requests, failed, set(failing), sketch.read(seconds))
+            for at, slot, requests, failed, failing, seconds in said["minutes"]
+        },
+        {(kind, client): (logged, began, slot) for kind, client, logged, began, slot in said["firsts"]},
+    )
 
 
 class Reader:

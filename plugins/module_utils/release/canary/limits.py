@@ -1,10 +1,12 @@
-"""What a new release must keep to, from configuration: defaults of REL-5, and refusals that name every wrong value."""
+"""What a new release must keep to, from configuration, with the defaults of REL-5."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Any
+
+WAY_OUT = "set errors_ask_percent below errors_back_percent in release_limits, or either to 0"
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Limits:
     false_alarms_percent: float = 0.1
     """Of releases that are no worse than the old one, how many may be rolled back by the comparison of both."""
     least_clients: int = 10
-    """How many clients a stage must have reached before it may end."""
+    """How many clients a stage must have reached before it may end; with 0 its time alone ends it."""
     least_failing: int = 5
     """How many clients must have seen a failure of the new release before that may send it back."""
     worse_factor: float = 1.5
@@ -46,35 +48,15 @@ class Limits:
         return self.false_alarms_percent / 100 * 0.1
 
 
-LEAST: dict[str, float] = {"least_clients": 1, "least_failing": 2, "worse_factor": 1, "slower_factor": 1}
-MOST: dict[str, float] = dict.fromkeys(
-    ("errors_back_percent", "errors_ask_percent"), 100.0
-)  # a share of what was asked
-MOST["false_alarms_percent"] = 5.0  # a test that is wrong more often is none
-SERIES = ("errors_back_s", "errors_ask_s", "p95_ask_for_s")  # judged by whole minutes
+def read(options: Mapping[str, Any]) -> Limits:
+    """Return limits with those that are given in the place of their defaults; the role's bounds have judged each."""
+    standard = Limits()
+    given = {name: type(getattr(standard, name))(value) for name, value in options.items() if value is not None}
+    return replace(standard, **given)
 
 
-def read(options: Mapping[str, Any]) -> tuple[Limits, list[str]]:
-    """Return limits with the options that differ from their defaults, and a sentence for each that is not right."""
-    known = {each.name: each for each in fields(Limits)}
-    wrong: list[str] = []
-    right: dict[str, Any] = {}
-    for name, value in options.items():
-        if name not in known:
-            wrong.append(f"{name} is no limit of the canary; one of: {', '.join(known)}")
-            continue
-        whole = isinstance(getattr(Limits, name), int)
-        least = LEAST.get(name, 60.0 if name in SERIES else 0.0)
-        most = MOST.get(name, 86400.0)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or (whole and value != int(value)) or not least <= value <= most:
-            kind = "a whole number" if whole else "a number"
-            wrong.append(f"{name} must be {kind} from {least:g} to {most:g}")
-            continue
-        right[name] = int(value) if whole else float(value)
-    limits = Limits(**right)
-    if not wrong and limits.errors_back_percent and limits.errors_ask_percent > limits.errors_back_percent:
-        wrong.append("errors_ask_percent must not be above errors_back_percent: nobody would ever be asked")
-    if not wrong and not limits.false_alarms_percent:
-        wrong.append("false_alarms_percent must be more than 0: who never errs never says anything")
-    return (limits if not wrong else Limits()), wrong
+def refusal(told: Limits) -> str:
+    """Return why these limits make no sense together, or nothing."""
+    if told.errors_back_percent and told.errors_ask_percent > told.errors_back_percent:
+        return "release_limits.errors_ask_percent is above errors_back_percent: nobody would ever be asked"
+    return ""

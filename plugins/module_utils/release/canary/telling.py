@@ -173,6 +173,11 @@ def _p95(figures: Figures, evidence: Evidence) -> str:
     )
 
 
+def _unanswered(figures: Figures, evidence: Evidence) -> str:
+    asked = SENTENCES[str(figures["asked"])](figures, evidence)
+    return f"Nobody said for {_minutes(figures['waited_s'])} whether it goes on. {asked}"
+
+
 def _few(figures: Figures, evidence: Evidence) -> str:
     return (
         f"Too few to judge: {figures['clients']} clients and {figures['requests']} requests came to the new release in "
@@ -203,6 +208,7 @@ SENTENCES: Mapping[str, Callable[[Figures, Evidence], str]] = {
     "share": _share,
     "p95": _p95,
     "few": _few,
+    "unanswered": _unanswered,
     "hold time": _waits,
     "promote time": _passed,
 }

@@ -300,7 +300,7 @@ def test_two_bad_answers_in_a_row_count_whatever_they_say(host: Systemd, monkeyp
     said = iter(["answered 500 request 1", "answered 500 request 2"])
     monkeypatch.setattr(probe, "answer", lambda *_: (False, next(said)))
     with pytest.raises(Failed, match="request 2"):
-        steps._well(host, "green")
+        probe.require_well(host, "green")
 
 
 # A rollback that takes the database along

@@ -1,0 +1,202 @@
+"""What an entry does while a new release gets a growing share of its clients: gives it one, looks, draws back.
+
+The driver goes through the stages and judges (plugin_utils/release/canary.py), since it alone hears of all entries; an
+entry counts. Each look gives the shift time until the next one: without a driver the guard has everyone back soon.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, Optional
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    commits,
+    guard,
+    members,
+    names,
+    probe,
+    settling,
+    shift,
+    slots,
+    stages,
+)
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
+    Failed,
+    Host,
+    Unwell,
+    deciding,
+    read_json,
+)
+
+POLL_S = 0.25
+LEAST_S = 1.0
+"""A look that has something to say ends after so long: what fails often is told once a second."""
+FLIGHT_S = 1.0
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+def begin(host: Host, request: Request) -> None:
+    """Begin the shift: from here on the guard watches over it."""
+    with deciding(host):
+        settling.require_exchange(host, request)
+        shift.begin(
+            host,
+            slot=request["slot"],
+            release=request["release"],
+            confirm_s=request["settings"]["confirm_s"],
+            asks=request.get("asks"),
+            seal=str(request.get("seal", "")),
+            patience_s=float(request.get("patience_s", 0)),
+        )
+    if "arbiter" in request["roles"]:
+        commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="open")
+    if "entry" in request["roles"] and request.get("members"):
+        members.keep(host, request["slot"], request["members"])
+
+
+def require_pending(host: Host) -> None:
+    """Fail where the shift that this run began was undone meanwhile, or may no longer be confirmed."""
+    if not settling.still_shifting(host) or guard.overdue(host):
+        raise Failed(
+            "the driver was away for too long, and the guard has sent the clients back",
+            hint="`deploy` begins again",
+        )
+
+
+def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Give the new release a share of the clients; answer when, where the log stands then, and who failed before.
+
+    `share` of the request holds percent, for_s, log, salt, place (none before the first share) and ends, the share that
+    is over with its verdict.
+    """
+    from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
+
+    told, slot = request["share"], request["slot"]
+    percent, log = int(told["percent"]), Path(told["log"])
+    if "place" not in told:
+        begin(host, request)
+    with deciding(host):
+        require_pending(host)
+        settling.extend(host, by_s=request["settings"]["confirm_s"])
+    end(host, request, told.get("ends"))
+    answer: Answer = {"began": time.time(), "place": told.get("place")}
+    if answer["place"] is None:
+        answer["place"], back = reading.beginning(log)
+        before = access.Reader(bytes.fromhex(told["salt"]), [answer["began"]], float(told["hang_s"]))
+        reading.read(log, back, before.count, until=answer["place"])
+        failed = {event: first for event, first in before.tally.firsts.items() if event[0].startswith("failing")}
+        answer["before"] = access.told(access.Tally(firsts=failed))
+    shift.set_share(host, stages.share_of(slot, percent))
+    shift.read_back(host, request["entry"], stages.expected(slot, percent))
+    host.journal("share", "started", release=request["release"], slot=slot, percent=percent, for_s=told["for_s"])
+    return answer
+
+
+def end(host: Host, request: Request, ends: Optional[Mapping[str, Any]]) -> None:
+    """Write down that a share is over, with the verdict that ended it."""
+    if ends:
+        told = {"percent": ends["percent"], "verdict": ends["verdict"]}
+        host.journal("share", "done", release=request["release"], slot=request["slot"], **told)
+
+
+def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Watch for up to `wait_s`, until something speaks against the new release; answer what clients got meanwhile.
+
+    `look` of the request holds place, salt, stages (when they began), hang_s, wait_s, log and share (0 to 1).
+    """
+    from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
+
+    told, slot = request["look"], request["slot"]
+    with deciding(host):
+        require_pending(host)
+        settling.extend(host, by_s=float(told["wait_s"]) + request["settings"]["confirm_s"])
+    reader = access.Reader(bytes.fromhex(told["salt"]), told["stages"], float(told["hang_s"]))
+    flight = _Flight(host, slot, float(told["hang_s"]))
+    place, began = told["place"], time.monotonic()
+    while True:
+        if "app" in request["roles"]:
+            probe.require_well(host, slot)
+        place = reading.read(Path(told["log"]), place, reader.count)
+        word, lasted = _word(host), time.monotonic() - began
+        against = word or flight.hanging(lasted) or _failing(reader.tally.firsts, slot)
+        if lasted >= float(told["wait_s"]) or (against and lasted >= LEAST_S):
+            break
+        host.wait(POLL_S)
+    answer: Answer = {"at": time.time(), "place": place, "tally": access.told(reader.tally), "word": word}
+    answer["waiting"] = flight.seen
+    if float(told["share"]) >= 1:
+        answer["old_probe"] = _old_is_well(host, names.other(slot))
+    return answer
+
+
+def _failing(firsts: Mapping[tuple[str, str], tuple[float, float, str]], slot: str) -> bool:
+    return any(kind.startswith("failing ") and first[2] == slot for (kind, _), first in firsts.items())
+
+
+class _Flight:
+    """How many requests hang, of the new release and of the old one; None where the host can't say."""
+
+    def __init__(self, host: Host, slot: str, hang_s: float) -> None:
+        self.host, self.hang_s, self.next_s = host, hang_s, 0.0
+        self.ports = tuple({*listens(host, each)} for each in (slot, names.other(slot)))
+        self.seen: Optional[list[int]] = [0, 0]
+
+    def hanging(self, at_s: float) -> bool:
+        """Look again where it is time to; say whether some requests to the new release hang."""
+        from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import flight
+
+        if self.seen is not None and at_s >= self.next_s:
+            self.next_s = at_s + FLIGHT_S
+            try:
+                told = self.host.command(*flight.COMMAND)
+                self.seen = [flight.waiting(told, ports, since_s=self.hang_s) for ports in self.ports]
+            except Failed:  # a host without iproute2
+                self.seen = None
+        return bool(self.seen and self.seen[0])
+
+
+def listens(host: Host, slot: str) -> list[tuple[str, int]]:
+    """Return address and port of each web process of `slot` that this entry sends clients to."""
+    told = members.listens(host, slot)
+    if told:
+        return [(where.strip("[]"), int(port)) for where, _, port in (each.rpartition(":") for each in told)]
+    return [(i.address, i.port) for i in slots.instances(host, slot, slots.record(host, slot)) if i.port]
+
+
+def _old_is_well(host: Host, slot: str) -> Optional[bool]:
+    """Ask the old slot, which gets no clients any more; None where it does not run."""
+    if ways := members.ways(host, slot):
+        return all(answer["good"] for answer in ways.values())
+    webs = [i for i in slots.instances(host, slot, slots.record(host, slot)) if i.port]
+    return all(probe.answer(host, web)[0] for web in webs) if webs else None
+
+
+def _word(host: Host) -> Optional[dict[str, Any]]:
+    told = read_json(host.site.state / "operator.json")
+    return told if told.get("run") == host.run_id else None
+
+
+def draw_back(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Send everyone to the stable slot at once, and say why; what else the way back needs comes after it."""
+    verdict, slot = request["verdict"], request["slot"]
+    with deciding(host):
+        require_pending(host)
+        shift.draw_back(host)
+    said = f"at {verdict['share'] * 100:g} % of the clients: {verdict['sentence']}"
+    raise Unwell(said, evidence=shift.app_logs(host, slot) if "app" in request["roles"] else [])
+
+
+def say(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Leave a person's word for the run that is under way: it goes on with its next stage, or back."""
+    if "entry" not in request["roles"]:
+        return {}
+    state, word = shift.state(host), str(request["word"])
+    if state["phase"] != "shifting":
+        raise Failed("no release gets its clients in stages now", hint="`status` says what is served", refused=True)
+    told = {"format": 1, "run": state["run"], "word": word, "who": request["who"], "at": time.time()}
+    host.write_json(host.site.state / "operator.json", told)
+    host.journal("word", "done", release=str(state["release_candidate"]), word=word, who=request["who"])
+    return {"said": {"release": state["release_candidate"], "word": word}}

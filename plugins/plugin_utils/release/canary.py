@@ -1,0 +1,223 @@
+"""One entry's way through the stages of a release, as its driver goes it: give a share, look, judge, go on or back.
+
+Each entry's task is a process of its own; what its looks brought it writes into the run's directory, where the others
+read it, so that every one judges by what clients of all entries got (docs/decisions/0021-verdict.md).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering, limits, telling
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Evidence, Pair, Waiting
+from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import PROMOTE, ROLLBACK, Verdict, judge
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.canary_looks import Looks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+
+LOOK_S = (0.5, 10.0)
+LOOKS = 10  # in a stage, at least
+ANSWERED_S = 10.0  # beyond the limit: what a release that hangs has answered before it did
+PROBED_S = 300.0
+SENT = ("settings", "lease_s", "release", "slot", "asks", "seal", "patience_s", "members")
+"""What of the step's request a look needs, too; no secret among it."""
+
+
+def unanswered(verdict: Verdict, *, waited_s: float, ask_s: float) -> Verdict:
+    """Return the verdict once nobody has said for `ask_s` seconds whether it goes on: then it goes back."""
+    if not verdict.ask or waited_s < ask_s:
+        return verdict
+    return Verdict(ROLLBACK, "unanswered", figures={"waited_s": waited_s, "asked": verdict.rule, **verdict.figures})
+
+
+@dataclass
+class Seen:
+    """What one entry has counted: all of it, and lately, as (at, answered by new and by old)."""
+
+    tally: access.Tally = field(default_factory=access.Tally)
+    now: float = 0.0
+    waiting: Pair | None = (0, 0)
+    answered: list[tuple[float, Pair]] = field(default_factory=list)
+    probes: list[tuple[float, bool]] = field(default_factory=list)
+    word: Mapping[str, Any] = field(default_factory=dict)
+
+    def take(self, look: Mapping[str, Any], *, new: str) -> access.Tally:
+        """Take in a look, as the entry's own task wrote it; return what came."""
+        came = access.read(look["tally"])
+        access.add(self.tally, came)
+        self.now, self.word = float(look["at"]), look.get("word") or self.word
+        self.waiting = None if look["waiting"] is None else (look["waiting"][0], look["waiting"][1])
+        self.answered.append((self.now, gathering.answered(came, new=new)))
+        if look.get("old_probe") is not None:
+            self.probes.append((self.now, bool(look["old_probe"])))
+        return came
+
+
+class Canary:
+    """The stages of one release on one entry."""
+
+    def __init__(self, action: ReleaseAction, request: Mapping[str, Any]) -> None:
+        self.action, self.slot = action, str(request["slot"])
+        self.sent = {key: request[key] for key in SENT if key in request}
+        self.log = str(request["stages"]["log"])
+        self.stages: list[Mapping[str, Any]] = [*request["stages"]["stages"]]
+        self.limits = limits.read(action.value("limits", {}) or {})
+        self.ask_s = float(action.value("ask_s", 900))
+        self.began: list[float] = []
+        self.place: Any = None
+        self.asked_at = 0.0
+        self.ends: dict[str, Any] = {}
+        self.verdicts: list[dict[str, Any]] = []
+        self.seen: dict[str, Seen] = {host: Seen() for host in action.groups["entry"]}
+        self.read: dict[str, int] = dict.fromkeys(self.seen, 0)
+        self.looks = Looks(action, of=len(self.stages), new=self.slot)
+
+    def through(self) -> dict[str, Any]:
+        """Go through all stages; return what the switch of everyone is told. Stopped where the release goes back."""
+        for stage in self.stages:
+            self._share(int(stage["share"]), float(stage["for_s"]))
+            self._stay(int(stage["share"]) / 100, float(stage["for_s"]))
+        return {"ends": self.ends}
+
+    def watch(self, for_s: float) -> None:
+        """Stay while everyone has the new release, before it is final; the old one is warm and asked how it is."""
+        self.stages.append({"share": 100, "for_s": for_s})
+        self.began.append(self.seen[self.action.host].now)
+        self.ends = {}
+        self._stay(1.0, for_s)
+
+    # On the entry
+
+    def _ask(self, step: str, **told: Any) -> dict[str, Any]:
+        return self.action.ask("steps", steps=[step], **self.sent, **told)
+
+    def _share(self, percent: int, for_s: float) -> None:
+        told: dict[str, Any] = {"percent": percent, "for_s": for_s, "log": self.log, "salt": self._salt}
+        told["hang_s"] = self.limits.hang_s
+        if self.ends:
+            told.update(place=self.place, ends=self.ends)
+        answer = self._ask("share", share=told)
+        self.began.append(float(answer["began"]))
+        self.place = answer["place"]
+        if "before" in answer:
+            empty = {"at": answer["began"], "tally": answer["before"], "waiting": [0, 0]}
+            self._pass_on(empty)
+
+    @property
+    def _salt(self) -> str:
+        """What the entries of this run name clients with; nobody else can compare them."""
+        with self.action.alone():
+            known = self.action.recall("canary-salt").get("salt") or secrets.token_hex(16)
+            self.action.remember("canary-salt", {"salt": known})
+        return str(known)
+
+    def _look(self, share: float, wait_s: float) -> None:
+        told = {"salt": self._salt, "stages": self.began, "hang_s": self.limits.hang_s, "log": self.log}
+        answer = self._ask("look", look={**told, "place": self.place, "wait_s": wait_s, "share": share})
+        self.place = answer["place"]
+        self._pass_on({key: answer.get(key) for key in ("at", "tally", "waiting", "old_probe", "word")})
+
+    def _pass_on(self, look: Mapping[str, Any]) -> None:
+        with self._looks_of(self.action.host).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(look) + "\n")
+        for host in self.seen:
+            for each in self._unread(host):
+                self.looks.came(self.seen[host].take(each, new=self.slot))
+
+    def _looks_of(self, host: str) -> Path:
+        return self.action.memory / f"canary-{host}.jsonl"
+
+    def _unread(self, host: str) -> list[dict[str, Any]]:
+        """Return what an entry's task wrote since; a line that is only half there comes the next time."""
+        try:
+            with self._looks_of(host).open("rb") as stream:
+                stream.seek(self.read[host])
+                whole, cut, _ = stream.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return []
+        self.read[host] += len(whole + cut)
+        return [json.loads(line) for line in whole.splitlines()]
+
+    # What is decided by
+
+    def _stay(self, share: float, for_s: float) -> None:
+        self.asked_at = 0.0
+        least, most = LOOK_S
+        while True:
+            left = self.began[-1] + for_s - self.seen[self.action.host].now
+            regular = min(max(for_s / LOOKS, least), most)
+            self._look(share, min(regular, left) if left > 0 else regular)
+            evidence = self._evidence(share, for_s)
+            verdict = self._judged(evidence)
+            record = {**telling.record(verdict, evidence), "at": round(evidence.now, 3)}
+            self.looks.tell(evidence, record, stage=len(self.began) - 1, share=share)
+            if verdict.word == ROLLBACK:
+                self._remember(record)
+                self._ask("draw_back", verdict=record)
+            if verdict.word == PROMOTE:
+                self._remember(record)
+                self.ends = {"percent": round(share * 100), "verdict": record}
+                return
+
+    def _judged(self, evidence: Evidence) -> Verdict:
+        verdict = judge(evidence, self.limits)
+        if not verdict.ask:
+            self.asked_at = 0.0
+            return verdict
+        self.asked_at = self.asked_at or evidence.now
+        return unanswered(verdict, waited_s=evidence.now - self.asked_at, ask_s=self.ask_s)
+
+    def _remember(self, record: Mapping[str, Any]) -> None:
+        """Keep a verdict for the ledger's line; whoever has it go back has the last word."""
+        self.verdicts.append(dict(record))
+        if self.looks.leads or record["verdict"] == ROLLBACK:
+            self.action.remember("verdicts", {"verdicts": self.verdicts})
+
+    def _evidence(self, share: float, for_s: float) -> Evidence:
+        now, since = max(each.now for each in self.seen.values()), self.began[-1]
+        whole = self._whole()
+        shares = [int(stage["share"]) / 100 for stage in self.stages[: len(self.began)]]
+        probes = [good for each in self.seen.values() for at, good in each.probes if at > now - PROBED_S]
+        return Evidence(
+            now=now,
+            since=since,
+            until=since + for_s,
+            share=share,
+            draws=gathering.draws(whole, new=self.slot, shares=shares, began=self.began),
+            minutes=gathering.minutes(whole, new=self.slot, since=self.began[0], now=now),
+            waiting=self._waiting(now),
+            old_probes=(sum(probes), len(probes)),
+            operator=self._operator(since),
+        )
+
+    def _whole(self) -> access.Tally:
+        if len(self.seen) == 1:
+            return self.seen[self.action.host].tally
+        return access.merged_tally(each.tally for each in self.seen.values())
+
+    def _waiting(self, now: float) -> Waiting | None:
+        """Return who waits, once it has been looked at for so long that a release which works has answered somebody."""
+        within = self.limits.hang_s + ANSWERED_S
+        told = [each.waiting for each in self.seen.values()]
+        if now - self.began[0] < within or any(each is None for each in told):
+            return None
+        lately = [pair for each in self.seen.values() for at, pair in each.answered if at > now - within]
+        return Waiting(_sum([each for each in told if each]), _sum(lately), within)
+
+    def _operator(self, since: float) -> str:
+        """Return what a person said: to go on counts for the stage in which it was said, to go back for all."""
+        words = [each.word for each in self.seen.values() if each.word]
+        if any(word["word"] == "abort" for word in words):
+            return "abort"
+        return "promote" if any(word["word"] == "promote" and word["at"] >= since for word in words) else ""
+
+
+def _sum(pairs: Sequence[Pair]) -> Pair:
+    return sum(new for new, _ in pairs), sum(old for _, old in pairs)

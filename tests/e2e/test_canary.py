@@ -1,0 +1,160 @@
+"""A new release among many clients: it goes on by itself where it is no worse, and back where it is, on a real host."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.conftest import Soak
+from tests.support import histories
+from tests.support.driving import Answer
+from tests.support.histories import Version
+from tests.support.site import Site
+from tests.support.visitors import Visitors
+
+STAGES = [{"share": 30, "for_s": 8}, {"share": 60, "for_s": 8}]
+LIMITS = {"hang_s": 2, "warm_s": 2}
+WITHIN_S = 2.0
+"""After a verdict nobody gets anything from the release that it fell on."""
+FAULTS: dict[str, dict[str, Any]] = {
+    "failing": {"errors": 0.5},
+    "hanging": {"hangs": True},
+    "crashing": {"dies": 0.3},
+    "leaking": {"leaks_mb": 4},
+    "failing those who are logged in": {"errors": 0.6, "logged_in": True},
+    "slow": {"slow_s": 0.6},
+}
+
+
+@pytest.fixture
+def shop(site: Site) -> Iterator[Site]:
+    """The site, with stages; its clients ask for /shop."""
+    with site.settings(release_stages=STAGES, release_limits=LIMITS, release_watch_s=4, release_ask_s=20):
+        yield site
+
+
+def taken_through(shop: Site, version: Version) -> tuple[Answer, Visitors]:
+    """Deploy a version while clients come; return what came of it, and what they got."""
+    with Visitors(shop) as visitors:
+        answer = shop.deploy(shop.repository.commit(version))
+        time.sleep(1)
+    return answer, visitors
+
+
+def verdicts(shop: Site, release: str) -> list[dict[str, Any]]:
+    """Return the verdicts that the ledger has of a release."""
+    return [each for line in shop.ledger() if line.get("release") == release for each in line.get("verdicts", [])]
+
+
+def went_back(shop: Site, answer: Answer, visitors: Visitors, before: str) -> dict[str, Any]:
+    """See that a release went back by a verdict, and that its clients got nothing of it afterwards; return that."""
+    assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
+    assert shop.served() == before
+    verdict = verdicts(shop, answer.said["release"])[-1]
+    assert verdict["verdict"] == "rollback"
+    assert verdict["sentence"] in answer.text, "people read why"
+    late = [each for each in visitors.failures if each["at"] > verdict["at"] + WITHIN_S and each["status"] != "timeout"]
+    assert not late, late
+    return verdict
+
+
+def test_a_release_that_is_no_worse_goes_through_its_stages_by_itself_and_nobody_sees_a_failure(shop: Site) -> None:
+    answer, visitors = taken_through(shop, histories.good("as good as the one before"))
+    assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
+    told = verdicts(shop, answer.said["release"])
+    assert [(each["verdict"], each["share"]) for each in told] == [("promote", 0.3), ("promote", 0.6), ("promote", 1.0)]
+    assert all(each["draws"][0]["seen"][0] for each in told), "clients came to it"
+    assert not visitors.failures
+
+
+def test_a_release_that_fails_its_clients_goes_back_by_itself_with_the_figures_for_it(shop: Site) -> None:
+    before = shop.served()
+    answer, visitors = taken_through(shop, histories.shop("fails half of them", errors=0.5))
+    verdict = went_back(shop, answer, visitors, before)
+    assert (verdict["rule"], verdict["share"]) == ("errors", 0.3)
+    arms = verdict["arms"]
+    assert arms["new"]["failed"] >= 5
+    assert arms["old"]["failed"] == 0
+    lines = [each for each in shop.ledger() if each.get("release") == answer.said["release"]]
+    assert lines[-1]["tried"], "it was found unwell: a rollback leaves it out"
+
+
+def test_a_release_that_answers_nobody_goes_back(shop: Site) -> None:
+    before = shop.served()
+    with shop.settings(release_stages=[{"share": 30, "for_s": 40}]):
+        answer, visitors = taken_through(shop, histories.shop("hangs", hangs=True))
+    assert went_back(shop, answer, visitors, before)["rule"] in ("hanging", "errors")
+
+
+def test_where_nobody_comes_somebody_is_asked_and_his_word_counts(shop: Site) -> None:
+    before = shop.served()
+    commit = shop.repository.commit(histories.good("a quiet night"))
+    with shop.settings(release_stages=[{"share": 30, "for_s": 1}, {"share": 60, "for_s": 1}], release_ask_s=60):
+        driver = shop.begin("deploy", "--env", "dev", "--app", shop.app, "--ref", commit, "--json")
+        assert wait_for_share(shop, 30), str(driver.wait())
+        assert shop.playbook("release_word").code == 0
+        assert wait_for_share(shop, 60), str(driver.wait())
+        assert shop.playbook("release_word", "-e", "release_word=abort").code == 0
+        answer = driver.wait()
+    assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
+    assert "Somebody said to go back" in answer.text
+    assert shop.served() == before
+    told = verdicts(shop, answer.said["release"])
+    assert [(each["verdict"], each["rule"]) for each in told] == [("promote", "operator"), ("rollback", "operator")]
+
+
+def wait_for_share(shop: Site, percent: int, within_s: float = 40) -> bool:
+    """Say whether an entry gives the new release that share in time."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        share = int(shop.ssh(f"basename $(readlink /var/lib/ferryman/sites/{shop.app}/share)"))
+        if share in (percent, 100 - percent):
+            return True
+        time.sleep(0.3)
+    return False
+
+
+def test_a_word_is_refused_where_no_release_is_in_its_stages(site: Site) -> None:
+    answer = site.playbook("release_word", "-e", "release_word=promote")
+    assert answer.code != 0
+    assert "no release gets its clients in stages now" in answer.out
+
+
+def test_a_deploy_whose_driver_is_killed_in_a_stage_leaves_everybody_with_the_release_before(shop: Site) -> None:
+    before = shop.served()
+    commit = shop.repository.commit(histories.good("its driver dies"))
+    with shop.settings(release_stages=[{"share": 30, "for_s": 60}], release_confirm_s=6), Visitors(shop) as visitors:
+        driver = shop.begin("deploy", "--env", "dev", "--app", shop.app, "--ref", commit, "--json")
+        assert wait_for_share(shop, 30), str(driver.wait())
+        driver.kill()
+        deadline = time.monotonic() + 6 + 6 + 5  # the look that was under way, the lease, and a little
+        while shop.ssh(f"ls /var/lib/ferryman/pending/{shop.app} 2>/dev/null; true"):
+            assert time.monotonic() < deadline, "the guard did not come back"
+            time.sleep(0.3)
+        assert shop.served() == before
+    assert not visitors.failures
+    shop.run("unlock", "--app", shop.app, "--yes")
+
+
+@pytest.mark.soak
+@pytest.mark.at_times(journey="canaries of all kinds")
+def test_soak_canaries(shop: Site, soak: Soak) -> None:
+    """Bad releases of six kinds are brought back by themselves, good ones go through."""
+    chance, times = soak.random(), soak.times(sample=1, full=20)
+    kinds = chance.sample(sorted(FAULTS), soak.times(sample=1, full=len(FAULTS)))
+    found: dict[str, list[str]] = {}
+    with shop.settings(release_stages=[{"share": 30, "for_s": 130}]):
+        for number in range(times):
+            for kind in kinds:
+                before = shop.served()
+                answer, visitors = taken_through(shop, histories.shop(f"{kind} {number}", **FAULTS[kind]))
+                found.setdefault(kind, []).append(went_back(shop, answer, visitors, before)["rule"])
+    for number in range(times):
+        answer, visitors = taken_through(shop, histories.good(f"well {number}"))
+        assert answer.code == 0, str(answer)
+        assert not visitors.failures
+        found.setdefault("well", []).append("promoted")
+    soak.record(
+        runs={kind: len(rules) for kind, rules in found.items()},
+        rules={kind: {rule: rules.count(rule) for rule in sorted(set(rules))} for kind, rules in found.items()},
+    )

@@ -1,0 +1,189 @@
+"""A driver's way through stages, in virtual time: against entries whose log is written as clients come."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary
+from tests.support.access_log import line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AT = 1_764_190_020.0
+STAGES = [{"share": 10, "for_s": 60}, {"share": 50, "for_s": 60}]
+
+
+class BackError(Exception):
+    """What a host raises when it draws back."""
+
+
+@dataclass
+class Entry:
+    """An entry in virtual time: it knows its share, and writes a line for each of its clients' requests."""
+
+    chance: Random
+    errors: float = 0.0
+    """The share of requests to the new release that fail."""
+    rps: float = 20.0
+    clients: int = 400
+    now: float = AT
+    share: float = 0.0
+    log: list[tuple[float, bytes]] = field(default_factory=list)
+    word: dict[str, Any] | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def until(self, moment: float) -> None:
+        """Let clients come until then; who belongs to the first of all has the new release."""
+        while self.now < moment:
+            self.now += self.chance.expovariate(self.rps)
+            client = self.chance.randrange(self.clients)
+            new = (client * 0.618034) % 1 < self.share
+            status = 500 if new and self.chance.random() < self.errors else 200
+            address = f"192.0.2.{client}" if client < 250 else f"198.51.100.{client - 250}"
+            self.log.append((self.now, line(self.now, arm="green" if new else "blue", status=status, address=address)))
+
+    def answer(self, step: str, told: dict[str, Any]) -> dict[str, Any]:
+        """Do what the host's own steps do."""
+        self.asked.append(step)
+        if step == "share":
+            self.share = told["share"]["percent"] / 100
+            empty = access.told(access.Tally())
+            return {"began": self.now, "place": self.now, **({} if "place" in told["share"] else {"before": empty})}
+        if step == "draw_back":
+            raise BackError(told["verdict"]["sentence"])
+        look = told["look"]
+        self.until(self.now + look["wait_s"])
+        reader = access.Reader(bytes.fromhex(look["salt"]), look["stages"], look["hang_s"])
+        reader.count(b"".join(text for at, text in self.log if at > look["place"]))
+        return {
+            "at": self.now, "place": self.now, "tally": access.told(reader.tally), "waiting": [0, 0], "word": self.word,
+        }  # fmt: skip
+
+
+class Action:
+    """What a driver's task gives its way through stages; every entry's task has one, with one directory for all."""
+
+    def __init__(self, host: str, entries: dict[str, Entry], memory: Path, **values: Any) -> None:
+        self.host, self.entries, self.memory, self.values = host, entries, memory, values
+        self.groups = {"entry": [*entries]}
+
+    def value(self, name: str, default: Any = None) -> Any:
+        return self.values.get(name, default)
+
+    def ask(self, act: str, *, steps: list[str], **told: Any) -> dict[str, Any]:
+        assert act == "steps"
+        return self.entries[self.host].answer(steps[0], told)
+
+    def recall(self, name: str) -> dict[str, Any]:
+        path = self.memory / f"{name}.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def remember(self, name: str, value: dict[str, Any]) -> None:
+        (self.memory / f"{name}.json").write_text(json.dumps(value))
+
+    def alone(self) -> Any:
+        return pytest.MonkeyPatch.context()  # nobody else is at work here
+
+
+def way(tmp_path: Path, entry: Entry, **values: Any) -> canary.Canary:
+    request = {"slot": "green", "release": "r2", "settings": {}, "stages": {"stages": STAGES, "log": "/shop"}}
+    return canary.Canary(Action("web1", {"web1": entry}, tmp_path, **values), request)  # type: ignore[arg-type]  # as much of it as is asked
+
+
+def looks(tmp_path: Path) -> list[dict[str, Any]]:
+    return [json.loads(each) for each in (tmp_path / "canary.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_release_that_is_no_worse_goes_through_all_its_stages_and_its_watch(tmp_path: Path, seed: int) -> None:
+    entry = Entry(Random(seed))
+    stages = way(tmp_path, entry)
+    told = stages.through()
+    assert told["ends"]["percent"] == 50
+    assert entry.now - AT == pytest.approx(120, abs=2), "each had its time, and no more"
+    stages.watch(30.0)
+    assert entry.now - AT == pytest.approx(150, abs=3)
+    kept = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
+    assert [(each["verdict"], each["share"]) for each in kept] == [("promote", 0.1), ("promote", 0.5), ("promote", 1.0)]
+    seen = looks(tmp_path)
+    assert {each["share"] for each in seen} == {0.1, 0.5, 1.0}
+    assert sum(each["lately"]["new"]["requests"] + each["lately"]["old"]["requests"] for each in seen) == len(entry.log)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_release_that_fails_its_clients_goes_back_with_the_figures_for_it(tmp_path: Path, seed: int) -> None:
+    entry = Entry(Random(seed), errors=0.5)
+    with pytest.raises(BackError, match="The new release fails more"):
+        way(tmp_path, entry).through()
+    assert entry.now - AT < 60, "before the first stage was over"
+    assert entry.asked.count("share") == 1
+    (verdict,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
+    assert (verdict["verdict"], verdict["rule"]) == ("rollback", "errors")
+    assert looks(tmp_path)[-1]["verdict"] == verdict
+
+
+def test_one_that_turns_bad_at_the_end_goes_back_from_there(tmp_path: Path) -> None:
+    entry = Entry(Random(1))
+    stages = way(tmp_path, entry)
+    stages._share(10, 60.0)
+    stages._stay(0.1, 60.0)
+    entry.errors = 0.4
+    stages._share(50, 60.0)
+    with pytest.raises(BackError, match="fails more"):
+        stages._stay(0.5, 60.0)
+    kept = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
+    assert [each["verdict"] for each in kept] == ["promote", "rollback"]
+
+
+def test_where_nobody_comes_somebody_is_asked_after_twice_the_time_and_without_an_answer_it_goes_back(
+    tmp_path: Path,
+) -> None:
+    entry = Entry(Random(1), rps=0.05)
+    with pytest.raises(BackError, match=r"Nobody said for 5 min whether it goes on\. Too few to judge"):
+        way(tmp_path, entry, ask_s=300).through()
+    assert entry.now - AT == pytest.approx(120 + 300, abs=60)
+    assert {each["verdict"]["ask"] for each in looks(tmp_path)} == {False, True}
+
+
+def test_a_word_to_go_on_counts_for_its_stage_alone(tmp_path: Path) -> None:
+    entry = Entry(Random(1), rps=0.02)
+    entry.word = {"word": "promote", "at": AT + 1}
+    with pytest.raises(BackError, match="Nobody said"):
+        way(tmp_path, entry, ask_s=300).through()
+    assert entry.asked.count("share") == 2
+    assert looks(tmp_path)[0]["verdict"]["rule"] == "operator"
+
+
+def test_a_word_to_go_back_is_heard_in_any_stage(tmp_path: Path) -> None:
+    entry = Entry(Random(1))
+    stages = way(tmp_path, entry)
+    stages._share(10, 60.0)
+    stages._stay(0.1, 60.0)
+    entry.word = {"word": "abort", "at": AT}
+    stages._share(50, 60.0)
+    with pytest.raises(BackError, match="Somebody said to go back"):
+        stages._stay(0.5, 60.0)
+
+
+def test_with_no_client_asked_for_time_alone_ends_a_stage(tmp_path: Path) -> None:
+    entry = Entry(Random(1), rps=0.05)
+    way(tmp_path, entry, limits={"least_clients": 0}).through()
+    assert entry.now - AT < 300
+
+
+def test_what_clients_of_another_entry_got_counts_here_too(tmp_path: Path) -> None:
+    entries = {"web1": Entry(Random(1), rps=0.01), "web2": Entry(Random(2), errors=0.5)}
+    request = {"slot": "green", "release": "r2", "settings": {}, "stages": {"stages": STAGES, "log": "/shop"}}
+    mine, theirs = (canary.Canary(Action(host, entries, tmp_path), request) for host in entries)  # type: ignore[arg-type]
+    for each in (mine, theirs):
+        each._share(10, 60.0)
+    for _ in range(6):
+        theirs._look(0.1, 5.0)
+    with pytest.raises(BackError, match="fails more"):
+        mine._stay(0.1, 60.0)
