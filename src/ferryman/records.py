@@ -90,10 +90,14 @@ def figure(value: Any) -> str:
 
 def reached(measured: str, target: str) -> bool:
     """Say whether a figure is within its target, such as "at most 2.5x"."""
-    wanted = re.fullmatch(r"at most ([\d.,]+)(?:x| s)?", target)
+    wanted = re.fullmatch(r"at (most|least) ([\d.,]+)(?:x| s)?", target)
     if not wanted:
-        raise Stop(f"a record wants {target!r}, which cannot be compared", hint="`at most NUMBER` can, or nothing")
-    return number(measured) <= number(wanted[1])
+        raise Stop(
+            f"a record wants {target!r}, which cannot be compared",
+            hint="`at most NUMBER`, `at least NUMBER`, or nothing",
+        )
+    is_now, bound = number(measured), number(wanted[2])
+    return is_now <= bound if wanted[1] == "most" else is_now >= bound
 
 
 def number(text: str) -> float:

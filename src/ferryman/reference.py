@@ -4,6 +4,7 @@
 """
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ferryman import fitting, records, specs
+from ferryman import fitting, plots, records, specs
 from ferryman.errors import Stop
 
 Command = tuple[str, str, list[tuple[str, str]]]  # name, what it does, its options with their help
@@ -174,6 +175,9 @@ def files(root: Path, commands: Iterable[Command], everywhere: Mapping[str, str]
     proof = root / "docs" / "proof.md"
     if proof.is_file():
         made[proof] = records.page(proof.read_text(encoding="utf-8"), root)
+    drawn = root / "docs" / "records" / "canary.json"
+    if drawn.is_file():
+        made[root / "docs" / "pictures" / "canary.svg"] = plots.canary(json.loads(drawn.read_text(encoding="utf-8")))
     return made
 
 

@@ -39,6 +39,8 @@ def root(tmp_path: Path) -> Path:
         ("2.51x", "at most 2.5x", False),
         ("182,259", "at most 180,720", False),
         ("4", "at most 8", True),
+        ("99.2", "at least 99", True),
+        ("98.9", "at least 99", False),
     ],
 )
 def test_a_figure_is_within_what_is_wanted_or_not(measured: str, target: str, expected: bool) -> None:
