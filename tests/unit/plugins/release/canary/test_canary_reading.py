@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import reading
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,9 +19,9 @@ ACTS = st.lists(
 
 @given(acts=ACTS)
 def test_every_line_is_read_once_and_in_order_over_renames(
-    tmp_path_factory: "object", acts: list[tuple[str, str, bool]]
+    tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, str, bool]]
 ) -> None:
-    directory = Path(tmp_path_factory.mktemp("log"))  # type: ignore[attr-defined]  # pytest's own type is not public
+    directory = tmp_path_factory.mktemp("log")
     path = directory / "shop.access.json"
     path.write_bytes(b"before\n")
     place, _ = reading.beginning(path)
