@@ -49,6 +49,7 @@ def visit():
             number = int(told["clients"] * chance.random() ** 1.5)
         if over.wait(pause):
             return
+        began = time.time()
         try:
             status, release = ask(number)
         except Exception as error:
@@ -57,7 +58,7 @@ def visit():
             key = f"{release} {status}"
             counts[key] = counts.get(key, 0) + 1
             if status != 200:
-                failures.append({"at": time.time(), "status": status, "release": release})
+                failures.append({"at": began, "status": status, "release": release})
 
 workers = [threading.Thread(target=visit) for _ in range(told["workers"])]
 for worker in workers:
@@ -86,7 +87,7 @@ class Visitors:
     counts: dict[str, int] = field(default_factory=dict)
     """How many by "<release> <status>"."""
     failures: list[dict[str, Any]] = field(default_factory=list)
-    """`at` in seconds since 1970, status (or the name of what broke), release (empty where none said)."""
+    """`at` (when it was asked, in seconds since 1970), status (or the name of what broke), release (empty where none said)."""
 
     def __enter__(self) -> Self:
         told = {
