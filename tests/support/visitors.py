@@ -87,7 +87,7 @@ class Visitors:
     counts: dict[str, int] = field(default_factory=dict)
     """How many by "<release> <status>"."""
     failures: list[dict[str, Any]] = field(default_factory=list)
-    """`at` (when it was asked, in seconds since 1970), status (or the name of what broke), release (empty where none said)."""
+    """`at` (when it asked, seconds since 1970), status (or the name of what broke), release (empty where none said)."""
 
     def __enter__(self) -> Self:
         told = {
