@@ -118,7 +118,7 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     place, began = told["place"], time.monotonic()
     while True:
         if "app" in request["roles"]:
-            probe.require_well(host, slot)
+            _require_well(host, slot)
         place = reading.read(Path(told["log"]), place, reader.count)
         word, lasted = _word(host), time.monotonic() - began
         against = word or flight.hanging(lasted) or _failing(reader.tally.firsts, slot)
@@ -130,6 +130,14 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if float(told["share"]) >= 1:
         answer["old_probe"] = _old_is_well(host, names.other(slot))
     return answer
+
+
+def _require_well(host: Host, slot: str) -> None:
+    try:
+        probe.require_well(host, slot)
+    except Unwell:
+        _draw_back(host, slot)
+        raise
 
 
 def _failing(firsts: Mapping[tuple[str, str], tuple[float, float, str]], slot: str) -> bool:
@@ -182,11 +190,16 @@ def _word(host: Host) -> Optional[dict[str, Any]]:
 def draw_back(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Send everyone to the stable slot at once, and say why; what else the way back needs comes after it."""
     verdict, slot = request["verdict"], request["slot"]
+    _draw_back(host, slot)
+    said = f"at {verdict['share'] * 100:g} % of the clients: {verdict['sentence']}"
+    raise Unwell(said, evidence=shift.app_logs(host, slot) if "app" in request["roles"] else [])
+
+
+def _draw_back(host: Host, slot: str) -> None:
     with deciding(host):
         require_pending(host)
         shift.draw_back(host)
-    said = f"at {verdict['share'] * 100:g} % of the clients: {verdict['sentence']}"
-    raise Unwell(said, evidence=shift.app_logs(host, slot) if "app" in request["roles"] else [])
+    host.journal("draw_back", "done", slot=slot, at_s=round(time.time(), 3))
 
 
 def say(host: Host, request: Request, _: IO[bytes]) -> Answer:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering, limits, telling
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Evidence, Pair, Waiting
 from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import PROMOTE, ROLLBACK, Verdict, judge
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.canary_looks import Looks
 
 if TYPE_CHECKING:
@@ -153,16 +154,19 @@ class Canary:
         while True:
             left = self.began[-1] + for_s - self.seen[self.action.host].now
             regular = min(max(for_s / LOOKS, least), most)
-            self._look(share, min(regular, left) if left > 0 else regular)
+            try:
+                self._look(share, min(regular, left) if left > 0 else regular)
+            except Stopped as stopped:
+                if stopped.told.get("judged"):
+                    figures = {"said": str(stopped.told["reason"])}
+                    self._record(Verdict(ROLLBACK, "health", figures=figures), self._evidence(share, for_s))
+                raise
             evidence = self._evidence(share, for_s)
             verdict = self._judged(evidence)
-            record = {**telling.record(verdict, evidence), "at": round(evidence.now, 3)}
-            self.looks.tell(evidence, record, stage=len(self.began) - 1, share=share)
+            record = self._record(verdict, evidence)
             if verdict.word == ROLLBACK:
-                self._remember(record)
                 self._ask("draw_back", verdict=record)
             if verdict.word == PROMOTE:
-                self._remember(record)
                 self.ends = {"percent": round(share * 100), "verdict": record}
                 return
 
@@ -174,11 +178,15 @@ class Canary:
         self.asked_at = self.asked_at or evidence.now
         return unanswered(verdict, waited_s=evidence.now - self.asked_at, ask_s=self.ask_s)
 
-    def _remember(self, record: Mapping[str, Any]) -> None:
-        """Keep a verdict for the ledger's line; whoever has it go back has the last word."""
-        self.verdicts.append(dict(record))
-        if self.looks.leads or record["verdict"] == ROLLBACK:
-            self.action.remember("verdicts", {"verdicts": self.verdicts})
+    def _record(self, verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
+        """Tell a verdict, and keep for the ledger what ends a stage; whoever has it go back has the last word."""
+        record = {**telling.record(verdict, evidence), "at": round(evidence.now, 3)}
+        self.looks.tell(evidence, record, stage=len(self.began) - 1)
+        if verdict.word in (PROMOTE, ROLLBACK):
+            self.verdicts.append(record)
+            if self.looks.leads or verdict.word == ROLLBACK:
+                self.action.remember("verdicts", {"verdicts": self.verdicts})
+        return record
 
     def _evidence(self, share: float, for_s: float) -> Evidence:
         now, since = max(each.now for each in self.seen.values()), self.began[-1]

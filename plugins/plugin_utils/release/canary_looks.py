@@ -42,7 +42,7 @@ class Looks:
         """Take in what some entry has counted since."""
         self.lately.append(tally)
 
-    def tell(self, evidence: Evidence, record: Mapping[str, Any], *, stage: int, share: float) -> None:
+    def tell(self, evidence: Evidence, record: Mapping[str, Any], *, stage: int) -> None:
         """Write a line about what came since the one before; another entry tells only that it goes back."""
         if self.leads or record["verdict"] == "rollback":
             lately = {"seconds": round(evidence.now - (self.before or evidence.since), 3)}
@@ -52,7 +52,7 @@ class Looks:
                     "at": round(evidence.now, 3),
                     "stage": stage,
                     "of": self.of,
-                    "share": share,
+                    "share": evidence.share,
                     "since": round(evidence.since, 3),
                     "until": round(evidence.until, 3),
                     "entries": list(self.action.groups["entry"]),

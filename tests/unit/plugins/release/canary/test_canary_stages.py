@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import Stopped
 from tests.support.access_log import line
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Entry:
     share: float = 0.0
     log: list[tuple[float, bytes]] = field(default_factory=list)
     word: dict[str, Any] | None = None
+    ill_at: float = math.inf
     asked: list[str] = field(default_factory=list)
 
     def until(self, moment: float) -> None:
@@ -58,6 +61,8 @@ class Entry:
         if step == "draw_back":
             raise BackError(told["verdict"]["sentence"])
         look = told["look"]
+        if self.now >= self.ill_at:
+            raise Stopped("web1", {"reason": "web does not run", "judged": True})
         self.until(self.now + look["wait_s"])
         reader = access.Reader(bytes.fromhex(look["salt"]), look["stages"], look["hang_s"])
         reader.count(b"".join(text for at, text in self.log if at > look["place"]))
@@ -126,6 +131,15 @@ def test_a_release_that_fails_its_clients_goes_back_with_the_figures_for_it(tmp_
     (verdict,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
     assert (verdict["verdict"], verdict["rule"]) == ("rollback", "errors")
     assert looks(tmp_path)[-1]["verdict"] == verdict
+
+
+def test_a_process_that_is_not_well_sends_it_back_with_a_verdict_of_its_own(tmp_path: Path) -> None:
+    entry = Entry(Random(1), ill_at=AT + 20)
+    with pytest.raises(Stopped, match="does not run"):
+        way(tmp_path, entry).through()
+    (verdict,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
+    assert (verdict["verdict"], verdict["rule"]) == ("rollback", "health")
+    assert verdict["sentence"] == "The new release is not well: web does not run."
 
 
 def test_one_that_turns_bad_at_the_end_goes_back_from_there(tmp_path: Path) -> None:
