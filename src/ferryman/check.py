@@ -110,7 +110,9 @@ def _hosts(environment: Environment, loaded: Loaded, described: Mapping[str, Tol
     story, ended = release.run("check_hosts", environment, needs(described), stand_ins=lacking)
     if ended.status == "left" or (not story.facts.get("checked") and not story.failures):
         release.stop_unless_done(story, ended, environment)
-    names = dict.fromkeys(host for group in ("entry", "app", "db", "backup") for host in loaded.groups.get(group, []))
+    names = dict.fromkeys(
+        host for group in ("entry", "app", "db", "cache", "backup") for host in loaded.groups.get(group, [])
+    )
     return [found for host in names for found in found_of(host, story, reach.command(loaded, host))]
 
 

@@ -8,7 +8,7 @@ from ferryman.environments import Environment
 from ferryman.places import Place, Problem
 from ferryman.variables import Loaded, Unfilled
 
-SSH, HTTP, HTTPS, POSTGRESQL = 22, 80, 443, 5432
+SSH, HTTP, HTTPS, POSTGRESQL, CACHE = 22, 80, 443, 5432, 6379
 Address = tuple[str, int]
 
 
@@ -52,9 +52,9 @@ def _listeners(loaded: Loaded, host: str, values: Mapping[str, Any], publish: Ma
     taken = {_number(publish.get(ssh, ssh), ssh): "SSH (ansible_port)"}
     entry = host in loaded.groups.get("entry", [])
     wanted = [("ansible_port", HTTP, "nginx"), ("ansible_port", HTTPS, "nginx")] if entry else []
-    if host in loaded.groups.get("db", []):
-        port = _number(_value(loaded, host, "postgresql_port", POSTGRESQL), POSTGRESQL)
-        wanted.append(("postgresql_port", port, "postgresql_port"))
+    for group, key, usual in (("db", "postgresql_port", POSTGRESQL), ("cache", "cache_port", CACHE)):
+        if host in loaded.groups.get(group, []):
+            wanted.append((key, _number(_value(loaded, host, key, usual), usual), key))
     for key, port, what in wanted:
         if port in taken:
             wrong = f"port {port} is that of {taken[port]} and of {what}"

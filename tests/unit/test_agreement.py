@@ -215,6 +215,16 @@ def test_a_port_that_two_want_is_told(project: Configured) -> None:
     assert one(project).startswith("hosts.yml:7: ansible_port port 443 is that of SSH (ansible_port) and of nginx")
 
 
+def test_a_cache_wants_its_password_a_port_of_its_own_and_what_its_role_knows(project: Configured) -> None:
+    project.change("hosts.yml", "    db:\n", "    cache:\n      hosts:\n        web1:\n    db:\n")
+    lacking = one(project)
+    assert "cache_password" in lacking
+    project.write("group_vars/all/cache.yml", 'cache_password: "{{ vault_ada }}"\ncache_port: 5432\n')
+    assert one(project).startswith("cache.yml:2: cache_port port 5432 is that of postgresql_port and of cache_port")
+    project.write("group_vars/all/cache.yml", 'cache_password: "{{ vault_ada }}"\ncache_evicton: noeviction\n')
+    assert one(project) == "cache.yml:2: cache_evicton is not an option of role cache; did you mean cache_eviction?"
+
+
 def test_a_misspelt_setting_of_a_sandbox_host_is_told_and_makes_it_no_other_host(project: Configured) -> None:
     told = "web1: {ansible_host: 10.1.0.11, sandbox_imge: base}"
     project.change("hosts.yml", "web1: {ansible_host: 10.1.0.11}", told)

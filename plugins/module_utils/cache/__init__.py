@@ -1,0 +1,1 @@
+"""A cache: Valkey or Redis as Debian has it, and what it holds."""
