@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import remembered, source
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 TOLD = (
     "at",
@@ -47,6 +47,7 @@ class ActionModule(ReleaseAction):
         "source": {"type": "bool", "default": False},
         "plan": {"type": "bool", "default": False},
         "whole": {"type": "bool", "default": False},
+        "tale": {"type": "bool", "default": False},
     }
 
     def work(self) -> dict[str, Any]:
@@ -131,6 +132,7 @@ class ActionModule(ReleaseAction):
                 if line.get("event") == "unlock"
             ]
             short["would_roll_back_to"] = self._target(seen)
+            short.update({"tale": self._tale(seen["ledger"]["lines"])} if self.args["tale"] else {})
         url = f"https://{self.entry['domain']}" + (
             f":{self.value('public_port')}" if int(self.value("public_port", 443)) != 443 else ""
         )
@@ -142,6 +144,12 @@ class ActionModule(ReleaseAction):
             "ca": os.path.normpath(ca) if (ca := str(self.value("ca", "") or "")) else "",
             **short,
         }
+
+    def _tale(self, lines: list[dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return ledger.tale(lines, str(self.value("why", "") or ""))
+        except ledger.Refused as refused:
+            raise Stopped(self.host, {"reason": str(refused), "hint": refused.hint, "refused": True}) from None
 
     def _target(self, seen: dict[str, Any]) -> str:
         try:

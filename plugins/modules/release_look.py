@@ -16,7 +16,7 @@ description:
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
     C(release_hosts), C(release_domains), C(release_secrets), C(release_work_dir), C(release_entry_port),
     C(release_public_port), C(release_ca), C(release_who), C(release_host_shared), C(release_stop_file); with
-    O(source) those of M(ferryman.ops.release_source) too.
+    O(source) those of M(ferryman.ops.release_source) too, with O(tale) C(release_why).
 options:
   purpose: {description: "What the lock is for, as others will read it; empty takes no lock.", type: str, default: ''}
   source:
@@ -29,6 +29,10 @@ options:
     default: false
   whole:
     description: Ask processes, entry and certificates too, in the same session; for people who want to see everything.
+    type: bool
+    default: false
+  tale:
+    description: Tell what the ledger says of the release that C(release_why) names; refuse one that it does not know.
     type: bool
     default: false
 author: The Ferryman authors
@@ -75,6 +79,10 @@ seen:
     waiting: {description: "Who waits for it, the first in line first.", type: list, returned: on the arbiter}
     history: {description: What the ledger knows of each release., type: list, elements: dict, returned: on the arbiter}
     would_roll_back_to: {description: What a rollback would go back to., type: str, returned: on the arbiter}
+    tale:
+      description: One release, each of its runs with its end, and what was decided in its stages upon which counts.
+      type: dict
+      returned: on the arbiter, with O(tale)
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -88,6 +96,7 @@ def main() -> None:
             "source": {"type": "bool", "default": False},
             "plan": {"type": "bool", "default": False},
             "whole": {"type": "bool", "default": False},
+            "tale": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

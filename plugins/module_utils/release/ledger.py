@@ -13,6 +13,21 @@ from typing import Any
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 
 Line = Mapping[str, Any]
+OF_A_RUN = (
+    "at",
+    "run",
+    "event",
+    "release",
+    "previous",
+    "who",
+    "commit",
+    "ref",
+    "subject",
+    "status",
+    "reason",
+    "duration_s",
+)
+"""What is told of a run in a release's tale."""
 
 
 class Refused(Exception):
@@ -194,3 +209,40 @@ def called(told: Story, word: str) -> Release:
     if len(hits) > 1:
         raise Refused(f"{word!r} names several releases", f"one of: {', '.join(release.id for release in hits)}")
     return hits[0]
+
+
+def tale(lines: Iterable[Line], word: str) -> dict[str, Any]:
+    """Return what a ledger tells of the release that a word names: its id, its commit, or the beginning of one.
+
+    `runs` are the ends of its runs, or their beginning where there is no end, and each rollback from it; with what was
+    decided in their stages, without the draws that this was made of: they are for whoever checks it, in the ledger. No
+    word means the last run's. Raises Refused where it names none, or several.
+    """
+    every = [dict(line) for line in lines]
+    told = story(every)
+    if not told.releases:
+        raise Refused("the ledger has no release yet", "`deploy` brings one")
+    last = next(str(line["release"]) for line in reversed(every) if line.get("release") in told.releases)
+    found = called(told, word or last)
+    ended = {line.get("run") for line in every if line.get("status") not in (None, "", "started")}
+    about = [line for line in every if line.get("status") and _is_about(line, found.id)]
+    runs = [_run(line) for line in about if line["status"] != "started" or line.get("run") not in ended]
+    return {
+        "release": found.id,
+        "good": found.good,
+        "withdrawn": found.withdrawn,
+        "status": found.status,
+        "runs": runs,
+    }
+
+
+def _run(line: Line) -> dict[str, Any]:
+    verdicts = [
+        {key: value for key, value in verdict.items() if key != "draws"} for verdict in line.get("verdicts") or []
+    ]
+    return {**{key: line.get(key) for key in OF_A_RUN}, "verdicts": verdicts}
+
+
+def _is_about(line: Line, release: str) -> bool:
+    left = line.get("event") == "rollback" and line["status"] == "live" and line.get("previous") == release
+    return left or line.get("release") == release

@@ -260,3 +260,50 @@ def test_soak_ledger(soak: Any) -> None:
         check(life, chance)
         looked += 1
     soak.record(histories=soak.times(sample=150, full=20_000), looked_at=looked, broken=0)
+
+
+# What is told of one release
+
+STAGED = {"share": 0.1, "verdict": "promote", "sentence": "No worse.", "draws": [{"share": 0.1}]}
+
+
+def test_a_tale_has_the_end_of_each_run_and_the_rollback_that_left_it() -> None:
+    lines = deployed("a")
+    lines += [line("b", "started", run="1"), line("b", "returned", run="1", reason="it never got ready", who="ada")]
+    lines += [line("b", "started", run="2"), line("b", "live", run="2", verdicts=[STAGED])]
+    lines += [
+        line("a", "started", "rollback", run="3", previous="b"),
+        line("a", "live", "rollback", run="3", previous="b"),
+    ]
+    told = ledger.tale(lines, "b")
+    assert [(run["run"], run["release"], run["status"]) for run in told["runs"]] == [
+        ("1", "b", "returned"), ("2", "b", "live"), ("3", "a", "live"),
+    ]  # fmt: skip
+    assert (told["good"], told["withdrawn"]) == (True, ledger.story(lines).releases["b"].withdrawn)
+    assert (told["runs"][0]["reason"], told["runs"][0]["who"]) == ("it never got ready", "ada")
+    assert told["runs"][1]["verdicts"] == [{key: value for key, value in STAGED.items() if key != "draws"}]
+    assert told["runs"][0]["verdicts"] == []
+
+
+def test_a_tale_of_a_run_that_has_not_ended_has_its_beginning() -> None:
+    assert [run["status"] for run in ledger.tale([line("a", "started")], "a")["runs"]] == ["started"]
+
+
+def test_a_tale_is_asked_for_by_a_name_a_commit_or_the_beginning_of_one_and_without_any_is_the_last_runs() -> None:
+    first, second = "20261122T103000Z-1a2b3c4", "20261123T103000Z-9f8e7d6"
+    lines = [line(first, "live", commit="1a2b3c4ddd"), line(second, "returned", commit="9f8e7d6eee")]
+    lines.append({"event": "unlock", "who": "ada"})
+    for word in (first, "20261122", "1a2b3c4ddd", "1a2b"):
+        assert ledger.tale(lines, word)["release"] == first
+    assert ledger.tale(lines, "")["release"] == second
+
+
+def test_a_tale_of_what_is_not_there_names_those_that_are() -> None:
+    lines = [line("20261122T103000Z-1a2b3c4", "failed"), line("20261123T103000Z-9f8e7d6", "returned")]
+    for word, reason in (("zzz", "no release 'zzz'"), ("2026112", "names several releases")):
+        with pytest.raises(ledger.Refused, match=reason) as refused:
+            ledger.tale(lines, word)
+        assert "20261122T103000Z-1a2b3c4, 20261123T103000Z-9f8e7d6" in refused.value.hint
+    with pytest.raises(ledger.Refused, match="no release yet") as refused:
+        ledger.tale([], "zzz")
+    assert "`deploy` brings one" in refused.value.hint
