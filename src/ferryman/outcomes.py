@@ -33,6 +33,7 @@ TOLD = (
     "no_restore_point",
     "verified",
     "pruned",
+    "report",
 )
 WITH_DATABASE = ("lost", "kept", "undone", "unwell", "under_way_s")
 LOST = ("left", "unknown")

@@ -427,6 +427,7 @@ def explain(said: Mapping[str, Any]) -> str:
             f"{said['command']} to {said['environment']} {ended}: {reason}",
             *(f"  | {line}" for line in said["evidence"]),
             *(f"({line})" for line in telling.waited(said)),
+            *telling.reported(said),
             *([f"The way back failed, too: {said['reason_return']}"] if said.get("reason_return") else []),
             means[said["status"]],
             *(["The database that served before is in its place again."] if said.get("undone") else []),

@@ -93,6 +93,7 @@ def summary(told: Told) -> str:
     if told.get("verified"):
         asked = (f"{seen['passed']} steps at {place}" for place, seen in told["verified"].items())
         lines.append(f"verified: {', '.join(asked)}")
+    lines += reported(told)
     if told["previous"] and "kept" not in told:
         # A release that was rolled back from is where nobody goes unless it is named.
         back = "rollback" if told["command"] == "deploy" else f"rollback --to {told['previous']}"
@@ -111,6 +112,12 @@ def _outside(told: Told) -> Iterator[str]:
         yield f"the hosts see it answer, this machine does not: {seen['error']}"
     elif seen.get("status", 200) >= ILL and not told.get("maintenance"):
         yield f"this machine got {seen['status']} from {url}: the application's own answer, or the name leads elsewhere"
+
+
+def reported(told: Told) -> Iterator[str]:
+    """Say where the report of a release's stages is."""
+    if told.get("report"):
+        yield f"how its clients fared: {told['report']}"
 
 
 def waited(told: Told) -> Iterator[str]:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import ssl
 import subprocess
 import sys
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Error, Page
+from tests.support.browser import chromium
 from tests.support.histories import good, migrates, migration_fails
 from tests.support.newcomer import DOMAIN, Newcomer
 
@@ -203,6 +203,7 @@ def test_answers_have_every_key_that_the_guide_to_pipelines_names(newcomer: Newc
         "of a run that was left",
         "before a migration",
         "with steps",
+        "with stages",
         "with the database",
         "code is 3",
     )
@@ -231,14 +232,8 @@ def browser_home(newcomer: Newcomer, tmp_path: Path) -> Path:
 
 
 def page_of(home: Path) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"], env={**os.environ, "HOME": str(home)}
-        )
-        try:
-            yield browser.new_page(viewport={"width": 1100, "height": 760})
-        finally:
-            browser.close()
+    with chromium(home) as browser:
+        yield browser.new_page(viewport={"width": 1100, "height": 760})
 
 
 @pytest.mark.picture
