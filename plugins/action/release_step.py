@@ -90,12 +90,12 @@ class ActionModule(ReleaseAction):
             self._note(plan, stopped.told)  # a migration that failed half-way has moved the schema all the same
             raise
         self._note(plan, answer)
-        if self.host == self.arbiter and not ENDS.isdisjoint(wanted) and self.value("stages", []):
-            self._tell_end("live" if "settle" in wanted or answer.get("committed") else "returned")
         if "return" in wanted and self.several and self.host == self.arbiter:
             self.remember("end", {"end": "live" if answer.get("committed") else "returned"})
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
         result["ferryman"] = self._report(plan, answer, wanted, more)
+        if plan and self.host == self.arbiter and not ENDS.isdisjoint(wanted) and self.value("stages", []):
+            result["ferryman"].update(self._tell_end(answer, wanted, more))
         return result
 
     def _foresee(self, more: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
@@ -187,11 +187,16 @@ class ActionModule(ReleaseAction):
         answer["steps"] = [{"step": "switch", "seconds": round(time.monotonic() - began, 3)}]
         return answer
 
-    def _tell_end(self, end: str) -> None:
-        """Tell who looks on how a run ended that had stages."""
-        from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary_looks  # few runs have stages
+    def _tell_end(self, answer: Mapping[str, Any], wanted: list[str], more: Mapping[str, Any]) -> dict[str, str]:
+        """Tell who looks on how a run ended that had stages; write its report, and return where that is."""
+        from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary_looks, report  # few need it
 
-        canary_looks.ended(self, end, time.time())
+        live = "settle" in wanted or bool(answer.get("committed"))
+        canary_looks.ended(self, "live" if live else "returned", time.time())
+        status = "live" if live else "returned" if answer.get("moved") else "failed"
+        line = {**more["line"], "status": status, "reason": "" if live else more["reason"]}
+        path = report.write(self.memory, line, app=self.app, environment=self.environment)
+        return {"report": path} if path else {}
 
     @property
     def _stages_take_s(self) -> float:

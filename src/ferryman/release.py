@@ -298,6 +298,7 @@ def run(
     story, seen = outcomes.Story(), progress(asks=check)
 
     def listen(event: runs.Event) -> None:
+        looks.follow()  # what was seen before it is told before it
         story.hear(event)
         if event.kind == "task":
             seen.step(event.title)
@@ -439,7 +440,8 @@ def next_command(said: Mapping[str, Any]) -> str:
     """Return what to type next; nothing where the reason itself says what to do."""
     if said["status"] == "refused":
         return ""
-    what = "status" if said["status"] in ("unknown", "live") else "releases"
+    what = f"release.why {said['release']}" if said.get("canary") else "releases"
+    what = "status" if said["status"] in ("unknown", "live") else what
     if said.get("step") in RAN and said["status"] != "unknown" and not said.get("overtaken"):
         process = UNIT.search("\n".join([str(said["reason"]), *said["evidence"]]))
         what = f"logs --release {said['release']}" + (f" --process {process[1]}" if process else "")

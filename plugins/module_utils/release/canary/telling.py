@@ -69,6 +69,10 @@ def _percent(pair: Pair) -> str:
     return f"{share:.0f} %" if share >= 10 else f"{share:.1f} %"
 
 
+def _of_clients(evidence: Evidence) -> str:
+    return f"{evidence.share * 100:.0f} %"
+
+
 def _seconds(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
@@ -160,7 +164,7 @@ def _share(figures: Figures, evidence: Evidence) -> str:
     new, old = (sum(draw.seen[arm] for draw in evidence.draws) for arm in (0, 1))
     return (
         f"The shares are not what was set: {new} clients came to the new release and {old} to the old one, at "
-        f"{evidence.share:.0%}; so nothing can be compared."
+        f"{_of_clients(evidence)}; so nothing can be compared."
     )
 
 
@@ -186,13 +190,15 @@ def _few(figures: Figures, evidence: Evidence) -> str:
 
 
 def _waits(figures: Figures, evidence: Evidence) -> str:
-    return f"No worse so far: {_failing(evidence)}; {_minutes(figures['left_s'])} left at {evidence.share:.0%}."
+    return (
+        f"Not surely worse so far: {_failing(evidence)}; {_minutes(figures['left_s'])} left at {_of_clients(evidence)}."
+    )
 
 
 def _passed(figures: Figures, evidence: Evidence) -> str:
     del figures
     lasted = _minutes(evidence.now - evidence.since)
-    return f"No worse than the old one for {lasted} at {evidence.share:.0%}: {_failing(evidence)}."
+    return f"No worse than the old one for {lasted} at {_of_clients(evidence)}: {_failing(evidence)}."
 
 
 SENTENCES: Mapping[str, Callable[[Figures, Evidence], str]] = {

@@ -1,0 +1,84 @@
+"""What people see of a release that gets its clients in stages, on a real host: while it goes on, and afterwards."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import histories
+from tests.support.site import ENV, Site
+from tests.support.terminal import Terminal
+from tests.support.visitors import Visitors
+
+LIMITS = {"hang_s": 2, "warm_s": 2}
+
+
+@pytest.fixture
+def shop(site: Site) -> Iterator[Site]:
+    """The site, with two short stages."""
+    stages = [{"share": 30, "for_s": 6}, {"share": 60, "for_s": 6}]
+    with site.settings(release_stages=stages, release_limits=LIMITS, release_watch_s=3, release_ask_s=20):
+        yield site
+
+
+def why(shop: Site, release: str) -> dict[str, Any]:
+    answer = shop.run("release.why", release, "--app", shop.app)
+    assert answer.code == 0, str(answer)
+    return answer.said
+
+
+def test_a_pipeline_reads_of_each_stage_and_finds_its_verdict_in_json_report_and_ledger(shop: Site) -> None:
+    before = shop.served()
+    with Visitors(shop):
+        answer = shop.deploy(shop.repository.commit(histories.good("seen in its stages")))
+    assert answer.code == 0, str(answer)
+    release, stages = answer.said["release"], answer.said["canary"]
+    assert [(each["share"], each["verdict"]["verdict"]) for each in stages] == [
+        (0.3, "promote"), (0.6, "promote"), (1.0, "promote"),
+    ]  # fmt: skip
+    for stage, where in zip(stages, ("stage 1 of 2", "stage 2 of 2", "the watch"), strict=True):
+        told = [line for line in answer.progress.splitlines() if f"% of the clients, {where}: " in line]
+        assert len(told) >= 2, answer.progress
+        assert f"goes on: {stage['verdict']['sentence']}" in told[-1]
+    report = Path(answer.said["report"]).read_text(encoding="utf-8")
+    assert all(
+        said in report for said in (release, before, "is live", *(each["verdict"]["sentence"] for each in stages))
+    )
+    tale = why(shop, release)
+    assert [each["sentence"] for each in tale["runs"][-1]["verdicts"]] == [
+        each["verdict"]["sentence"] for each in stages
+    ]
+    assert why(shop, before)["runs"][-1]["status"] == "live"
+
+
+def test_on_a_terminal_a_release_is_seen_to_fail_and_to_go_back_and_the_hint_says_why(shop: Site) -> None:
+    commit = shop.repository.commit(histories.shop("fails some of them", errors=0.3))
+    environment = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES")}
+    words = [shop.python, "-m", "ferryman", "deploy", "--env", ENV, "--app", shop.app, "--ref", commit]
+    with shop.settings(release_stages=[{"share": 30, "for_s": 60}]), Visitors(shop):
+        shown = Terminal(words, shop.root, environment | shop.extra, rows=40)
+        assert shown.wait_for("30 % of the clients have it (stage 1 of 1)"), shown.text()
+        assert shown.wait_for("errors new"), shown.text()
+        code = shown.wait()
+    text = " ".join(shown.text().split())
+    assert code == 2, text
+    assert "✗" in text
+    assert "clients have it" not in text, "the panel is gone"
+    release = shop.ledger()[-1]["release"]
+    assert "".join(shown.text().split()).endswith(f"release.why{release}--env{ENV}--app{shop.app}"), text
+    tale = why(shop, release)
+    assert tale["runs"][-1]["status"] == "returned"
+    verdict = tale["runs"][-1]["verdicts"][-1]
+    assert f"30 %: {verdict['sentence']}" in text
+    told = " ".join(shop.begin("release.why", release, "--env", ENV, "--app", shop.app).wait().out.split())
+    assert f"30 % goes back: {verdict['sentence']}" in told
+    reports = sorted((shop.root / ".ferryman" / "runs").glob("*/report.html"))
+    assert "went back" in reports[-1].read_text(encoding="utf-8")
+
+
+def test_of_a_release_that_is_not_there_nothing_is_told_but_which_there_are(site: Site) -> None:
+    answer = site.run("release.why", "19990101", "--app", site.app)
+    assert answer.code == 1
+    assert "no release '19990101' in the ledger" in answer.text
+    assert site.served() in answer.text
