@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import artifact
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.source import commit_of
@@ -18,6 +18,7 @@ class ActionModule(ReleaseAction):
     """ferryman.ops.release_build"""
 
     _requires_connection = False
+    ARGUMENTS: ClassVar = {"as_planned": {"type": "bool", "default": False}}
 
     def work(self) -> dict[str, Any]:
         """Build, give the release its id, and say what it takes: slot, migration, who and what before."""
@@ -39,6 +40,8 @@ class ActionModule(ReleaseAction):
         keep.parent.mkdir(parents=True, exist_ok=True)
         keep.write_text(built.list_of_files, encoding="utf-8")
         plan = self._plan(built, source, looks[apps[0]])
+        if self.args["as_planned"]:
+            agreed.require(self, plan)
         self.remember("plan", plan)
         short = {key: plan[key] for key in ("release", "previous", "slot", "migrate")}
         return {

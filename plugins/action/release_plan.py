@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger, lock, names, planned
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, utc
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import plan, remembered, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, plan, remembered, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 WANTED = ("commit", "ref", "subject", "committed_at", "dirty", "configuration")
@@ -28,7 +28,8 @@ class ActionModule(ReleaseAction):
         self.book = self.lead.get("ledger") or {}
         self.foreseen = {host: self.recall(f"foreseen-{host}") for host in self.hosts}
         told = self._told_of()
-        return {"plan": told, "ferryman": {"planned": told}}
+        changed = agreed.differences(agreed.read(self), told["conditions"]) if self.value("plan_file", "") else []
+        return {"plan": told, "differences": changed, "ferryman": {"planned": told, "differences": changed}}
 
     def _told_of(self) -> dict[str, Any]:
         found, built = self.recall("source"), self.recall("plan")
@@ -39,12 +40,13 @@ class ActionModule(ReleaseAction):
         files = self._files(app, built)
         configuration, refused = self._configuration(found, built, app)
         return {
-            "format": 1,
+            "format": agreed.FORMAT,
             "environment": self.environment,
             "app": self.app,
             "made_at": utc(time.time()),
             "made_by": self.who,
             "against": self._against(live),
+            "conditions": agreed.conditions(self, built),
             "wanted": {
                 **{key: found[key] for key in WANTED},
                 **{key: record.get(key, live.get(key, "")) for key in ("digest", "environment_key")},

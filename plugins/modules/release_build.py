@@ -14,8 +14,15 @@ description:
   - Runs on the driver and asks no host.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
-    C(release_hosts), C(release_work_dir), C(release_who), C(release_host_shared).
-options: {}
+    C(release_hosts), C(release_work_dir), C(release_who), C(release_host_shared); with O(as_planned) also
+    C(release_plan_file), and the settings that a plan writes down.
+options:
+  as_planned:
+    description: >-
+      Whether to refuse, before anything is sent to a host, what is no longer as the plan in C(release_plan_file) says;
+      where that is empty, nothing is compared.
+    type: bool
+    default: false
 author: The Ferryman authors
 """
 
@@ -40,7 +47,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 def main() -> None:
     """Say that the action plugin was not found: this file alone does nothing."""
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"as_planned": {"type": "bool", "default": False}}, supports_check_mode=True)
     module.fail_json(msg="release_build is an action: install the whole collection and call ferryman.ops.release_build")
 
 

@@ -16,7 +16,8 @@ description:
   - Runs on the driver and asks no host.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
-    C(release_hosts), C(release_database), C(release_work_dir), C(release_who), C(release_host_shared).
+    C(release_hosts), C(release_database), C(release_work_dir), C(release_who), C(release_host_shared),
+    C(release_plan_file); and the settings that it writes down.
 options: {}
 author: The Ferryman authors
 """
@@ -34,6 +35,7 @@ plan:
   type: dict
   returned: success
   contains:
+    conditions: {description: What must still be so for it to be true., type: dict, returned: success}
     change: {description: Whether a deploy would change anything., type: bool, returned: success}
     against: {description: What is live, and the ledger's head., type: dict, returned: success}
     wanted: {description: "The commit, the artifact's digest, the configuration's.", type: dict, returned: success}
@@ -45,6 +47,11 @@ plan:
     migrations: {description: "Whether they run, why, and which are new.", type: dict, returned: success}
     steps: {description: "The steps in their order, with their hosts.", type: list, elements: dict, returned: success}
     pruned: {description: "Paths that would be removed, by host.", type: dict, returned: success}
+differences:
+  description: What is no longer as it was when the plan in C(release_plan_file) was made.
+  type: list
+  elements: str
+  returned: success
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -13,6 +13,7 @@ from ferryman import (
     asking,
     canary,
     changes,
+    following,
     interrupts,
     outcomes,
     outside,
@@ -41,15 +42,45 @@ UNIT = re.compile(r"-([a-z0-9]+)@(?:blue|green)-\d+\b")
 MENDED = "once that is mended, the same command goes on: what is done stays"
 
 
-def deploy(env: str, *, app: str, ref: str, allow_dirty: bool, wait: int) -> Told:
-    """Deploy a commit; return the report. A failure is a Stop that carries it."""
+def deploy(env: str, *, app: str, ref: str, allow_dirty: bool, wait: int, plan: str) -> Told:
+    """Deploy a commit, or what a `plan` says; return the report. A failure is a Stop that carries it."""
+    if plan:
+        if ref or allow_dirty:
+            raise Stop("--plan says what is deployed", hint="leave out --ref and --allow-dirty, or --plan")
+        return _as_planned(env, app=app, file=Path(plan), wait=wait)
     wanted = {**_wanted(env, ref=ref, allow_dirty=allow_dirty), **_waiting(wait)}
     environment = readiness.agreed(env, app=app)
     if reason := _uncommitted(environment, app, wanted):
-        story = outcomes.Story(failure={"reason": reason, "refused": True})
-        said = outcomes.report("deploy", story, runs.Ended("failed", 0.0), environment=environment.name, app=app)
-        raise _failed(said, story, environment)
+        raise _refused({"reason": reason}, environment, app)
     return _told("deploy", _prepared(environment), app, wanted)
+
+
+def _refused(failure: Told, environment: Environment, app: str) -> Stop:
+    """Return what a deploy says that is refused before its playbook runs."""
+    story = outcomes.Story(failure={**failure, "refused": True})
+    said = outcomes.report("deploy", story, runs.Ended("failed", 0.0), environment=environment.name, app=app)
+    return _failed(said, story, environment)
+
+
+def _as_planned(env: str, *, app: str, file: Path, wait: int) -> Told:
+    """Do what the plan in a file says, provisioning first where it has changes; or nothing, where that is not so now.
+
+    The role looks again once it has the lock.
+    """
+    then = following.read(file)
+    waiting, environment = _waiting(wait), readiness.agreed(env, app=app)
+    following.require_of(then, environment.name, readiness.only(environment, app), file)
+    readiness.make_ready(environment)
+    wanted = {"release_ref": then["wanted"]["ref"], "release_plan_file": str(file.resolve())}
+    now, changed = _planned(environment, app, wanted)
+    changed += following.changed(then, now)
+    if changed:
+        reason = f"{file} was made at {then['made_at']}, and this is no longer so"
+        anew = f"`{paths.command('plan --out FILE', environment.name, app)}` makes a new one"
+        raise _refused({"reason": reason, "evidence": changed, "hint": anew}, environment, app)
+    if then["provision"]["changes"]:
+        _provision(environment)
+    return _told("deploy", _prepared(environment), app, {**wanted, **waiting})
 
 
 def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
@@ -115,14 +146,20 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
     if reason := _uncommitted(environment, app, wanted):
         raise Stop(reason)  # in the words of the deploy that would refuse it
     readiness.make_ready(environment)
+    told, _ = _planned(environment, app, wanted)
+    if out:
+        planned.write(told, Path(out))
+    return told
+
+
+def _planned(environment: Environment, app: str, wanted: Mapping[str, Any]) -> tuple[Told, list[str]]:
+    """Return a plan, and in what the world differs from the one whose file is among what is `wanted`."""
     # First what may be refused: how the application describes itself.
     story, ended = run("release_plan", environment, {"release_app": app, **wanted})
     stop_unless_done(story, ended, environment, what=f"no plan for {environment.name}, and nothing was touched: ")
     provisioning = _provision(environment, check=True)
     told = {**story.facts["planned"], "provision": {"changes": changes.in_one_run(provisioning["changes"])}}
-    if out:
-        planned.write(told, Path(out))
-    return told
+    return told, list(story.facts["differences"])
 
 
 def look(env: str, *, app: str, some: bool = False) -> Told:

@@ -182,6 +182,36 @@ def test_a_plan_names_the_hosts_of_each_step(fleet: Fleet) -> None:
     assert answer.said["refused"] == []
 
 
+def test_a_second_deploy_waits_and_all_hosts_go_on_to_it(fleet: Fleet) -> None:
+    first, second = (fleet.repository.commit(histories.good(text)) for text in ("first in line", "second in line"))
+    with fleet.settings(release_soak_s=10):
+        one = fleet.begin("deploy", "--app", fleet.app, "--env", "dev", "--ref", first, "--json")
+        assert one.wait_for_step("Stage")
+    other = fleet.deploy(second, "--wait", "200", timeout_s=300)
+    done = one.wait()
+    assert (done.code, other.code) == (0, 0), f"{done}{other}"
+    assert f"holds the lock (deploy {first[:7]})" in other.progress
+    assert (other.said["previous"], fleet.settles(2)) == (done.said["release"], other.said["release"])
+
+
+def test_a_plan_is_followed_on_all_hosts_unless_one_of_them_has_changed(fleet: Fleet) -> None:
+    fleet.settles(2)
+    commit = fleet.repository.commit(histories.good("planned for all"))
+    planned = fleet.run("plan", "--app", fleet.app, "--ref", commit, "--out", "plan.json", timeout_s=400)
+    assert planned.code == 0, str(planned)
+    by_hand = f"/srv/{fleet.app}/current/app/by-hand"
+    fleet.ssh(f"touch {by_hand}", host="app2")
+    refused = fleet.run("deploy", "--app", fleet.app, "--plan", "plan.json", timeout_s=400)
+    assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
+    (line,) = refused.said["evidence"]
+    assert re.fullmatch(r"host app2: app, serves (\S+) then, app, serves \1, edited by hand: by-hand now", line), line
+    fleet.ssh(f"rm {by_hand}", host="app2")
+    answer = fleet.run("deploy", "--app", fleet.app, "--plan", "plan.json", timeout_s=400)
+    assert answer.code == 0, str(answer)
+    assert fleet.settles(2) == answer.said["release"]
+    assert answer.said["release"].endswith(commit[:7])
+
+
 # What fails
 
 

@@ -81,11 +81,11 @@ def told(newcomer: Newcomer) -> Any:
         (variables / "release.yml").write_text(f"{before['release.yml']}\nrelease_keep: 1\n")
         newcomer.type("./invoke provision --json")
         was = everything(newcomer)
-        (line,) = blocks(PAGE, "sh")[0].lines
-        plan = newcomer.type(f"{line} --json").said
+        planned, followed = (line for block in blocks(PAGE, "sh") for line in block.lines)
+        plan = newcomer.type(f"{planned} --json").said
         untouched = everything(newcomer) == was
         there = removable(newcomer)
-        deploy = newcomer.type("./invoke deploy --json").said
+        deploy = newcomer.type(f"{followed} --json").said
         yield Told(plan, json.loads((newcomer.root / "plan.json").read_text()), deploy, untouched, live, there)
     finally:
         for name, text in before.items():

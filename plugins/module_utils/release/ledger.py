@@ -160,9 +160,7 @@ def rollback_target(
 
 
 def _named(told: Story, to: str) -> Release:
-    known = told.releases
-    means = (each for each in known.values() if names.is_called(each.id, to, commit=str(each.line.get("commit") or "")))
-    hits = [known[to]] if to in known else list(means)
+    hits = _hits(told, to)
     good = [release for release in hits if release.good]
     if len(good) == 1:
         return good[0]
@@ -196,12 +194,9 @@ def called(told: Story, word: str) -> Release:
 
     Raises Refused where it names none, or several.
     """
-    every = told.releases
-    hits = [
-        each for each in every.values() if names.is_called(each.id, word, commit=str(each.line.get("commit") or ""))
-    ]
-    if word in every or (told.live and every[told.live] in hits):
-        return every[word if word in every else told.live]
+    hits, every = _hits(told, word), told.releases
+    if len(hits) > 1 and told.live and every[told.live] in hits:
+        return every[told.live]
     if not hits:
         raise Refused(
             f"no release {word!r} in the ledger", f"one of: {', '.join(every)}" if every else "`deploy` first"
@@ -209,6 +204,14 @@ def called(told: Story, word: str) -> Release:
     if len(hits) > 1:
         raise Refused(f"{word!r} names several releases", f"one of: {', '.join(release.id for release in hits)}")
     return hits[0]
+
+
+def _hits(told: Story, word: str) -> list[Release]:
+    """Return the release whose id a word is, else all that it may mean."""
+    if word in told.releases:
+        return [told.releases[word]]
+    every = told.releases.values()
+    return [each for each in every if names.is_called(each.id, word, commit=str(each.line.get("commit") or ""))]
 
 
 def tale(lines: Iterable[Line], word: str) -> dict[str, Any]:

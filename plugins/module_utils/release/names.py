@@ -119,7 +119,7 @@ def unit_parts(unit: str) -> dict[str, str]:
     return {key: value or "" for key, value in found.groupdict().items()} if found else {}
 
 
-COMMANDS = re.compile(r"`(deploy|rollback|provision|releases|status|unlock|check)\b([^`]*)`")
+COMMANDS = re.compile(r"`(deploy|plan|rollback|provision|releases|status|unlock|check)\b([^`]*)`")
 OF_AN_ENVIRONMENT = ("provision", "check")
 
 

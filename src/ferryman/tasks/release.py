@@ -18,13 +18,23 @@ WAIT = "Seconds to wait in line where another run holds the lock; without it tha
         "ref": "Branch, tag or commit; the inventory's, or the work tree's HEAD, if not said.",
         "allow_dirty": "Deploy changes that are in no commit (not in prod).",
         "wait": WAIT,
+        "plan": "Do what this file of `plan --out` says; refused where the world has changed since.",
     }
 )
-def deploy(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty: bool = False, wait: int = 0) -> None:
+def deploy(
+    ctx: Context,
+    env: str = "",
+    app: str = "",
+    ref: str = "",
+    allow_dirty: bool = False,
+    wait: int = 0,
+    plan: str = "",
+) -> None:
     """Deploy a commit: build, stage, start beside the old one, switch, settle; or return to the old one."""
     from ferryman import release, telling
 
-    telling.tell(release.deploy(env, app=app, ref=ref, allow_dirty=allow_dirty, wait=wait), telling.summary, ctx)
+    told = release.deploy(env, app=app, ref=ref, allow_dirty=allow_dirty, wait=wait, plan=plan)
+    telling.tell(told, telling.summary, ctx)
 
 
 @task(
