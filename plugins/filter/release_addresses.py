@@ -39,10 +39,13 @@ class FilterModule:
 def release_addresses(
     hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]], strict: bool = True
 ) -> dict[str, str]:
-    """Return the address of each host for the others; what is wrong is said of all of them at once."""
+    """Return the address of each host for the others, by name in the order of names; all that is wrong is said at once.
+
+    What `difference` leaves has another order in every run, and what is written of it would differ each time.
+    """
     found: dict[str, str] = {}
     wrong = []
-    for host in hosts:
+    for host in sorted(hosts):
         told = hostvars[host]
         given = str(told.get("release_address") or told.get("ansible_host") or host)
         try:

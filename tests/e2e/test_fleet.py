@@ -199,6 +199,7 @@ def test_a_plan_is_followed_on_all_hosts_unless_one_of_them_has_changed(fleet: F
     commit = fleet.repository.commit(histories.good("planned for all"))
     planned = fleet.run("plan", "--app", fleet.app, "--ref", commit, "--out", "plan.json", timeout_s=400)
     assert planned.code == 0, str(planned)
+    assert planned.said["provision"]["changes"] == [], "it is provisioned"
     by_hand = f"/srv/{fleet.app}/current/app/by-hand"
     fleet.ssh(f"touch {by_hand}", host="app2")
     refused = fleet.run("deploy", "--app", fleet.app, "--plan", "plan.json", timeout_s=400)

@@ -136,6 +136,11 @@ def test_hosts_reach_each_other_by_addresses_and_what_is_none_is_refused_at_once
         release_addresses([*HOSTS], HOSTS)
 
 
+@given(st.permutations(["a", "b"]))
+def test_what_is_written_of_addresses_is_the_same_in_every_run_whatever_order_hosts_come_in(hosts: list[str]) -> None:
+    assert list(release_addresses(hosts, HOSTS).values()) == ["10.0.0.1", "10.0.0.2"]
+
+
 def test_an_address_brings_a_databases_owner_alone() -> None:
     database = {"name": "shop", "owner": "keeper", "password": "x"}
     assert release_client((database, "10.0.0.2")) == {"database": "shop", "user": "keeper", "from": "10.0.0.2"}
