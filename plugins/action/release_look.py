@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
+from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger, points
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import remembered, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
@@ -37,6 +37,16 @@ def head_in(place: Path) -> str:
     except (OSError, ValueError):
         return ""
     return text if HEAD.fullmatch(text) else ""
+
+
+def _way_back(lines: list[dict[str, Any]], release: ledger.Release) -> str:
+    """Return the dump that leads back to a release's database; empty where there is none."""
+    if not release.good:
+        return ""
+    try:
+        return points.point(lines, release, database=release.id, there=True).path
+    except ledger.Refused:
+        return ""
 
 
 class ActionModule(ReleaseAction):
@@ -114,7 +124,8 @@ class ActionModule(ReleaseAction):
         """Return a reading for people and for --json: no lists of files, the ledger as a story."""
         short = {key: value for key, value in seen.items() if key not in ("base", "ledger", "tools", "planned")}
         if "ledger" in seen:
-            told = ledger.story(seen["ledger"]["lines"])
+            lines = seen["ledger"]["lines"]
+            told, spans = ledger.story(lines), ledger.spans(lines)
             short["ledger"] = {key: seen["ledger"][key] for key in ("head", "wrong", "way_out", "torn")}
             short["history"] = [
                 {
@@ -122,6 +133,8 @@ class ActionModule(ReleaseAction):
                     "good": r.good,
                     "withdrawn": r.withdrawn,
                     "status": r.status,
+                    "spans": spans.get(r.id, []),
+                    "way_back": _way_back(lines, r),
                     **{k: r.line.get(k) for k in TOLD},
                 }
                 for r in told.releases.values()

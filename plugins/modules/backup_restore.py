@@ -13,9 +13,13 @@ options:
   name: {description: Name of the archive., type: str, required: true}
   set: {description: The set., type: str, required: true}
   to:
-    description: A backup (its id or the beginning), a moment (RFC 3339), or C(latest).
+    description: A backup (its id or the beginning), a moment (RFC 3339), C(latest), or with O(lives) a release.
     type: str
     default: latest
+  lives:
+    description: "By release, C(spans) in which it was live (from, until), and C(point), its database's restore point."
+    type: dict
+    default: {}
   ready: {description: Whether it is then stopped and made ready to travel., type: bool, default: false}
   anew:
     description: "With C(end): whether the source has another history now, for the stream to follow."
@@ -50,6 +54,7 @@ def main() -> None:
             "name": {"required": True},
             "set": {"required": True},
             "to": {"default": "latest"},
+            "lives": {"type": "dict", "default": {}},
             "ready": {"type": "bool", "default": False},
             "anew": {"type": "bool", "default": False},
             "end": {"type": "bool", "default": False},
@@ -65,7 +70,7 @@ def main() -> None:
                 job.engine(own, given["set"]).begin_anew()
         if given["end"]:
             module.exit_json(changed=True, ferryman={"restore": {}})
-        work = restore.Restore(own, given["set"], given["to"], command.run_name())
+        work = restore.Restore(own, given["set"], given["to"], command.run_name(), given["lives"])
         if module.check_mode:
             module.exit_json(changed=True, ferryman={"restore": work.job})
         told, changed = {"restore": work.into_scratch()}, True

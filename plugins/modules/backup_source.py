@@ -8,16 +8,19 @@ module: backup_source
 short_description: Take, restore and take back the files of this host
 description:
   - take sends a backup with its manifest; restore gives one back, compared with it before anything is in place.
-  - back puts back what a restore in place had put aside.
+  - back puts back what a restore in place had put aside; end takes away a server that a restore of the cache left.
 options:
   name: {description: "The archive's name, that of the environment.", type: str, required: true}
-  act: {description: What to do., type: str, choices: [take, restore, back], required: true}
-  set: {description: The set of files., type: str, choices: [media, config], default: media}
+  act: {description: What to do., type: str, choices: [take, restore, back, end], required: true}
+  set: {description: The set of files., type: str, choices: [media, config, cache], default: media}
   run: {description: 'Of back: the restore, the last if empty; else a name for this run.', type: str, default: ""}
   backup: {description: 'Of restore: its id; the newest if empty.', type: str, default: ""}
   engine_id: {description: 'Of restore: as the catalogue has it.', type: str, default: ""}
   manifest: {description: 'Of restore: as the catalogue has it.', type: str, default: ""}
-  into: {description: 'Of restore: an empty directory; in place if empty.', type: str, default: ""}
+  into:
+    description: 'Of restore: an empty directory (of the cache any, it has one place); in place if empty.'
+    type: str
+    default: ""
   release: {description: 'Of take: the releases by application.', type: dict, default: {}}
 author: [The Ferryman authors]
 attributes:
@@ -40,7 +43,7 @@ ferryman:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import files_restore, records, source
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records, source, source_restore
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.source_command import run_name
 
 WORDS = ("run", "backup", "engine_id", "manifest", "into")
@@ -57,11 +60,14 @@ def act(given: dict[str, Any]) -> dict[str, Any]:
         return {"record": record}
     if given["act"] == "restore":
         wanted = {"id": given["backup"], "engine_id": given["engine_id"], "manifest": given["manifest"]}
-        job = files_restore.restore(own, given["set"], wanted, given["into"], run, lambda line: None)
+        job = source_restore.restore(own, given["set"], wanted, given["into"], run, lambda line: None)
         if job["result"] != "restored":
             raise records.Trouble(job["reason"])
         return {"files": job}
-    return {"back": files_restore.back(own, given["set"], given["run"])}
+    if given["act"] == "end":
+        source_restore.end(own, given["set"])
+        return {"files": {}}
+    return {"back": source_restore.back(own, given["set"], given["run"])}
 
 
 def main() -> None:
@@ -69,8 +75,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"required": True},
-            "act": {"choices": ["take", "restore", "back"], "required": True},
-            "set": {"choices": ["media", "config"], "default": "media"},
+            "act": {"choices": ["take", "restore", "back", "end"], "required": True},
+            "set": {"choices": list(records.FILES), "default": "media"},
             "release": {"type": "dict", "default": {}},
             **{word: {"default": ""} for word in WORDS},
         },

@@ -54,6 +54,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     tree,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.placing import Placing
+from ansible_collections.ferryman.ops.plugins.module_utils.cache import scratch
 from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 
 KEPT = ("name", "host", "sets", "left_out", "address", "port", "user", "path", "keep_free_bytes")
@@ -117,6 +118,8 @@ def main() -> None:
             require_opening(told, hosts, wished["passphrase"])
         place.directory(own, 0o700)
         place.directory(f"{source.STATE}/{wished['name']}", 0o700)
+        if "cache" in wished["sets"]:
+            place.directory(scratch.HOME, 0o711)
         place.file(f"{own}/passphrase", f"{wished['passphrase']}\n", 0o600)
         place.file(f"{own}/known_hosts", hosts, 0o600)
         place.file(source.settings(wished["name"]), records.written(told))

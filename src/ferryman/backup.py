@@ -1,36 +1,37 @@
-"""Backups: asking for them, restoring them, and telling what is there and what is wrong.
+"""Backups: asking for them, and telling what is there and what is wrong.
 
 What is taken, kept, found damaged or called wrong is decided on the archive host (the collection's role `backup`).
 """
 
-import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from ferryman import asking, moments, outcomes, paths, readiness, release, telling
+from ferryman import outcomes, paths, readiness, release, telling
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.progress import size
 
 Told = Mapping[str, Any]
-FILES = ("media", "config")
+FILES = ("media", "config", "cache")
 SETS = ("database", *FILES)
-RESTORED = "/var/lib/ferryman/backup/{}/restored"
-"""Where files go that are restored to be looked at; no backup takes what lies there."""
 GRAVE = ("P0", "P1")
 """Severities that somebody has to look at now: a command that only looks ends with 3."""
 
 
-def _play(verb: str, environment: Environment, values: Mapping[str, Any], key: str, *, act: bool) -> Any:
+def play(verb: str, environment: Environment, values: Mapping[str, Any], key: str, *, act: bool) -> Any:
     """Run a playbook of the feature, and return what the archive host said under `key`."""
-    return _facts(verb, environment, values, key, act=act)[key]
+    return facts(verb, environment, values, key, act=act)[key]
 
 
-def _facts(verb: str, environment: Environment, values: Mapping[str, Any], key: str, *, act: bool) -> Told:
+def facts(verb: str, environment: Environment, values: Mapping[str, Any], key: str, *, act: bool) -> Told:
     """Run a playbook of the feature, and return all that was said, `key` by the archive host."""
     story, ended = (release.run if act else release.look_at)(f"backup_{verb}", environment, values)
     release.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended) if act else REFUSED)
+    if verb.startswith("cache_") and key not in story.facts:
+        raise Stop(
+            f"{environment.name} gives no cache to an archive",
+            hint=f"groups `cache` and `backup` of {environment.inventory} name hosts; Ferryman's docs/guides/cache.md",
+        )
     require_archive(environment, story, key)
     return story.facts
 
@@ -49,7 +50,8 @@ def require_group(environment: Environment, groups: Mapping[str, Any]) -> None:
         )
 
 
-def _set(kind: str) -> str:
+def require_set(kind: str) -> str:
+    """Return a set that there is."""
     if kind not in SETS:
         raise Stop(f"there is no set {kind!r}", hint=f"--set takes one of: {', '.join(SETS)}")
     return kind
@@ -57,20 +59,25 @@ def _set(kind: str) -> str:
 
 def run(env: str, *, kind: str) -> Told:
     """Take a backup now; return its record."""
-    verb, key = ("files_run", "backup_files_set") if _set(kind) in FILES else ("run", "backup_set")
-    record = _play(verb, readiness.looked_at(env, app=""), {key: kind}, "record", act=True)
+    verb, key = (of_files(kind, "run"), "backup_files_set") if require_set(kind) in FILES else ("run", "backup_set")
+    record = play(verb, readiness.looked_at(env, app=""), {key: kind}, "record", act=True)
     return {"environment": record["environment"], "record": record}
+
+
+def of_files(kind: str, verb: str) -> str:
+    """Return the playbook for a set of files: the cache's host may be another than that of the others."""
+    return f"{'cache' if kind == 'cache' else 'files'}_{verb}"
 
 
 def look(env: str, verb: str) -> Told:
     """Return what the archive holds, why each backup is kept, and what is wrong."""
     environment = readiness.looked_at(env, app="")
-    return {"environment": environment.name, **_play(verb, environment, {}, "archive", act=False)}
+    return {"environment": environment.name, **play(verb, environment, {}, "archive", act=False)}
 
 
 def list_of(env: str, *, kind: str) -> Told:
     """Return what `look` does, with the backups of one set alone where one is named."""
-    wanted = _set(kind) if kind else ""
+    wanted = require_set(kind) if kind else ""
     told = look(env, "list")
     return {**told, "set": kind, "backups": [one for one in told["backups"] if wanted in ("", one["set"])]}
 
@@ -88,67 +95,15 @@ def show(env: str, which: str) -> Told:
 def check(env: str, *, kind: str, backup: str) -> Told:
     """Read backups again; a Stop where one is not as it was written."""
     environment = readiness.looked_at(env, app="")
-    values = {"backup_set": _set(kind), "backup_chosen": backup}
-    return {"environment": environment.name, "checked": _play("check", environment, values, "checked", act=True)}
+    values = {"backup_set": require_set(kind), "backup_chosen": backup}
+    return {"environment": environment.name, "checked": play("check", environment, values, "checked", act=True)}
 
 
 def drill(env: str, *, kind: str) -> Told:
     """Restore a set for practice, or all of them where none is named; return the records."""
-    values = {"backup_drill_sets": [_set(kind)] if kind else []}
+    values = {"backup_drill_sets": [require_set(kind)] if kind else []}
     environment = readiness.looked_at(env, app="")
-    return {"environment": environment.name, "drills": _play("drill", environment, values, "drills", act=True)}
-
-
-def restore(env: str, *, kind: str, to: str, into: str, end: bool) -> Told:
-    """Restore a set into a place of its own; return the job."""
-    if into != "scratch":
-        raise Stop(f"there is no place {into!r}", hint="--into takes scratch or place")
-    if _set(kind) in FILES and end:
-        raise Stop(f"{kind} was restored into a directory", hint="remove it on its host where you need it no more")
-    environment, goal = readiness.looked_at(env, app=""), point(to, time.time())
-    if kind in FILES:
-        return _files(environment, kind, goal, f"{RESTORED.format(environment.name)}/{kind}-{int(time.time())}")
-    values = {"backup_set": kind, "backup_to": goal, "backup_end": end}
-    return {"environment": environment.name, "restore": _play("restore", environment, values, "restore", act=True)}
-
-
-def place(env: str, *, kind: str, to: str, undo: bool, yes: bool) -> Told:
-    """Restore a set and put it in the place of what serves, or go back; return where the other one lies now."""
-    kind, goal = _set(kind), point(to, time.time())
-    environment = readiness.looked_at(env, app="")
-    what = "what served before the last restore" if undo else f"the {kind} as it was ({to})"
-    asking.sure(
-        f"{environment.name} will serve {what}; what is there now stays beside it, and what is written meanwhile",
-        yes=yes,
-    )
-    if kind in FILES:
-        return _files_back(environment, kind) if undo else _files(environment, kind, goal, "")
-    values = {"backup_set": kind, "backup_to": goal, "backup_undo": undo}
-    facts = _facts("place", environment, values, "placed", act=True)
-    note = facts.get("restore", {}).get("note", "")
-    return {"environment": environment.name, "undo": undo, "placed": facts["placed"], "note": note}
-
-
-def _files(environment: Environment, kind: str, goal: str, into: str) -> Told:
-    """Give back the files of a backup that the catalogue knows; in place where `into` is empty."""
-    values = {"backup_files_set": kind, "backup_into": into, "backup_to": goal}
-    job = _play("files_restore", environment, values, "files", act=True)
-    return {"environment": environment.name, "files": job}
-
-
-def _files_back(environment: Environment, kind: str) -> Told:
-    """Put back what the last restore of a set in place put aside."""
-    back = _play("files_back", environment, {"backup_files_set": kind}, "back", act=True)
-    return {"environment": environment.name, "back": back}
-
-
-def point(word: str, now: float) -> str:
-    """Return where a restore goes as the role takes it: an id as it is, `latest`, or a moment with its zone."""
-    if not word or word == "latest":
-        return "latest"
-    if word[:8].isdigit() and word[8:9] in ("", "T") and "-" not in word[:8]:
-        return word
-    return datetime.fromtimestamp(moments.read(word, "to", now=now), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {"environment": environment.name, "drills": play("drill", environment, values, "drills", act=True)}
 
 
 # Words
@@ -220,41 +175,6 @@ def _unasked(drill: Told) -> Iterator[str]:
     for site, one in drill.get("applications", {}).items():
         if one["result"] not in ("passed", "failed"):
             yield f"application {site} {one['result']}: {one['said']}"
-
-
-def restored(told: Told) -> str:
-    """Say what was restored, and how to look at it."""
-    if "files" in told:
-        one = told["files"]
-        return f"{one['backup']} was restored in {one['duration_s']:.1f} s, as it was taken; it lies in {one['into']}"
-    one = told["restore"]
-    if not one:
-        return "what an earlier restore left is gone"
-    return (
-        f"{one['backup']} was restored to {one['to']} in {one['duration_s']:.1f} s{_noted(one)}; on the archive host:\n"
-        f"{one['look']}"
-    )
-
-
-def put(told: Told) -> str:
-    """Say what serves now, and how to go back."""
-    if "back" in told:
-        return f"{', '.join(told['back'])}: as before the last restore"
-    again = f"`{paths.command('backup.restore', told['environment'])} --into place --undo"
-    if "files" in told:
-        one = told["files"]
-        aside = f"what was there until now lies in {', '.join(one['aside'])}"
-        return f"{one['backup']} is in place, as it was taken; {aside}\n{again} --set {one['set']}` goes back"
-    serves, aside = f"{told['environment']} serves what was restored{_noted(told)}", told["placed"]["aside"]
-    if not aside:
-        return f"{serves}; nothing lay in its place"
-    where = f"what served until now lies in {aside}"
-    return where if told["undo"] else f"{serves}; {where}\n{again}` goes back"
-
-
-def _noted(told: Told) -> str:
-    """Say what is to be known of the way that a restore went."""
-    return f" ({told['note']})" if told.get("note") else ""
 
 
 def tell_state(told: Told, ctx: Any) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ferryman import asking, backup, outcomes, paths, readiness, release, runs, telling
+from ferryman import asking, backup, backup_restore, outcomes, paths, readiness, release, runs, telling
 from ferryman.environments import PROD, Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, RETURNED, Stop
 from ferryman.progress import size
@@ -24,7 +24,7 @@ def refresh(env: str, *, source: str, app: str, to: str, undo: bool, yes: bool) 
         raise Stop(f"{PROD} gets nobody's data", hint="`backup.restore` brings its own back")
     if not undo and not source:
         raise Stop("nothing says whose data: --from is needed", hint=f"--from {PROD}, say")
-    point = backup.point(to, time.time())
+    point = backup_restore.point(to, time.time())
     target = readiness.acted_on(env, app=app)
     app = readiness.only(target, app)
     if undo:

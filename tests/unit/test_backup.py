@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ferryman import asking, backup
+from ferryman import asking, backup, backup_restore
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, Stop
 from ferryman.outcomes import Story
@@ -120,11 +120,11 @@ def test_a_restore_that_went_on_into_another_history_says_so() -> None:
         "look": "psql",
         "note": "it goes on",
     }
-    told = backup.restored({"restore": job}).splitlines()
+    told = backup_restore.restored({"restore": job}).splitlines()
     assert told == [f"{job['backup']} was restored to latest in 2.0 s (it goes on); on the archive host:", "psql"]
-    assert "(it goes on)" not in backup.restored({"restore": {**job, "note": ""}})
+    assert "(it goes on)" not in backup_restore.restored({"restore": {**job, "note": ""}})
     placed = {"environment": "prod", "undo": False, "placed": {"aside": ""}, "note": "it goes on"}
-    assert backup.put(placed) == "prod serves what was restored (it goes on); nothing lay in its place"
+    assert backup_restore.put(placed) == "prod serves what was restored (it goes on); nothing lay in its place"
 
 
 def test_restored_files_are_told_with_where_they_and_the_old_ones_lie() -> None:
@@ -136,36 +136,59 @@ def test_restored_files_are_told_with_where_they_and_the_old_ones_lie() -> None:
         "aside": ["/srv/old"],
     }
     assert (
-        backup.restored({"files": job})
+        backup_restore.restored({"files": job})
         == "20261126T010000Z-media was restored in 2.0 s, as it was taken; it lies in /back"
     )
-    put = backup.put({"environment": "prod", "files": job}).splitlines()
+    put = backup_restore.put({"environment": "prod", "files": job}).splitlines()
     assert put[0] == "20261126T010000Z-media is in place, as it was taken; what was there until now lies in /srv/old"
     assert put[1].endswith("backup.restore --env prod --into place --undo --set media` goes back")
     assert (
-        backup.put({"environment": "prod", "back": ["/srv/notes/shared"]})
+        backup_restore.put({"environment": "prod", "back": ["/srv/notes/shared"]})
         == "/srv/notes/shared: as before the last restore"
     )
     with pytest.raises(Stop, match="media was restored into a directory"):
-        backup.restore("", kind="media", to="latest", into="scratch", end=True)
+        backup_restore.restore("", kind="media", to="latest", into="scratch", end=True)
+
+
+def test_a_restore_of_every_set_tells_the_moment_of_each_and_how_to_go_back() -> None:
+    media = {"backup": "20261126T010000Z-media", "of": "2026-11-26T01:00:00Z", "into": "", "aside": ["/srv/old"]}
+    database = {"backup": "20261126T010000Z-database", "of": "", "into": "", "aside": [""]}
+    job = {"id": "run", "duration_s": 3.0, "sets": {"database": database, "media": media}}
+    told = {"environment": "prod", "whole": job, "undo": False}
+    lines = backup_restore.put(told).splitlines()
+    assert lines[:3] == [
+        "run: every set was restored in 3.0 s",
+        "  database: 20261126T010000Z-database, to the last that was streamed",
+        "  media: 20261126T010000Z-media, as of 2026-11-26T01:00:00Z; what was there lies in /srv/old",
+    ]
+    assert lines[3].endswith("backup.restore --env prod --set all --into place --undo` goes back")
+    assert backup_restore.put({**told, "undo": True}) == "prod: every set is as before run"
+    beside = {**media, "into": "/back", "aside": []}
+    assert backup_restore.restored({"whole": {**job, "sets": {"media": beside}}}).endswith("01:00:00Z; /back")
+
+
+def test_what_a_restore_of_the_cache_left_is_told_with_how_to_look() -> None:
+    job = {"backup": "20261126T010000Z-cache", "duration_s": 2.0, "into": "/x", "look": "sudo valkey-cli -s /x/socket"}
+    assert backup_restore.restored({"files": job}).splitlines()[1] == job["look"]
+    assert backup_restore.restored({"files": {}}) == "what an earlier restore left is gone"
 
 
 def test_moments_ids_and_the_latest_are_told_apart() -> None:
     now = 1795662000.0
-    assert backup.point("latest", now) == "latest"
-    assert backup.point("20261126T010000Z-database", now) == "20261126T010000Z-database"
-    assert backup.point("20261126", now) == "20261126"
-    assert backup.point("10m", now) == "2026-11-26T02:50:00.000000Z"
-    assert backup.point("2026-11-26T02:00", now) == "2026-11-26T02:00:00.000000Z"
+    assert backup_restore.point("latest", now) == "latest"
+    assert backup_restore.point("20261126T010000Z-database", now) == "20261126T010000Z-database"
+    assert backup_restore.point("20261126", now) == "20261126"
+    assert backup_restore.point("10m", now) == "2026-11-26T02:50:00.000000Z"
+    assert backup_restore.point("2026-11-26T02:00", now) == "2026-11-26T02:00:00.000000Z"
     with pytest.raises(Stop, match="is no time"):
-        backup.point("soon", now)
+        backup_restore.point("soon", now)
 
 
 def test_what_is_no_set_and_no_place_is_refused() -> None:
     with pytest.raises(Stop, match="there is no set 'medai'"):
         backup.run("", kind="medai")
     with pytest.raises(Stop, match="there is no place 'nowhere'"):
-        backup.restore("", kind="database", to="latest", into="nowhere", end=False)
+        backup_restore.restore("", kind="database", to="latest", into="nowhere", end=False)
 
 
 def test_nothing_is_put_in_place_where_nobody_can_be_asked() -> None:

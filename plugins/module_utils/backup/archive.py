@@ -41,6 +41,11 @@ def files(name: str) -> str:
     return f"{SETTINGS}/{name}.files.json"
 
 
+def givers(told: Record) -> dict[str, list[str]]:
+    """Return the sets by the host that gives them, of a file from when there was one host, too."""
+    return dict(told["hosts"]) if "hosts" in told else {told["host"]: told["sets"]}
+
+
 class Archive:
     """The archive of an environment; `settings` are those of its file (role backup writes it)."""
 
@@ -55,7 +60,8 @@ class Archive:
             raise Trouble(f"this host keeps no archive {name!r}: provision it (group `backup`)") from None
         self.path = os.path.join(self.settings["path"], name)
         with contextlib.suppress(FileNotFoundError), open(files(name), encoding="utf-8") as file:
-            self.settings["sets"] += of.read(file.read(), file.name)["sets"]
+            for given in givers(of.read(file.read(), file.name)).values():
+                self.settings["sets"] += given
 
     # The catalogue
 

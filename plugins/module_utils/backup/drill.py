@@ -13,6 +13,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.scratch import Scratch
+from ansible_collections.ferryman.ops.plugins.module_utils.cache import scratch as cache
 
 NAMESPACE = "ferryman-drill"  # what a signature is for; `ssh-keygen -Y verify -n` wants it
 
@@ -20,6 +21,11 @@ NAMESPACE = "ferryman-drill"  # what a signature is for; `ssh-keygen -Y verify -
 def key(name: str) -> str:
     """Return where the key lies that an archive's drills are signed with."""
     return f"{archive.SETTINGS}/{name}/drill_ed25519"
+
+
+def server_name(own: archive.Archive) -> str:
+    """Return what the server of an archive's drills of the cache is called."""
+    return f"{own.name}-drill"
 
 
 def place(own: archive.Archive) -> str:
@@ -103,6 +109,7 @@ def tidy(own: archive.Archive) -> None:
     """Take away what a drill that was killed left behind: a server that runs on, files that lie in clear."""
     if os.path.isdir(place(own)):
         with contextlib.suppress(Trouble), own.alone("drill"):  # or one is at work
+            cache.stop(server_name(own))
             Scratch(place(own), own.settings["database"]["programs"]).end()
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     archive,
+    choosing,
     drill,
     job,
     lost,
@@ -37,7 +38,7 @@ class OfDatabase(drill.Drill):
     def restored(self) -> None:
         """Restore, start, compare at the backup's point, and go on to the last that was streamed."""
         self.newest()  # refuses where none has passed
-        chosen = restore.choose(self.own.records(), self.kind, "latest", self.began, self.works.refusal)
+        chosen = choosing.choose(self.own.records(), self.kind, "latest", self.began, self.works.refusal)
         backup, to = restore.along(self.works, *chosen)
         self.record["sets"][self.kind]["backup"] = backup["id"]
         self.line = to.get("line") or of.timeline(backup)

@@ -35,10 +35,14 @@ class OfFiles(drill.Drill):
         self.timed("copy", lambda: self.works.extract(backup, into, roots, lambda line: None, owned=False))
         wrong = self.timed("check", lambda: self._differences(backup, manifest, into))
         self.check("manifest", wrong, held(manifest))
+        self.tried(manifest, into)
         age_s = max(0.0, self.began - taken_at(backup))
         self.record["rpo_s"] = round(age_s, 3)
         self.record["rpo_said"] = f"the backup was {freshness.span(age_s)} old; what was written since is in none"
         self.back()
+
+    def tried(self, manifest: Record, into: str) -> None:
+        """Try what was restored by the set's own program; files have none."""
 
     def end(self) -> None:
         """Remove what was restored; it lies in clear."""

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import job
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.drill import Drill
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.drill_cache import OfCache
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.drill_database import OfDatabase
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.drill_files import OfFiles
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 
-KINDS: dict[str, Callable[[Archive, str, str], Drill]] = {"database": OfDatabase, **dict.fromkeys(of.FILES, OfFiles)}
+KINDS: dict[str, Callable[[Archive, str, str], Drill]] = {
+    "database": OfDatabase, "media": OfFiles, "config": OfFiles, "cache": OfCache,
+}  # fmt: skip
 
 
 class Made(NamedTuple):

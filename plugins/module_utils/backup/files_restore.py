@@ -5,45 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import Callable, Collection
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import exchange, space, tree
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines.borg import TOLD
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
-from ansible_collections.ferryman.ops.plugins.module_utils.backup.source import Source, said
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.source import Source
 
 Say = Callable[[str], None]
-
-
-def restore(own: Source, kind: str, wanted: Record, into: str, run: str, say: Say) -> Record:
-    """Restore a backup into an empty directory, or (`into` is empty) in place; return the job, which is written down.
-
-    `wanted` says which one: `id`, and, where the archive's catalogue was asked, `engine_id` and `manifest`, by which
-    an archive in another's place and a manifest that was changed are told.
-    """
-    began = time.time()
-    job: Record = {
-        "format": of.FORMAT, "id": run, "set": kind, "backup": wanted["id"], "into": into, "result": "failed",
-        "reason": "", "began_at": of.said(began), "ended_at": "", "duration_s": 0.0, "bytes": 0, "aside": [],
-    }  # fmt: skip
-    with own.alone(kind):
-        own.write("jobs", {**job, "result": "started"})
-        try:
-            record, manifest = told(own, kind, wanted)
-            job["backup"] = record["id"]
-            job["bytes"] = sum(one["bytes"] for one in manifest["files"].values())
-            if into:
-                _into(own, record, manifest, into, say)
-            else:
-                job["aside"] = _in_place(own, record, manifest, run, say)
-            job["result"] = "restored"
-        except (Trouble, OSError) as error:
-            job["reason"] = said(error)
-        job["ended_at"], job["duration_s"] = of.said(time.time()), round(time.time() - began, 3)
-        own.write("jobs", job)
-    return job
 
 
 def told(own: Source, kind: str, wanted: Record) -> tuple[Record, Record]:
@@ -71,20 +41,22 @@ def newest(names: Collection[str], kind: str) -> str:
     return whole[-1]
 
 
-def _into(own: Source, record: Record, manifest: Record, into: str, say: Say) -> None:
-    if os.path.lexists(into) and (not os.path.isdir(into) or os.listdir(into)):
-        raise Trouble(f"{into} is there and is no empty directory: name another, or empty it")
-    os.makedirs(into, mode=0o700, exist_ok=True)
-    _extract(own, record, manifest, dict.fromkeys(manifest["files"], into), say)
+def into(own: Source, record: Record, manifest: Record, directory: str, say: Say) -> Record:
+    """Write all of it into an empty directory, or one that is not there; return nothing new of the job."""
+    if os.path.lexists(directory) and (not os.path.isdir(directory) or os.listdir(directory)):
+        raise Trouble(f"{directory} is there and is no empty directory: name another, or empty it")
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    extract(own, record, manifest, dict.fromkeys(manifest["files"], directory), say)
+    return {}
 
 
-def _in_place(own: Source, record: Record, manifest: Record, run: str, say: Say) -> list[str]:
+def in_place(own: Source, record: Record, manifest: Record, run: str, say: Say) -> Record:
     """Write everything beside what is there, compare, and only then exchange the two; return where the old lies."""
     roots = list(manifest["files"])
     require_exchangeable(roots)
     new = {root: exchange.beside(root, exchange.NEW, run) for root in roots}
     try:
-        _extract(own, record, manifest, new, say)
+        extract(own, record, manifest, new, say)
         try:
             for root in roots:
                 exchange.swap(root, run, own.settings["left_out"])
@@ -95,7 +67,7 @@ def _in_place(own: Source, record: Record, manifest: Record, run: str, say: Say)
     finally:
         for place in new.values():
             shutil.rmtree(place, ignore_errors=True)
-    return [exchange.beside(root, exchange.ASIDE, run) for root in roots]
+    return {"aside": [exchange.beside(root, exchange.ASIDE, run) for root in roots]}
 
 
 def require_exchangeable(roots: list[str]) -> None:
@@ -108,7 +80,7 @@ def require_exchangeable(roots: list[str]) -> None:
         exchange.require_one_disk(root)
 
 
-def _extract(own: Source, record: Record, manifest: Record, places: dict[str, str], say: Say) -> None:
+def extract(own: Source, record: Record, manifest: Record, places: dict[str, str], say: Say) -> None:
     """Write each directory below its place, and compare all of it with what the manifest says."""
     for root, one in manifest["files"].items():
         place = root if places[root].startswith(f"{root}/") else places[root]
@@ -131,23 +103,5 @@ def room(path: str) -> space.Room:
 
 
 def back(own: Source, kind: str, run: str) -> list[str]:
-    """Put back what a restore of a set in place put aside, also one that was killed; return the directories.
-
-    It is the last one where `run` is empty. What was restored, and what was written since, is kept beside it.
-    """
-    with own.alone(kind):
-        jobs = [job for job in own.documents("jobs")[0] if job["set"] == kind]
-        known = [job["id"] for job in sorted(jobs, key=_began) if job["aside"] and job["result"] == "restored"]
-        run = run or (known[-1] if known else "")
-        done = [root for root in own.roots(kind) if exchange.unswap(root, run, own.settings["left_out"])] if run else []
-        if not done:
-            what = f"the restore {run!r} of {kind} has nothing aside that could come back"
-            raise Trouble(f"{what}: name one of: {', '.join(known) or 'none'}")
-        for job in jobs:
-            if job["id"] == run:
-                own.write("jobs", {**job, "result": "taken back"})
-    return done
-
-
-def _began(job: Record) -> str:
-    return str(job["began_at"])
+    """Put back what a restore put aside, also one that was killed; return the directories."""
+    return [root for root in own.roots(kind) if exchange.unswap(root, run, own.settings["left_out"])]

@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import wal
 
 FORMAT = 1
-FILES = ("media", "config")
+FILES = ("media", "config", "cache")
 SETS = ("database", *FILES)
 STAMP = "%Y%m%dT%H%M%SZ"
 ID = re.compile(rf"(\d{{8}}T\d{{6}}Z)-({'|'.join(SETS)})")

@@ -6,10 +6,11 @@ import glob
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
-from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import NAME, SETTINGS, files
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import NAME, SETTINGS, files, givers
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.collector import BASE, USER, lock, secrets
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines import borg
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.placing import Placing
@@ -41,20 +42,21 @@ def problems(wished: dict[str, Any]) -> list[str]:
     return found
 
 
-def lines(name: str, home: str, sets: list[str], keys: dict[str, str]) -> dict[str, str]:
+def lines(name: str, home: str, host: str, sets: list[str], keys: dict[str, str]) -> dict[str, str]:
     """Return the lines by which a host may log in, by what they are marked with: append, and room."""
     only = "".join(f" --restrict-to-repository {home}/{kind}" for kind in sets)
     commands = {"append": APPEND.format(lock=lock(BASE, name), only=only), "room": ROOM.format(home=home)}
-    marked = {f"ferryman:{name}:{what}": (what, command) for what, command in commands.items() if keys.get(what)}
+    marked = {f"ferryman:{name}:{host}:{what}": (what, command) for what, command in commands.items() if keys.get(what)}
     return {
         mark: f'command="{command}",restrict {" ".join(keys[what].split()[:2])} {mark}'
         for mark, (what, command) in marked.items()
     }
 
 
-def merged(text: str, wanted: dict[str, str]) -> str:
-    """Return the text of authorized_keys with the lines of an archive in the place of those it had."""
-    kept = [line for line in text.splitlines() if line.strip() and line.split()[-1] not in wanted]
+def merged(text: str, wanted: dict[str, str], former: Sequence[str] = ()) -> str:
+    """Return the text of authorized_keys with lines in the place of those with their marks, and with `former` ones."""
+    gone = {*wanted, *former}
+    kept = [line for line in text.splitlines() if line.strip() and line.split()[-1] not in gone]
     return "".join(f"{line}\n" for line in [*kept, *wanted.values()])
 
 
@@ -86,20 +88,29 @@ class Repositories:
         self.place.file(f"{own}/passphrase", f"{self.wished['passphrase']}\n", 0o600)
         for kind in self.wished["sets"]:
             self.repository(kind)
-        told = {"format": of.FORMAT, "name": self.name, "host": self.wished["host"], "sets": self.wished["sets"]}
-        self.place.file(files(self.name), of.written(told))
-        wanted = lines(self.name, self.home, self.wished["sets"], self.wished["keys"])
-        self.place.file(KEYS, merged(read(KEYS), wanted))
+        host, told = self.wished["host"], self.known()
+        alone = told.get("host") == host  # it was the one host that there could be, and its keys bore no name
+        former = [f"ferryman:{self.name}:{what}" for what in ("append", "room")] if alone else []
+        hosts = {**(givers(told) if told else {}), host: self.wished["sets"]}
+        self.place.file(files(self.name), of.written({"format": of.FORMAT, "name": self.name, "hosts": hosts}))
+        wanted = lines(self.name, self.home, host, self.wished["sets"], self.wished["keys"])
+        self.place.file(KEYS, merged(read(KEYS), wanted, former))
 
     def require_same_host(self) -> None:
-        """Refuse a second host: two would write over each other's key, and tell of each other's files."""
+        """Refuse a second host for a set: two would tell of each other's files."""
+        told = self.known()
+        for host, sets in givers(told).items() if told else ():
+            both = sorted({*sets} & {*self.wished["sets"]})
+            if both and host != self.wished["host"]:
+                raise Trouble(
+                    f"the archive {self.name} takes the files of {host} ({', '.join(both)}), and not of "
+                    f"{self.wished['host']}: where that one is gone for good, remove {files(self.name)} on this host"
+                )
+
+    def known(self) -> dict[str, Any]:
+        """Return who gives what until now; empty where nobody does."""
         text = read(files(self.name))
-        told = of.read(text, files(self.name)) if text else {"host": self.wished["host"]}
-        if told["host"] != self.wished["host"]:
-            raise Trouble(
-                f"the archive {self.name} takes the files of {told['host']}, and not of {self.wished['host']}: "
-                f"where that one is gone for good, remove {files(self.name)} on this host"
-            )
+        return of.read(text, files(self.name)) if text else {}
 
     def require_opening(self) -> None:
         """Refuse a passphrase that does not open every repository that is there: with it, nobody would open them.

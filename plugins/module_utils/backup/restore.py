@@ -2,57 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, job
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.choosing import Lives, chosen, moment
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.scratch import Scratch
-
-
-def moment(text: str) -> float | None:
-    """Return seconds since 1970 for a moment with its zone as RFC 3339 has it; None for what is no moment."""
-    try:
-        found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return found.timestamp() if found.tzinfo else None
-
-
-def choose(
-    records: list[Record], kind: str, to: str, now: float, refusal: Callable[[Record], str] = lambda _: ""
-) -> tuple[Record, dict[str, Any]]:
-    """Return the backup to begin from, and where recovery goes: {point: true}, {time: text} or {latest: true}.
-
-    `to` is `latest`, a moment, or a backup's id (or its beginning). For a moment it is the newest backup whose point
-    lies before it: of those whose check passed, since a restore from another may end anywhere. `refusal` says why a
-    backup does not lead to what was streamed last: for `latest` it is the newest that does.
-    """
-    passed = [record for record in records if record["set"] == kind and of.has_passed(record)]
-    if not passed:
-        raise Trouble(f"no backup of {kind} has passed a check: take one (`backup.run --set {kind}`)")
-    if to == "latest":
-        leading = next((record for record in reversed(passed) if not refusal(record)), None)
-        if leading is None:
-            raise Trouble(
-                f"no backup leads to the last that was streamed; {passed[-1]['id']}: {refusal(passed[-1])}. "
-                f"`backup.run --set {kind}` begins anew where the source is there; what there is without that: "
-                f"`--to {passed[-1]['id']}`, or a moment"
-            )
-        return leading, {"latest": True}
-    when = moment(to)
-    if when is None:
-        return of.find(passed, to, kind), {"point": True}
-    if when > now:
-        raise Trouble(f"{to} is not over yet: take a moment of the past, or latest")
-    before = [record for record in passed if of.reaches(record) <= when]
-    if not before:
-        first = of.said(of.reaches(passed[0]))
-        raise Trouble(f"nothing reaches back to {to}: take a moment from {first} on")
-    return before[-1], {"time": to}
 
 
 def along(works: Any, backup: Record, to: dict[str, Any]) -> tuple[Record, dict[str, Any]]:
@@ -100,14 +57,15 @@ def end(own: archive.Archive) -> None:
 class Restore:
     """One restore; `job` is its record."""
 
-    def __init__(self, own: archive.Archive, kind: str, to: str, run: str) -> None:
+    def __init__(self, own: archive.Archive, kind: str, to: str, run: str, lives: Lives) -> None:
         if kind in of.FILES:
             raise Trouble(
                 f"{kind} goes to the host that has it: restore it there (`backup-source restore --set {kind}`)"
             )
         self.own, self.began = own, time.time()
         self.works = job.engine(own, kind)
-        self.backup, self.to = along(self.works, *choose(own.records(), kind, to, self.began, self.works.refusal))
+        found = chosen(own.records(), kind, to, self.began, lives, self.works.refusal)
+        self.backup, self.to = along(self.works, *found)
         self.scratch = place_of(own)
         self.job: Record = {
             "format": of.FORMAT, "id": run, "set": kind, "environment": own.name, "backup": self.backup["id"],

@@ -9,10 +9,11 @@ import os
 import re
 import subprocess
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import cache_take, space, tree
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import space, tree
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import (
     METRICS,
     NAME,
@@ -201,7 +202,17 @@ def take(own: Source, kind: str, run: str, release: dict[str, str]) -> Record:
 def _sent(own: Source, works: borg.Borg, record: Record) -> Record:
     """Send the files of a set; return the manifest of what arrived, with the record filled in."""
     kind, roots = record["set"], own.roots(record["set"])
-    before = own.remembered(kind)
+    with _prepared(kind, roots) as prepared:
+        return {**_read_and_sent(own, works, record, roots), **prepared}
+
+
+def _prepared(kind: str, roots: list[str]) -> AbstractContextManager[Record]:
+    """Have what is to be sent in its directory; give what the manifest says of it beside its files."""
+    return cache_take.snapshot(roots[0]) if kind == "cache" else contextlib.nullcontext({})
+
+
+def _read_and_sent(own: Source, works: borg.Borg, record: Record, roots: list[str]) -> Record:
+    kind, before = record["set"], own.remembered(record["set"])
     seen = look(roots, before, own.settings["left_out"])
     require_sources(roots, seen, own.last(kind).get("files", {}))
     new = [path for path, one in seen.items() if one.held.content != "/" and before.get(path) != one]

@@ -8,12 +8,12 @@ import os
 import sys
 import time
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import files_restore
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import source_restore
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.source import Source, said, take
 
-VERBS = ("take", "list", "restore", "back")
+VERBS = ("take", "list", "restore", "back", "end")
 EVERY_S = 1.0
 
 
@@ -47,11 +47,14 @@ def act(given: argparse.Namespace) -> int:
         if bool(given.into) == given.place:
             raise Trouble("a restore goes somewhere: give --into DIRECTORY, or --place for where it was")
         wanted = {"id": given.backup, "engine_id": given.engine_id, "manifest": given.manifest}
-        job = files_restore.restore(own, given.set, wanted, given.into, run, Progress())
+        job = source_restore.restore(own, given.set, wanted, given.into, run, Progress())
         aside = f"; what was there lies in {', '.join(job['aside'])}: `back --run {run}`" if job["aside"] else ""
         said_ = f"{job['id']} {job['result']} {job['backup']} {job['reason']}".strip() + aside
         return tell(given, job, said_, job["result"] == "restored")
-    roots = files_restore.back(own, given.set, given.run)
+    if given.verb == "end":
+        source_restore.end(own, given.set)
+        return tell(given, {"ended": given.set}, f"what was restored of {given.set} is gone", True)
+    roots = source_restore.back(own, given.set, given.run)
     return tell(given, {"back": roots}, f"{', '.join(roots)}: as before the restore", True)
 
 

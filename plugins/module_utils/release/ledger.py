@@ -91,6 +91,18 @@ def story(lines: Iterable[Line]) -> Story:
     return told
 
 
+def spans(lines: Iterable[Line]) -> dict[str, list[list[Any]]]:
+    """Return when each release was live, as [from, until] in the ledger's words for time; until is None while it is."""
+    found: dict[str, list[list[Any]]] = {}
+    last: list[Any] = []
+    for line in lines:
+        if line.get("status") == "live" and line.get("release"):
+            last[1:] = [line["at"]]
+            last = [line["at"], None]
+            found.setdefault(str(line["release"]), []).append(last)
+    return found
+
+
 def committed(lines: Iterable[Line], run: str) -> bool:
     """Say whether the commit record of a run is among lines."""
     return any(line.get("run") == run and line.get("status") == "live" for line in lines)

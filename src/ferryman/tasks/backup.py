@@ -3,7 +3,7 @@
 from invoke import Collection, Context, task
 
 ENV = {"env": "Environment (local if not said, where there is one)."}
-SET = {"set": "The set: database, media or config."}
+SET = {"set": "The set: database, media, config or cache."}
 
 
 @task(help=ENV | SET)
@@ -14,7 +14,7 @@ def run(ctx: Context, env: str = "", set: str = "database") -> None:  # noqa: A0
     telling.tell(backup.run(env, kind=set), backup.taken, ctx)
 
 
-@task(name="list", help=ENV | {"set": "Those of this set: database, media or config; all if not said."})
+@task(name="list", help=ENV | {"set": "Those of this set: database, media, config or cache; all if not said."})
 def list_(ctx: Context, env: str = "", set: str = "") -> None:  # noqa: A002  # the word of the command line
     """Show every backup, and why it is kept."""
     from ferryman import backup, telling
@@ -50,9 +50,9 @@ def status(ctx: Context, env: str = "") -> None:
 
 @task(
     help=ENV
-    | SET
     | {
-        "to": "A moment (10m, 2026-11-26T12:00:00Z), a backup's id, or latest.",
+        "set": "The set: database, media, config or cache; or all of them in one job, of one time.",
+        "to": "A moment (10m, 2026-11-26T12:00:00Z), a backup's id, a release, or latest.",
         "into": "Where to: scratch (to be looked at) or place (what serves; asks first).",
         "end": "Take away what an earlier restore left in scratch.",
         "undo": "With --into place: go back to what served before the last restore.",
@@ -68,15 +68,17 @@ def restore(
     undo: bool = False,
 ) -> None:
     """Restore a set to a moment or a backup, find it whole, and leave it to be looked at, or put it in place."""
-    from ferryman import backup, telling
+    from ferryman import backup_restore as restores
+    from ferryman import telling
 
     if into == "place":
-        telling.tell(backup.place(env, kind=set, to=to, undo=undo, yes=ctx.ferryman.yes), backup.put, ctx)
+        told = restores.place(env, kind=set, to=to, undo=undo, yes=ctx.ferryman.yes)
+        telling.tell(told, restores.put, ctx)
     else:
-        telling.tell(backup.restore(env, kind=set, to=to, into=into, end=end), backup.restored, ctx)
+        telling.tell(restores.restore(env, kind=set, to=to, into=into, end=end), restores.restored, ctx)
 
 
-@task(help=ENV | {"set": "This set alone: database, media or config; all if not said."})
+@task(help=ENV | {"set": "This set alone: database, media, config or cache; all if not said."})
 def drill(ctx: Context, env: str = "", set: str = "") -> None:  # noqa: A002  # the word of the command line
     """Restore for practice: check, measure, tear down, and record."""
     from ferryman import backup, telling

@@ -118,7 +118,7 @@ class Barman:
     def restore(self, record: Record, to: dict[str, Any], into: str) -> None:
         """Put a backup and all WAL since into an empty directory; the server recovers to `to` when it starts there.
 
-        `to` is what `restore.choose` gives; with `line` the way goes on from the backup's timeline to that one.
+        `to` is what `choosing.choose` gives; with `line` the way goes on from the backup's timeline to that one.
         """
         self.call("archive-wal", SERVER)
         self.call("restore", *target(record["point"], to), SERVER, record["engine_id"], into)

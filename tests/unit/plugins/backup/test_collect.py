@@ -73,19 +73,23 @@ def test_what_was_never_told_of_is_an_orphan_after_a_day() -> None:
 
 def test_a_host_gets_two_lines_of_its_own_and_no_others_are_touched() -> None:
     keys = {"append": "ssh-ed25519 AAA comment with words", "room": "ssh-ed25519 BBB"}
-    wanted = repositories.lines("prod", "/srv/backups/prod", ["media", "config"], keys)
+    wanted = repositories.lines("prod", "/srv/backups/prod", "app1", ["media", "config"], keys)
     others = "# somebody's\nssh-ed25519 CCC me\n" + repositories.merged(
-        "", repositories.lines("staging", "/s", ["media"], keys)
+        "", repositories.lines("staging", "/s", "app1", ["media"], keys)
     )
     text = repositories.merged(others, wanted)
     assert text.startswith(others)
     assert repositories.merged(text, wanted) == text
-    changed = repositories.lines("prod", "/srv/backups/prod", ["media"], {**keys, "append": "ssh-ed25519 DDD"})
+    changed = repositories.lines("prod", "/srv/backups/prod", "app1", ["media"], {**keys, "append": "ssh-ed25519 DDD"})
     assert "AAA" not in repositories.merged(text, changed).replace(others, "")
-    append = wanted["ferryman:prod:append"]
+    append = wanted["ferryman:prod:app1:append"]
     assert append.startswith('command="flock ')
     assert "borg serve --append-only --restrict-to-repository /srv/backups/prod/media" in append
-    assert '",restrict ssh-ed25519 AAA ferryman:prod:append' in append
+    second = repositories.lines("prod", "/srv/backups/prod", "cache1", ["cache"], keys)
+    assert repositories.merged(text, second).startswith(text), "another host of the same archive has lines beside"
+    older = "ssh-ed25519 EEE ferryman:prod:append\n"
+    assert repositories.merged(older + others, wanted, ["ferryman:prod:append", "ferryman:prod:room"]) == text
+    assert '",restrict ssh-ed25519 AAA ferryman:prod:app1:append' in append
 
 
 @pytest.mark.parametrize(

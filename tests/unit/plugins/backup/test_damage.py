@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import collect, files_restore
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import collect, source_restore
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from tests.conftest import Soak
 from tests.support.filesets import KIND, FileSet
@@ -111,7 +111,7 @@ def test_soak_backup_damage(whole: FileSet, soak: Soak) -> None:
         by_check = whole.looked()
         into = whole.place / "into"
         shutil.rmtree(into, ignore_errors=True)
-        job = files_restore.restore(
+        job = source_restore.restore(
             whole.source, KIND, whole.newest(), str(into), f"damage-{number}", lambda line: None
         )
         right = {root: whole.snapshot(Path(f"{into}{root}")) for root in whole.roots} == wanted

@@ -1,12 +1,13 @@
 """The archive's end of a set of files, with a real borg: no passphrase is written that does not open what is there."""
 
 import getpass
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import repositories
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, records, repositories
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.placing import Placing
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
@@ -28,8 +29,8 @@ class Host:
         monkeypatch.setattr(repositories, "secrets", lambda name: str(self.settings / f"{name}.files"))
         monkeypatch.setattr(repositories, "files", lambda name: str(self.settings / f"{name}.files.json"))
 
-    def setup(self, passphrase: str, *, sets: tuple[str, ...] = ("media",)) -> list[str]:
-        wished: dict[str, Any] = {"name": "demo", "path": str(self.disk), "sets": list(sets), "host": "app1",
+    def setup(self, passphrase: str, *, sets: tuple[str, ...] = ("media",), giver: str = "app1") -> list[str]:
+        wished: dict[str, Any] = {"name": "demo", "path": str(self.disk), "sets": list(sets), "host": giver,
                                   "passphrase": passphrase, "keys": {}}  # fmt: skip
         made = repositories.Repositories(wished, Placing(pretend=False))
         made.require()
@@ -170,3 +171,24 @@ def test_a_setup_that_is_killed_anywhere_is_brought_to_its_end_by_the_next(
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_two_hosts_give_different_sets_and_never_the_same(host: Host) -> None:
+    host.setup(RIGHT, sets=("media",))
+    host.setup(RIGHT, sets=("cache",), giver="cache1")
+    told = json.loads((host.settings / "demo.files.json").read_text())
+    assert told["hosts"] == {"app1": ["media"], "cache1": ["cache"]}
+    assert host.setup(RIGHT, sets=("media",)) == []
+    with pytest.raises(Trouble, match=r"takes the files of app1 \(media\), and not of cache1"):
+        host.setup(RIGHT, sets=("cache", "media"), giver="cache1")
+
+
+def test_who_gives_is_known_from_when_there_was_one_host_alone(host: Host) -> None:
+    host.setup(RIGHT)
+    path = host.settings / "demo.files.json"
+    older = {"format": 1, "name": "demo", "host": "app1", "sets": ["media"]}
+    path.write_text(records.written(older))
+    with pytest.raises(Trouble, match=r"takes the files of app1 \(media\), and not of app2"):
+        host.setup(RIGHT, giver="app2")
+    host.setup(RIGHT)
+    assert archive.givers(json.loads(path.read_text())) == archive.givers(older) == {"app1": ["media"]}

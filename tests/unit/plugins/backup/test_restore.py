@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import choosing, restore
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import restore
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.plugins.backup.test_retention import DAY, NOW, record
@@ -28,7 +28,7 @@ def test_a_moment_is_reached_from_the_newest_good_backup_before_it(records: list
     to = of.said(NOW - hours * 3600)
     before = [one for one in records if of.has_passed(one) and one["point"]["at"] <= to]
     try:
-        found, target = restore.choose(records, "database", to, NOW)
+        found, target = choosing.choose(records, "database", to, NOW)
     except of.Trouble:
         assert not before
         return
@@ -40,7 +40,7 @@ def test_a_moment_is_reached_from_the_newest_good_backup_before_it(records: list
 def test_the_last_that_was_streamed_is_reached_from_the_newest_good_one(records: list[Any]) -> None:
     good = [one for one in records if of.has_passed(one)]
     try:
-        assert restore.choose(records, "database", "latest", NOW) == (good[-1], {"latest": True})
+        assert choosing.choose(records, "database", "latest", NOW) == (good[-1], {"latest": True})
     except of.Trouble:
         assert not good
 
@@ -54,7 +54,7 @@ def test_where_the_newest_does_not_lead_to_the_last_that_was_streamed_the_newest
     leading = [one for one in good if one["id"] not in reasons]
 
     def choose() -> tuple[Any, dict[str, Any]]:
-        return restore.choose(records, "database", "latest", NOW, lambda one: reasons.get(one["id"], ""))
+        return choosing.choose(records, "database", "latest", NOW, lambda one: reasons.get(one["id"], ""))
 
     if leading:
         assert choose() == (leading[-1], {"latest": True})
@@ -102,7 +102,7 @@ def test_recovery_goes_on_to_the_last_timeline_where_what_is_wanted_is_on_it_and
 
 def test_a_backup_by_its_name_is_restored_to_its_own_point() -> None:
     listed = [backup(2), backup(1)]
-    assert restore.choose(listed, "database", listed[0]["id"], NOW) == (listed[0], {"point": True})
+    assert choosing.choose(listed, "database", listed[0]["id"], NOW) == (listed[0], {"point": True})
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def test_a_backup_by_its_name_is_restored_to_its_own_point() -> None:
 )
 def test_what_cannot_be_is_refused_with_what_can(records: list[Any], to: str, said: str) -> None:
     with pytest.raises(of.Trouble, match=said):
-        restore.choose(records, "database", to, NOW)
+        choosing.choose(records, "database", to, NOW)
 
 
 def test_a_moment_carries_its_zone() -> None:
-    assert restore.moment("2026-11-26T03:00:00Z") == NOW == restore.moment("2026-11-26T05:00:00+02:00")
-    assert restore.moment("2026-11-26T03:00:00") is None
+    assert choosing.moment("2026-11-26T03:00:00Z") == NOW == choosing.moment("2026-11-26T05:00:00+02:00")
+    assert choosing.moment("2026-11-26T03:00:00") is None

@@ -307,3 +307,10 @@ def test_a_tale_of_what_is_not_there_names_those_that_are() -> None:
     with pytest.raises(ledger.Refused, match="no release yet") as refused:
         ledger.tale([], "zzz")
     assert "`deploy` brings one" in refused.value.hint
+
+
+def test_each_release_was_live_from_its_line_to_the_next_ones() -> None:
+    told = [*deployed("a", "b!", "c"), line("a", "live", "rollback")]
+    lines = [{**each, "at": f"at-{number}"} for number, each in enumerate(told)]
+    assert ledger.spans(lines) == {"a": [["at-1", "at-5"], ["at-6", None]], "c": [["at-5", "at-6"]]}
+    assert ledger.spans([]) == {}
