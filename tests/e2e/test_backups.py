@@ -199,6 +199,7 @@ def test_a_setup_again_changes_nothing_and_has_the_keys_on_paper_alone(pair: Pai
     assert again["error"] == f"{paper} is there already"
 
 
+@pytest.mark.at_times(journey="backups restored by hand")
 def test_a_backup_is_restored_by_hand_with_nothing_but_the_paper_and_the_repository(pair: Pair, tmp_path: Path) -> None:
     """As the paper says, where no host is; the file with the key is gone from the repository."""
     backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
@@ -216,6 +217,7 @@ trap "umount '/mnt/the disk'; rm -rf /root/by-hand" EXIT
 """
 
 
+@pytest.mark.at_times(journey="backups restored by hand")
 def test_a_read_only_disk_is_restored_from_as_the_paper_says(pair: Pair) -> None:
     backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
     script = READ_ONLY + typing_in.as_it_lies(pair.paper, "/mnt/the disk/media", backup)
@@ -302,6 +304,7 @@ def nothing_is_left(pair: Pair) -> None:
     assert pair.on(sites.HOST, f"{units}; {left}").decode().split() == [f"{sites.ENV}.sock"]
 
 
+@pytest.mark.at_times(journey="a drill in which the application runs")
 def test_where_a_drill_runs_an_application_every_name_and_address_is_the_database_and_nobody_else_answers(
     pair: Pair,
 ) -> None:
@@ -311,6 +314,7 @@ def test_where_a_drill_runs_an_application_every_name_and_address_is_the_databas
     assert told == [*(f"{each}:restored" for each in database), "203.0.113.7:25:ConnectionRefusedError"]
 
 
+@pytest.mark.at_times(journey="a drill in which the application runs")
 def test_a_drill_fails_where_the_application_is_not_well_on_what_was_restored(pair: Pair, shown: str) -> None:
     """What is in an unlogged table serves, and is in no backup: that no hash of a backup can tell."""
     pair.sql("alter table shown set unlogged")
@@ -335,6 +339,7 @@ def test_a_drill_fails_where_the_application_is_not_well_on_what_was_restored(pa
     nothing_is_left(pair)
 
 
+@pytest.mark.at_times(journey="a drill in which the application runs")
 def test_of_a_drill_that_is_killed_while_the_application_runs_nothing_goes_on(pair: Pair, shown: str) -> None:
     unit = "ferryman-rehearsal-tiny-dev.service"
     drill = pair.site.begin("backup.drill", "--set", "database", "--env", sites.ENV, "--json")
@@ -351,6 +356,7 @@ def test_of_a_drill_that_is_killed_while_the_application_runs_nothing_goes_on(pa
     )
 
 
+@pytest.mark.at_times(journey="a drill in which the application runs")
 def test_a_drill_has_the_application_say_that_it_is_well_on_what_was_restored(pair: Pair, shown: str) -> None:
     (record,) = pair.command("backup.drill", "--set", "database")["drills"]
     told = record["applications"]["tiny-dev"]
@@ -477,6 +483,7 @@ def test_what_cannot_be_restored_is_refused_with_what_can(pair: Pair) -> None:
     assert "names no backup of database; `backup.list` shows them" in told["error"]
 
 
+@pytest.mark.at_times(journey="backups restored by hand")
 def test_a_backup_is_restored_by_hand_with_the_engines_own_commands(pair: Pair) -> None:
     """The guide's lines, with this environment's names; how the files travel between hosts is the reader's matter."""
     moment = pair.two_writes("kept", "lost")
@@ -582,6 +589,7 @@ def test_files_are_restored_on_their_host_with_nothing_but_what_lies_there(pair:
     assert pair.on(sites.HOST, f"ls {MEDIA}") == broken
 
 
+@pytest.mark.at_times(journey="backups restored by hand")
 def test_files_are_restored_by_hand_with_borg_alone_on_either_host(pair: Pair) -> None:
     backup = pair.command("backup.list", "--set", "media")["backups"][-1]["id"]
     for host, having in ((sites.HOST, "BORG_RSH"), (ARCHIVE, "--bypass-lock")):
@@ -594,6 +602,7 @@ def test_files_are_restored_by_hand_with_borg_alone_on_either_host(pair: Pair) -
         assert (backup in told, told[-1]) == (True, "one")
 
 
+@pytest.mark.at_times(journey="backups restored by hand")
 def test_commits_wait_no_longer_once_the_guides_line_is_typed_and_again_by_the_next(pair: Pair) -> None:
     ends, begins = (text for lines in by_hand() for text in lines if "synchronous_standby_names" in text)
     pair.on(sites.HOST, f"cd / && {ends}")

@@ -80,6 +80,7 @@ def test_a_release_that_fails_its_clients_goes_back_by_itself_with_the_figures_f
     assert lines[-1]["tried"], "it was found unwell: a rollback leaves it out"
 
 
+@pytest.mark.at_times(journey="a canary that hangs")
 def test_a_release_that_answers_nobody_goes_back(shop: Site) -> None:
     before = shop.served()
     with shop.settings(release_stages=[{"share": 30, "for_s": 40}]):
@@ -87,6 +88,7 @@ def test_a_release_that_answers_nobody_goes_back(shop: Site) -> None:
     assert went_back(shop, answer, visitors, before)["rule"] in ("hanging", "errors")
 
 
+@pytest.mark.at_times(journey="a canary and a person's word")
 def test_where_nobody_comes_somebody_is_asked_and_his_word_counts(shop: Site) -> None:
     before = shop.served()
     commit = shop.repository.commit(histories.good("a quiet night"))
@@ -115,6 +117,7 @@ def wait_for_share(shop: Site, percent: int, within_s: float = 40) -> bool:
     return False
 
 
+@pytest.mark.at_times(journey="a canary and a person's word")
 def test_a_word_is_refused_where_no_release_is_in_its_stages(site: Site) -> None:
     answer = site.playbook("release_word", "-e", "release_word=promote")
     assert answer.code != 0

@@ -262,6 +262,7 @@ def test_a_rollback_with_the_database_that_is_killed_after_the_exchange_is_undon
     assert not next(each for each in history if each["release"] == said["previous"])["withdrawn"]
 
 
+@pytest.mark.at_times(journey="rollbacks with the database that go wrong")
 def test_an_old_release_that_does_not_start_leaves_the_new_one_on_its_own_data(
     newcomer: Newcomer, writer: Writer
 ) -> None:
@@ -278,6 +279,7 @@ def test_an_old_release_that_does_not_start_leaves_the_new_one_on_its_own_data(
     assert (again["status"], newcomer.served()) == ("unchanged", live)
 
 
+@pytest.mark.at_times(journey="rollbacks with the database that go wrong")
 def test_what_was_left_serves_again_as_the_guide_tells(newcomer: Newcomer, writer: Writer) -> None:
     left, now = newcomer.served(), writer.notes()
     first, named = next(block for block in GUIDE if "--to" in block[-1])

@@ -120,6 +120,7 @@ def appears(look: Callable[[], str], within_s: float = 60) -> int:
     return int(found)
 
 
+@pytest.mark.at_times(journey="Ctrl-C in builds and installations")
 def test_ctrl_c_ends_a_build_with_all_that_it_began(site: Site, prober: Prober, tmp_path: Path) -> None:
     before, mark = site.served(), tmp_path / "group"
     commands = [f"sleep 600 & echo $$ > {mark}; sleep 600"]
@@ -146,6 +147,7 @@ if "venv" in sys.orig_argv:
 """
 
 
+@pytest.mark.at_times(journey="Ctrl-C in builds and installations")
 def test_ctrl_c_ends_an_installation_on_the_host(site: Site, prober: Prober) -> None:
     before = site.served()
     lock = site.repository.path / "requirements.txt"

@@ -130,6 +130,7 @@ def test_what_is_live_can_be_verified_alone_from_everywhere(site: Site, password
     hidden(site, password, deployed, well, alone, ill, report.read_text())
 
 
+@pytest.mark.at_times(journey="rollbacks and their steps")
 def test_a_rollback_to_a_release_that_does_not_satisfy_its_steps_any_more_stays_where_it_was(
     site: Site, prober: Prober, password: str
 ) -> None:
@@ -149,6 +150,7 @@ def test_a_rollback_to_a_release_that_does_not_satisfy_its_steps_any_more_stays_
     assert prober.failed == []
 
 
+@pytest.mark.at_times(journey="rollbacks and their steps")
 def test_a_rollback_to_a_release_whose_steps_need_a_secret_that_is_gone_says_the_way_out(
     site: Site, password: str
 ) -> None:
@@ -169,6 +171,7 @@ def test_a_rollback_to_a_release_whose_steps_need_a_secret_that_is_gone_says_the
     assert site.served() == with_login.said["release"]
 
 
+@pytest.mark.at_times(journey="rollbacks and their steps")
 def test_the_guard_waits_for_steps_that_take_longer_than_a_switch_may_stay_unconfirmed(
     site: Site, prober: Prober, password: str
 ) -> None:
