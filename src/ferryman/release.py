@@ -262,6 +262,14 @@ def maintenance(env: str, *, app: str, on: bool) -> Told:
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
 
 
+def word(env: str, *, app: str, word: str) -> Told:
+    """Say to a release that is in its stages that it goes on (promote) or back (abort); return whom it was said to."""
+    environment = readiness.acted_on(env, app=app)
+    story, ended = run("release_word", environment, {"release_app": app, "release_word": word})
+    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    return {"environment": environment.name, "word": word, **(story.facts.get("said") or {})}
+
+
 def unlock(env: str, *, app: str, yes: bool) -> Told:
     """Free the lock by force; return whose it was. That of a run at work is freed only where somebody says yes."""
     environment = readiness.acted_on(env, app=app)

@@ -184,6 +184,12 @@ def unlocked(told: Told) -> str:
     return f"{env}: broke the lock of {broken['owner']} ({broken['purpose']}, since {broken['since']})"
 
 
+def word(told: Told) -> str:
+    """Say what was said to which release."""
+    way = "goes on with its next stage, unless a verdict is against it" if told["word"] == "promote" else "goes back"
+    return f"{told['environment']}: {told['release']} {way}"
+
+
 def at_work(env: str, held: Told) -> str:
     """Say who holds a lock whose lease still runs, and what breaking it would do to him."""
     who = f"{held['owner']} is at work on {env} ({held['purpose']}, since {held['since']})"

@@ -16,6 +16,7 @@ STAGES = [{"share": 30, "for_s": 8}, {"share": 60, "for_s": 8}]
 LIMITS = {"hang_s": 2, "warm_s": 2}
 WITHIN_S = 2.0
 """From a verdict until nobody comes to the release any more; counted in full where nothing else is at work."""
+SECRET = "planted-9f1c77aa"
 FAULTS: dict[str, dict[str, Any]] = {
     "failing": {"errors": 0.5},
     "hanging": {"hangs": True},
@@ -86,6 +87,21 @@ def test_a_release_that_answers_nobody_goes_back(shop: Site) -> None:
     with shop.settings(release_stages=[{"share": 30, "for_s": 40}]):
         answer, visitors = taken_through(shop, histories.shop("hangs", hangs=True))
     assert went_back(shop, answer, visitors, before)["rule"] in ("hanging", "errors")
+
+
+def test_a_release_that_lets_nobody_in_any_more_goes_back_although_its_pages_are_well(shop: Site) -> None:
+    before = shop.served()
+    login = {"name": "log in", "method": "POST", "path": "/login", "form": {"name": "ada", "password": "{secret:PW}"}}
+    bad = histories.login_fails(after_s=12)
+    with shop.inventory(secrets={"PW": SECRET}), shop.settings(release_stages=[{"share": 30, "for_s": 60}]):
+        described = histories.Version(bad.text, bad.behaviour, description={"verify": [login]})
+        answer, visitors = taken_through(shop, described)
+        verdict = went_back(shop, answer, visitors, before)
+        assert (verdict["rule"], verdict["figures"]["signal"]) == ("signal", "verify step 'log in'")
+        assert verdict["figures"]["old"] != [0, 0], "the old release was asked, too"
+        kept = [path for path in (shop.root / ".ferryman").rglob("*") if path.is_file()]
+        assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
+        shop.deploy(shop.repository.commit(histories.Version("without steps", description={"verify": []})))
 
 
 @pytest.mark.at_times(journey="a canary and a person's word")

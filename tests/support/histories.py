@@ -84,9 +84,9 @@ def fails_later(seconds: float = 10, text: str = "answers 500 after a while") ->
     return Version(text, {"errors_s": seconds})
 
 
-def login_fails(text: str = "nobody can log in") -> Version:
+def login_fails(text: str = "nobody can log in", *, after_s: float = 0) -> Version:
     """Return a version (of tiny) that is healthy and whose login answers 500 and tells what it was sent."""
-    return Version(text, {"login_fails": True})
+    return Version(text, {"login_fails_s": after_s})
 
 
 def login_fails_behind_entry(text: str = "nobody can log in through the entry") -> Version:

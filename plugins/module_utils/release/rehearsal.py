@@ -169,7 +169,7 @@ def _steps(
         return
     run = verify.run(
         steps,
-        verifying.at_process("drill", web, str(settings["domain"])),
+        verifying.at_process("drill", (web.address, web.port), str(settings["domain"])),
         release=str(release["id"]),
         given=given,
         writes=bool(settings["writes"]),

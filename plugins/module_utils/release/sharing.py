@@ -21,6 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     slots,
     stages,
+    verifying,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     Failed,
@@ -105,14 +106,16 @@ def end(host: Host, request: Request, ends: Optional[Mapping[str, Any]]) -> None
 def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Watch for up to `wait_s`, until something speaks against the new release; answer what clients got meanwhile.
 
-    `look` of the request holds place, salt, stages (when they began), hang_s, wait_s, log and share (0 to 1).
+    `look` of the request holds place, salt, stages (when they began), hang_s, wait_s, log and share (0 to 1). Where
+    nothing was seen, the application's own steps under verify are asked of both releases, for which there is `verify`.
     """
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
 
     told, slot = request["look"], request["slot"]
     with deciding(host):
         require_pending(host)
-        settling.extend(host, by_s=float(told["wait_s"]) + request["settings"]["confirm_s"])
+        lasts = float(told["wait_s"]) + 2 * float((request.get("verify") or {}).get("timeout_s", 0))
+        settling.extend(host, by_s=lasts + request["settings"]["confirm_s"])
     reader = access.Reader(bytes.fromhex(told["salt"]), told["stages"], float(told["hang_s"]))
     flight = _Flight(host, slot, float(told["hang_s"]))
     place, began = told["place"], time.monotonic()
@@ -127,6 +130,7 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
         host.wait(POLL_S)
     answer: Answer = {"at": time.time(), "place": place, "tally": access.told(reader.tally), "word": word}
     answer["waiting"] = flight.seen
+    answer["probes"] = {} if against or not request.get("verify") else _probes(host, request, slot)
     if float(told["share"]) >= 1:
         answer["old_probe"] = _old_is_well(host, names.other(slot))
     return answer
@@ -172,6 +176,23 @@ def listens(host: Host, slot: str) -> list[tuple[str, int]]:
     if told:
         return [(where.strip("[]"), int(port)) for where, _, port in (each.rpartition(":") for each in told)]
     return [(i.address, i.port) for i in slots.instances(host, slot, slots.record(host, slot)) if i.port]
+
+
+def _probes(host: Host, request: Request, slot: str) -> dict[str, list[Optional[bool]]]:
+    """Return by step whether it is as expected at a process of the new release and at one of the old; None for neither.
+
+    Each process has its turn.
+    """
+    found: dict[str, list[Optional[bool]]] = {}
+    state = shift.state(host)
+    releases = {state["candidate"]: state["release_candidate"], state["stable"]: state["release_stable"]}
+    for arm, each in enumerate((slot, names.other(slot))):
+        there = listens(host, each)
+        if there:
+            at = int(time.monotonic()) % len(there)
+            for name, good in verifying.probed(request, there[at], release=releases[each]).items():
+                found.setdefault(name, [None, None])[arm] = good
+    return found
 
 
 def _old_is_well(host: Host, slot: str) -> Optional[bool]:

@@ -52,6 +52,20 @@ def _gate(host: Host, request: Request, slot: str, place: verify.Place | None) -
     return {"verified": {place.vantage: {**detail, "seconds": seconds}}}
 
 
+def probed(request: Request, listens: tuple[str, int], *, release: str) -> dict[str, bool]:
+    """Go through the steps at one process, but for those that write; return by name whether each was as expected."""
+    place = at_process("slot", listens, str(request["entry"]["domain"]))
+    results = verify.run(
+        _steps(request),
+        place,
+        release=release,
+        given=request["verify"]["secrets"],
+        writes=False,
+        timeout_s=request["verify"]["timeout_s"],
+    ).results
+    return {each["name"]: each["result"] == verify.PASSED for each in results if each["result"] != verify.LEFT_OUT}
+
+
 def live(host: Host, request: Request) -> Answer:
     """Ask what is live, from each vantage of this host, and return the results with its steps and its release.
 
@@ -95,14 +109,14 @@ def _steps(request: Request) -> list[dict[str, Any]]:
 
 def _at_slot(host: Host, request: Request, slot: str) -> verify.Place | None:
     web = next((i for i in slots.instances(host, slot, slots.record(host, slot)) if i.port), None)
-    return at_process("slot", web, str(request["entry"]["domain"])) if web else None
+    return at_process("slot", (web.address, web.port), str(request["entry"]["domain"])) if web else None
 
 
-def at_process(vantage: str, web: slots.Instance, domain: str) -> verify.Place:
-    """Return where a web process is asked itself, on its own port, for what is served as `domain`."""
+def at_process(vantage: str, listens: tuple[str, int], domain: str) -> verify.Place:
+    """Return where a web process is asked itself, at its own address and port, for what is served as `domain`."""
     # What the entry says of a request, so that an application takes this one for a client's.
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": domain}
-    return verify.Place(vantage, web.address, web.port, domain, headers=headers)
+    return verify.Place(vantage, *listens, domain, headers=headers)
 
 
 def _through_entry(request: Request) -> verify.Place:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering, limits, telling
-from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Evidence, Pair, Waiting
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Evidence, Pair, Signal, Waiting
 from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import PROMOTE, ROLLBACK, Verdict, judge
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.canary_looks import Looks
@@ -28,7 +28,9 @@ LOOKS = 10  # in a stage, at least
 ANSWERED_S = 10.0  # beyond the limit: what a release that hangs has answered before it did
 PROBED_S = 300.0
 SENT = ("settings", "lease_s", "release", "slot", "asks", "seal", "patience_s", "members")
-"""What of the step's request a look needs, too; no secret among it."""
+"""What of the step's request a share and a look need, too."""
+PROBING = ("description", "verify")
+"""What a look needs beside, where the application has steps of its own: with the secrets that those send."""
 
 
 def unanswered(verdict: Verdict, *, waited_s: float, ask_s: float) -> Verdict:
@@ -40,13 +42,14 @@ def unanswered(verdict: Verdict, *, waited_s: float, ask_s: float) -> Verdict:
 
 @dataclass
 class Seen:
-    """What one entry has counted: all of it, and lately, as (at, answered by new and by old)."""
+    """What one entry has counted, and lately: (at, answered by new and by old), (at, step, whether new and old do)."""
 
     tally: access.Tally = field(default_factory=access.Tally)
     now: float = 0.0
     waiting: Pair | None = (0, 0)
     answered: list[tuple[float, Pair]] = field(default_factory=list)
-    probes: list[tuple[float, bool]] = field(default_factory=list)
+    old_probes: list[tuple[float, bool]] = field(default_factory=list)
+    probes: list[tuple[float, str, list[bool | None]]] = field(default_factory=list)
     word: Mapping[str, Any] = field(default_factory=dict)
 
     def take(self, look: Mapping[str, Any], *, new: str) -> access.Tally:
@@ -57,7 +60,8 @@ class Seen:
         self.waiting = None if look["waiting"] is None else (look["waiting"][0], look["waiting"][1])
         self.answered.append((self.now, gathering.answered(came, new=new)))
         if look.get("old_probe") is not None:
-            self.probes.append((self.now, bool(look["old_probe"])))
+            self.old_probes.append((self.now, bool(look["old_probe"])))
+        self.probes += [(self.now, name, arms) for name, arms in (look.get("probes") or {}).items()]
         return came
 
 
@@ -67,6 +71,7 @@ class Canary:
     def __init__(self, action: ReleaseAction, request: Mapping[str, Any]) -> None:
         self.action, self.slot = action, str(request["slot"])
         self.sent = {key: request[key] for key in SENT if key in request}
+        self.probing = {key: request[key] for key in PROBING if "verify" in request}
         self.log = str(request["stages"]["log"])
         self.stages: list[Mapping[str, Any]] = [*request["stages"]["stages"]]
         self.limits = limits.read(action.value("limits", {}) or {})
@@ -121,9 +126,9 @@ class Canary:
 
     def _look(self, share: float, wait_s: float) -> None:
         told = {"salt": self._salt, "stages": self.began, "hang_s": self.limits.hang_s, "log": self.log}
-        answer = self._ask("look", look={**told, "place": self.place, "wait_s": wait_s, "share": share})
+        answer = self._ask("look", look={**told, "place": self.place, "wait_s": wait_s, "share": share}, **self.probing)
         self.place = answer["place"]
-        self._pass_on({key: answer.get(key) for key in ("at", "tally", "waiting", "old_probe", "word")})
+        self._pass_on({key: answer.get(key) for key in ("at", "tally", "waiting", "old_probe", "probes", "word")})
 
     def _pass_on(self, look: Mapping[str, Any]) -> None:
         with self._looks_of(self.action.host).open("a", encoding="utf-8") as stream:
@@ -192,7 +197,7 @@ class Canary:
         now, since = max(each.now for each in self.seen.values()), self.began[-1]
         whole = self._whole()
         shares = [int(stage["share"]) / 100 for stage in self.stages[: len(self.began)]]
-        probes = [good for each in self.seen.values() for at, good in each.probes if at > now - PROBED_S]
+        probes = [good for each in self.seen.values() for at, good in each.old_probes if at > now - PROBED_S]
         return Evidence(
             now=now,
             since=since,
@@ -201,6 +206,7 @@ class Canary:
             draws=gathering.draws(whole, new=self.slot, shares=shares, began=self.began),
             minutes=gathering.minutes(whole, new=self.slot, since=self.began[0], now=now),
             waiting=self._waiting(now),
+            signals=self._signals(now),
             old_probes=(sum(probes), len(probes)),
             operator=self._operator(since),
         )
@@ -219,12 +225,26 @@ class Canary:
         lately = [pair for each in self.seen.values() for at, pair in each.answered if at > now - within]
         return Waiting(_sum([each for each in told if each]), _sum(lately), within)
 
+    def _signals(self, now: float) -> tuple[Signal, ...]:
+        """Return how the application's own steps did lately, with both releases."""
+        lately = [(name, arms) for each in self.seen.values() for at, name, arms in each.probes if at > now - PROBED_S]
+        found = []
+        for name in sorted({name for name, _ in lately}):
+            new, old = (_good(arms[arm] for told, arms in lately if told == name) for arm in (0, 1))
+            found.append(Signal(f"verify step {name!r}", new, old))
+        return tuple(found)
+
     def _operator(self, since: float) -> str:
         """Return what a person said: to go on counts for the stage in which it was said, to go back for all."""
         words = [each.word for each in self.seen.values() if each.word]
         if any(word["word"] == "abort" for word in words):
             return "abort"
         return "promote" if any(word["word"] == "promote" and word["at"] >= since for word in words) else ""
+
+
+def _good(answers: Iterable[bool | None]) -> Pair:
+    known = [each for each in answers if each is not None]
+    return sum(known), len(known)
 
 
 def _sum(pairs: Sequence[Pair]) -> Pair:

@@ -191,7 +191,7 @@ class Handler(BaseHTTPRequestHandler):
         """Welcome everybody who says a name and a password; a version whose login is broken tells what it was sent."""
         text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         told = {name: values[0] for name, values in parse_qs(text).items()}
-        broken = BEHAVIOUR.get("login_fails") or (
+        broken = age() >= BEHAVIOUR.get("login_fails_s", float("inf")) or (
             BEHAVIOUR.get("login_fails_behind_entry") and "X-Real-IP" in self.headers
         )
         if broken:

@@ -39,6 +39,8 @@ class Entry:
     log: list[tuple[float, bytes]] = field(default_factory=list)
     word: dict[str, Any] | None = None
     ill_at: float = math.inf
+    probes: dict[str, bool] = field(default_factory=dict)
+    """By step of verify whether the new release does as is expected; the old one does."""
     asked: list[str] = field(default_factory=list)
 
     def until(self, moment: float) -> None:
@@ -68,6 +70,7 @@ class Entry:
         reader.count(b"".join(text for at, text in self.log if at > look["place"]))
         return {
             "at": self.now, "place": self.now, "tally": access.told(reader.tally), "waiting": [0, 0], "word": self.word,
+            "probes": {name: [good, True] for name, good in self.probes.items()},
         }  # fmt: skip
 
 
@@ -140,6 +143,12 @@ def test_a_process_that_is_not_well_sends_it_back_with_a_verdict_of_its_own(tmp_
     (verdict,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
     assert (verdict["verdict"], verdict["rule"]) == ("rollback", "health")
     assert verdict["sentence"] == "The new release is not well: web does not run."
+
+
+def test_steps_that_the_old_release_takes_and_the_new_one_does_not_send_it_back(tmp_path: Path) -> None:
+    entry = Entry(Random(1), probes={"log in": False, "look": True})
+    with pytest.raises(BackError, match=r"verify step 'log in' is bad with the new release: 0 of 3 were good"):
+        way(tmp_path, entry).through()
 
 
 def test_one_that_turns_bad_at_the_end_goes_back_from_there(tmp_path: Path) -> None:
