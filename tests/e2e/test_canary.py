@@ -111,9 +111,10 @@ def test_where_nobody_comes_somebody_is_asked_and_his_word_counts(shop: Site) ->
     with shop.settings(release_stages=[{"share": 30, "for_s": 1}, {"share": 60, "for_s": 1}], release_ask_s=60):
         driver = shop.begin("deploy", "--env", "dev", "--app", shop.app, "--ref", commit, "--json")
         assert wait_for_share(shop, 30), str(driver.wait())
-        assert shop.playbook("release_word").code == 0
+        said = shop.run("release.promote", "--app", shop.app)
+        assert (said.code, said.said["word"], said.said["release"][-7:]) == (0, "promote", commit[:7]), str(said)
         assert wait_for_share(shop, 60), str(driver.wait())
-        assert shop.playbook("release_word", "-e", "release_word=abort").code == 0
+        assert shop.run("release.abort", "--app", shop.app).code == 0
         answer = driver.wait()
     assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
     assert "Somebody said to go back" in answer.text
@@ -135,9 +136,9 @@ def wait_for_share(shop: Site, percent: int, within_s: float = 40) -> bool:
 
 @pytest.mark.at_times(journey="a canary and a person's word")
 def test_a_word_is_refused_where_no_release_is_in_its_stages(site: Site) -> None:
-    answer = site.playbook("release_word", "-e", "release_word=promote")
-    assert answer.code != 0
-    assert "no release gets its clients in stages now" in answer.out
+    answer = site.run("release.promote", "--app", site.app)
+    assert answer.code == 1, str(answer)
+    assert "no release gets its clients in stages now" in answer.text
 
 
 def test_a_deploy_whose_driver_is_killed_in_a_stage_leaves_everybody_with_the_release_before(shop: Site) -> None:
