@@ -36,9 +36,12 @@ class Sketch:
 
     bins: dict[int, int] = field(default_factory=dict)
 
-    def add(self, seconds: float, times: int = 1) -> None:
+    def add(self, seconds: float) -> None:
         """Count a duration."""
-        index = bin_of(seconds)
+        self.count_in(bin_of(seconds), 1)
+
+    def count_in(self, index: int, times: int) -> None:
+        """Count durations whose bin is known."""
         self.bins[index] = self.bins.get(index, 0) + times
 
     @property
