@@ -60,8 +60,9 @@ def during(records: list[Record], kind: str, release: str, lives: Lives) -> Reco
     """Return the newest backup of a set that passed its check and was begun while a release was live."""
     found = {name: _newest(records, kind, told) for name, told in lives.items()}
     names = [name for name in lives if name.startswith(release)]
-    if len(names) == 1 and found[names[0]]:
-        return dict(found[names[0]] or {})
+    newest = found[names[0]] if len(names) == 1 else None
+    if newest:
+        return newest
     others = [name for name, record in found.items() if record]
     there = f"there is one of {', '.join(others)}" if others else "and none while another one was"
     if len(names) != 1:
