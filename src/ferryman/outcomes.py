@@ -105,6 +105,8 @@ class Story:
             self.returned = True
         if "roles" in told:
             self.hosts[event.host] = told
+        if "moved" in told:  # a guard may have been faster on some host, which then has nobody to send back
+            told["moved"] = bool(told["moved"] or self.facts.get("moved"))
         for key, value in told.items():
             if isinstance(value, Mapping) and isinstance(self.facts.get(key), dict):
                 self.facts[key] = {**self.facts[key], **value}  # not in place: it is also what one host told

@@ -58,6 +58,7 @@ def told(*events: Event) -> Story:
         ([LOOK, STAGED, LATE, OVERTAKEN], "failed", "failed", RETURNED),
         ([LOOK, STAGED, LATE], "failed", "unknown", NEEDS_PERSON),
         ([LOOK, FAILED, BACK], "failed", "returned", RETURNED),
+        ([LOOK, FAILED, BACK, BACK_UNMOVED], "failed", "returned", RETURNED),
         ([LOOK, FAILED, BACK_UNMOVED], "failed", "failed", RETURNED),
         ([LOOK, FAILED, OVERTAKEN], "failed", "failed", RETURNED),
         ([LOOK, FAILED, NO_WAY_BACK], "failed", "unknown", NEEDS_PERSON),

@@ -28,6 +28,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     Host,
     Unwell,
     deciding,
+    now,
     read_json,
 )
 
@@ -35,6 +36,8 @@ POLL_S = 0.25
 LEAST_S = 1.0
 """A look that has something to say ends after so long: what fails often is told once a second."""
 FLIGHT_S = 1.0
+KNOWN_S = 600.0
+"""Who failed within so long before the first client is moved fails anyway."""
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -76,7 +79,7 @@ def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
 
     told, slot = request["share"], request["slot"]
-    percent, log = int(told["percent"]), Path(told["log"])
+    percent, log, since = int(told["percent"]), Path(told["log"]), _alike_since(host)
     if "place" not in told:
         begin(host, request)
     with deciding(host):
@@ -86,14 +89,26 @@ def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
     answer: Answer = {"began": time.time(), "place": told.get("place")}
     if answer["place"] is None:
         answer["place"], back = reading.beginning(log)
-        before = access.Reader(bytes.fromhex(told["salt"]), [answer["began"]], float(told["hang_s"]))
+        before = access.Reader(bytes.fromhex(told["salt"]), [since, answer["began"]], float(told["hang_s"]))
         reading.read(log, back, before.count, until=answer["place"])
-        failed = {event: first for event, first in before.tally.firsts.items() if event[0].startswith("failing")}
-        answer["before"] = access.told(access.Tally(firsts=failed))
+        failed = {client: first for (kind, client), first in before.tally.firsts.items() if kind == "failing 0"}
+        answer["before"] = access.told(
+            access.Tally(firsts={("failing -1", who): first for who, first in failed.items()})
+        )
     shift.set_share(host, stages.share_of(slot, percent))
     shift.read_back(host, request["entry"], stages.expected(slot, percent))
     host.journal("share", "started", release=request["release"], slot=slot, percent=percent, for_s=told["for_s"])
     return answer
+
+
+def _alike_since(host: Host) -> float:
+    """Return from when on all clients had one release, in seconds since 1970, but not longer ago than KNOWN_S.
+
+    Who failed while some had another one failed by the same draw that is judged by now.
+    """
+    left, moment = shift.state(host).get("left") or {}, now()
+    ago = moment.boottime - float(left["at"]) if left.get("boot") == moment.boot else KNOWN_S
+    return time.time() - min(ago, KNOWN_S)
 
 
 def end(host: Host, request: Request, ends: Optional[Mapping[str, Any]]) -> None:
