@@ -9,6 +9,8 @@ from tests.support.histories import good
 from tests.support.prober import Prober
 from tests.support.site import Site
 
+pytestmark = pytest.mark.at_times(journey="a plan that is followed")
+
 REFUSED = 1
 
 

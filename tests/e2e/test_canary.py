@@ -89,6 +89,7 @@ def test_a_release_that_answers_nobody_goes_back(shop: Site) -> None:
     assert went_back(shop, answer, visitors, before)["rule"] in ("hanging", "errors")
 
 
+@pytest.mark.at_times(journey="a canary whose login fails")
 def test_a_release_that_lets_nobody_in_any_more_goes_back_although_its_pages_are_well(shop: Site) -> None:
     before = shop.served()
     login = {"name": "log in", "method": "POST", "path": "/login", "form": {"name": "ada", "password": "{secret:PW}"}}

@@ -52,6 +52,7 @@ def test_a_pipeline_reads_of_each_stage_and_finds_its_verdict_in_json_report_and
     assert why(shop, before)["runs"][-1]["status"] == "live"
 
 
+@pytest.mark.at_times(journey="a canary on a terminal")
 def test_on_a_terminal_a_release_is_seen_to_fail_and_to_go_back_and_the_hint_says_why(shop: Site) -> None:
     commit = shop.repository.commit(histories.shop("fails some of them", errors=0.3))
     environment = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES")}

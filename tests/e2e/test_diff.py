@@ -13,6 +13,8 @@ from tests.support.site import ENV, Site
 
 from ferryman import paths
 
+pytestmark = pytest.mark.at_times(journey="differences of releases")
+
 PAGE = paths.CHECKOUT / "docs" / "guides" / "going-back.md"
 
 

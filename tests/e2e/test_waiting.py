@@ -6,6 +6,7 @@ import re
 import signal
 import time
 
+import pytest
 from tests.support.driving import Driver
 from tests.support.histories import good
 from tests.support.prober import Prober
@@ -56,6 +57,7 @@ def test_the_second_of_two_deploys_waits_and_goes_on_top_of_the_first(site: Site
     prober.served_only(before, done.said["release"], after.said["release"])
 
 
+@pytest.mark.at_times(journey="waiting in line")
 def test_they_are_served_in_the_order_of_coming_and_one_that_died_is_passed_over(site: Site) -> None:
     commits = [site.repository.commit(good(f"{number} in line")) for number in range(4)]
     with site.settings(release_soak_s=30):  # of the first alone: each reads them when it begins
@@ -71,6 +73,7 @@ def test_they_are_served_in_the_order_of_coming_and_one_that_died_is_passed_over
     assert [end.said["previous"] for end in ends[1:]] == [end.said["release"] for end in ends[:-1]]
 
 
+@pytest.mark.at_times(journey="waiting in line")
 def test_when_its_time_is_over_or_somebody_interrupts_it_nothing_was_touched_and_nobody_waits_for_it(
     site: Site,
 ) -> None:
