@@ -27,6 +27,7 @@ WHERE = {
     "unlock": ("arbiter",),
     "maintenance": ("entry",),
     "say": ("entry",),
+    "recent": ("entry",),
     **dict.fromkeys(names.RESTORING, ("app",)),
 }
 """Whom a step concerns; the arbiter is told when a run begins, and of others when they are the first who know."""
@@ -161,6 +162,8 @@ class ActionModule(ReleaseAction):
         if "start" in wanted:
             # What is warm there was connected to a database that has another name by then.
             more["fresh"] = plan.get("event") == "deploy" or "point" in plan
+        if "recent" in wanted:
+            more["recent"] = self._recent()
         if "switch" in wanted and "entry" in self.roles and plan.get("event") == "deploy":
             more["stages"] = self._stages()
         steps = more.get("description", {}).get("verify")
@@ -174,7 +177,19 @@ class ActionModule(ReleaseAction):
     def _stages(self) -> dict[str, Any]:
         """The shares of the clients that a release is given one after the other, and where the entry logs them."""
         told = [dict(stage) for stage in self.value("stages", []) or []]
-        return {"stages": told, "log": f"{self.value('entry_log')}/{self.site}.access.json"} if told else {}
+        return {"stages": told, "log": self._log} if told else {}
+
+    @property
+    def _log(self) -> str:
+        """Where the entry logs what clients of this site got."""
+        return f"{self.value('entry_log')}/{self.site}.access.json"
+
+    def _recent(self) -> dict[str, Any]:
+        """What an entry is told that says what clients got lately; clients of all entries have one name each."""
+        from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import limits  # no deploy wants it
+
+        hang_s = limits.read(self.value("limits", {}) or {}).hang_s
+        return {"log": self._log, "salt": self.salt, "for_s": float(self.value("judge_s", 600)), "hang_s": hang_s}
 
     def _in_stages(self, more: dict[str, Any]) -> dict[str, Any]:
         """Have the release's share grow as the verdict says; then everyone gets it, and is watched."""
@@ -269,6 +284,8 @@ class ActionModule(ReleaseAction):
 
     def _note(self, plan: dict[str, Any], answer: Mapping[str, Any]) -> None:
         """Keep what the ledger's line will need."""
+        if "recent" in answer:
+            self.remember(f"recent-{self.host}", answer["recent"])
         if self.several and "listens" in answer:
             self.remember(f"listens-{self.host}", {"listens": answer["listens"]})
         facts: dict[str, Any] = {key: answer[key] for key in KEPT if key in answer}

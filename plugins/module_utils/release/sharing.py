@@ -147,7 +147,7 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     answer["waiting"] = flight.seen
     answer["probes"] = {} if against or not request.get("verify") else _probes(host, request, slot)
     if float(told["share"]) >= 1:
-        answer["old_probe"] = _old_is_well(host, names.other(slot))
+        answer["old_probe"] = old_is_well(host, names.other(slot))
     return answer
 
 
@@ -210,7 +210,7 @@ def _probes(host: Host, request: Request, slot: str) -> dict[str, list[Optional[
     return found
 
 
-def _old_is_well(host: Host, slot: str) -> Optional[bool]:
+def old_is_well(host: Host, slot: str) -> Optional[bool]:
     """Ask the old slot, which gets no clients any more; None where it does not run."""
     if ways := members.ways(host, slot):
         return all(answer["good"] for answer in ways.values())

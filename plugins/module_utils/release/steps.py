@@ -401,6 +401,12 @@ def _restoring(name: str) -> Callable[[Host, Request, IO[bytes]], Answer]:
     return step
 
 
+def _recent(host: Host, request: Request, body: IO[bytes]) -> Answer:
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import recently  # no deploy wants it
+
+    return recently.recent(host, request, body)
+
+
 STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "stage": _stage,
     "snapshot": _snapshot,
@@ -410,6 +416,7 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "look": sharing.look,
     "draw_back": sharing.draw_back,
     "say": sharing.say,
+    "recent": _recent,
     "switch": _switch,
     "mend": _mend,
     "note": _note,
@@ -426,7 +433,7 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "free": _free,
     **{name: _restoring(name) for name in names.RESTORING},
 }
-UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free", "say"}
+UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free", "say", "recent"}
 """Steps that need no lease.
 
 Unlocking is for when the lease is somebody else's, and the others change nothing that a deploy does.

@@ -373,6 +373,14 @@ class ReleaseAction(ActionBase):
         """Return what a host answered when it was looked at."""
         return self.recall(f"look-{host}")
 
+    @property
+    def salt(self) -> str:
+        """What the entries of this run name clients with; nobody else can compare them."""
+        with self.alone():
+            known = self.recall("canary-salt").get("salt") or randomness.token_hex(16)
+            self.remember("canary-salt", {"salt": known})
+        return str(known)
+
     # The question
 
     def ask(self, act: str, body: bytes = b"", **more: Any) -> dict[str, Any]:

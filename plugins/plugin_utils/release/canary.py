@@ -7,7 +7,6 @@ read it, so that every one judges by what clients of all entries got (docs/decis
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -105,7 +104,7 @@ class Canary:
         return self.action.ask("steps", steps=[step], **self.sent, **told)
 
     def _share(self, percent: int, for_s: float) -> None:
-        told: dict[str, Any] = {"percent": percent, "for_s": for_s, "log": self.log, "salt": self._salt}
+        told: dict[str, Any] = {"percent": percent, "for_s": for_s, "log": self.log, "salt": self.action.salt}
         told["hang_s"] = self.limits.hang_s
         if self.ends:
             told.update(place=self.place, ends=self.ends)
@@ -116,16 +115,8 @@ class Canary:
             empty = {"at": answer["began"], "tally": answer["before"], "waiting": [0, 0]}
             self._pass_on(empty)
 
-    @property
-    def _salt(self) -> str:
-        """What the entries of this run name clients with; nobody else can compare them."""
-        with self.action.alone():
-            known = self.action.recall("canary-salt").get("salt") or secrets.token_hex(16)
-            self.action.remember("canary-salt", {"salt": known})
-        return str(known)
-
     def _look(self, share: float, wait_s: float) -> None:
-        told = {"salt": self._salt, "stages": self.began, "hang_s": self.limits.hang_s, "log": self.log}
+        told = {"salt": self.action.salt, "stages": self.began, "hang_s": self.limits.hang_s, "log": self.log}
         answer = self._ask("look", look={**told, "place": self.place, "wait_s": wait_s, "share": share}, **self.probing)
         self.place = answer["place"]
         self._pass_on({key: answer.get(key) for key in ("at", "tally", "waiting", "old_probe", "probes", "word")})

@@ -204,6 +204,7 @@ def _passed(figures: Figures, evidence: Evidence) -> str:
 SENTENCES: Mapping[str, Callable[[Figures, Evidence], str]] = {
     "rollback operator": lambda _, __: "Somebody said to go back.",
     "promote operator": lambda _, __: "Somebody said to go on.",
+    "well": lambda figures, _: f"Nothing speaks against it in the last {_minutes(figures['within_s'])}.",
     "health": lambda figures, _: f"The new release is not well: {figures['said']}.",
     "errors": _errors,
     "slower": _slower,

@@ -95,8 +95,9 @@ class Action:
     def remember(self, name: str, value: dict[str, Any]) -> None:
         (self.memory / f"{name}.json").write_text(json.dumps(value))
 
-    def alone(self) -> Any:
-        return pytest.MonkeyPatch.context()  # nobody else is at work here
+    @property
+    def salt(self) -> str:
+        return "5a17"
 
 
 def way(tmp_path: Path, entry: Entry, **values: Any) -> canary.Canary:
