@@ -9,8 +9,8 @@ WAYS = {
     "flagger_1": "Flagger's loop, 1 %",
     "plain": "over 10 % for 5 min",
 }
-WIDTH, LEFT, BAR, GAP, HEAD = 760, 300, 9, 14, 64
-SCALE = (WIDTH - LEFT - 110) / 100  # per cent
+WIDTH, LEFT, BAR, GAP, HEAD = 760, 270, 13, 16, 64
+SCALE = (WIDTH - LEFT - 130) / 100  # per cent
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328; } .dim { fill: #57606a; font-size: 11px; }
 .grid { stroke: #d0d7de; } .verdict { fill: #0969da; } .flagger_10 { fill: #bf8700; } .flagger_1 { fill: #d4a72c; }
@@ -62,11 +62,16 @@ def rows(kind: dict[str, Any], top: float) -> list[str]:
         told, y = kind["ways"][way], top + at * BAR
         wide = told["back_percent"] * SCALE
         found.append(f'<rect class="{way}" x="{LEFT}" y="{y:g}" width="{max(wide, 0.5):.1f}" height="{BAR - 1}"/>')
-        median = f", {told['median_s']:.0f} s" if told["median_s"] is not None else ""
-        found.append(
-            f'<text class="dim" x="{LEFT + wide + 4:.1f}" y="{y + 8:g}">{told["back_percent"]:g} %{median}</text>'
-        )
+        figures = f"{told['back_percent']:g} %{median(told['median_s'])}"
+        found.append(f'<text class="dim" x="{LEFT + wide + 4:.1f}" y="{y + BAR - 3:g}">{figures}</text>')
     return found
+
+
+def median(seconds: float | None) -> str:
+    """Return after what time releases were sent back; those that were before anything was wrong are no catch."""
+    if seconds is None:
+        return ""
+    return f", {seconds:.0f} s" if seconds >= 0 else ", before it began"
 
 
 def said(record: dict[str, Any]) -> str:

@@ -61,6 +61,10 @@ def record(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def _many_of(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def _percent(pair: Pair) -> str:
     failed, total = pair
     if not total:
@@ -87,7 +91,8 @@ def _failing(evidence: Evidence) -> str:
     new = sum(draw.failing[0] for draw in evidence.draws)
     old = sum(draw.failing[1] for draw in evidence.draws)
     seen = [sum(draw.seen[arm] for draw in evidence.draws) for arm in (0, 1)]
-    return f"{new} clients of {max(seen[0], new)} saw the new release fail, {old} of {max(seen[1], old)} the old one"
+    of_new, of_old = max(seen[0], new), max(seen[1], old)
+    return f"{_many_of(new, 'client')} of {of_new} saw the new release fail, {old} of {of_old} the old one"
 
 
 def _chance(log_e: float) -> str:
@@ -184,7 +189,8 @@ def _unanswered(figures: Figures, evidence: Evidence) -> str:
 
 def _few(figures: Figures, evidence: Evidence) -> str:
     return (
-        f"Too few to judge: {figures['clients']} clients and {figures['requests']} requests came to the new release in "
+        f"Too few to judge: {_many_of(figures['clients'], 'client')} and {_many_of(figures['requests'], 'request')} "
+        f"came to the new release in "
         f"{_minutes(evidence.now - evidence.since)}."
     )
 
