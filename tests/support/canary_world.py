@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts 
     Waiting,
     again,
 )
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.gathering import Counts
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.limits import Limits
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.sketch import bin_of
 
@@ -177,23 +178,6 @@ def _bins(slower: float) -> list[tuple[int, float]]:
     shares = [1.0, *(exceeds(edge, slower) for edge in edges), 0.0]
     places = [edges[0] * 0.7, *(math.sqrt(a * b) for a, b in pairwise(edges)), edges[-1] * 1.4]
     return [(bin_of(place), a - b) for place, (a, b) in zip(places, pairwise(shares), strict=True)]
-
-
-@dataclass
-class Counts:
-    """A draw that grows."""
-
-    share: float
-    failing: list[int] = field(default_factory=lambda: [0, 0])
-    failed_at: list[float] = field(default_factory=list)
-    slow: list[list[int]] = field(default_factory=lambda: [[0, 0] for _ in LEVELS_S])
-    seen: list[int] = field(default_factory=lambda: [0, 0])
-
-    def draw(self) -> Draw:
-        """Return it as it is."""
-        slow = tuple((new, old) for new, old in self.slow)
-        failing, seen = (self.failing[0], self.failing[1]), (self.seen[0], self.seen[1])
-        return Draw(self.share, failing, self.failed_at, slow, seen)
 
 
 class Run:

@@ -23,7 +23,7 @@ NEVER = -1  # in no stage yet
 
 
 @dataclass
-class _Counts:
+class Counts:
     """A draw that grows."""
 
     share: float
@@ -33,6 +33,7 @@ class _Counts:
     seen: list[int] = field(default_factory=lambda: [0, 0])
 
     def draw(self) -> Draw:
+        """Return it as it is."""
         slow = tuple(map(_pair, self.slow))
         return Draw(self.share, _pair(self.failing), sorted(self.failed_at), slow, _pair(self.seen))
 
@@ -46,7 +47,7 @@ def draws(tally: Tally, *, new: str, shares: Sequence[float], began: Sequence[fl
 
     `new` is the slot that the new release is in; `tally` counts failures by the same stages.
     """
-    found = {(stage, NEVER): _Counts(share) for stage, share in enumerate(shares)}
+    found = {(stage, NEVER): Counts(share) for stage, share in enumerate(shares)}
     failures: dict[str, dict[int, First]] = {}
     for (kind, client), first in tally.firsts.items():
         word, _, number = kind.partition(" ")
@@ -63,7 +64,7 @@ def draws(tally: Tally, *, new: str, shares: Sequence[float], began: Sequence[fl
 
 
 def _failures(
-    found: dict[tuple[int, int], _Counts], stages: dict[int, First], new: str, shares: Sequence[float]
+    found: dict[tuple[int, int], Counts], stages: dict[int, First], new: str, shares: Sequence[float]
 ) -> None:
     """Count a client's first failure of each stage: in which draw depends on the stage in which it failed before."""
     before = NEVER
@@ -71,7 +72,7 @@ def _failures(
         if stage == NEVER:
             return  # who failed before there was a new release says little about it
         share = shares[stage] if before == NEVER else again(shares[before], shares[stage])
-        counts = found.setdefault((stage, before), _Counts(share))
+        counts = found.setdefault((stage, before), Counts(share))
         counts.failing[slot != new] += 1
         if slot == new:
             counts.failed_at.append(logged)

@@ -15,23 +15,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 
-class Here(Site):
-    """A site below a directory of the test's own; the class remembers where."""
-
-    place = Path()
-
-    @property
-    def state(self) -> Path:
-        return self.place / "state"
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
-    monkeypatch.setattr(Here, "place", tmp_path)
-    return Here("tiny")
-
-
-def test_a_token_is_never_lowered_by_sessions_at_once(site: Here) -> None:
+def test_a_token_is_never_lowered_by_sessions_at_once(site: Site) -> None:
     wrong = []
 
     def admit(token: int) -> None:
@@ -52,12 +36,12 @@ def test_a_token_is_never_lowered_by_sessions_at_once(site: Here) -> None:
         Host(site, token=39).admit()
 
 
-def test_a_look_leaves_no_token(site: Here) -> None:
+def test_a_look_leaves_no_token(site: Site) -> None:
     Host(site, token=7, check=True).admit()
     assert not site.state.exists()
 
 
-def test_whoever_decides_may_ask_again_and_another_waits(site: Here) -> None:
+def test_whoever_decides_may_ask_again_and_another_waits(site: Site) -> None:
     mine, order = Host(site), []
 
     def guard() -> None:

@@ -1,29 +1,11 @@
 """Waiting for the lock as the arbiter keeps it: in files, by sessions that come and go."""
 
-from pathlib import Path
-
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, waiting
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 LEASE_S = 30.0
-
-
-class Here(Site):
-    """A site below a directory of the test's own; the class remembers where."""
-
-    place = Path()
-
-    @property
-    def state(self) -> Path:
-        return self.place / "state"
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
-    monkeypatch.setattr(Here, "place", tmp_path)
-    return Here("tiny")
 
 
 def take(site: Site, run: str) -> int:
