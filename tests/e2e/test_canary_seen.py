@@ -1,15 +1,21 @@
 """What people see of a release that gets its clients in stages, on a real host: while it goes on, and afterwards."""
 
 import os
+import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import histories
+from rich.text import Text
+from tests.support import drawing, histories
 from tests.support.site import ENV, Site
 from tests.support.terminal import Terminal
 from tests.support.visitors import Visitors
+
+from ferryman import paths
 
 LIMITS = {"hang_s": 2, "warm_s": 2}
 
@@ -52,15 +58,20 @@ def test_a_pipeline_reads_of_each_stage_and_finds_its_verdict_in_json_report_and
     assert why(shop, before)["runs"][-1]["status"] == "live"
 
 
+@pytest.mark.picture
 @pytest.mark.at_times(journey="a canary on a terminal")
 def test_on_a_terminal_a_release_is_seen_to_fail_and_to_go_back_and_the_hint_says_why(shop: Site) -> None:
     commit = shop.repository.commit(histories.shop("fails some of them", errors=0.3))
     environment = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES")}
     words = [shop.python, "-m", "ferryman", "deploy", "--env", ENV, "--app", shop.app, "--ref", commit]
     with shop.settings(release_stages=[{"share": 30, "for_s": 60}]), Visitors(shop):
-        shown = Terminal(words, shop.root, environment | shop.extra, rows=40)
+        shown = Terminal(words, shop.root, environment | shop.extra, rows=40, columns=drawing.COLUMNS)
         assert shown.wait_for("30 % of the clients have it (stage 1 of 1)"), shown.text()
         assert shown.wait_for("errors new"), shown.text()
+        while not re.search(r"so far: [1-9]\d* clients? of", " ".join(shown.text().split())):
+            assert shown.process.poll() is None, shown.text()
+            time.sleep(0.05)
+        meanwhile = shown.raw
         code = shown.wait()
     text = " ".join(shown.text().split())
     assert code == 2, text
@@ -74,8 +85,22 @@ def test_on_a_terminal_a_release_is_seen_to_fail_and_to_go_back_and_the_hint_say
     assert f"30 %: {verdict['sentence']}" in text
     told = " ".join(shop.begin("release.why", release, "--env", ENV, "--app", shop.app).wait().out.split())
     assert f"30 % goes back: {verdict['sentence']}" in told
+    draw(shop, meanwhile, shown.raw)
     reports = sorted((shop.root / ".ferryman" / "runs").glob("*/report.html"))
     assert "went back" in reports[-1].read_text(encoding="utf-8")
+
+
+def draw(shop: Site, meanwhile: bytes, afterwards: bytes) -> None:
+    """Draw what stood on the terminal in the stage and at the end, with the names that a reader has."""
+    names = {str(paths.CHECKOUT / "invoke"): "./invoke", str(shop.root): "~/shop", socket.gethostname(): "laptop"}
+    lines = [Text(f"$ ./invoke deploy --env {ENV}")]
+    for seen, said in ((meanwhile.decode(errors="replace"), "seconds later:"), (afterwards.decode(), "")):
+        for ours, theirs in names.items():
+            seen = seen.replace(ours, theirs)
+        lines += [*drawing.screen(seen), Text(), Text(said, "dim")]
+    pictures = paths.state_directory(paths.CHECKOUT) / "pictures"
+    pictures.mkdir(exist_ok=True)
+    (pictures / "canary-terminal.svg").write_text(drawing.picture(lines, "~/shop"), encoding="utf-8")
 
 
 def test_of_a_release_that_is_not_there_nothing_is_told_but_which_there_are(site: Site) -> None:
