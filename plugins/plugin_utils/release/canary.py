@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering, limits, telling
@@ -26,6 +27,7 @@ LOOK_S = (0.5, 10.0)
 LOOKS = 10  # in a stage, at least
 ANSWERED_S = 10.0  # beyond the limit: what a release that hangs has answered before it did
 PROBED_S = 300.0
+PROBES = 4  # in a row, on each entry, until a step says something: fewer may be a hiccup
 SENT = ("settings", "lease_s", "release", "slot", "asks", "seal", "patience_s", "members")
 """What of the step's request a share and a look need, too."""
 PROBING = ("description", "verify")
@@ -217,12 +219,14 @@ class Canary:
         return Waiting(_sum([each for each in told if each]), _sum(lately), within)
 
     def _signals(self, now: float) -> tuple[Signal, ...]:
-        """Return how the application's own steps did lately, with both releases."""
-        lately = [(name, arms) for each in self.seen.values() for at, name, arms in each.probes if at > now - PROBED_S]
-        found = []
-        for name in sorted({name for name, _ in lately}):
-            new, old = (_good(arms[arm] for told, arms in lately if told == name) for arm in (0, 1))
-            found.append(Signal(f"verify step {name!r}", new, old))
+        """Return how the application's own steps did the last few times: what was before is over."""
+        whole = sorted((each for seen in self.seen.values() for each in seen.probes), key=itemgetter(0))
+        lately = [each for each in whole if each[0] > now - PROBED_S]
+        newest, found = PROBES * len(self.seen), []
+        for name in sorted({name for _, name, _ in lately}):
+            asked = [arms for _, told, arms in lately if told == name][-newest:]
+            new, old = (_good(arms[arm] for arms in asked) for arm in (0, 1))
+            found.append(Signal(f"verify step {name!r}", new, old, least_samples=newest))
         return tuple(found)
 
     def _operator(self, since: float) -> str:

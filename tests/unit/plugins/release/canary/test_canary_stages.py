@@ -147,9 +147,15 @@ def test_a_process_that_is_not_well_sends_it_back_with_a_verdict_of_its_own(tmp_
 
 
 def test_steps_that_the_old_release_takes_and_the_new_one_does_not_send_it_back(tmp_path: Path) -> None:
-    entry = Entry(Random(1), probes={"log in": False, "look": True})
-    with pytest.raises(BackError, match=r"verify step 'log in' is bad with the new release: 0 of 3 were good"):
-        way(tmp_path, entry).through()
+    entry = Entry(Random(1), probes={"log in": True, "look": True})
+    stages = way(tmp_path, entry)
+    stages._share(10, 60.0)
+    for _ in range(5):
+        stages._look(0.1, 5.0)
+    entry.probes["log in"] = False  # that it worked before is no excuse
+    with pytest.raises(BackError, match=r"verify step 'log in' is bad with the new release: 0 of 4 were good"):
+        stages._stay(0.1, 60.0)
+    assert entry.asked.count("look") == 9
 
 
 def test_one_that_turns_bad_at_the_end_goes_back_from_there(tmp_path: Path) -> None:
