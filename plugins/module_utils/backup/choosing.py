@@ -107,11 +107,12 @@ def whole(
     named = _named(records, to) if not lives and to != "latest" and moment(to) is None else None
     at = of.said(of.reaches(named)) if named else to
     for kind in kinds:
+        leads = refusal if kind == "database" else lambda _: ""  # no other set is streamed
         try:
             if named and named["set"] == kind:
-                found[kind] = choose(records, kind, named["id"], now, refusal)
+                found[kind] = choose(records, kind, named["id"], now, leads)
             else:
-                found[kind] = chosen(records, kind, at, now, lives, refusal)
+                found[kind] = chosen(records, kind, at, now, lives, leads)
         except Trouble as trouble:
             wrong.append(f"{kind}: {trouble}")
     if wrong:

@@ -120,3 +120,12 @@ def test_what_a_release_has_no_backup_of_is_refused_with_what_there_is(
     with pytest.raises(of.Trouble) as refused:
         choosing.during(records, "database", release, lives(**more))
     assert said in str(refused.value)
+
+
+def test_only_the_database_is_asked_whether_it_leads_to_what_was_streamed_last() -> None:
+    def leads(one: dict[str, Any]) -> str:
+        assert one["set"] == "database", "no other has a WAL"
+        return ""
+
+    records = [backup(9, kind) for kind in of.SETS]
+    assert choosing.whole(records, list(of.SETS), "latest", NOW, {}, leads).keys() == set(of.SETS)
