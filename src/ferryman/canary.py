@@ -52,7 +52,7 @@ class Looks:
 @contextmanager
 def followed(hear: Callable[[Look], None]) -> Iterator[Looks]:
     """Give a run a file of its own to tell its looks in; whoever runs it asks again and again to `follow`."""
-    with tempfile.TemporaryDirectory(prefix="looks-", dir=paths.state_directory()) as place:
+    with tempfile.TemporaryDirectory(prefix="looks-", dir=paths.state_directory(), ignore_cleanup_errors=True) as place:
         looks = Looks(Path(place) / "looks.jsonl", hear)
         yield looks
         looks.follow()
