@@ -25,18 +25,16 @@ class ActionModule(ReleaseAction):
         """Judge by what step `recent` of M(ferryman.ops.release_step) has brought from all entries."""
         seen = [self.recall(f"recent-{host}") for host in self.groups["entry"]]
         release, slot = str(seen[0]["release"]), str(seen[0]["slot"])
+        since, now = min(each["since"] for each in seen), max(each["at"] for each in seen)
+        whole = access.merged_tally(access.read(each["tally"]) for each in seen)
+        well, asked = (sum(each["old_probes"][at] for each in seen) for at in (0, 1))
         evidence = facts.Evidence(
-            now=max(each["at"] for each in seen),
-            since=min(each["since"] for each in seen),
-            until=max(each["at"] for each in seen),
+            now=now,
+            since=since,
+            until=now,
             share=1.0,
-            minutes=gathering.minutes(
-                access.merged_tally(access.read(each["tally"]) for each in seen),
-                new=slot,
-                since=min(each["since"] for each in seen),
-                now=max(each["at"] for each in seen),
-            ),
-            old_probes=(sum(each["old_probes"][0] for each in seen), sum(each["old_probes"][1] for each in seen)),
+            minutes=gathering.minutes(whole, new=slot, since=since, now=now),
+            old_probes=(well, asked),
         )
         verdict = judge(evidence, limits.read(self.value("limits", {}) or {}))
         if verdict.word == PROMOTE:  # it is everywhere already

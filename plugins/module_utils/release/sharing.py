@@ -79,9 +79,11 @@ def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
 
     told, slot = request["share"], request["slot"]
-    percent, log, since = int(told["percent"]), Path(told["log"]), _alike_since(host)
+    percent, log = int(told["percent"]), Path(told["log"])
+    since = _alike_since(host)  # before the shift begins, which has another past
     if "place" not in told:
         begin(host, request)
+        host.write_json(host.site.state / "operator.json", {"format": 1, "run": host.run_id, "word": ""})
     with deciding(host):
         require_pending(host)
         settling.extend(host, by_s=request["settings"]["confirm_s"])
@@ -220,7 +222,7 @@ def old_is_well(host: Host, slot: str) -> Optional[bool]:
 
 def _word(host: Host) -> Optional[dict[str, Any]]:
     told = read_json(host.site.state / "operator.json")
-    return told if told.get("run") == host.run_id else None
+    return told if told.get("run") == host.run_id and told["word"] else None
 
 
 def draw_back(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -243,7 +245,8 @@ def say(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "entry" not in request["roles"]:
         return {}
     state, word = shift.state(host), str(request["word"])
-    if state["phase"] != "shifting":
+    listens_for = read_json(host.site.state / "operator.json").get("run")
+    if state["phase"] != "shifting" or state["run"] != listens_for:  # who moves everyone at once hears nobody
         raise Failed("no release gets its clients in stages now", hint="`status` says what is served", refused=True)
     told = {"format": 1, "run": state["run"], "word": word, "who": request["who"], "at": time.time()}
     host.write_json(host.site.state / "operator.json", told)
