@@ -25,7 +25,7 @@ from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 3  # of what needs no hosts: two of the tests, which wait for nothing, and one of a linter
 HOSTED_WORKERS = 4  # those with hosts wait for them between their own work; four keep two cores busy
-AT_TIMES = 4  # of what is long and like something else, each whole run takes one in so many
+AT_TIMES = 6  # of what is long and like something else, each whole run takes one in so many
 Of = TypeVar("Of")
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
@@ -150,7 +150,7 @@ def turn(of: str) -> str:
 
 
 def left_out(root: Path, seed: str) -> dict[str, list[str]]:
-    """Return by part what the whole run leaves out: three quarters of the roles on other Debians than the default one,
+    """Return by part what the whole run leaves out: five sixths of the roles on other Debians than the default one,
     and of the journeys that are marked `at_times`.
 
     One seed always leaves out the same; over many, all have their turn.

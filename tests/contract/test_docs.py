@@ -180,7 +180,8 @@ def test_every_test_that_a_proof_names_is_there(place: str) -> None:
         if isinstance(node, ast.FunctionDef)
     }
     assert name in functions
-    assert file.startswith("tests/e2e/") or "at_times" not in str(functions[name]), "no run leaves out a bad day"
+    left = [each for each in functions[name] if each.startswith("pytest.mark.at_times")]  # not one case of several
+    assert file.startswith("tests/e2e/") or not left, "no run leaves out a bad day"
 
 
 def test_every_bad_day_names_the_test_that_makes_it_and_each_is_another() -> None:

@@ -171,6 +171,7 @@ def test_a_setup_makes_what_is_missing_and_takes_a_first_backup_of_each_set(pair
     ]
 
 
+@pytest.mark.at_times(journey="backups set up again")
 def test_a_setup_again_changes_nothing_and_has_the_keys_on_paper_alone(pair: Pair, tmp_path: Path) -> None:
     """What opens the backups is in no argument, no output, no file of a run, and on the archive's host in its own."""
     began, paper = time.time(), tmp_path / "keys.txt"
@@ -573,6 +574,7 @@ def test_files_of_the_application_are_restored_beside_and_in_place_and_put_back(
     assert "names no backup of config; `backup.list` shows them" in told["error"]
 
 
+@pytest.mark.at_times(journey="files restored without an archive")
 def test_files_are_restored_on_their_host_with_nothing_but_what_lies_there(pair: Pair) -> None:
     pair.on(sites.HOST, f"mkdir -p {MEDIA}/pictures; echo one > {MEDIA}/pictures/one; rm -f {MEDIA}/two")
     pair.command("backup.run", "--set", "media")

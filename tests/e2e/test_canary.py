@@ -144,6 +144,7 @@ def test_a_word_is_refused_where_no_release_is_in_its_stages(site: Site) -> None
     assert "no release gets its clients in stages now" in answer.text
 
 
+@pytest.mark.at_times(journey="a canary whose driver dies")
 def test_a_deploy_whose_driver_is_killed_in_a_stage_leaves_everybody_with_the_release_before(shop: Site) -> None:
     before = shop.served()
     commit = shop.repository.commit(histories.good("its driver dies"))

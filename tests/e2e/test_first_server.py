@@ -21,6 +21,7 @@ from ferryman.sandbox import hosts
 from ferryman.sandbox.ports import free_port
 from ferryman.sandbox.probing import probe
 
+pytestmark = pytest.mark.at_times(journey="a first server by its guide")
 PAGE = paths.CHECKOUT / "docs" / "guides" / "first-server.md"
 NAME = "e2e-first"
 # As a provider hands a server over: root's key, and nobody else; no lists of packages.

@@ -48,6 +48,7 @@ def test_soak_load(site: Site, soak: Soak) -> None:
     assert load.straddled() >= rounds
 
 
+@pytest.mark.at_times(journey="an upload that is waited for")
 def test_a_deploy_waits_for_an_upload_that_may_still_go_to_its_slot_and_where_there_is_none_for_nothing(
     site: Site,
 ) -> None:

@@ -100,6 +100,7 @@ def test_what_people_wrote_survives_a_deploy_and_a_rollback(newcomer: Newcomer, 
     person.finds_everything()
 
 
+@pytest.mark.at_times(journey="the example's steps and migrations")
 def test_what_must_work_is_asked_in_a_deploy_and_alone(newcomer: Newcomer) -> None:
     newcomer.repository.commit(good("Verified"))
     seen = deploy(newcomer)["verified"]
@@ -145,6 +146,7 @@ def history(newcomer: Newcomer) -> list[dict[str, Any]]:
     return next(seen["history"] for seen in hosts if "history" in seen)
 
 
+@pytest.mark.at_times(journey="the example's steps and migrations")
 def test_a_migration_that_fails_leaves_the_old_release_serving_and_says_so(newcomer: Newcomer, person: Person) -> None:
     before = newcomer.served()
     newcomer.repository.commit(migration_fails())

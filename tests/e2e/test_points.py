@@ -234,6 +234,7 @@ def test_a_rollback_with_the_database_says_what_is_lost_and_leaves_that_aside(
     assert drop == "runuser -u postgres -- dropdb notes_ferryman_left"  # typed at the end of this file
 
 
+@pytest.mark.at_times(journey="a rollback with the database that is killed")
 def test_a_rollback_with_the_database_that_is_killed_after_the_exchange_is_undone_by_the_host(
     newcomer: Newcomer, writer: Writer
 ) -> None:

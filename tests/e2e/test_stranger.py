@@ -18,6 +18,7 @@ from ferryman.sandbox import __main__ as sandbox
 from ferryman.sandbox import hosts
 from ferryman.sandbox.ports import free_port
 
+pytestmark = pytest.mark.at_times(journey="two roles alone")
 README = paths.CHECKOUT / "README.md"
 GUIDE = paths.CHECKOUT / "docs" / "guides" / "one-role.md"
 TOLD = {line.split()[-1]: line.split() for block in blocks(GUIDE, "text") for line in block.lines}

@@ -32,7 +32,7 @@ def keeps_evidence(site: Site, answer: Answer) -> None:
         (never_ready(), "not ready", "listening"),
         (crashes(), "", CRASH),
         # To the gate the same as one that never gets ready.
-        (slow(60), "not ready", ""),
+        pytest.param(slow(60), "not ready", "", marks=pytest.mark.at_times(journey="releases that start slowly")),
         (dies(1.2), "it was ready and", "now dead"),
     ],
     ids=["never gets ready", "crashes at start", "starts too slowly", "dies while it is watched"],
@@ -57,6 +57,7 @@ def test_health_that_never_comes_leaves_clients_where_they_are(
     assert (log.code, evidence in log.out) == (0, True), str(log)
 
 
+@pytest.mark.at_times(journey="releases that start slowly")
 def test_a_slow_start_is_no_failure_within_its_time(site: Site, prober: Prober) -> None:
     before = site.served()
     answer = site.deploy(site.repository.commit(slow(3)))
@@ -135,6 +136,7 @@ def test_what_is_live_already_is_left_alone(site: Site) -> None:
     assert site.ssh("pgrep -f '[t]iny.py web'") == pids
 
 
+@pytest.mark.at_times(journey="a guard with nothing to do")
 def test_a_guard_that_had_nothing_to_do_leaves_no_word_in_the_logs(site: Site) -> None:
     ran = "systemctl show -P ExecMainStartTimestampMonotonic ferryman-guard.service"
     # systemd forgets a unit that has ended, and when it ran, unless another one names it.

@@ -191,7 +191,7 @@ def test_a_release_edited_by_hand_is_seen_by_status_the_next_deploy_and_whoever_
     prober.served_only(before, first.said["release"], again.said["release"])
 
 
-@pytest.mark.parametrize("hours", [-2, 2])
+@pytest.mark.parametrize("hours", [pytest.param(-2, marks=pytest.mark.at_times(journey="a clock that is behind")), 2])
 def test_a_clock_two_hours_off_changes_nothing(site: Site, prober: Prober, hours: int) -> None:
     """All of Ferryman's code on the host is told a wrong time of day, which is what a container allows."""
     before = site.served()

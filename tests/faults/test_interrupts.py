@@ -38,8 +38,14 @@ def whole_again(site: Site, before: str, commit: str) -> str:
 @pytest.mark.parametrize(
     ("step", "after_s", "settings", "means"),
     [
-        ("Stage the release", 0, {"release_soak_s": 5}, "Clients were never sent to it"),
-        ("Stage the release", 2.5, {"release_soak_s": 60}, "Clients were never sent to it"),
+        pytest.param(
+            *("Stage the release", 0, {"release_soak_s": 5}, "Clients were never sent to it"),
+            marks=pytest.mark.at_times(journey="Ctrl-C at staging"),
+        ),
+        pytest.param(
+            *("Stage the release", 2.5, {"release_soak_s": 60}, "Clients were never sent to it"),
+            marks=pytest.mark.at_times(journey="Ctrl-C in the gate"),
+        ),
         ("Send the clients", 2.5, {"release_watch_s": 60, "release_confirm_s": 90}, "Clients were sent back"),
     ],
     ids=["at staging", "in the gate", "between switch and confirmation"],
@@ -71,6 +77,7 @@ def test_ctrl_c_goes_back_says_so_at_once_and_leaves_the_site_whole(
     prober.served_only(before, *{release for release in prober.releases if release.endswith(commit[:7])}, live)
 
 
+@pytest.mark.at_times(journey="Ctrl-C in a rollback")
 def test_a_rollback_that_is_interrupted_says_nothing_against_its_release(site: Site) -> None:
     first = site.good("to go back to")
     second = site.good("to go back from")
@@ -168,6 +175,7 @@ def test_ctrl_c_ends_an_installation_on_the_host(site: Site, prober: Prober) -> 
     prober.served_only(before, live)
 
 
+@pytest.mark.at_times(journey="Ctrl-C twice")
 def test_the_second_ctrl_c_leaves_now_and_says_what_the_hosts_do(site: Site) -> None:
     before, commit = site.served(), site.repository.commit(good("left in the middle"))
     with Prober(site) as prober:

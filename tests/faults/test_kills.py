@@ -228,8 +228,8 @@ def test_soak_kills(site: Site, soak: Soak) -> None:
         killer = Killer(site, journal, chance)
         for number in range(soak.times(sample=1, full=2)):
             killer.delay_s = 1.2 * number  # first at the boundary itself, then somewhere behind it
-            back = chance.sample(rollbacks, soak.times(sample=2, full=len(rollbacks)))
-            there = chance.sample(deploys, soak.times(sample=4, full=len(deploys)))
+            back = chance.sample(rollbacks, soak.times(sample=1, full=len(rollbacks)))
+            there = chance.sample(deploys, soak.times(sample=2, full=len(deploys)))
             for at, (migrating, goes_back) in zip(there, cycle(TURNS), strict=False):
                 seen.append(killer.deploy(at, migrating=migrating or at.step in ("snapshot", "migrate")))
                 if goes_back and back:

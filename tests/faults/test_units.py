@@ -48,6 +48,7 @@ def changed(site: Site, unit: str, text: str) -> Iterator[None]:
         site.ssh(f"rm -r {place}; systemctl daemon-reload")
 
 
+@pytest.mark.at_times(journey="units that are broken")
 def test_a_timer_that_systemd_cannot_read_is_seen_before_clients_are_moved(site: Site, prober: Prober) -> None:
     before, slot = site.served(), stable(site)
     with changed(site, timer(site, SLOTS[slot]), UNREADABLE):
@@ -66,6 +67,7 @@ def test_a_timer_that_systemd_cannot_read_is_seen_before_clients_are_moved(site:
     prober.served_only(before, after)
 
 
+@pytest.mark.at_times(journey="units that are broken")
 def test_a_timer_that_does_not_start_sends_everybody_back(site: Site) -> None:
     before, slot = site.served(), stable(site)
     with changed(site, timer(site, SLOTS[slot]), UNFIT):
