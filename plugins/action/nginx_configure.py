@@ -75,7 +75,11 @@ class ActionModule(ActionBase):
             "owner": owner,
             "common": common,
             "sites": [
-                {"name": site["name"], "text": texts[site["name"]], "domains": site["domains"], **site["certificate"]}
+                {
+                    **{key: site[key] for key in ("name", "domains", "share_path")},
+                    "text": texts[site["name"]],
+                    **site["certificate"],
+                }
                 for site in sites
             ],
             "directories": [given["log_path"], given["acme_root"], *(site["share_path"] for site in sites)],

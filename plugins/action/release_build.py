@@ -22,8 +22,8 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Build, give the release its id, and say what it takes: slot, migration, who and what before."""
-        source, apps = self.recall("source"), self.groups["app"]
-        looks = {host: self.look_of(host) for host in apps}
+        source, first = self.recall("source"), self.first_app
+        looks = {host: self.look_of(host) for host in self.groups["app"]}
         fit = RUNTIMES[source["description"]["runtime"]["kind"]].FIT
         differ = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
         if len({tuple(each.values()) for each in differ.values()}) > 1:
@@ -31,7 +31,7 @@ class ActionModule(ReleaseAction):
         built = artifact.build(
             commit_of(source),
             source["description"],
-            tools=looks[apps[0]]["tools"],
+            tools=looks[first]["tools"],
             cache=self.work_dir,
             version=str(self.value("version", "")),
             fetch=not self._task.check_mode,  # that takes minutes, and says nothing of what would change
@@ -39,13 +39,14 @@ class ActionModule(ReleaseAction):
         keep = self.work_dir / "files" / f"{built.manifest['digest']}.txt"
         keep.parent.mkdir(parents=True, exist_ok=True)
         keep.write_text(built.list_of_files, encoding="utf-8")
-        plan = self._plan(built, source, looks[apps[0]])
+        plan = self._plan(built, source, looks[first])
         if self.args["as_planned"]:
             agreed.require(self, plan)
         self.remember("plan", plan)
         short = {key: plan[key] for key in ("release", "previous", "slot", "migrate")}
         return {
             **short,
+            "left_out": [*self.left_out],
             "digest": built.manifest["digest"],
             "bytes": built.manifest["bytes"],
             "ferryman": {"plan": short},
@@ -84,7 +85,7 @@ class ActionModule(ReleaseAction):
             "previous": live,
             "slot": self.slot(),
             "who": self.who,
-            "hosts": self.groups["app"],
+            **self.who_takes_part,
         }
         line.update({key: record[key] for key in ("commit", "ref", "digest", "configuration")})
         line["subject"] = source["subject"]

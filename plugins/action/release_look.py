@@ -10,11 +10,13 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger, points
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import remembered, source
+from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, ledger, points
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import leaving, remembered, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 TOLD = (
+    "left_out",
     "at",
     "who",
     "commit",
@@ -58,9 +60,21 @@ class ActionModule(ReleaseAction):
         "plan": {"type": "bool", "default": False},
         "whole": {"type": "bool", "default": False},
         "tale": {"type": "bool", "default": False},
+        "away": {"type": "bool", "default": False},
     }
 
     def work(self) -> dict[str, Any]:
+        """Look; of a host that may be away only say that it is."""
+        try:
+            return self._looked()
+        except AnsibleConnectionFailure as error:
+            if not (self.args["away"] and leaving.may_be_away(self.host, self.every)):
+                raise
+            why = f"{self.host} cannot be reached: {str(error).strip().partition(chr(10))[0]}"
+            self.remember(f"look-{self.host}", {"roles": self.roles, "away": why})
+            return {"stale": "", "away": why}
+
+    def _looked(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
         if self.args["purpose"]:
             self.refuse_unfit()
@@ -91,14 +105,30 @@ class ActionModule(ReleaseAction):
         if self.args["purpose"]:
             short.update(confirm_s=self.settings["confirm_s"], lease_s=LEASE_S)
         if self.args["purpose"] and self.several and self.host == self.arbiter:
-            self._let_go_unless_needed(answer.get("stale", "asked for"))
+            stale = self._let_go_unless_needed(answer.get("stale", "asked for"))
+            answer.update({"stale": stale} if wanted else {})
         return {"stale": answer.get("stale", ""), "seen": short, "ferryman": short}
 
-    def _let_go_unless_needed(self, stale: str) -> None:
-        """Let go of the lock again where no host has a reason for a change, or one cannot be looked at."""
-        ends = [stale, *self.vigil(lambda: None, every_s=LEASE_S)]
-        if "failed" in ends or not any(ends):
+    def _let_go_unless_needed(self, stale: str) -> str:
+        """Let go of the lock again where no host has a reason for a change, or one cannot be looked at.
+
+        Return the reason that the arbiter has. One that is away may take longer to be found so than a lease lasts.
+        """
+        ends = self.vigil(self._keep_lock, every_s=LEASE_S / 3)
+        stale = stale or self._mends()
+        if "failed" in ends or not any([stale, *ends]):
             self.ask("steps", steps=["free"], lease_s=LEASE_S)
+        return stale
+
+    def _keep_lock(self) -> None:
+        self.ask("steps", steps=["keep"], lease_s=LEASE_S)
+
+    def _mends(self) -> str:
+        """Say who was left out of an earlier run and is there now, whatever he holds."""
+        fences = self.look_of(self.host).get("fenced", {})
+        back = [host for host in fencing.off_for(fences, fencing.AWAY) if not self.look_of(host).get("away")]
+        back = [host for host in back if host in self.every["app"]]
+        return f"{', '.join(back)} was left out of an earlier release" if back else ""
 
     def _keep(self, base: dict[str, Any]) -> None:
         """Keep the list of files of what is live, so that the next deploy need not be told it again."""

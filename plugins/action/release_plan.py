@@ -33,7 +33,7 @@ class ActionModule(ReleaseAction):
 
     def _told_of(self) -> dict[str, Any]:
         found, built = self.recall("source"), self.recall("plan")
-        app = self.looks[self.groups["app"][0]]
+        app = self.looks[self.first_app]
         rendered = app["planned"].get("rendered") or {}
         live = rendered.get("kept") or {}
         record = built.get("record") or {}

@@ -6,9 +6,9 @@ import gzip
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import files, ledger, names, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, files, ledger, names, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import tarball
@@ -17,6 +17,8 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import
 WHERE = {
     "stage": ("app", "arbiter"),
     "start": ("app", "arbiter"),
+    "fence": ("entry",),
+    "leave_out": ("entry",),
     "switch": ("entry", "app"),
     "hold": ("entry", "app"),
     "workers": ("app",),
@@ -34,7 +36,7 @@ WHERE = {
 KEPT = ("restore_point", "restore_point_sha256", "schema_before", "schema_after")
 """What a step's answer says that the ledger's line will need."""
 ONE_APP_HOST = ("migrate", "once")
-"""What the first app host does alone."""
+"""What one app host does alone."""
 LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers"}
 """Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
 ENDS = {"settle", "return"}
@@ -53,6 +55,14 @@ class ActionModule(ReleaseAction):
         "process": {"type": "str", "default": ""},
         "holder": {"type": "str", "default": ""},
         "word": {"type": "str", "default": ""},
+        "fence": {
+            "type": "dict",
+            "options": {
+                "host": {"type": "str", "required": True},
+                "out": {"type": "bool", "required": True},
+                "why": {"type": "str", "default": ""},
+            },
+        },
         "plan": {"type": "bool", "default": False},
         "of": {"type": "str", "default": "all", "choices": ["all", "arbiter", "others"]},
     }
@@ -120,7 +130,7 @@ class ActionModule(ReleaseAction):
         if self.args["of"] != "all" and (self.args["of"] == "arbiter") != (self.host == self.arbiter):
             return False
         if step in ONE_APP_HOST:
-            return self.host == self.groups["app"][0]
+            return self.host == self.first_app
         if step == "mend":
             return self._differs()
         if step == "start" and "app" not in self.roles:
@@ -132,7 +142,7 @@ class ActionModule(ReleaseAction):
     def _differs(self) -> bool:
         """Say whether this host has something pending, or takes another slot for the stable one than the arbiter."""
         mine, theirs = (self.look_of(host) for host in (self.host, self.arbiter))
-        if self.host == self.arbiter or "shift" not in mine:
+        if self.host == self.arbiter or "shift" not in mine or self.host in self.left_out:
             return False
         same = ("stable", "release_stable")
         return bool(mine["pending"]) or [mine["shift"][key] for key in same] != [theirs["shift"][key] for key in same]
@@ -143,9 +153,9 @@ class ActionModule(ReleaseAction):
         more["database"] = str(dict(self.value("database", {}) or {}).get("name", ""))
         more["reason"] = str(self.args["reason"])[:500]
         more["maintenance"] = bool(self.args["maintenance"])
-        more["process"] = str(self.args["process"])
-        more["holder"] = str(self.args["holder"])
-        more["word"] = str(self.args["word"])
+        more.update({key: str(self.args[key]) for key in ("process", "holder", "word")})
+        if fences := {"fence", "leave_out"}.intersection(wanted):
+            more["fence"] = self._fence() if "fence" in fences else self._leaves_out(plan)
         if "settle" in wanted and self.host != self.arbiter:
             more["ledger"] = self.look_of(self.arbiter)["ledger"]["lines"] + [{**plan["line"], "status": "live"}]
         if more.get("line"):
@@ -173,6 +183,31 @@ class ActionModule(ReleaseAction):
         if "settle" in wanted and (self._task.check_mode or self.args["plan"]):
             more.update(record=plan.get("record"), dumped=bool(plan["migrate"] and more["database"]))
         return more, body
+
+    def _fence(self) -> dict[str, Any]:
+        """Whom an entry fences off, or lets in, by the task's word; nobody in who has not the release that is live."""
+        told = self.args["fence"]
+        host, out = told["host"], told["out"]
+        if host not in self.groups["app"]:
+            self._refuse(f"{host!r} is no app host", f"one of: {', '.join(self.groups['app'])}")
+        fences = self.look_of(self.host).get("fenced", {})
+        if not out and host in fencing.off_for(fences, fencing.AWAY):
+            why = fences[host]["for"][fencing.AWAY]["why"]
+            self._refuse(f"{host} was left out: {why}", "`deploy` brings the release there, and lets it in")
+        more = {"out": out, "reason": fencing.HAND, "why": told["why"], "drain_s": self.settings["drain_s"]}
+        return {"hosts": self._addresses_of([host]), **more}
+
+    def _leaves_out(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Whom an entry fences off before any client is moved, since this run leaves him out."""
+        why = {"why": f"without it {plan['release']} went live: {'; '.join(self.left_out.values())}"}
+        return {"hosts": self._addresses_of(self.left_out), "out": True, "reason": fencing.AWAY, **why}
+
+    def _addresses_of(self, hosts: Iterable[str]) -> dict[str, str]:
+        wrong = "the entries do not know where {} is, whom they send no clients to"
+        return {host: self._address_of(host, wrong) for host in hosts}
+
+    def _refuse(self, reason: str, hint: str) -> NoReturn:
+        raise Stopped(self.host, {"reason": reason, "hint": hint, "refused": True})
 
     def _stages(self) -> dict[str, Any]:
         """The shares of the clients that a release is given one after the other, and where the entry logs them."""
@@ -223,13 +258,17 @@ class ActionModule(ReleaseAction):
         """What a host is told beside, where others must come to the same end."""
         more: dict[str, Any] = {}
         if "seal" in plan and not SEALED.isdisjoint(wanted):
-            asks = {"address": self._address_of_arbiter(), "seal": plan["seal"], **self.entry}
+            where = self._address_of(
+                self.arbiter, "the other hosts do not know where {} is, whom they ask how a run ended"
+            )
+            asks = {"address": where, "seal": plan["seal"], **self.entry}
             more.update({"seal": plan["seal"]} if self.host == self.arbiter else {"asks": asks})
         if "switch" in wanted and "entry" not in self.roles:
             # The entries are at work for as long, and an app host has nothing to do meanwhile.
             verify = bool(described.get("verify")) and self.value("verify", True)
             more["patience_s"] = self._stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
         if "switch" in wanted and "entry" in self.roles:
+            more["takes_part"] = self.groups["app"]
             members = {host: self.recall(f"listens-{host}").get("listens", []) for host in self.groups["app"]}
             processes = described["processes"].values()
             health: dict[str, Any] = next(
@@ -243,16 +282,18 @@ class ActionModule(ReleaseAction):
             arbiter, pending = self.look_of(self.arbiter), self.look_of(self.host)["shift"]
             live = ledger.committed(arbiter["ledger"]["lines"], str(pending.get("run", "")))
             stable = {"slot": arbiter["shift"]["stable"], "release": arbiter["shift"]["release_stable"]}
-            more["arbiter"] = {**stable, "end": "live" if live else "returned"}
+            out = self.host in fencing.off_for(arbiter.get("fenced", {}), fencing.AWAY)
+            more["arbiter"] = {**stable, "end": "live" if live else "returned", "left_out": out}
         return more
 
-    def _address_of_arbiter(self) -> str:
-        try:
-            return str(dict(self.value("addresses"))[self.arbiter])
-        except KeyError:
-            reason = f"the other hosts do not know where {self.arbiter} is, whom they ask how a run ended"
-            hint = f"give {self.arbiter} its `release_address`: the address at which other hosts reach it"
-            raise Stopped(self.host, {"reason": reason, "hint": hint, "refused": True}) from None
+    def _address_of(self, host: str, wrong: str) -> str:
+        """Return where other hosts reach one; what is `wrong` without that is said with its name."""
+        found = dict(self.value("addresses")).get(host)
+        if not found:
+            self._refuse(
+                wrong.format(host), f"give {host} its `release_address`: the address at which other hosts reach it"
+            )
+        return str(found)
 
     def _asked(self, more: dict[str, Any], body: bytes, plan: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
         answer = self.ask("steps", body, **more)
@@ -274,7 +315,7 @@ class ActionModule(ReleaseAction):
 
     def _described(self, plan: dict[str, Any]) -> dict[str, Any]:
         """A rollback's description is on the host, in the release itself; the switch needs only what it looks at."""
-        look = self.look_of(self.host if "app" in self.roles else self.groups["app"][0])
+        look = self.look_of(self.host if "app" in self.roles else self.first_app)
         return dict(
             next(
                 (r["checks"] for r in look.get("releases", []) if r["id"] == plan["release"] and r.get("checks")),
@@ -322,9 +363,11 @@ class ActionModule(ReleaseAction):
                 "undone",
                 "unwell",
                 "said",
+                "fenced",
             )
             if key in answer
         }
+        report.update({"emptied": {self.host: answer["emptied"]}} if "emptied" in answer else {})
         sent = {"stage": {"sent_bytes": more["stage"]["sent_bytes"]}} if "stage" in more else {}
         report["steps"] = [{"host": self.host, **step, **sent.get(step["step"], {})} for step in answer["steps"]]
         if "settle" in wanted and self.host == self.arbiter:

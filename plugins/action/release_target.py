@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, ledger, points
+from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, fencing, ledger, points
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import leaving
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
 
@@ -18,15 +19,15 @@ class ActionModule(ReleaseAction):
         """Pick the release from the ledger and what is on the hosts, and plan the way there."""
         arbiter = self.look_of(self.arbiter)
         lines = arbiter["ledger"]["lines"]
-        present = set.intersection(
-            *({each["id"] for each in self.look_of(host)["releases"]} for host in self.groups["app"])
-        )
+        held = {host: {each["id"] for each in self.look_of(host)["releases"]} for host in self.groups["app"]}
+        out = [host for host in fencing.off_for(arbiter.get("fenced", {}), fencing.AWAY) if host in held]
+        counts = [each for host, each in held.items() if host not in out] or [*held.values()]
         with_database = bool(self.value("with_database", False))
         try:
             target = ledger.rollback_target(
                 lines,
                 to=str(self.value("to", "") or ""),
-                present=present,
+                present=set.intersection(*counts),
                 accept_schema=bool(self.value("accept_schema", False)) or with_database,
             )
             point = self._point(lines, target) if with_database else None
@@ -34,6 +35,8 @@ class ActionModule(ReleaseAction):
             raise Stopped(
                 self.host, {"reason": str(refused), "hint": refused.hint, "refused": True, "evidence": []}
             ) from None
+        lacking = leaving.lacking(target.id, held, out)
+        self.leave_out({host: f"{host} was left out before, and has not {target.id}" for host in lacking})
         told = ledger.story(lines)
         line: dict[str, Any] = {
             "event": "rollback",
@@ -41,7 +44,7 @@ class ActionModule(ReleaseAction):
             "previous": told.live,
             "slot": self.slot(),
             "who": self.who,
-            "hosts": self.groups["app"],
+            **self.who_takes_part,
         }
         line.update({key: target.line.get(key) for key in ("commit", "ref", "subject", "digest", "configuration")})
         line.update(schema_before=told.schema, schema_after=told.schema)
@@ -61,7 +64,8 @@ class ActionModule(ReleaseAction):
         self._refuse_unasked(target.id)
         self.remember("plan", plan)
         short: dict[str, Any] = {key: plan[key] for key in ("release", "previous", "slot", "point") if key in plan}
-        return {**short, "ferryman": {"plan": short}}
+        seen = {"plan": short, **({"left_out": self.left_out} if self.left_out else {})}
+        return {**short, "left_out": [*self.left_out], "ferryman": seen}
 
     def _point(self, lines: list[dict[str, Any]], target: ledger.Release) -> points.Point:
         """Return the restore point that leads back, which is the one that somebody agreed to, if he was asked."""
@@ -76,7 +80,7 @@ class ActionModule(ReleaseAction):
 
     def _refuse_unasked(self, release: str) -> None:
         """Refuse a release whose steps need a secret that is gone meanwhile: it would be started, and then be left."""
-        told = next(each for each in self.look_of(self.groups["app"][0])["releases"] if each["id"] == release)
+        told = next(each for each in self.look_of(self.first_app)["releases"] if each["id"] == release)
         steps = (told.get("checks") or {}).get("verify") or []
         given = self.verification(steps)
         missing = expect.lacking(expect.asked(steps, given["writes"]), given["secrets"])

@@ -221,8 +221,8 @@ def unserved(wanted: dict[str, dict[str, Any]], expected: str) -> list[str]:
     return wrong
 
 
-def _workers() -> set[str]:
-    """Return the processes of nginx's workers that take connections (one that is shutting down has another title)."""
+def workers(title: str = "nginx: worker process") -> set[str]:
+    """Return the processes of nginx's workers that take connections; one that is shutting down has another title."""
     try:
         with open("/run/nginx.pid", encoding="ascii") as file:
             master = file.read().strip()
@@ -232,10 +232,10 @@ def _workers() -> set[str]:
     for path in glob.glob("/proc/[0-9]*"):
         with contextlib.suppress(OSError):
             with open(f"{path}/cmdline", "rb") as file_:
-                title = file_.read().rstrip(b"\0 ")
+                called = file_.read().rstrip(b"\0 ")
             with open(f"{path}/stat", "rb") as file_:
                 parent = file_.read().rpartition(b") ")[2].split()[1]
-            if title == b"nginx: worker process" and parent.decode() == master:
+            if called == title.encode() and parent.decode() == master:
                 found.add(os.path.basename(path))
     return found
 
@@ -259,7 +259,7 @@ def reload() -> str:
     wanted = sites()
     log = "/var/log/nginx/error.log"
     size = os.path.getsize(log) if os.path.exists(log) else 0
-    before = _workers()
+    before = workers()
     running = run("systemctl", "is-active", "--quiet", "nginx").returncode == 0
     done = run("systemctl", "reload" if running else "start", "nginx")
     if done.returncode:
@@ -268,7 +268,7 @@ def reload() -> str:
     deadline = time.monotonic() + RELOAD_SECONDS
     while True:
         wrong = unserved(wanted, generation())
-        if not wrong and not _workers() - before:
+        if not wrong and not workers() - before:
             wrong = ["nginx kept its old worker processes"]
         if not wrong:
             return "reloaded" if running else "started"

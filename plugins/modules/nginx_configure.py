@@ -27,6 +27,10 @@ options:
     options:
       name: {description: Name of the site., type: str, required: true}
       text: {description: Its configuration., type: str, required: true}
+      share_path:
+        description: The directory in which its share lies; hosts that are fenced off there stay so.
+        type: path
+        required: true
       domains: {description: Its names., type: list, elements: str, required: true}
       certificate: {description: Path of its certificate on the host; it need not exist yet., type: str, required: true}
       key: {description: Path of its key., type: str, required: true}
@@ -67,6 +71,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ferryman.ops.plugins.module_utils import nginx_fence as fence
 from ansible_collections.ferryman.ops.plugins.module_utils import nginx_host as host
 from ansible_collections.ferryman.ops.plugins.module_utils import nginx_place as place
 
@@ -88,7 +93,7 @@ class Change:
         self.files = {
             COMMON: wanted["common"],
             **others,
-            **{f"{site['name']}.conf": site["text"] for site in wanted["sites"]},
+            **{f"{site['name']}.conf": self.text(site) for site in wanted["sites"]},
         }
         self.record = {"format": 1, "sites": self.sites}
         self.name = place.digest(self.files, self.record)
@@ -97,6 +102,14 @@ class Change:
         self.directories = [path for path in wanted["directories"] if not os.path.isdir(path)]
         self.companions = wanted["companions"]
         self.default_site = wanted["remove_default"] and os.path.islink(DEFAULT_SITE)
+
+    @staticmethod
+    def text(site: dict[str, Any]) -> str:
+        """Return a site's text without the hosts that are fenced off."""
+        try:
+            return fence.without(site["text"], fence.addresses(site["share_path"]))
+        except host.Problem as problem:
+            raise host.Problem(f"{site['name']}: {problem}; `fence.off` lets one in") from None
 
     @property
     def new(self) -> bool:
@@ -180,6 +193,7 @@ def main() -> None:
                 "options": {
                     "name": text,
                     "text": text,
+                    "share_path": {"type": "path", "required": True},
                     "domains": {"type": "list", "elements": "str", "required": True},
                     "certificate": text,
                     "key": {**text, "no_log": False},  # a path

@@ -31,6 +31,12 @@ options:
     description: Ask processes, entry and certificates too, in the same session; for people who want to see everything.
     type: bool
     default: false
+  away:
+    description: >-
+      Take note of an app host that cannot be reached, and end well; for M(ferryman.ops.release_leave), which decides
+      whether the run goes on.
+    type: bool
+    default: false
   tale:
     description: Tell what the ledger says of the release that C(release_why) names; refuse one that it does not know.
     type: bool
@@ -53,6 +59,7 @@ stale:
   description: Why this host is not as it is wanted; empty when there is nothing to do.
   type: str
   returned: success
+away: {description: Why it cannot be reached., type: str, returned: with O(away), where it cannot be reached}
 seen:
   description: What the host says of the site, and where it is served.
   type: dict
@@ -66,6 +73,10 @@ seen:
       elements: str
       returned: on app hosts
     share: {description: Percentage of clients that go to slot green., type: int, returned: on entries}
+    fenced:
+      description: App hosts that get no clients, each with its address and what that is for.
+      type: dict
+      returned: on entries
     health:
       description: What everything that is served answered, by name.
       type: dict
@@ -96,6 +107,7 @@ def main() -> None:
             "source": {"type": "bool", "default": False},
             "plan": {"type": "bool", "default": False},
             "whole": {"type": "bool", "default": False},
+            "away": {"type": "bool", "default": False},
             "tale": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -26,6 +26,14 @@ options:
   process: {description: "The process of kind once that step V(once) runs.", type: str, default: ''}
   holder: {description: "The run whose running lease step V(unlock) ends.", type: str, default: ''}
   word: {description: "What step V(say) leaves for a release in its stages.", type: str, default: ''}
+  fence:
+    description: >-
+      Whom step V(fence) fences off, or lets in. Whoever was left out of a release is let in by a deploy alone.
+    type: dict
+    suboptions:
+      host: {description: An app host., type: str, required: true}
+      out: {description: Whether entries send no clients to it., type: bool, required: true}
+      why: {description: Why., type: str, default: ''}
   plan:
     description: Whether to say only what the steps would come to, for M(ferryman.ops.release_plan).
     type: bool
@@ -79,6 +87,14 @@ def main() -> None:
             "process": {"type": "str", "default": ""},
             "holder": {"type": "str", "default": ""},
             "word": {"type": "str", "default": ""},
+            "fence": {
+                "type": "dict",
+                "options": {
+                    "host": {"type": "str", "required": True},
+                    "out": {"type": "bool", "required": True},
+                    "why": {"type": "str", "default": ""},
+                },
+            },
             "plan": {"type": "bool", "default": False},
             "of": {"type": "str", "default": "all", "choices": ["all", "arbiter", "others"]},
         },

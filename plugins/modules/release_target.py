@@ -31,6 +31,11 @@ RETURN = r"""
 release: {description: Id of the release to go back to., type: str, returned: success}
 previous: {description: The release that is live now., type: str, returned: success}
 slot: {description: The slot that it goes to., type: str, returned: success}
+left_out:
+  description: The app hosts that this run goes on without; so it does without those that were left out and have it not.
+  type: list
+  elements: str
+  returned: success
 point:
   description: "The restore point: C(path) and C(sha256) of the dump, and whose deploy took it (C(before), C(at))."
   type: dict

@@ -42,13 +42,13 @@ UNIT = re.compile(r"-([a-z0-9]+)@(?:blue|green)-\d+\b")
 MENDED = "once that is mended, the same command goes on: what is done stays"
 
 
-def deploy(env: str, *, app: str, ref: str, allow_dirty: bool, wait: int, plan: str) -> Told:
+def deploy(env: str, *, app: str, ref: str, allow_dirty: bool, wait: int, partial: int, plan: str) -> Told:
     """Deploy a commit, or what a `plan` says; return the report. A failure is a Stop that carries it."""
     if plan:
         if ref or allow_dirty:
             raise Stop("--plan says what is deployed", hint="leave out --ref and --allow-dirty, or --plan")
-        return _as_planned(env, app=app, file=Path(plan), wait=wait)
-    wanted = {**_wanted(env, ref=ref, allow_dirty=allow_dirty), **_waiting(wait)}
+        return _as_planned(env, app=app, file=Path(plan), over=_over(wait, partial))
+    wanted = {**_wanted(env, ref=ref, allow_dirty=allow_dirty), **_over(wait, partial)}
     environment = readiness.agreed(env, app=app)
     if reason := _uncommitted(environment, app, wanted):
         raise _refused({"reason": reason}, environment, app)
@@ -62,13 +62,13 @@ def _refused(failure: Told, environment: Environment, app: str) -> Stop:
     return _failed(said, story, environment)
 
 
-def _as_planned(env: str, *, app: str, file: Path, wait: int) -> Told:
+def _as_planned(env: str, *, app: str, file: Path, over: Mapping[str, Any]) -> Told:
     """Do what the plan in a file says, provisioning first where it has changes; or nothing, where that is not so now.
 
     The role looks again once it has the lock.
     """
     then = following.read(file)
-    waiting, environment = _waiting(wait), readiness.agreed(env, app=app)
+    environment = readiness.agreed(env, app=app)
     following.require_of(then, environment.name, readiness.only(environment, app), file)
     readiness.make_ready(environment)
     wanted = {"release_ref": then["wanted"]["ref"], "release_plan_file": str(file.resolve())}
@@ -80,7 +80,7 @@ def _as_planned(env: str, *, app: str, file: Path, wait: int) -> Told:
         raise _refused({"reason": reason, "evidence": changed, "hint": anew}, environment, app)
     if then["provision"]["changes"]:
         _provision(environment)
-    return _told("deploy", _prepared(environment), app, {**wanted, **waiting})
+    return _told("deploy", _prepared(environment), app, {**wanted, **over})
 
 
 def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
@@ -92,11 +92,16 @@ def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
     return {"release_ref": ref, "release_allow_dirty": allow_dirty}
 
 
-def _waiting(wait: int) -> dict[str, Any]:
-    """Return for how long the lock is waited for as the role takes it; for 0 the inventory may say so."""
+def _over(wait: int, partial: int) -> dict[str, Any]:
+    """Return as the role takes it for how long the lock is waited for, and how many hosts may be left out.
+
+    For 0 the inventory may say so.
+    """
     if wait < 0:
         raise Stop(f"--wait takes seconds, and {wait} are none", hint="take 600 for ten minutes")
-    return {"release_wait_s": wait} if wait else {}
+    if partial < 0:
+        raise Stop(f"--partial takes a count of hosts, and {partial} is none", hint="take 1 to go on without one")
+    return {**({"release_wait_s": wait} if wait else {}), **({"release_partial": partial} if partial else {})}
 
 
 def _uncommitted(environment: Environment, app: str, wanted: Mapping[str, Any]) -> str:
@@ -108,7 +113,9 @@ def _uncommitted(environment: Environment, app: str, wanted: Mapping[str, Any]) 
     return worktree.refusal(environment.directory.parent.parent, source)
 
 
-def rollback(env: str, *, app: str, to: str, accept_schema: bool, with_database: bool, yes: bool, wait: int) -> Told:
+def rollback(
+    env: str, *, app: str, to: str, accept_schema: bool, with_database: bool, yes: bool, wait: int, partial: int
+) -> Told:
     """Go back to the last good release, or to a named one; return the report.
 
     With the database, what was written since is counted first and, unless `yes`, somebody is asked: a Stop carries the
@@ -117,7 +124,7 @@ def rollback(env: str, *, app: str, to: str, accept_schema: bool, with_database:
     if accept_schema and with_database:
         raise Stop("--accept-schema leaves the data, --with-database takes them along", hint="take one of the two")
     values = {"release_to": to, "release_accept_schema": accept_schema, "release_with_database": with_database}
-    values |= _waiting(wait)
+    values |= _over(wait, partial)
     environment = _ready(env, app)
     if with_database and not yes:
         story, ended = run("release_compare", environment, {"release_app": app, **values}, way_back=True)
@@ -260,6 +267,18 @@ def maintenance(env: str, *, app: str, on: bool) -> Told:
     story, ended = run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
     stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
+
+
+def fence(env: str, *, app: str, host: str, off: bool, why: str) -> Told:
+    """Have every entry send no clients to an app host (`off`), or let it in; return whether that has emptied it."""
+    environment = readiness.acted_on(env, app=app)
+    if not host:
+        raise Stop("no host named", hint=f"{paths.program()} fence.on HOST: an app host of {environment.inventory}")
+    values = {"release_app": app, "release_fence_host": host, "release_fenced": off, "release_fence_why": why}
+    story, ended = run("release_fence", environment, values)
+    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    told = {"environment": environment.name, "host": host, "off": off, "fenced": story.facts.get("fenced", [])}
+    return {**told, "emptied": story.facts.get("emptied", {}), "changed": story.changed}
 
 
 def word(env: str, *, app: str, word: str) -> Told:

@@ -14,6 +14,7 @@ Told = Mapping[str, Any]
 WAY = "way to "  # before an app host's name, what an entry says of it
 LABEL = 14  # columns before what a line says
 SCARCE_BYTES = 256 * 2**20  # below it a deploy soon has no room
+WHOLE = ("provision",)  # of the whole environment, whatever its applications
 GOOD, BAD, PLAIN = "32", "31;1", ""
 
 
@@ -61,7 +62,7 @@ def _laid_out(label: str, text: str, paint: str, *, colour: bool) -> Iterator[st
 def _fault(fault: Fault, env: str, app: str) -> Iterator[Line]:
     yield "wrong", fault.what, BAD
     if fault.mend:
-        yield "mended by", paths.command(fault.mend, env, app), PLAIN
+        yield "mended by", paths.command(fault.mend, env, "" if fault.mend in WHOLE else app), PLAIN
 
 
 def _clients(told: Told, seen: Told) -> Iterator[Line]:
@@ -156,6 +157,7 @@ def wrong(seen: Told) -> Iterator[Fault]:
             yield Fault(f"{app_host} does not serve ({said}): clients are sent to the other app hosts until it does")
         else:
             yield Fault(f"{name}: {said}", "provision" if name == "entry" else back)
+    yield from _fenced(seen)
     for ill in seen.get("ill") or []:
         if ill.partition(": ")[0] not in answers:
             yield Fault(ill, back)
@@ -175,6 +177,17 @@ def wrong(seen: Told) -> Iterator[Fault]:
             way_out = seen[name].get("way_out") or "compare it with a backup before you go on"
             yield Fault(f"{name}: {problem}: {way_out}")
     yield from map(Fault, seen.get("damaged") or [])
+
+
+def _fenced(seen: Told) -> Iterator[Fault]:
+    """Return whom an entry sends no clients to."""
+    mends = {"away": "deploy", "hand": "fence.off {}"}
+    for name, fence in (seen.get("fenced") or {}).items():
+        for reason, told in fence["for"].items():
+            why = told["why"] or "no reason was given"
+            yield Fault(
+                f"{name} gets no clients since {told['since']} ({told['who']}): {why}", mends[reason].format(name)
+            )
 
 
 def _apart(seen: Told, arbiter: Told) -> Iterator[Fault]:

@@ -79,9 +79,11 @@ def summary(told: Told) -> str:
     """Say how a deploy or a rollback went."""
     env, took = told["environment"], f"({told['duration_s']:.1f} s)"
     if told["status"] == "unchanged":
-        return f"{told['release']} is live already on {env}; nothing was changed {took}\n{told['url']}"
+        said = f"{told['release']} is live already on {env}; nothing was changed {took}"
+        return "\n".join([said, told["url"], *told.get("left_out", {}).values()])
     lines = [f"{told['release']} is live on {env} {took}", told["url"]]
     lines += _outside(told)
+    lines += _left_out(told)
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
     if told.get("by_hand"):
         right = f"`{paths.command('deploy --ref COMMIT', env, told['app'])}` brings the right files"
@@ -112,6 +114,13 @@ def _outside(told: Told) -> Iterator[str]:
         yield f"the hosts see it answer, this machine does not: {seen['error']}"
     elif seen.get("status", 200) >= ILL and not told.get("maintenance"):
         yield f"this machine got {seen['status']} from {url}: the application's own answer, or the name leads elsewhere"
+
+
+def _left_out(told: Told) -> Iterator[str]:
+    """Say who was left out, and what ends that."""
+    for host, why in told.get("left_out", {}).items():
+        mended = paths.command("deploy", told["environment"], told["app"])
+        yield f"without {host}: {why}; it gets no clients until `{mended}` reaches it, and brings it there"
 
 
 def reported(told: Told) -> Iterator[str]:
@@ -176,6 +185,20 @@ def page(told: Told) -> str:
     return f"{told['environment']}: the maintenance page is {already}{'shown' if told['maintenance'] else 'hidden'}"
 
 
+def fence(told: Told) -> str:
+    """Say whether clients come to an app host."""
+    already = "" if told["changed"] else "already "
+    if not told["off"]:
+        other = "; it stays out for another reason, which `status` tells" if told["host"] in told["fenced"] else ""
+        return f"{told['environment']}: {told['host']} is {already}let in by every entry{other}"
+    ends = (
+        ""
+        if all(told["emptied"].values())
+        else "; some connections that were open before still are (websockets, long downloads)"
+    )
+    return f"{told['environment']}: no entry sends clients to {told['host']}{ends}" + (already and " (as before)")
+
+
 def unlocked(told: Told) -> str:
     """Say whose lock was broken."""
     broken, env = told["broken"], told["environment"]
@@ -218,7 +241,8 @@ def ledger(told: Told) -> str:
     for entry in seen.get("history", []):
         status = standing(entry, live=seen["shift"]["release_stable"])
         rows.append((entry["release"], status, entry["who"] or "", commit(entry)))
-        reasons.append(pointing.entry(entry) or str(entry["reason"] or "").partition("\n")[0])
+        without = f"without {', '.join(entry['left_out'])}" if entry.get("left_out") else ""
+        reasons.append(pointing.entry(entry) or str(entry["reason"] or "").partition("\n")[0] or without)
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines: list[str] = []
     for row, reason in zip(rows, reasons, strict=True):

@@ -5,9 +5,11 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from tests.support.visitors import Visitors
 from tests.support.watching import Journal
 
 from ferryman import paths
+from ferryman.sandbox.probing import probe
 
 pytestmark = pytest.mark.at_times(journey="a fleet")  # six hosts; what one host does is in every run
 
@@ -275,6 +278,130 @@ def test_the_last_app_host_is_never_taken_out(fleet: Fleet) -> None:
         for host in APPS:
             fleet.ssh(f"systemctl start tiny-web@{slot}-1.service", host=host)
     assert fleet.releases() == {live}, "at once: nobody waits for a time to be over"
+
+
+def out_of(fleet: Fleet, host: str) -> bool:
+    """Say whether neither entry sends clients to an app host."""
+    seen = set()
+    for entry in ENTRIES:
+        with fleet.through(entry):
+            seen |= {fleet.version()["host"] for _ in range(TRIES)}
+    return host not in seen
+
+
+def test_an_app_host_that_is_fenced_off_gets_no_client_until_it_is_let_in_again(fleet: Fleet) -> None:
+    live = fleet.settles(2)
+    with Prober(fleet, forgiving=True) as prober, ThreadPoolExecutor(TRIES) as clients:
+        slow = [clients.submit(fleet.get, "/slow?s=3", 15) for _ in range(TRIES)]
+        time.sleep(1)
+        answer = fleet.run("fence.on", "app2", "--why", "its disk", "--app", fleet.app)
+        assert (answer.code, answer.said["fenced"]) == (0, ["app2"]), str(answer)
+        assert all(answer.said["emptied"].values())
+        assert out_of(fleet, "app2")
+        assert [each.result()[0] for each in slow] == [200] * TRIES, "what was under way has ended"
+        fleet.ssh("systemctl reload nginx", host="entry1")
+        assert out_of(fleet, "app2")
+        again = fleet.run("fence.on", "app2", "--app", fleet.app)
+        assert (again.code, again.said["changed"]) == (0, False), str(again)
+    prober.served_only(live)
+    try:
+        begin_anew(fleet, "entry2")
+        provisioned = fleet.run("provision", timeout_s=600)
+        assert provisioned.code == 0, str(provisioned)
+        assert out_of(fleet, "app2"), "after a boot, and although every entry's configuration was rendered anew"
+        told = " ".join(fleet.begin("status", "--env", "dev").wait().out.split())
+        assert told.count("app2 gets no clients since") == len(ENTRIES), told
+        assert told.count(": its disk") == len(ENTRIES), told
+        assert fleet.run("fence.on", "app1", "--app", fleet.app).code == 0
+        last = fleet.run("fence.on", "app3", "--app", fleet.app)
+        assert (last.code, "the last app host is never fenced off" in last.text) == (1, True), str(last)
+    finally:
+        let_in = [fleet.run("fence.off", host, "--app", fleet.app) for host in ("app1", "app2")]
+    assert [each.code for each in let_in] == [0, 0], let_in
+    assert {fleet.version()["host"] for _ in range(TRIES)} == {*APPS}
+
+
+def begin_anew(fleet: Fleet, host: str, within_s: float = 90) -> None:
+    """Cut a host's power and give it back, and wait until it is reached: its published ports may need a while."""
+    fleet.cut(host)
+    fleet.back(host)
+    deadline = time.monotonic() + within_s
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            if fleet.ssh("echo up", host=host, check=False, timeout_s=5) == "up":
+                return
+        assert time.monotonic() < deadline, f"{host} is not reached"
+
+
+@contextmanager
+def unreached(fleet: Fleet, host: str) -> Iterator[None]:
+    """Have the driver not reach a host that goes on with its work."""
+    inside = ("exec", f"{fleet.name}-{host}", "bash", "-c")
+    chain = "nft 'add chain inet away in { type filter hook input priority -1; }'"
+    rule = "nft add rule inet away in tcp dport $(sshd -T | sed -n 's/^port //p') reject with tcp reset"
+    engine = probe()
+    engine.run(*inside, f"nft add table inet away && {chain} && {rule}")
+    try:
+        yield
+    finally:
+        engine.run(*inside, "nft delete table inet away")
+
+
+def test_a_deploy_goes_on_without_a_host_that_only_the_driver_cannot_reach_and_the_next_one_mends_it(
+    fleet: Fleet,
+) -> None:
+    before, commit = fleet.settles(2), fleet.repository.commit(histories.good("on two of three"))
+    with Prober(fleet, forgiving=True) as prober:
+        with unreached(fleet, "app3"):
+            refused = fleet.deploy(commit)
+            assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
+            with unreached(fleet, "app2"):
+                refused = fleet.deploy(commit, "--partial", "1")
+            assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
+            assert "app2, app3 cannot be reached, and at most 1 may be left out" in refused.text
+            answer = fleet.deploy(commit, "--partial", "1")
+            assert (answer.code, [*answer.said["left_out"]]) == (0, ["app3"]), str(answer)
+            new = answer.said["release"]
+            assert out_of(fleet, "app3")
+            assert fleet.releases() == {new}, "although what was live before goes on there"
+            assert fleet.ledger()[-1]["left_out"] == ["app3"]
+            lone = fleet.run("fence.off", "app3", "--app", fleet.app)
+            assert (lone.code, "app3 was left out" in lone.text) == (1, True), str(lone)
+        begin_anew(fleet, "app3")
+        assert fleet.state("app3")["release_stable"] == before
+        assert out_of(fleet, "app3"), "it does not come back by itself"
+        told = " ".join(fleet.begin("status", "--env", "dev").wait().out.split())
+        assert told.count("app3 gets no clients since") == len(ENTRIES), told
+        answer = fleet.deploy(commit)
+        assert (answer.code, answer.said["status"], answer.said.get("left_out")) == (0, "live", None), str(answer)
+        mended = fleet.settles(2)
+        assert not out_of(fleet, "app3")
+    prober.served_only(before, new, mended)
+    assert mended.endswith(commit[:7])
+    assert "app3" not in " ".join(str(seen.get("fenced")) for seen in fleet.status()["hosts"].values())
+
+
+def test_a_rollback_goes_on_without_a_host_and_whoever_drives_it_may_vanish(fleet: Fleet) -> None:
+    """The driver dies once clients are moved: the entries go back, and send clients again to whom it had left out."""
+    before, new = fleet.settles(2), fleet.good("to go back from")
+    with fleet.settings(release_confirm_s=CONFIRM_S, release_watch_s=5), unreached(fleet, "app2"):
+        with Journal(fleet) as journal:
+            words = ("--app", fleet.app, "--env", "dev", "--partial", "1", "--json")
+            driver = fleet.begin("rollback", *words)
+            assert journal.wait_for("switch", "started", driver, since=0), str(driver.wait())
+            assert out_of(fleet, "app2")
+            driver.kill()
+        deadline = time.monotonic() + CONFIRM_S + WITHIN_S
+        while out_of(fleet, "app2") or fleet.releases() != {new}:
+            assert time.monotonic() < deadline, fleet.status()
+            time.sleep(0.3)
+        fleet.run("unlock", "--app", fleet.app, "--yes")
+        answer = fleet.rollback("--partial", "1")
+        assert (answer.code, [*answer.said["left_out"]]) == (0, ["app2"]), str(answer)
+        assert fleet.releases() == {before}
+        assert out_of(fleet, "app2")
+    fleet.good("mended")
+    assert not out_of(fleet, "app2")
 
 
 def test_an_app_host_without_power_loses_what_was_under_way_alone_and_comes_back_by_itself(fleet: Fleet) -> None:

@@ -55,6 +55,12 @@ def test_what_came_after_the_live_release_is_not_told_as_before_it() -> None:
     assert "before it" not in first
 
 
+def fenced(reason: str) -> dict[str, Any]:
+    """What an entry says of an app host that it sends no clients to."""
+    told = {"why": "its disk", "since": "2026-11-22T10:30:00Z", "who": "ada@laptop", "run": "r"}
+    return {"fenced": {"app2": {"address": "10.0.0.22", "for": {reason: told}}}}
+
+
 EXPIRED = {**CERTIFICATE, "last_attempt": {"at": "now", "result": "failed", "reason": "no such name"}}
 
 
@@ -86,12 +92,15 @@ EXPIRED = {**CERTIFICATE, "last_attempt": {"at": "now", "result": "failed", "rea
             "deploy",
         ),
         ({"maintenance": True}, "the maintenance page is shown", "maintenance.off"),
+        (fenced("hand"), "app2 gets no clients since 2026-11-22T10:30:00Z (ada@laptop): its disk", "fence.off app2"),
+        (fenced("away"), "app2 gets no clients since 2026-11-22T10:30:00Z (ada@laptop): its disk", "deploy"),
     ],
 )
 def test_what_is_wrong_is_followed_by_the_command_that_mends_it(more: dict[str, Any], what: str, mend: str) -> None:
     lines = " ".join(shown(**more).split())
     assert what in lines
-    assert f"mended by ./invoke {mend} --env prod --app shop" in lines
+    of_all = mend == "provision"
+    assert f"mended by ./invoke {mend} --env prod{'' if of_all else ' --app shop'}" in lines
     assert lines.count("wrong") == 1
 
 

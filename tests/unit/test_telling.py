@@ -19,6 +19,14 @@ def test_the_way_back_names_environment_and_application() -> None:
     assert "`./invoke rollback --to r1 --env prod --app shop` goes back" in back
 
 
+def test_who_was_left_out_is_named_with_the_command_that_brings_it_there() -> None:
+    told = {**LIVE, "left_out": {"app3": "app3 cannot be reached: no route"}}
+    said = telling.summary(told)
+    assert "without app3: app3 cannot be reached: no route; it gets no clients until" in said
+    assert "`./invoke deploy --env prod --app shop` reaches it" in said
+    assert "app3 cannot be reached" in telling.summary({**told, "status": "unchanged"})
+
+
 def test_a_migration_without_a_dump_is_told() -> None:
     why = "the inventory names no database"
     assert f"no dump was taken before the migration: {why}" in telling.summary({**LIVE, "no_restore_point": why})

@@ -180,7 +180,8 @@ def close(host: Host, run: str, **end: Any) -> None:
     if last.get("status") != "started":
         return
     same = ("event", "release", "previous", "commit", "ref", "subject", "digest", "configuration", "slot")
-    record(host, **{key: last.get(key) for key in same}, **_facts(host, run), **end)
+    more = {"left_out": last["left_out"]} if last.get("left_out") else {}
+    record(host, **{key: last.get(key) for key in same}, **more, **_facts(host, run), **end)
 
 
 def _facts(host: Host, run: str) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import H
 
 PATH = "/.well-known/ferryman/run/"
 ENDS = ("live", "returned")
+PAST = "past"
+"""How a run stands that was live, when another one is: who was away since then hears it."""
 KEPT = 20
 TIMEOUT_S = 2.0
 
@@ -34,13 +36,24 @@ def tell(host: Host, *, run: str, seal: str, end: str) -> None:
         return
     place = host.site.state / "runs"
     host.write_json(place / run, {"format": 1, "run": run, "end": end, "proof": proof(seal, run, end)})
+    live = shift.state(host).get("stable_run", {}).get("run")  # is asked for after each boot
     # Not by their names: a clock may have been set.
     for old in sorted(place.glob("[0-9]*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        old.unlink()
+        if old.name != live:
+            old.unlink()
+
+
+def overtake(host: Host) -> None:
+    """Have the arbiter's entry say of the run that was live so far that it is no longer, once another one is."""
+    was = shift.state(host).get("stable_run", {})
+    if was and was["run"] != host.run_id:
+        tell(host, run=str(was["run"]), seal=str(was.get("seal", "")), end=PAST)
 
 
 def ask(asks: Mapping[str, Any], run: str) -> str:
-    """Ask the arbiter how a run ended: `live`, `returned`, or nothing where it is not known (yet), or nobody answers.
+    """Ask the arbiter how a run stands: `live`, `returned`, `past`, or nothing where that is not known (yet).
+
+    Nor is it where nobody answers.
 
     `asks` holds address, port, domain and seal.
     """
@@ -48,6 +61,6 @@ def ask(asks: Mapping[str, Any], run: str) -> str:
         entry = {"domain": asks["domain"], "port": asks["port"]}
         status, _, text = shift.get(entry, f"{PATH}{run}", address=str(asks["address"]), timeout_s=TIMEOUT_S)
         end = str(json.loads(text).get("end")) if status == 200 else ""
-        if end in ENDS and json.loads(text).get("proof") == proof(str(asks["seal"]), run, end):
+        if end in (*ENDS, PAST) and json.loads(text).get("proof") == proof(str(asks["seal"]), run, end):
             return end
     return ""

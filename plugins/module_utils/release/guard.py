@@ -61,11 +61,14 @@ def _resolve(host: Host, *, reason: str, end: str = "") -> str:
         end = "live" if candidate and arbiter.committed(host, run) else "returned"
     if not end:
         return _wait(host, state)
-    if end == "live":
+    if end in ("live", commits.PAST):
         slots.bring_up(host, str(candidate))  # after a boot, only what was enabled before it has come up
         settling.settle(host, slot=str(candidate), release=release, after_s=DRAIN_S)
         settling.end_exchange(host)
-        slots.move_workers(host, str(candidate), alive_s=0, wait=False)
+        if end == "live":
+            slots.move_workers(host, str(candidate), alive_s=0, wait=False)
+        else:
+            _overtaken(host)
         shift.let_go(host)
         commits.tell(host, run=run, seal=str(state.get("seal", "")), end="live")
         return "confirmed"
@@ -90,10 +93,29 @@ def _rest(host: Host, slot: str) -> None:
     """Bring what is decided already to its end, unless whoever held us up has done so."""
     if not host.site.pending.exists() or settling.end_exchange(host):
         return  # what is not well is looked at again
+    stands = _stands(host)
+    if not stands:
+        return  # workers of what may be overtaken take no job; who is asked is asked again
     try:
-        slots.move_workers(host, slot, alive_s=0, wait=False)
+        if stands == commits.PAST:
+            _overtaken(host)
+        elif settling.holds_stable(host):
+            slots.move_workers(host, slot, alive_s=0, wait=False)
     finally:
         shift.let_go(host)
+
+
+def _stands(host: Host) -> str:
+    """Return how the run stands now that committed what is stable here; nothing where the arbiter does not say."""
+    was = shift.state(host).get("stable_run", {})
+    return commits.ask(was["asks"], str(was["run"])) if was.get("asks") else "live"
+
+
+def _overtaken(host: Host) -> None:
+    """Run nothing any more: this host was left out of what is live, and the entries send it nobody."""
+    if host.site.root.exists():
+        slots.rest(host)
+        host.journal("overtaken", "done", release=str(shift.state(host)["release_stable"]))
 
 
 def watch() -> None:
@@ -142,6 +164,8 @@ def _settle_at_boot(host: Host) -> None:
         resolve(host, reason="the host was started again before the shift was confirmed")
     elif (host.site.state / "share").is_symlink() and shift.share(host) != shift.full(state["stable"]):
         shift.set_share(host, shift.full(state["stable"]))
+    if "asks" in state.get("stable_run", {}) and slots.has_background(host, state["stable"]):
+        host.write(host.site.pending, "")  # for `watch`, which starts workers once the arbiter says that they may
 
 
 def _apart(site: str, work: Callable[[Host], None]) -> None:

@@ -294,6 +294,7 @@ WAYS_OUT = {
         "the driver that deployed this release has it as `record` in .ferryman/runs/*/plan.json: write that there; "
         "where no slot leads to it, `rm -r {path.parent}` forgets the release"
     ),
+    "fenced.json": "`rm {path}`, and provision: nobody is fenced off then, so see first that no app host was left out",
     "ports.json": (
         "nginx's file of the site names the ports, too: write them there; or `rm {path}`, provision and deploy, which "
         "gives out others, with no service in between"

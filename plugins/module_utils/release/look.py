@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     chain,
     edits,
+    fencing,
     ledger,
     lock,
     members,
@@ -70,6 +71,7 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
         seen.update(shift=state, pending=host.site.pending.exists())
     if "entry" in roles:
         seen.update(share=shift.share(host), maintenance=shift.hidden(host))
+        seen["fenced"] = reader.read(host.site.state / fencing.FILE, serious=True).get("hosts", {})
     journal = chain.read(host.site.state / "journal.jsonl")
     seen["journal"] = {
         "head": journal.head,
@@ -166,7 +168,7 @@ def _refuse(seen: Mapping[str, Any], reader: _Reader) -> None:
 def _shift(host: Host, reader: _Reader) -> dict[str, Any]:
     """Return the shift state; where its file is damaged, what the links say."""
     try:
-        return shift.state(host)
+        return _unsealed(shift.state(host))
     except Failed as failed:
         reader.note(failed, serious=True)
     stable = "green" if shift.share(host) == shift.full("green") else "blue"
@@ -179,6 +181,14 @@ def _shift(host: Host, reader: _Reader) -> dict[str, Any]:
         "share": shift.share(host),
         "phase": "unknown",
     }
+
+
+def _unsealed(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the shift state without what proves the arbiter's word, which is the hosts' alone."""
+    told = {key: value for key, value in state.items() if key not in ("seal", "stable_run")}
+    if "asks" in told:
+        told["asks"] = {key: value for key, value in told["asks"].items() if key != "seal"}
+    return told
 
 
 def _releases(host: Host, reader: _Reader, live: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import probe
+from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, probe
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, read_json
 
 WAY = "way to "
@@ -30,10 +30,14 @@ def listens(host: Host, slot: str) -> list[str]:
 
 
 def ways(host: Host, slot: str) -> dict[str, dict[str, Any]]:
-    """Ask each app host of `slot` from here, each process on its own port; return the answers by name."""
+    """Ask each app host of `slot` from here, each process on its own port; return the answers by name.
+
+    One that is fenced off gets no clients, whatever it answers.
+    """
     told = read_json(host.site.state / "members.json").get("slots", {}).get(slot, {})
     health = told.get("health") or {}
-    each = [(name, address) for name, addresses in told.get("members", {}).items() for address in addresses]
+    members = {name: each for name, each in told.get("members", {}).items() if name not in fencing.fences(host)}
+    each = [(name, address) for name, addresses in members.items() for address in addresses]
     if not each:
         return {}
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -15,7 +15,7 @@ SLOTS = ("blue", "green")
 KINDS = ("web", "worker", "cron", "once")
 RESTORING = ("restore", "compare", "forget", "quiet", "exchange")
 """The steps of a rollback that takes the database along."""
-AMONG_MANY = ("mend", "note", "hold")
+AMONG_MANY = ("mend", "note", "leave_out", "hold")
 """The steps of a run on several hosts alone: one host agrees with itself."""
 BEFORE_COMMIT = frozenset(
     {"stage", "snapshot", "migrate", "start", "switch", "workers", "commit", "restore", "compare", "quiet", "exchange"}
@@ -119,7 +119,7 @@ def unit_parts(unit: str) -> dict[str, str]:
     return {key: value or "" for key, value in found.groupdict().items()} if found else {}
 
 
-COMMANDS = re.compile(r"`(deploy|plan|rollback|provision|releases|status|unlock|check)\b([^`]*)`")
+COMMANDS = re.compile(r"`(deploy|plan|rollback|provision|releases|status|unlock|check|fence\.on|fence\.off)\b([^`]*)`")
 OF_AN_ENVIRONMENT = ("provision", "check")
 
 

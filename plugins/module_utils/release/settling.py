@@ -15,7 +15,9 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
+    commits,
     exchanges,
+    fencing,
     ledger,
     names,
     render,
@@ -42,9 +44,13 @@ def settle(host: Host, *, slot: str, release: str, after_s: float) -> None:
     """
     if host.site.root.exists() and slots.holds(host, slot) == release:
         host.link(host.site.root / "current", f"releases/{release}")
-        slots.enable(host, slot)
+        # Workers wait after a boot for the arbiter's word, where there is one to be asked (guard.boot).
+        slots.enable(host, slot, background="asks" not in shift.known_of(shift.state(host), host.run_id))
+    commits.overtake(host)
+    mended = shift.state(host).get("mends", [])
     shift.confirm(host, slot=slot, release=release)
     host.journal("settle", "done", release=release, slot=slot)
+    fencing.let_in(host, mended)
     cool_later(host, names.other(slot), after_s=after_s)
 
 
@@ -76,10 +82,11 @@ def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool
     # First: as long as the database is another one, the guard has to come back to it.
     undone, idle = exchanging(host), end_exchange(host)
     moved = shift.give_back(host, reason=reason)
+    fencing.undo(host)
     if not host.site.root.exists():
         shift.let_go(host)
         return Back(moved, undone=undone)
-    if slots.holds(host, before["stable"]) and not idle:
+    if holds_stable(host) and not idle:
         try:
             slots.move_workers(host, before["stable"], alive_s=0, wait=wait)
         except Failed as failed:
@@ -93,6 +100,12 @@ def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool
     result, more = ("failed", {"idle": str(idle)}) if idle else ("done", {})
     host.journal("return", result, release=release, reason=reason, moved=moved, **more)
     return Back(moved, idle, undone)
+
+
+def holds_stable(host: Host) -> bool:
+    """Say whether this host has what is stable: one that was away has agreed to that before it was brought it."""
+    state = shift.state(host)
+    return bool(state["release_stable"]) and slots.holds(host, state["stable"]) == state["release_stable"]
 
 
 def exchanging(host: Host) -> bool:

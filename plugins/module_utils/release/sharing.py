@@ -13,6 +13,7 @@ from typing import IO, Any, Optional
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     commits,
+    fencing,
     guard,
     members,
     names,
@@ -54,6 +55,7 @@ def begin(host: Host, request: Request) -> None:
             asks=request.get("asks"),
             seal=str(request.get("seal", "")),
             patience_s=float(request.get("patience_s", 0)),
+            mends=fencing.take_part(host, request.get("takes_part", [])),
         )
     if "arbiter" in request["roles"]:
         commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="open")

@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 
 BUCKETS = 100
 SLOT_PATH = "/.well-known/ferryman/slot"
-OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s", "patience_s", "drawn_back")
+OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s", "patience_s", "drawn_back", "mends")
 """What is known of a shift only as long as it is pending."""
 
 
@@ -79,11 +79,13 @@ def begin(
     asks: Mapping[str, Any] | None = None,
     seal: str = "",
     patience_s: float = 0,
+    mends: Sequence[str] = (),
 ) -> None:
     """Write down that a shift to `slot` begins and until when it must be confirmed; from here on the guard watches.
 
     `asks` says whom the guard asks how it ended (commits.ask), `seal` by what an arbiter's answer to that is known.
     `patience_s` is what others may take beside: so much later than the deadline, from which on it asks, it is in doubt.
+    `mends` are the app hosts that get clients again once it is committed.
     Failed where the guard does not start: nobody is moved that nobody would bring back.
     """
     before = state(host)
@@ -100,6 +102,7 @@ def begin(
         "since": utc(),
         **({"asks": dict(asks), "confirm_s": confirm_s, "patience_s": patience_s} if asks else {}),
         **({"seal": seal} if seal else {}),
+        **({"mends": [*mends]} if mends else {}),
     }
     if before["stable"] == slot:
         raise Failed(f"slot {slot} is the stable one already", refused=True)
@@ -109,14 +112,29 @@ def begin(
     host.journal("switch", "started", release=release, slot=slot, confirm_s=confirm_s)
 
 
+def known_of(state: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """Return how this host hears of the end of a run (asks), or proves it to others (seal), also once that is settled.
+
+    Of one host nobody asks, and there is neither.
+    """
+    was = state.get("stable_run", {})
+    return {
+        key: each[key] for each in [was if was.get("run") == run else state] for key in ("asks", "seal") if key in each
+    }
+
+
 def let_go(host: Host) -> None:
     """Let nothing be pending any more, but an exchange of databases, which the guard looks after to its end."""
     if not host.site.exchange.exists():
         host.remove(host.site.pending)
 
 
-def confirm(host: Host, *, slot: str, release: str) -> None:
-    """Make `slot` the stable one, and let go."""
+def confirm(host: Host, *, slot: str, release: str, left: Mapping[str, Any] | None = None) -> None:
+    """Make `slot` the stable one, and let go; `left` says which slot clients have left when, now the other one.
+
+    By whom it was committed is kept (`stable_run`): others ask the arbiter after a boot whether that still counts.
+    """
+    known = known_of(state(host), host.run_id)
     if is_entry(host):
         set_share(host, full(slot))
     host.write_json(
@@ -132,7 +150,8 @@ def confirm(host: Host, *, slot: str, release: str) -> None:
             "run": host.run_id,
             "token": host.token,
             "since": utc(),
-            "left": {"slot": names.other(slot), "boot": now().boot, "at": now().boottime},
+            **({"stable_run": {"run": host.run_id, **known}} if known else {}),
+            "left": left or {"slot": names.other(slot), "boot": now().boot, "at": now().boottime},
         },
     )
     let_go(host)
@@ -181,7 +200,7 @@ def agree(host: Host, *, slot: str, release: str) -> None:
     """
     before = state(host)
     if (before["stable"], before["release_stable"]) != (slot, release):
-        confirm(host, slot=slot, release=release)
+        confirm(host, slot=slot, release=release, left=before.get("left"))  # nobody was moved by this
 
 
 def stand_in(host: Host) -> None:

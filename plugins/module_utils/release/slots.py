@@ -273,6 +273,13 @@ def _restarts(host: Host, unit: str) -> int:
     return int(host.systemctl("show", "-P", "NRestarts", unit).strip() or 0)
 
 
+def rest(host: Host) -> None:
+    """Let this host run nothing of the site, now and after a boot: what it has was overtaken while it was away."""
+    for slot in names.SLOTS:
+        stop(host, slot, jobs=True)
+    enable(host, "")
+
+
 def bring_up(host: Host, slot: str) -> None:
     """Tell the web processes of `slot` to start, without waiting for them."""
     units = [i.unit for i in instances(host, slot, record(host, slot)) if i.kind == "web" and i.unit]
@@ -280,11 +287,15 @@ def bring_up(host: Host, slot: str) -> None:
         host.systemctl("start", "--no-block", *units)
 
 
-def enable(host: Host, slot: str) -> None:
-    """Make the units of `slot`, and of no other, come up with the host."""
+def enable(host: Host, slot: str, *, background: bool = True) -> None:
+    """Make the units of `slot`, and of no other, come up with the host; of none where it is empty.
+
+    Without `background` workers and timers are left to who starts them then.
+    """
     for every in names.SLOTS:
         found = instances(host, every, record(host, every)) if every == slot else []
-        units = [i.unit for i in found if i.kind == "web" and i.unit] + (list(_background(host, slot)) if found else [])
+        units = [i.unit for i in found if i.kind == "web" and i.unit]
+        units += _background(host, slot) if found and background else []
         wanted = set(units) if every == slot else set()
         for directory in (UNITS / "multi-user.target.wants", UNITS / "timers.target.wants"):
             kind = ".timer" if directory.name.startswith("timers") else ".service"

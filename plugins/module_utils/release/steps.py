@@ -17,6 +17,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     database,
     draining,
     edits,
+    fencing,
     guard,
     names,
     probe,
@@ -182,7 +183,8 @@ def _require_shift(host: Host, request: Request) -> None:
 def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Bring this host to where the arbiter is: what a run left here whose driver is gone, or went by while it was away.
 
-    `arbiter` holds slot and release that the arbiter has for stable, and how the run ended that is pending here.
+    `arbiter` holds slot and release that the arbiter has for stable, how the run ended that is pending here, and
+    whether this host was left out of what went live: then it runs what nobody wants any more.
     """
     told, mine = request["arbiter"], (host.run_id, host.token)
     if host.check:
@@ -192,6 +194,8 @@ def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
         host.run_id, host.token = mine
     with deciding(host):
         if shift.state(host)["phase"] == "stable":
+            if "app" in request["roles"] and told.get("left_out"):
+                slots.rest(host)
             shift.agree(host, slot=str(told["slot"]), release=str(told["release"]))
     return {}
 
@@ -417,6 +421,8 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "draw_back": sharing.draw_back,
     "say": sharing.say,
     "recent": _recent,
+    "fence": fencing.step,
+    "leave_out": fencing.step,
     "switch": _switch,
     "mend": _mend,
     "note": _note,
@@ -433,7 +439,7 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "free": _free,
     **{name: _restoring(name) for name in names.RESTORING},
 }
-UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free", "say", "recent"}
+UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free", "say", "recent", "fence"}
 """Steps that need no lease.
 
 Unlocking is for when the lease is somebody else's, and the others change nothing that a deploy does.

@@ -29,7 +29,7 @@ from typing import Any, ClassVar
 from ansible import constants, context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, names, render, stages
+from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, fencing, names, render, stages
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import HEED_S, INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building, layout, pack
@@ -228,7 +228,7 @@ class ReleaseAction(ActionBase):
     @property
     def unfit(self) -> tuple[str, str]:
         """Why a release cannot be brought to these hosts in these stages, and the way out; nothing where it can."""
-        reason = layout.refusal(self.groups)
+        reason = layout.refusal(self.every)
         if reason:
             return reason, layout.WAY_OUT
         told = self.value("stages", []) or []
@@ -266,10 +266,37 @@ class ReleaseAction(ActionBase):
         return site_name(self.app, self.environment, shared=bool(self.value("host_shared", False)))
 
     @cached_property
-    def groups(self) -> dict[str, list[str]]:
-        """The hosts by what they do: app, entry, db; arbiter is one of them."""
+    def every(self) -> dict[str, list[str]]:
+        """The hosts by what they do, as the inventory has them: app, entry, db; arbiter is one of them."""
         given = dict(self.value("hosts"))
         return {kind: [given[kind]] if isinstance(given[kind], str) else list(given[kind]) for kind in given}
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """The hosts by what they do in this run: as `every`, without those that are left out."""
+        out = self.left_out
+        return {kind: [host for host in hosts if host not in out] for kind, hosts in self.every.items()}
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The app hosts that this run goes on without, and why (release_leave)."""
+        return dict(self.recall("left-out"))
+
+    @property
+    def first_app(self) -> str:
+        """The app host that stands for all: the first that has what is live, as one that was left out has not."""
+        out = fencing.off_for(self.look_of(self.arbiter).get("fenced", {}), fencing.AWAY)
+        return next((host for host in self.groups["app"] if host not in out), self.groups["app"][0])
+
+    @property
+    def who_takes_part(self) -> dict[str, list[str]]:
+        """The app hosts of this run, as the ledger has them, and those that it goes on without."""
+        return {"hosts": self.groups["app"], **({"left_out": [*self.left_out]} if self.left_out else {})}
+
+    def leave_out(self, hosts: Mapping[str, str]) -> None:
+        """Go on without app hosts, from now on."""
+        self.remember("left-out", {**self.left_out, **hosts})
+        self.__dict__.pop("groups", None)
 
     @cached_property
     def roles(self) -> list[str]:
@@ -279,12 +306,12 @@ class ReleaseAction(ActionBase):
     @property
     def arbiter(self) -> str:
         """The host that keeps lock and ledger."""
-        return self.groups["arbiter"][0]
+        return self.every["arbiter"][0]
 
     @property
     def several(self) -> bool:
         """Whether more than one host serves, so that they must agree."""
-        return len({*self.groups["app"], *self.groups["entry"], self.arbiter}) > 1
+        return len({*self.every["app"], *self.every["entry"], self.arbiter}) > 1
 
     @property
     def seal(self) -> dict[str, str]:

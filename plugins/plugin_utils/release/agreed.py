@@ -69,6 +69,8 @@ def _head(lines: list[dict[str, Any]], *, but: str) -> str:
 
 def _host(look: Mapping[str, Any]) -> str:
     """Return in words what a host does, has for live, and what was edited on it by hand."""
+    if look.get("away"):
+        return str(look["away"])
     serves = look.get("live") or look.get("shift", {}).get("release_stable", "")
     edited = look.get("edited") or []
     does = f"{', '.join(look.get('roles', []))}, serves {serves or 'nothing'}"

@@ -28,7 +28,7 @@ LOOKS = 10  # in a stage, at least
 ANSWERED_S = 10.0  # beyond the limit: what a release that hangs has answered before it did
 PROBED_S = 300.0
 PROBES = 4  # in a row, on each entry, until a step says something: fewer may be a hiccup
-SENT = ("settings", "lease_s", "release", "slot", "asks", "seal", "patience_s", "members")
+SENT = ("settings", "lease_s", "release", "slot", "asks", "seal", "patience_s", "members", "takes_part")
 """What of the step's request a share and a look need, too."""
 PROBING = ("description", "verify")
 """What a look needs beside, where the application has steps of its own: with the secrets that those send."""

@@ -9,6 +9,9 @@ ENV = {
     "env": "Environment (local if not said, where there is one).",
     "app": "Application, where an environment has several.",
 }
+PARTIAL = (
+    "How many app hosts that cannot be reached it may go on without; entries send them no clients (none if not said)."
+)
 WAIT = "Seconds to wait in line where another run holds the lock; without it that is refused at once."
 
 
@@ -18,6 +21,7 @@ WAIT = "Seconds to wait in line where another run holds the lock; without it tha
         "ref": "Branch, tag or commit; the inventory's, or the work tree's HEAD, if not said.",
         "allow_dirty": "Deploy changes that are in no commit (not in prod).",
         "wait": WAIT,
+        "partial": PARTIAL,
         "plan": "Do what this file of `plan --out` says; refused where the world has changed since.",
     }
 )
@@ -28,12 +32,13 @@ def deploy(
     ref: str = "",
     allow_dirty: bool = False,
     wait: int = 0,
+    partial: int = 0,
     plan: str = "",
 ) -> None:
     """Deploy a commit: build, stage, start beside the old one, switch, settle; or return to the old one."""
     from ferryman import release, telling
 
-    told = release.deploy(env, app=app, ref=ref, allow_dirty=allow_dirty, wait=wait, plan=plan)
+    told = release.deploy(env, app=app, ref=ref, allow_dirty=allow_dirty, wait=wait, partial=partial, plan=plan)
     telling.tell(told, telling.summary, ctx)
 
 
@@ -61,6 +66,7 @@ def plan(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty:
         "accept_schema": "Go back over a change of the schema; the data stay as they are.",
         "with_database": "Go back with the database as it was before its migration; says what that loses, and asks.",
         "wait": WAIT,
+        "partial": PARTIAL,
     }
 )
 def rollback(
@@ -71,11 +77,13 @@ def rollback(
     accept_schema: bool = False,
     with_database: bool = False,
     wait: int = 0,
+    partial: int = 0,
 ) -> None:
     """Go back to the last good release, or to a named one."""
     from ferryman import release, telling
 
-    over = {"accept_schema": accept_schema, "with_database": with_database, "yes": ctx.ferryman.yes, "wait": wait}
+    over = {"accept_schema": accept_schema, "with_database": with_database, "yes": ctx.ferryman.yes}
+    over |= {"wait": wait, "partial": partial}
     telling.tell(release.rollback(env, app=app, to=to, **over), telling.summary, ctx)
 
 

@@ -106,6 +106,44 @@ def test_a_host_that_was_away_takes_over_what_is_stable_and_one_that_agrees_is_l
     assert shift.state(entry) == state
 
 
+@pytest.mark.parametrize(("word", "begun", "over"), [("live", True, True), ("past", False, True), ("", False, False)])
+def test_workers_begin_after_a_boot_once_the_arbiter_says_that_what_they_are_of_is_still_live(
+    entry: Host, monkeypatch: pytest.MonkeyPatch, word: str, begun: bool, over: bool
+) -> None:
+    """A host that was left out of what is live hears that it is past, and runs nothing; without an answer it waits."""
+    told = list[str]()
+    guard.resolve(entry, reason="its driver is gone", end="live")
+    for name in ("move_workers", "rest"):
+        monkeypatch.setattr(slots, name, lambda *_, name=name, **__: told.append(name))
+    monkeypatch.setattr(slots, "has_background", lambda *_: True)
+    monkeypatch.setattr(slots, "holds", lambda *_: NEW)
+    entry.directory(entry.site.root)
+    says(monkeypatch, proven(word) if word else OSError("no route"))
+    guard._settle_at_boot(Host(entry.site))
+    assert entry.site.pending.exists()
+    guard.resolve(Host(entry.site), reason="")
+    assert told == (["move_workers"] if begun else ["rest"] if over else [])
+    assert entry.site.pending.exists() != over
+
+
+def test_who_was_live_is_told_to_be_past_by_the_next_run_that_is_settled_and_not_by_one_that_is_settled_twice(
+    entry: Host,
+) -> None:
+    """Of the arbiter: it has the seals of its runs, and asks nobody."""
+
+    def end(run: str) -> str:
+        return str(json.loads((entry.site.state / "runs" / run).read_text())["end"])
+
+    guard.resolve(entry, reason="its driver is gone", end="returned")
+    for run, slot in (("20260103T000000Z-1", "green"), ("20260104T000000Z-2", "blue")):
+        entry.run_id = run
+        shift.begin(entry, slot=slot, release=NEW, confirm_s=60, seal=f"seal of {run}")
+        commits.tell(entry, run=run, seal=f"seal of {run}", end="live")
+        for _ in range(2):
+            settling.settle(entry, slot=slot, release=NEW, after_s=0)
+    assert (end("20260103T000000Z-1"), end("20260104T000000Z-2")) == ("past", "live")
+
+
 def test_an_arbiter_keeps_the_ends_of_its_last_runs_alone(entry: Host) -> None:
     for number in range(30):
         commits.tell(entry, run=f"20260101T0000{number:02d}Z-abcdef", seal="x", end="live")

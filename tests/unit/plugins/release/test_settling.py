@@ -157,6 +157,26 @@ def test_a_failure_before_the_switch_stops_what_the_run_started(host: Systemd) -
     assert host.did("systemctl", "stop", "shop-web@green-1.service")
 
 
+def test_a_host_that_was_left_out_runs_nothing_of_what_it_has_until_it_has_what_is_live(host: Systemd) -> None:
+    """It is brought to where the arbiter is, which has NEWEST for stable in green; the run that does so goes back."""
+    slots.enable(host, "blue")
+    told = {"slot": "green", "release": NEWEST, "end": "returned", "left_out": True}
+    steps.STEPS["mend"](host, {"roles": ["app"], "arbiter": told}, io.BytesIO())
+    assert host.up == set()
+    assert [*(names.UNITS / "multi-user.target.wants").glob("*")] == [], "nor does it after a boot"
+    shift.begin(host, slot="blue", release=NEWEST, confirm_s=60)
+    host.write(host.site.pending, "")
+    settling.go_back(host, release=NEWEST, reason="ill elsewhere", drain_s=0)
+    assert host.up == {"ferryman-guard.service"}
+    assert (shift.state(host)["stable"], shift.state(host)["release_stable"]) == ("green", NEWEST)
+
+
+def test_where_workers_wait_for_the_arbiter_a_boot_starts_web_processes_alone(host: Systemd) -> None:
+    slots.enable(host, "blue")
+    slots.enable(host, "blue", background=False)
+    assert [path.name for path in (names.UNITS / "multi-user.target.wants").glob("*")] == ["shop-web@blue-1.service"]
+
+
 def test_a_failure_before_the_start_leaves_a_warm_release_of_another_run_alone(host: Systemd) -> None:
     settling.go_back(host, release="20260103T000000Z-ccccccc", reason="the build failed", drain_s=30)
     assert not host.did("systemctl", "stop", "shop-web@green-1.service")

@@ -1,0 +1,32 @@
+"""Whom a run may go on without: app hosts that cannot be reached when it begins, as many as somebody has said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+
+def may_be_away(host: str, groups: Mapping[str, Sequence[str]]) -> bool:
+    """Say whether a release can be brought to the others without this host: it is an app host and nothing else.
+
+    An entry that goes on by itself would serve another release, and a database is nobody's to leave out.
+    """
+    return [kind for kind in ("app", "entry", "db", "arbiter") if host in groups.get(kind, [])] == ["app"]
+
+
+def refusal(away: Sequence[str], groups: Mapping[str, Sequence[str]], *, most: int) -> str:
+    """Return why a run can't go on without these app hosts, or nothing."""
+    if not away:
+        return ""
+    whom = f"{', '.join(away)} cannot be reached"
+    if len(away) >= len(groups["app"]):
+        return f"{whom}, and no other app host is left"
+    return f"{whom}, and at most {most} may be left out" if len(away) > most else ""
+
+
+def lacking(release: str, present: Mapping[str, Collection[str]], out: Sequence[str]) -> list[str]:
+    """Return who of the app hosts that get no clients anyway (`out`) has not a release that is gone back to.
+
+    `present` are the releases by host. A rollback does not wait for them; never are all of them left out.
+    """
+    without = [host for host in out if release not in present.get(host, [])]
+    return without if len(without) < len(present) else []
