@@ -128,7 +128,7 @@ class Canary:
             stream.write(json.dumps(look) + "\n")
         for host in self.seen:
             for each in self._unread(host):
-                self.looks.came(self.seen[host].take(each, new=self.slot))
+                self.looks.came(host, self.seen[host].take(each, new=self.slot))
 
     def _looks_of(self, host: str) -> Path:
         return self.action.memory / f"canary-{host}.jsonl"
@@ -182,9 +182,15 @@ class Canary:
         self.looks.tell(evidence, record, stage=len(self.began) - 1)
         if verdict.word in (PROMOTE, ROLLBACK):
             self.verdicts.append(record)
-            if self.looks.leads or verdict.word == ROLLBACK:
+            if (self.looks.leads or verdict.word == ROLLBACK) and not self._is_decided:
                 self.action.remember("verdicts", {"verdicts": self.verdicts})
         return record
+
+    @property
+    def _is_decided(self) -> bool:
+        """Whether another entry has it go back: a stage that ends here in the same moment changes nothing of that."""
+        told = self.action.recall("verdicts").get("verdicts") or [{}]
+        return bool(told[-1].get("verdict") == ROLLBACK)
 
     def _evidence(self, share: float, for_s: float) -> Evidence:
         now, since = max(each.now for each in self.seen.values()), self.began[-1]

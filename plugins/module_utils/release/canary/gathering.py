@@ -71,6 +71,8 @@ def _failures(
     for stage, (logged, _, slot) in sorted(stages.items()):
         if stage == NEVER:
             return  # who failed before there was a new release says little about it
+        if stage >= len(shares):
+            return  # another entry is ahead by a moment: it counts once this one is there
         share = shares[stage] if before == NEVER else again(shares[before], shares[stage])
         counts = found.setdefault((stage, before), Counts(share))
         counts.failing[slot != new] += 1

@@ -51,6 +51,15 @@ def test_clients_are_seen_in_the_stage_in_which_they_came_first() -> None:
     assert [draw.seen for draw in draws] == [(1, 0), (0, 1), (1, 0)]
 
 
+def test_what_failed_in_a_stage_that_another_entry_is_ahead_in_waits_until_this_one_is_there() -> None:
+    reader = access.Reader(b"salt", BEGAN, 5.0)
+    reader.count(at(10, 1, new=False) + at(110, 1, new=True) + at(120, 2, new=True))
+    early = gathering.draws(reader.tally, new="green", shares=SHARES[:1], began=BEGAN[:1])
+    assert [draw.failing for draw in early] == [(0, 1)]
+    later = gathering.draws(reader.tally, new="green", shares=SHARES[:2], began=BEGAN[:2])
+    assert failing(later) == {0.1: (0, 1), 0.3: (1, 0), round(again(0.1, 0.3), 6): (1, 0)}
+
+
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_entries_together_say_what_one_would_have_said(seed: int, clients: int) -> None:
     chance, lines = Random(seed), []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access
+from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import Verdict
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import Stopped
 from tests.support.access_log import line
@@ -205,6 +206,27 @@ def test_with_no_client_asked_for_time_alone_ends_a_stage(tmp_path: Path) -> Non
     entry = Entry(Random(1), rps=0.05)
     way(tmp_path, entry, limits={"least_clients": 0}).through()
     assert entry.now - AT < 300
+
+
+def test_an_entry_that_goes_back_tells_of_what_came_since_and_nothing_of_that_twice(tmp_path: Path) -> None:
+    entries = {"web1": Entry(Random(1)), "web2": Entry(Random(2))}
+    request = {"slot": "green", "release": "r2", "settings": {}, "stages": {"stages": STAGES, "log": "/shop"}}
+    first, second = (canary.Canary(cast("Any", Action(host, entries, tmp_path)), request) for host in entries)
+    for each in (first, second):
+        each._share(10, 60.0)
+    for _ in range(3):
+        for each in (first, second):
+            each._look(0.1, 5.0)
+            each._record(Verdict("hold", "time", figures={"left_s": 5.0}), each._evidence(0.1, 60.0))
+    second._look(0.1, 5.0)
+    second._record(Verdict("rollback", "operator"), second._evidence(0.1, 60.0))
+    first._record(Verdict("promote", "operator"), first._evidence(0.1, 60.0))
+    seen = looks(tmp_path)
+    assert [each["verdict"]["verdict"] for each in seen] == ["hold", "hold", "hold", "rollback"]
+    told = [each["lately"][arm]["requests"] for each in seen for arm in ("new", "old")]
+    assert sum(told) == sum(len(entry.log) for entry in entries.values())
+    (kept,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
+    assert kept["verdict"] == "rollback", "who was a moment later does not unsay it"
 
 
 def test_what_clients_of_another_entry_got_counts_here_too(tmp_path: Path) -> None:
