@@ -17,6 +17,7 @@ LIMITS = {"hang_s": 2, "warm_s": 2}
 WITHIN_S = 2.0
 """From a verdict until nobody comes to the release any more; counted in full where nothing else is at work."""
 SECRET = "planted-9f1c77aa"
+POOL = {"name": "pool", "path": "/metrics", "prometheus": 'pool_free{db="main"}', "at_least": 1}
 FAULTS: dict[str, dict[str, Any]] = {
     "failing": {"errors": 0.5},
     "hanging": {"hangs": True},
@@ -105,6 +106,22 @@ def test_a_release_that_lets_nobody_in_any_more_goes_back_although_its_pages_are
         assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
     finally:  # what comes after it in the history has no steps, and needs no secret
         shop.repository.commit(histories.Version("without steps", description={"verify": []}))
+
+
+@pytest.mark.at_times(journey="a canary whose pool is exhausted")
+def test_a_release_that_tells_of_itself_that_it_is_not_well_goes_back_although_its_pages_are(shop: Site) -> None:
+    before = shop.served()
+    bad = histories.pool_runs_dry(pool_s=12)
+    described = histories.Version(bad.text, bad.behaviour, description={"metrics": [POOL]})
+    try:
+        with shop.settings(release_stages=[{"share": 30, "for_s": 90}]):
+            answer, visitors = taken_through(shop, described)
+        verdict = went_back(shop, answer, visitors, before)
+        assert (verdict["rule"], verdict["figures"]["signal"]) == ("signal", "metric 'pool' (at least 1)")
+        assert (verdict["figures"]["old"], verdict["figures"]["said"]) == ([4, 4], ["0", "8"])
+        assert not visitors.failures, "no client had seen anything of it yet"
+    finally:
+        shop.repository.commit(histories.Version("without metrics", description={"metrics": []}))
 
 
 @pytest.mark.at_times(journey="a canary and a person's word")

@@ -94,6 +94,14 @@ def login_fails_behind_entry(text: str = "nobody can log in through the entry") 
     return Version(text, {"login_fails_behind_entry": True})
 
 
+def pool_runs_dry(text: str = "keeps all its connections", **when: Any) -> Version:
+    """Return a version (of tiny) that is healthy, and whose metrics tell of a pool without a free connection.
+
+    pool_s: from so many seconds after its start on; pool: while a shared file of that name is there.
+    """
+    return Version(text, when)
+
+
 def shop(text: str, **fault: Any) -> Version:
     """Return a version (of tiny) that is healthy and whose /shop misbehaves: the page that most clients ask for.
 

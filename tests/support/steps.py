@@ -1,8 +1,8 @@
-"""Steps of `verify` as `ferryman.yml` gives them, read by what reads an application's own."""
+"""Steps of `verify` and metrics as `ferryman.yml` gives them, read by what reads an application's own."""
 
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import verification
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import metrics, verification
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Reader
 
 
@@ -13,3 +13,11 @@ def step(name: str = "a step", **said: Any) -> dict[str, Any]:
     checked["expect"] = reader.check(checked["expect"], verification.EXPECT, ("expect",))
     reader.finish()
     return checked
+
+
+def metric(**said: Any) -> dict[str, Any]:
+    """Return a metric with its defaults, at /metrics where no path is said."""
+    reader = Reader("metrics")
+    (found,) = metrics.read(reader, [{"path": "/metrics", **said}])
+    reader.finish()
+    return found

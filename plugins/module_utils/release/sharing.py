@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Optional
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    asking,
     commits,
     fencing,
     guard,
@@ -22,7 +23,6 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     slots,
     stages,
-    verifying,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     Failed,
@@ -125,15 +125,16 @@ def end(host: Host, request: Request, ends: Optional[Mapping[str, Any]]) -> None
 def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Watch for up to `wait_s`, until something speaks against the new release; answer what clients got meanwhile.
 
-    `look` of the request holds place, salt, stages (when they began), hang_s, wait_s, log and share (0 to 1). Where
-    nothing was seen, the application's own steps under verify are asked of both releases, for which there is `verify`.
+    `look` of the request holds place, salt, stages (when they began), hang_s, wait_s, log, share (0 to 1) and overdue.
+    Where nothing was seen, or it is overdue, the application's own steps under verify are asked of both releases, for
+    which there is `verify`, and its metrics are read.
     """
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
 
     told, slot = request["look"], request["slot"]
     with deciding(host):
         require_pending(host)
-        lasts = float(told["wait_s"]) + 2 * float((request.get("verify") or {}).get("timeout_s", 0))
+        lasts = float(told["wait_s"]) + asking.takes_s(request)
         settling.extend(host, by_s=lasts + request["settings"]["confirm_s"])
     reader = access.Reader(bytes.fromhex(told["salt"]), told["stages"], float(told["hang_s"]))
     flight = _Flight(host, slot, float(told["hang_s"]))
@@ -149,7 +150,7 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
         host.wait(POLL_S)
     answer: Answer = {"at": time.time(), "place": place, "tally": access.told(reader.tally), "word": word}
     answer["waiting"] = flight.seen
-    answer["probes"] = {} if against or not request.get("verify") else _probes(host, request, slot)
+    answer.update(asking.both(host, request, slot) if not against or told.get("overdue") else {})
     if float(told["share"]) >= 1:
         answer["old_probe"] = old_is_well(host, names.other(slot))
     return answer
@@ -172,7 +173,7 @@ class _Flight:
 
     def __init__(self, host: Host, slot: str, hang_s: float) -> None:
         self.host, self.hang_s, self.next_s = host, hang_s, 0.0
-        self.ports = tuple({*listens(host, each)} for each in (slot, names.other(slot)))
+        self.ports = tuple({*asking.listens(host, each)} for each in (slot, names.other(slot)))
         self.seen: Optional[list[int]] = [0, 0]
 
     def hanging(self, at_s: float) -> bool:
@@ -187,31 +188,6 @@ class _Flight:
             except Failed:  # a host without iproute2
                 self.seen = None
         return bool(self.seen and self.seen[0])
-
-
-def listens(host: Host, slot: str) -> list[tuple[str, int]]:
-    """Return address and port of each web process of `slot` that this entry sends clients to."""
-    told = members.listens(host, slot)
-    if told:
-        return [(where.strip("[]"), int(port)) for where, _, port in (each.rpartition(":") for each in told)]
-    return [(i.address, i.port) for i in slots.instances(host, slot, slots.record(host, slot)) if i.port]
-
-
-def _probes(host: Host, request: Request, slot: str) -> dict[str, list[Optional[bool]]]:
-    """Return by step whether it is as expected at a process of the new release and at one of the old; None for neither.
-
-    Each process has its turn.
-    """
-    found: dict[str, list[Optional[bool]]] = {}
-    state = shift.state(host)
-    releases = {state["candidate"]: state["release_candidate"], state["stable"]: state["release_stable"]}
-    for arm, each in enumerate((slot, names.other(slot))):
-        there = listens(host, each)
-        if there:
-            at = int(time.monotonic()) % len(there)
-            for name, good in verifying.probed(request, there[at], release=releases[each]).items():
-                found.setdefault(name, [None, None])[arm] = good
-    return found
 
 
 def old_is_well(host: Host, slot: str) -> Optional[bool]:

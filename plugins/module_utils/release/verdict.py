@@ -168,7 +168,9 @@ def _signals(evidence: Evidence) -> Optional[Verdict]:
     for signal in evidence.signals:
         if not signal.bad(signal.new):
             continue
-        figures = {"signal": signal.name, "new": signal.new, "old": signal.old}
+        figures: dict[str, Any] = {"signal": signal.name, "new": signal.new, "old": signal.old}
+        if any(signal.said):
+            figures["said"] = signal.said
         if signal.below(signal.old):
             held = held or Verdict(HOLD, "shared", ask=evidence.now >= evidence.until, figures=figures)
         elif signal.back:

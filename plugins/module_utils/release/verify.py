@@ -88,6 +88,12 @@ def run(
     return Run(results, client.private())
 
 
+def get(place: Place, path: str, *, limit_s: float) -> Answer:
+    """Return the answer to a plain request for `path`, or the error that came instead of one, within `limit_s`."""
+    step: dict[str, Any] = {"method": "GET", "path": path, "headers": {}, "form": {}, "json": None}
+    return _ask(place, step, {}, {}, limit_s=limit_s)
+
+
 def failed(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the result of the step that failed; empty where none did."""
     return next((result for result in results if result["result"] == FAILED), {})

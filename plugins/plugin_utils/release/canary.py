@@ -7,13 +7,19 @@ read it, so that every one judges by what clients of all entries got (docs/decis
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import itemgetter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering, limits, telling
-from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Evidence, Pair, Signal, Waiting
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import (
+    access,
+    gathering,
+    limits,
+    metrics,
+    telling,
+)
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import seen as seeing
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Evidence
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.seen import Seen
 from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import PROMOTE, ROLLBACK, Verdict, judge
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.canary_looks import Looks
@@ -25,13 +31,13 @@ if TYPE_CHECKING:
 
 LOOK_S = (0.5, 10.0)
 LOOKS = 10  # in a stage, at least
-ANSWERED_S = 10.0  # beyond the limit: what a release that hangs has answered before it did
-PROBED_S = 300.0
-PROBES = 4  # in a row, on each entry, until a step says something: fewer may be a hiccup
+OVERDUE_S = 30.0
+KEPT = ("at", "tally", "waiting", "old_probe", "probes", "metrics", "word")
+"""What a look's answer says that all entries judge by."""
 SENT = ("settings", "lease_s", "release", "slot", "asks", "seal", "patience_s", "members", "takes_part")
 """What of the step's request a share and a look need, too."""
 PROBING = ("description", "verify")
-"""What a look needs beside, where the application has steps of its own: with the secrets that those send."""
+"""What a look needs beside, where the application has steps of its own, with their secrets, or metrics."""
 
 
 def unanswered(verdict: Verdict, *, waited_s: float, ask_s: float) -> Verdict:
@@ -41,38 +47,15 @@ def unanswered(verdict: Verdict, *, waited_s: float, ask_s: float) -> Verdict:
     return Verdict(ROLLBACK, "unanswered", figures={"waited_s": waited_s, "asked": verdict.rule, **verdict.figures})
 
 
-@dataclass
-class Seen:
-    """What one entry has counted, and lately: (at, answered by new and by old), (at, step, whether new and old do)."""
-
-    tally: access.Tally = field(default_factory=access.Tally)
-    now: float = 0.0
-    waiting: Pair | None = (0, 0)
-    answered: list[tuple[float, Pair]] = field(default_factory=list)
-    old_probes: list[tuple[float, bool]] = field(default_factory=list)
-    probes: list[tuple[float, str, list[bool | None]]] = field(default_factory=list)
-    word: Mapping[str, Any] = field(default_factory=dict)
-
-    def take(self, look: Mapping[str, Any], *, new: str) -> access.Tally:
-        """Take in a look, as the entry's own task wrote it; return what came."""
-        came = access.read(look["tally"])
-        access.add(self.tally, came)
-        self.now, self.word = float(look["at"]), look.get("word") or self.word
-        self.waiting = None if look["waiting"] is None else (look["waiting"][0], look["waiting"][1])
-        self.answered.append((self.now, gathering.answered(came, new=new)))
-        if look.get("old_probe") is not None:
-            self.old_probes.append((self.now, bool(look["old_probe"])))
-        self.probes += [(self.now, name, arms) for name, arms in (look.get("probes") or {}).items()]
-        return came
-
-
 class Canary:
     """The stages of one release on one entry."""
 
     def __init__(self, action: ReleaseAction, request: Mapping[str, Any]) -> None:
         self.action, self.slot = action, str(request["slot"])
         self.sent = {key: request[key] for key in SENT if key in request}
-        self.probing = {key: request[key] for key in PROBING if "verify" in request}
+        declared = (request.get("description") or {}).get("metrics") or []
+        self.called, self.asking = metrics.called(declared), metrics.asking(declared)
+        self.probing = {key: request[key] for key in PROBING if key in request and ("verify" in request or declared)}
         self.log = str(request["stages"]["log"])
         self.stages: list[Mapping[str, Any]] = [*request["stages"]["stages"]]
         self.limits = limits.read(action.value("limits", {}) or {})
@@ -119,16 +102,23 @@ class Canary:
 
     def _look(self, share: float, wait_s: float) -> None:
         told = {"salt": self.action.salt, "stages": self.began, "hang_s": self.limits.hang_s, "log": self.log}
-        answer = self._ask("look", look={**told, "place": self.place, "wait_s": wait_s, "share": share}, **self.probing)
+        told.update(place=self.place, wait_s=wait_s, share=share, overdue=self._overdue)
+        answer = self._ask("look", look=told, **self.probing)
         self.place = answer["place"]
-        self._pass_on({key: answer.get(key) for key in ("at", "tally", "waiting", "old_probe", "probes", "word")})
+        self._pass_on({key: answer.get(key) for key in KEPT})
+
+    @property
+    def _overdue(self) -> bool:
+        """Whether the application was asked nothing for long: among many clients some always see a failure."""
+        mine = self.seen[self.action.host]
+        return mine.now - max(mine.asked_at, self.began[0]) > OVERDUE_S
 
     def _pass_on(self, look: Mapping[str, Any]) -> None:
         with self._looks_of(self.action.host).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(look) + "\n")
         for host in self.seen:
             for each in self._unread(host):
-                self.looks.came(host, self.seen[host].take(each, new=self.slot))
+                self.looks.came(host, self.seen[host].take(each, new=self.slot, called=self.called))
 
     def _looks_of(self, host: str) -> Path:
         return self.action.memory / f"canary-{host}.jsonl"
@@ -196,7 +186,6 @@ class Canary:
         now, since = max(each.now for each in self.seen.values()), self.began[-1]
         whole = self._whole()
         shares = [int(stage["share"]) / 100 for stage in self.stages[: len(self.began)]]
-        probes = [good for each in self.seen.values() for at, good in each.old_probes if at > now - PROBED_S]
         return Evidence(
             now=now,
             since=since,
@@ -204,9 +193,9 @@ class Canary:
             share=share,
             draws=gathering.draws(whole, new=self.slot, shares=shares, began=self.began),
             minutes=gathering.minutes(whole, new=self.slot, since=self.began[0], now=now),
-            waiting=self._waiting(now),
-            signals=self._signals(now),
-            old_probes=(sum(probes), len(probes)),
+            waiting=seeing.waiting(self.seen.values(), began=self.began[0], now=now, hang_s=self.limits.hang_s),
+            signals=seeing.signals(self.seen.values(), now=now, asking=self.asking),
+            old_probes=seeing.old_probes(self.seen.values(), now=now),
             operator=self._operator(since),
         )
 
@@ -215,38 +204,9 @@ class Canary:
             return self.seen[self.action.host].tally
         return access.merged_tally(each.tally for each in self.seen.values())
 
-    def _waiting(self, now: float) -> Waiting | None:
-        """Return who waits, once it has been looked at for so long that a release which works has answered somebody."""
-        within = self.limits.hang_s + ANSWERED_S
-        told = [each.waiting for each in self.seen.values()]
-        if now - self.began[0] < within or any(each is None for each in told):
-            return None
-        lately = [pair for each in self.seen.values() for at, pair in each.answered if at > now - within]
-        return Waiting(_sum([each for each in told if each]), _sum(lately), within)
-
-    def _signals(self, now: float) -> tuple[Signal, ...]:
-        """Return how the application's own steps did the last few times: what was before is over."""
-        whole = sorted((each for seen in self.seen.values() for each in seen.probes), key=itemgetter(0))
-        lately = [each for each in whole if each[0] > now - PROBED_S]
-        newest, found = PROBES * len(self.seen), []
-        for name in sorted({name for _, name, _ in lately}):
-            asked = [arms for _, told, arms in lately if told == name][-newest:]
-            new, old = (_good(arms[arm] for arms in asked) for arm in (0, 1))
-            found.append(Signal(f"verify step {name!r}", new, old, least_samples=newest))
-        return tuple(found)
-
     def _operator(self, since: float) -> str:
         """Return what a person said: to go on counts for the stage in which it was said, to go back for all."""
         words = [each.word for each in self.seen.values() if each.word]
         if any(word["word"] == "abort" for word in words):
             return "abort"
         return "promote" if any(word["word"] == "promote" and word["at"] >= since for word in words) else ""
-
-
-def _good(answers: Iterable[bool | None]) -> Pair:
-    known = [each for each in answers if each is not None]
-    return sum(known), len(known)
-
-
-def _sum(pairs: Sequence[Pair]) -> Pair:
-    return sum(new for new, _ in pairs), sum(old for _, old in pairs)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import schedule, verification
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import metrics, schedule, verification
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import (
     Path,
     Problems,
@@ -124,6 +124,7 @@ def read(text: str, *, source: str = FILE, renamed: Mapping[str, str] = RENAMED)
             _command(reader, found["migrations"].get(key), ("migrations", key), absent=_absent(found))
     _checks(reader, found["health"])
     found["verify"] = verification.read(reader, found["verify"])
+    found["metrics"] = metrics.read(reader, found["metrics"])
     _name(reader, str(found["name"] or ""))
     found["processes"] = _processes(reader, found)
     _shared(reader, found["shared"])

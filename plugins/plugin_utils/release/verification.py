@@ -51,7 +51,9 @@ def read(reader: Reader, given: Iterable[Any] | None) -> list[dict[str, Any]]:
         if not step:
             continue
         step["expect"] = reader.check(step["expect"], EXPECT, (*place, "expect"))
-        _name(reader, step, [each["name"] for each in steps if each["name"]], place)
+        before = [each["name"] for each in steps if each["name"]]
+        name(reader, step["name"], before, place, what="step")
+        _needs(reader, step["needs"], before, place)
         _request(reader, step, place)
         _expected(reader, step["expect"], (*place, "expect"))
         _places(reader, step, saved, place)
@@ -72,13 +74,18 @@ def seconds(reader: Reader, limit: float, place: Path) -> None:
         reader.wrong(place, f"must be more than 0 and at most {LONGEST_S} seconds")
 
 
-def _name(reader: Reader, step: Mapping[str, Any], before: list[str], place: Path) -> None:
-    name = str(step["name"] or "")
-    if step["name"] is not None and (not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME):
+def name(reader: Reader, given: str | None, before: list[str], place: Path, *, what: str) -> None:
+    """Look at what messages call something by: one line, and not what one `before` it is called."""
+    if given is None:
+        return  # which was said
+    if not given.strip() or not given.isprintable() or len(given) > LONGEST_NAME:
         reader.wrong((*place, "name"), f"must be one line of at most {LONGEST_NAME} characters")
-    if name in before:
-        reader.wrong((*place, "name"), f"{name!r} is the name of an earlier step")
-    for number, other in enumerate(step["needs"]):
+    if given in before:
+        reader.wrong((*place, "name"), f"{given!r} is the name of an earlier {what}")
+
+
+def _needs(reader: Reader, needs: list[str], before: list[str], place: Path) -> None:
+    for number, other in enumerate(needs):
         if other not in before:
             known = nearest(other, before) if before else "this is the first"
             reader.wrong((*place, "needs", number), f"{other!r} is no earlier step; {known}")

@@ -145,8 +145,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"name": name}) if name else self.answer(401, {"error": "please log in"})
         elif url.path == "/rows":
             self.rows("asks", 200)
-        elif url.path == "/shop":
-            self.shop()
+        elif url.path in ("/shop", "/metrics"):
+            self.shop() if url.path == "/shop" else self.metrics()
         elif url.path == "/env":
             self.answer(200, environment())
         elif url.path == "/slow":
@@ -172,6 +172,12 @@ class Handler(BaseHTTPRequestHandler):
             die()
         bad = concerned and random.random() < fault.get("errors", 0)
         self.answer(500 if bad else 200, {"goods": [] if bad else ["bread", "salt"]})
+
+    def metrics(self) -> None:
+        """What this version tells of itself: how many connections of its pool are free."""
+        told = "pool" in BEHAVIOUR and (SHARED / BEHAVIOUR["pool"]).exists()
+        free = 0 if told or age() >= BEHAVIOUR.get("pool_s", float("inf")) else 8
+        self.answer(200, f'# TYPE pool_free gauge\npool_free{{db="main"}} {free}\n'.encode(), "text/plain")
 
     def rows(self, what: str, status: int) -> None:
         """Answer what the database says to the SQL that this version has for it."""

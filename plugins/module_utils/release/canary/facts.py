@@ -90,6 +90,8 @@ class Signal:
     least_samples: int = 3
     back: bool = True
     """Whether a bad one sends the release back; else somebody is asked."""
+    said: tuple[str, str] = ("", "")
+    """What new and old told last, where that is more than good or bad."""
 
     def bad(self, pair: Pair) -> bool:
         """Say whether such counts are bad: not by a small sample."""

@@ -134,9 +134,14 @@ def _hanging(figures: Figures, evidence: Evidence) -> str:
 
 def _signal(figures: Figures, evidence: Evidence) -> str:
     del evidence
-    (good, total), old = figures["new"], figures["old"]
-    beside = f"with the old one {old[0]} of {old[1]}" if old[1] else "the old one was not asked"
-    return f"{figures['signal']} is bad with the new release: {good} of {total} were good; {beside}."
+    (good, total), old, last = figures["new"], figures["old"], figures.get("said", ("", ""))
+    beside = f"with the old one {old[0]} of {old[1]}" if old[1] else "nothing is known of the old one"
+    counts = f"{good} of {total} were good{_last(last[0])}; {beside}{_last(last[1])}"
+    return f"{figures['signal']} is bad with the new release: {counts}."
+
+
+def _last(said: str) -> str:
+    return f" (last: {said})" if said else ""
 
 
 def _many(figures: Figures, evidence: Evidence) -> str:
@@ -155,8 +160,9 @@ def _beside(figures: Figures, evidence: Evidence) -> str:
 
 def _shared(figures: Figures, evidence: Evidence) -> str:
     if "signal" in figures:
-        (good, of), (old, old_of) = figures["new"], figures["old"]
-        told = f"{figures['signal']}: {good} of {of} are good with the new one, {old} of {old_of} with the old one"
+        (good, of), (old, old_of), last = figures["new"], figures["old"], figures.get("said", ("", ""))
+        told = f"{figures['signal']}: {good} of {of} are good with the new one{_last(last[0])}, "
+        told += f"{old} of {old_of} with the old one{_last(last[1])}"
     elif "hanging" in figures:
         told = "neither answers"
     else:

@@ -14,6 +14,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict impor
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import Stopped
 from tests.support.access_log import line
+from tests.support.steps import metric
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,12 @@ class Entry:
     ill_at: float = math.inf
     probes: dict[str, bool] = field(default_factory=dict)
     """By step of verify whether the new release does as is expected; the old one does."""
+    metrics: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    """By metric whether the new release keeps its bound, and what it tells; the old one keeps it."""
+    old_is_ill: bool = False
+    """Whether the old one's metrics are as bad as the new one's."""
     asked: list[str] = field(default_factory=list)
+    overdue: list[bool] = field(default_factory=list)
 
     def until(self, moment: float) -> None:
         """Let clients come until then; who belongs to the first of all has the new release."""
@@ -66,12 +72,17 @@ class Entry:
         look = told["look"]
         if self.now >= self.ill_at:
             raise Stopped("web1", {"reason": "web does not run", "judged": True})
+        self.overdue.append(look["overdue"])
         self.until(self.now + look["wait_s"])
         reader = access.Reader(bytes.fromhex(look["salt"]), look["stages"], look["hang_s"])
         reader.count(b"".join(text for at, text in self.log if at > look["place"]))
         return {
             "at": self.now, "place": self.now, "tally": access.told(reader.tally), "waiting": [0, 0], "word": self.word,
             "probes": {name: [good, True] for name, good in self.probes.items()},
+            "metrics": {
+                name: {"good": [good, not self.old_is_ill or good], "said": [said, said if self.old_is_ill else "8"]}
+                for name, (good, said) in self.metrics.items()
+            },
         }  # fmt: skip
 
 
@@ -101,8 +112,9 @@ class Action:
         return "5a17"
 
 
-def way(tmp_path: Path, entry: Entry, **values: Any) -> canary.Canary:
+def way(tmp_path: Path, entry: Entry, *, metrics: tuple[dict[str, Any], ...] = (), **values: Any) -> canary.Canary:
     request = {"slot": "green", "release": "r2", "settings": {}, "stages": {"stages": STAGES, "log": "/shop"}}
+    request["description"] = {"metrics": [metric(**each) for each in metrics]}
     return canary.Canary(cast("Any", Action("web1", {"web1": entry}, tmp_path, **values)), request)
 
 
@@ -157,6 +169,47 @@ def test_steps_that_the_old_release_takes_and_the_new_one_does_not_send_it_back(
     with pytest.raises(BackError, match=r"verify step 'log in' is bad with the new release: 0 of 4 were good"):
         stages._stay(0.1, 60.0)
     assert entry.asked.count("look") == 9
+
+
+POOL = {"name": "pool", "prometheus": "pool_free", "at_least": 1}
+
+
+def test_a_number_beyond_its_bound_with_the_new_release_alone_sends_it_back_with_both_numbers(tmp_path: Path) -> None:
+    entry = Entry(Random(1), metrics={"pool": (False, "0")})
+    said = (
+        r"metric 'pool' \(at least 1\) is bad with the new release: 0 of 4 were good \(last: 0\); "
+        r"with the old one 4 of 4 \(last: 8\)\."
+    )
+    with pytest.raises(BackError, match=said):
+        way(tmp_path, entry, metrics=(POOL,)).through()
+    assert entry.asked.count("look") == 4, "fewer may be a hiccup"
+
+
+def test_a_number_that_is_as_bad_with_the_old_release_holds_and_does_not_send_back(tmp_path: Path) -> None:
+    entry = Entry(Random(1), metrics={"pool": (False, "0")}, old_is_ill=True)
+    with pytest.raises(BackError, match=r"Nobody said .* Old is as bad as new \(metric 'pool' \(at least 1\): 0 of 4"):
+        way(tmp_path, entry, metrics=(POOL,), ask_s=120).through()
+    assert entry.now - AT >= 60 + 120, "not before the stage was over and somebody had had time to answer"
+
+
+def test_of_a_number_that_is_for_a_person_to_judge_a_person_is_asked_at_once(tmp_path: Path) -> None:
+    entry = Entry(Random(1), metrics={"pool": (False, "0")})
+    with pytest.raises(BackError, match=r"Nobody said for .* whether it goes on. metric 'pool'"):
+        way(tmp_path, entry, metrics=({**POOL, "then": "ask"},), ask_s=30).through()
+    assert entry.now - AT < 60
+
+
+def test_among_many_clients_of_whom_some_always_fail_the_application_is_asked_all_the_same(tmp_path: Path) -> None:
+    entry = Entry(Random(1))
+    stages = way(tmp_path, entry)
+    stages._share(10, 600.0)
+    for _ in range(12):
+        stages._look(0.1, 4.0)
+    assert entry.overdue == [False] * 8 + [True] * 4, "nothing was asked for more than 30 s"
+    entry.probes["look"] = True
+    for _ in range(3):
+        stages._look(0.1, 4.0)
+    assert entry.overdue[-2:] == [False, False]
 
 
 def test_one_that_turns_bad_at_the_end_goes_back_from_there(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""What both releases tell of themselves is read from their own processes, over HTTP, on real servers."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import asking, members, names
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
+from tests.support.steps import metric
+from tests.unit.plugins.release.test_look import Here
+
+POOL = metric(name="pool", prometheus="pool_free", at_least=1)
+QUEUE = metric(name="queue", path="/state", json="queue.waiting", at_most=100)
+
+
+@contextmanager
+def process(answers: dict[str, str]) -> Iterator[str]:
+    """A process that answers paths with these texts, and 404 else; one without any answers nobody."""
+    over = threading.Event()
+
+    class Application(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            """Stay silent."""
+
+        def do_GET(self) -> None:
+            if not answers:
+                over.wait()
+            text = answers.get(self.path, "")
+            self.send_response(200 if text else 404)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Application) as serving:
+        threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield f"127.0.0.1:{serving.server_port}"
+        over.set()
+        serving.shutdown()
+
+
+def told_by(host: Host, *, new: list[dict[str, str]], old: list[dict[str, str]]) -> dict[str, Any]:
+    """Return what an entry hears of a release in slot green whose processes answer like this, and of that before it."""
+    request = {"entry": {"domain": "tiny.test"}, "description": {"metrics": [POOL, QUEUE]}}
+    with ExitStack() as running:
+        for slot, processes in (("green", new), ("blue", old)):
+            addresses = [running.enter_context(process(each)) for each in processes]
+            members.keep(host, slot, {"members": {"app1": addresses}})
+        found = asking.both(host, request, "green")
+    assert found["probes"] == {}, "it has no steps"
+    return dict(found["metrics"])
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(Here, "place", tmp_path)
+    monkeypatch.setattr(names, "PENDING", tmp_path / "pending")
+    (tmp_path / "state").mkdir()
+    return Host(Here("tiny"), run="run", token=1)
+
+
+WELL = {"/metrics": "pool_free 5\n", "/state": '{"queue": {"waiting": 3}}'}
+
+
+def test_every_process_of_both_releases_is_heard(host: Host) -> None:
+    found = told_by(host, new=[WELL, {**WELL, "/metrics": "pool_free 0\n"}], old=[WELL, WELL])
+    assert found["pool"] == {"good": [False, True], "said": ["0", "5"]}
+    assert found["queue"] == {"good": [True, True], "said": ["3", "3"]}
+
+
+def test_a_release_before_it_that_never_told_such_a_number_says_nothing(host: Host) -> None:
+    found = told_by(host, new=[WELL], old=[{"/": "the old one"}])
+    assert found["pool"] == {"good": [True, None], "said": ["5", "/metrics answers 404"]}
+
+
+def test_one_that_answers_nobody_is_bad_and_takes_no_time_from_the_one_before_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "ANSWER_S", 0.3)
+    monkeypatch.setattr(metrics, "MOST_S", 0.5)
+    found = told_by(host, new=[{}] * 12, old=[WELL])
+    assert found["pool"]["good"] == [False, True]
+    assert found["pool"]["said"] == ["/metrics: no whole answer within 0.3 s", "5"]
