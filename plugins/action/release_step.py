@@ -180,9 +180,19 @@ class ActionModule(ReleaseAction):
         asks = {"start", "switch", *(["settle"] if "point" in plan else [])}  # which then comes from behind the page
         if steps and self.value("verify", True) and not asks.isdisjoint(wanted):
             more["verify"] = self.verification(steps)
-        if "settle" in wanted and (self._task.check_mode or self.args["plan"]):
-            more.update(record=plan.get("record"), dumped=bool(plan["migrate"] and more["database"]))
+        if "settle" in wanted:
+            more.update(self._settling(plan, database=more["database"]))
         return more, body
+
+    def _settling(self, plan: Mapping[str, Any], *, database: str) -> dict[str, Any]:
+        """What a host is told that settles: to go on watching, where this run has watched; in a plan, other things."""
+        if self.asks:
+            return {"record": plan.get("record"), "dumped": bool(plan["migrate"] and database)}
+        watched = self.recall("watched")
+        if watched.get("release") != plan["release"]:
+            return {}
+        told = {"since": watched["since"], "log": self._log, "salt": self.salt}
+        return {"after": {**told, "limits": dict(self.value("limits", {}) or {})}}
 
     def _fence(self) -> dict[str, Any]:
         """Whom an entry fences off, or lets in, by the task's word; nobody in who has not the release that is live."""
@@ -234,6 +244,8 @@ class ActionModule(ReleaseAction):
         told = {**more, **canary.through(), "settings": {**self.settings, "watch_s": 0.0}}
         answer = self.ask("steps", **told)
         canary.watch(self.settings["watch_s"])
+        if not self.several:
+            self.remember("watched", {"release": more["release"], "since": canary.began[-1]})
         answer["steps"] = [{"step": "switch", "seconds": round(time.monotonic() - began, 3)}]
         return answer
 
@@ -364,6 +376,7 @@ class ActionModule(ReleaseAction):
                 "unwell",
                 "said",
                 "fenced",
+                "watched_s",
             )
             if key in answer
         }

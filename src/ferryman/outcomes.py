@@ -34,6 +34,7 @@ TOLD = (
     "verified",
     "pruned",
     "report",
+    "watched_s",
 )
 WITH_DATABASE = ("lost", "kept", "undone", "unwell", "under_way_s")
 LOST = ("left", "unknown")

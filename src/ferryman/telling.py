@@ -96,6 +96,8 @@ def summary(told: Told) -> str:
         asked = (f"{seen['passed']} steps at {place}" for place, seen in told["verified"].items())
         lines.append(f"verified: {', '.join(asked)}")
     lines += reported(told)
+    if told.get("watched_s"):
+        lines.append(f"watched by its host for {told['watched_s']:g} s more: where it turns bad by then, it goes back")
     if told["previous"] and "kept" not in told:
         # A release that was rolled back from is where nobody goes unless it is named.
         back = "rollback" if told["command"] == "deploy" else f"rollback --to {told['previous']}"

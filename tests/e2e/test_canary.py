@@ -124,6 +124,37 @@ def test_a_release_that_tells_of_itself_that_it_is_not_well_goes_back_although_i
         shop.repository.commit(histories.Version("without metrics", description={"metrics": []}))
 
 
+@pytest.mark.at_times(journey="a release that turns bad once it is live")
+def test_a_release_that_turns_bad_while_the_old_one_is_warm_is_brought_back_with_nobody_there(shop: Site) -> None:
+    before = shop.served()
+    bad = histories.pool_runs_dry("well, until it is live", pool="dry")
+    described = histories.Version(bad.text, bad.behaviour, description={"metrics": [POOL]})
+    switch = f"/srv/{shop.app}/shared/dry"
+    try:
+        with Visitors(shop) as visitors:
+            with shop.settings(release_stages=[{"share": 50, "for_s": 3}], release_limits={"least_clients": 0}):
+                answer = shop.deploy(shop.repository.commit(described))
+            assert (answer.code, answer.said["watched_s"]) == (0, 300), str(answer)
+            shop.ssh(f"touch {switch}")
+            deadline = time.monotonic() + 120
+            while shop.served() != before or shop.ledger()[-1]["status"] != "live":
+                assert time.monotonic() < deadline, shop.ledger()[-2:]
+                time.sleep(1)
+        assert not visitors.failures
+        line = shop.ledger()[-1]
+        assert (line["event"], line["who"], line["release"]) == ("rollback", "guard", before)
+        assert line["previous"] == answer.said["release"]
+        assert line["reason"].startswith("it turned bad once it was live: metric 'pool' (at least 1) is bad")
+        assert line["verdicts"][0]["figures"]["said"] == ["0", "8"]
+        why = shop.run("release.why", answer.said["release"], "--app", shop.app).said
+        assert [run["who"] for run in why["runs"]][-1] == "guard"
+        with shop.settings(release_stages=[]):
+            assert shop.good("mended") == shop.served(), "nobody holds the lock"
+    finally:
+        shop.ssh(f"rm -f {switch}")
+        shop.repository.commit(histories.Version("without metrics", description={"metrics": []}))
+
+
 @pytest.mark.at_times(journey="a canary and a person's word")
 def test_where_nobody_comes_somebody_is_asked_and_his_word_counts(shop: Site) -> None:
     before = shop.served()

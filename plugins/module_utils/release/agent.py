@@ -84,7 +84,7 @@ def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dic
     elif act == "provision":
         answer.update(provision.provision(host, request))
     else:
-        _steps(host, request, stream, answer)
+        do(host, request, stream, answer)
 
 
 def _wait(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +139,8 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
     host.admit()
 
 
-def _steps(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[str, Any]) -> None:
+def do(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[str, Any]) -> None:
+    """Do the steps of a request, with the lock where this host keeps it; what they say goes into `answer`."""
     held = (
         "arbiter" in request["roles"]
         and request["steps"] != ["return"]
@@ -197,8 +198,8 @@ def _lease(host: Host, lease_s: float) -> Iterator[list[Failed]]:
 def main(words: list[str]) -> None:
     """Run on a host.
 
-    Without words for a request on standard input, else `guard [--boot]`, `cool SITE SLOT RELEASE DRAIN_S` or
-    `rehearse UNIT PLACE SITE...`.
+    Without words for a request on standard input, else `guard [--boot]`, `cool SITE SLOT RELEASE DRAIN_S`,
+    `after SITE` or `rehearse UNIT PLACE SITE...`.
     """
     os.umask(0o022)  # a hardened host's own would hide a release's directories from its processes
     if words[:1] == ["guard"]:
@@ -210,6 +211,10 @@ def main(words: list[str]) -> None:
         from ansible_collections.ferryman.ops.plugins.module_utils.release import rehearsal  # no request wants it
 
         rehearsal.main(words[1], words[2], words[3:])
+    elif words[:1] == ["after"]:
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import afterwards  # as above
+
+        afterwards.watch(words[1])
     elif words[:1] == ["cool"]:
         settling.cool(Host(Site(words[1])), words[2], words[3], drain_s=float(words[4]))
     else:

@@ -7,7 +7,8 @@ entry counts. Each look gives the shift time until the next one: without a drive
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Optional
 
@@ -129,19 +130,25 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     Where nothing was seen, or it is overdue, the application's own steps under verify are asked of both releases, for
     which there is `verify`, and its metrics are read.
     """
+    slot = request["slot"]
+    with deciding(host):
+        require_pending(host)
+        lasts = float(request["look"]["wait_s"]) + asking.takes_s(request)
+        settling.extend(host, by_s=lasts + request["settings"]["confirm_s"])
+    return seen(host, request, always=partial(_require_well, host, slot) if "app" in request["roles"] else None)
+
+
+def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] = None) -> Answer:
+    """Return what a look sees, whether or not a shift is pending; `always` is done each time that the log is read."""
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
 
     told, slot = request["look"], request["slot"]
-    with deciding(host):
-        require_pending(host)
-        lasts = float(told["wait_s"]) + asking.takes_s(request)
-        settling.extend(host, by_s=lasts + request["settings"]["confirm_s"])
     reader = access.Reader(bytes.fromhex(told["salt"]), told["stages"], float(told["hang_s"]))
     flight = _Flight(host, slot, float(told["hang_s"]))
     place, began = told["place"], time.monotonic()
     while True:
-        if "app" in request["roles"]:
-            _require_well(host, slot)
+        if always:
+            always()
         place = reading.read(Path(told["log"]), place, reader.count)
         word, lasted = _word(host), time.monotonic() - began
         against = word or flight.hanging(lasted) or _failing(reader.tally.firsts, slot)

@@ -243,12 +243,21 @@ def _settled(host: Host, request: Request) -> Answer:
     settling.end_exchange(host)
     seen = _at_last(host, request) if request.get("point") and "app" in request["roles"] else {}
     shift.let_go(host)
+    watched = _watched(host, request) if request.get("after") else {}
     before = len(host.changes)
     pruned = settling.prune(host, request) if "app" in request["roles"] else []
     removed = host.changes[before:]
     if "arbiter" in request["roles"]:
         arbiter.free(host)
-    return {"pruned": pruned, "removed": removed, **seen}
+    return {"pruned": pruned, "removed": removed, **seen, **watched}
+
+
+def _watched(host: Host, request: Request) -> Answer:
+    """Have this host go on watching what is live, where it was watched until now."""
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import afterwards  # few runs have stages
+
+    for_s = afterwards.begin(host, request)
+    return {"watched_s": for_s} if for_s else {}
 
 
 def _at_last(host: Host, request: Request) -> Answer:
