@@ -24,9 +24,11 @@ def keep(host: Host, slot: str, told: Mapping[str, Any]) -> None:
 
 
 def listens(host: Host, slot: str) -> list[str]:
-    """Return the address of each process that serves `slot`, on whatever host; none where nobody has told them."""
-    told = read_json(host.site.state / "members.json").get("slots", {}).get(slot, {})
-    return [address for addresses in told.get("members", {}).values() for address in addresses]
+    """Return the address of each process that serves `slot`, on whatever host; none where nobody has told them.
+
+    None of a host that is fenced off, either: it serves nobody.
+    """
+    return [address for addresses in _serving(host, slot).values() for address in addresses]
 
 
 def ways(host: Host, slot: str) -> dict[str, dict[str, Any]]:
@@ -34,10 +36,8 @@ def ways(host: Host, slot: str) -> dict[str, dict[str, Any]]:
 
     One that is fenced off gets no clients, whatever it answers.
     """
-    told = read_json(host.site.state / "members.json").get("slots", {}).get(slot, {})
-    health = told.get("health") or {}
-    members = {name: each for name, each in told.get("members", {}).items() if name not in fencing.fences(host)}
-    each = [(name, address) for name, addresses in members.items() for address in addresses]
+    health = _told(host, slot).get("health") or {}
+    each = [(name, address) for name, addresses in _serving(host, slot).items() for address in addresses]
     if not each:
         return {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -48,6 +48,16 @@ def ways(host: Host, slot: str) -> dict[str, dict[str, Any]]:
         if before is None or before["good"]:
             found[f"{WAY}{name}"] = {"good": good, "said": said}
     return found
+
+
+def _told(host: Host, slot: str) -> dict[str, Any]:
+    return dict(read_json(host.site.state / "members.json").get("slots", {}).get(slot, {}))
+
+
+def _serving(host: Host, slot: str) -> dict[str, list[str]]:
+    """Return the addresses of those who serve `slot` by the names of their hosts, but for those fenced off."""
+    fenced = fencing.fences(host)
+    return {name: each for name, each in _told(host, slot).get("members", {}).items() if name not in fenced}
 
 
 def _asked(address: str, health: Mapping[str, Any]) -> tuple[bool, str]:
