@@ -111,7 +111,7 @@ def read(environment: Environment, values: Mapping[str, Any], *, lines: int) -> 
     runs.own_processes_only()
     ended = runs.play("logs_read", environment, values=values, listen=listen, key=secrets.key_file(environment))
     if not answers and not lost:
-        raise Stop(ended.cause, hint=HELP)
+        raise Stop(ended.cause, hint=readiness.unbegun(environment))
     merged = merge({host: answer["lines"] for host, answer in answers.items()})
     told = {
         "environment": environment.name,
@@ -233,7 +233,9 @@ def follow_on(environment: Environment, values: Mapping[str, Any], *, as_json: b
     if following.waiting.hosts:
         again = paths.command("logs --follow", environment.name)
         raise Stop("no host is followed any more", hint=f"`{again}` begins anew", code=NEEDS_PERSON)
-    raise Stop("\n".join(following.failures) or ended.cause, hint=HELP)
+    if not following.failures:
+        raise Stop(ended.cause, hint=readiness.unbegun(environment))
+    raise Stop("\n".join(following.failures), hint=HELP)
 
 
 def answer(line: str) -> dict[str, Any] | None:

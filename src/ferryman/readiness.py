@@ -67,6 +67,15 @@ def looked_at(env: str, *, app: str, one: bool = False) -> Environment:
     return environment
 
 
+def unbegun(environment: Environment) -> str:
+    """Return what to type after a run that ended before its first step: where its files are why, `check` says it."""
+    from ferryman import agreement
+
+    if agreement.survey(environment)[0]:
+        return f"`{paths.command('check', environment.name)}` says what is wrong in its files, line by line"
+    return "the guide `troubleshooting` has what its last words mean; with none, the same command again"
+
+
 def require_sandbox(environment: Environment) -> None:
     """Refuse an environment whose sandbox has no hosts: SSH would complain of a file that nobody has written."""
     if not _has_sandbox(environment):

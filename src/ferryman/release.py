@@ -457,7 +457,7 @@ def stop_unless_done(
 def _after(story: outcomes.Story, environment: Environment) -> str:
     """Return what to type after a failure that says nothing of that itself."""
     if not story.failure:
-        return "the guide `troubleshooting` has what its last words mean; with none, the same command again"
+        return readiness.unbegun(environment)
     if story.failure.get("setting"):
         return secrets.another(environment, str(story.failure["setting"]))
     if any(word in str(story.failure.get("reason")) for word in UNFIT):

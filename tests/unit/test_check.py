@@ -161,6 +161,25 @@ def test_a_key_that_opens_nothing_is_refused_by_its_file_and_nothing_is_touched(
     assert ".ferryman/vault/prod.key" in told["wrong"] + told["right"]
 
 
+@pytest.mark.parametrize("words", ["status", "logs"])
+def test_a_look_that_the_wrong_key_stops_leads_to_what_says_so_by_its_line(
+    project: Configured, tmp_path: Path, words: str
+) -> None:
+    key = tmp_path / ".ferryman" / "vault" / "prod.key"
+    key.parent.mkdir(parents=True)
+    key.write_text("the vault's key\n")
+    project.write("vault.yml", "vault_ada: battery-staple\n")
+    vault = project.root / "inventories" / "prod" / "group_vars" / "all" / "vault.yml"
+    program = Path(sys.executable).with_name("ansible-vault")
+    subprocess.run([program, "encrypt", "--vault-id", f"prod@{key}", vault], check=True, capture_output=True)
+    key.write_text("another\n")
+    argv = [sys.executable, "-m", "ferryman", words, "--env", "prod", "--app", "shop"]
+    done = subprocess.run(argv, cwd=project.root, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert "check --env prod` says what is wrong in its files" in " ".join(done.stderr.split()), done.stderr
+    assert not (project.root / ASKED).exists()
+
+
 def test_a_missing_secret_hides_no_mistake_in_a_description(project: Configured) -> None:
     project.write("hidden.yml", "vault_ada: battery-staple\n")
     described(project, "api", shared=["../elsewhere"])
