@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import secrets
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,12 @@ Told = Mapping[str, Any]
 
 
 def begin(host: Host, request: Told) -> float:
-    """Have the host watch what was settled; return for how many seconds.
+    """Have the host watch what was settled; return for how many seconds, 0 where it cannot.
 
     `after` of the request holds log, salt, since (when everybody had it, in seconds since 1970) and limits.
     """
     warm_s, before = float(request["settings"]["warm_s"]), slots.holds(host, names.other(str(request["slot"])))
-    if host.check or not warm_s or not before:
+    if host.check or not warm_s or not before or not _knows_how():
         return 0.0
     moment = now()
     told = {key: request[key] for key in ("slot", "release", "roles", "entry", "settings", "after")}
@@ -65,6 +66,15 @@ def begin(host: Host, request: Told) -> float:
     host.command(*started, "/usr/bin/python3", "-I", str(PYZ), "after", host.site.name)
     host.journal("after", "started", release=str(request["release"]), slot=str(request["slot"]), for_s=warm_s)
     return warm_s
+
+
+def _knows_how() -> bool:
+    """Say whether the code that provisioning left here knows of this: that which does the step may be a newer one's."""
+    try:
+        with zipfile.ZipFile(PYZ) as packed:
+            return any(name.endswith(f"/{Path(__file__).name}") for name in packed.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def watch(site: str) -> None:

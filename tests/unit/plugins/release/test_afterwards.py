@@ -1,11 +1,19 @@
-"""Once a release is live: how long its host watches it, and of what that watch still is."""
+"""Once a release is live: how long its host watches it, of what that watch still is, and what the way back is told."""
 
+import json
+import zipfile
+from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import afterwards
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.lock import Now
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.plugins.release.test_look import ONE, ROLES, TWO
+from tests.unit.plugins.release.test_look import host as host
 
 TOLD = {"slot": "green", "release": "r2", "before": "r1", "boot": "b", "until": 1000.0}
 LIVE = {"phase": "stable", "stable": "green", "release_stable": "r2", "candidate": None}
@@ -40,3 +48,41 @@ def test_nobody_goes_back_to_what_a_deploy_left_in_the_old_slot_that_came_to_not
 
 def test_it_is_over_after_a_reboot_since_the_old_slot_is_cold() -> None:
     assert not afterwards.goes_on(TOLD, LIVE, moment(10, boot="another"), holds="r1")
+
+
+SETTINGS = {"warm_s": 300.0, "soak_s": 5.0, "watch_s": 600.0, "keep": 5}
+
+
+@pytest.mark.parametrize("code", ["none", "damaged", "an older one"])
+def test_where_the_host_has_no_code_for_it_nobody_is_told_that_it_watches(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    there = tmp_path / "host.pyz"
+    monkeypatch.setattr(afterwards, "PYZ", there)
+    if code == "damaged":
+        there.write_text("no zip")
+    elif code == "an older one":
+        with zipfile.ZipFile(there, "w") as packed:
+            packed.writestr("release/guard.py", "")
+    request = {"slot": "green", "release": TWO, "roles": ROLES, "entry": {}, "settings": SETTINGS, "after": {}}
+    assert afterwards.begin(host, request) == 0
+    assert not (host.site.state / "after.json").exists()
+
+
+def test_what_provisioning_leaves_on_a_host_knows_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = tmp_path / "host.pyz"
+    there.write_bytes(pack.packed())
+    monkeypatch.setattr(afterwards, "PYZ", there)
+    assert afterwards._knows_how()
+
+
+def test_the_way_back_is_told_what_a_driver_would_tell_of_a_rollback(host: Host) -> None:
+    told = {"roles": ROLES, "entry": {"domain": "tiny.test"}, "settings": SETTINGS}
+    request = afterwards._request(host, told, slot="blue")
+    json.dumps(request)
+    assert (request["release"], request["slot"], request["roles"]) == (ONE, "blue", ROLES)
+    line = request["line"]
+    assert (line["event"], line["release"], line["previous"], line["who"]) == ("rollback", ONE, TWO, "guard")
+    assert "reason" not in line, "the way back of the way back has another"
+    assert (request["settings"]["soak_s"], request["settings"]["watch_s"]) == (0, 0), "it has served these clients"
+    assert request["settings"]["keep"] == 5
