@@ -61,6 +61,7 @@ class ActionModule(ReleaseAction):
         "whole": {"type": "bool", "default": False},
         "tale": {"type": "bool", "default": False},
         "away": {"type": "bool", "default": False},
+        "lease_s": {"type": "float", "default": LEASE_S},
     }
 
     def work(self) -> dict[str, Any]:
@@ -93,7 +94,8 @@ class ActionModule(ReleaseAction):
             more["runtime"] = wanted["description"]["runtime"]["kind"]
         if self.args["purpose"]:
             # Of several hosts another one may find a reason for a change.
-            more["lock"] = {**self.lock(self.args["purpose"], wanted), "always": self.several}
+            lock = self.lock(self.args["purpose"], wanted)
+            more["lock"] = {**lock, "lease_s": self.args["lease_s"], "always": self.several}
         answer = self.ask("look", **more)
         seen = answer["seen"]
         self._keep(seen.get("base", {}))
@@ -121,7 +123,7 @@ class ActionModule(ReleaseAction):
         return stale
 
     def _keep_lock(self) -> None:
-        self.ask("steps", steps=["keep"], lease_s=LEASE_S)
+        self.ask("steps", steps=["keep"], lease_s=self.args["lease_s"])
 
     def _mends(self) -> str:
         """Say who was left out of an earlier run and is there now, whatever he holds."""

@@ -52,6 +52,7 @@ class ActionModule(ReleaseAction):
         "steps": {"type": "list", "elements": "str", "required": True},
         "reason": {"type": "str", "default": ""},
         "maintenance": {"type": "bool", "default": False},
+        "page_of": {"type": "str", "default": ""},
         "process": {"type": "str", "default": ""},
         "holder": {"type": "str", "default": ""},
         "word": {"type": "str", "default": ""},
@@ -61,6 +62,7 @@ class ActionModule(ReleaseAction):
                 "host": {"type": "str", "required": True},
                 "out": {"type": "bool", "required": True},
                 "why": {"type": "str", "default": ""},
+                "reason": {"type": "str", "default": fencing.HAND, "choices": [fencing.HAND, fencing.MAINTENANCE]},
             },
         },
         "plan": {"type": "bool", "default": False},
@@ -153,7 +155,7 @@ class ActionModule(ReleaseAction):
         more["database"] = str(dict(self.value("database", {}) or {}).get("name", ""))
         more["reason"] = str(self.args["reason"])[:500]
         more["maintenance"] = bool(self.args["maintenance"])
-        more.update({key: str(self.args[key]) for key in ("process", "holder", "word")})
+        more.update({key: str(self.args[key]) for key in ("page_of", "process", "holder", "word")})
         if fences := {"fence", "leave_out"}.intersection(wanted):
             more["fence"] = self._fence() if "fence" in fences else self._leaves_out(plan)
         if "settle" in wanted and self.host != self.arbiter:
@@ -201,10 +203,10 @@ class ActionModule(ReleaseAction):
         if host not in self.groups["app"]:
             self._refuse(f"{host!r} is no app host", f"one of: {', '.join(self.groups['app'])}")
         fences = self.look_of(self.host).get("fenced", {})
-        if not out and host in fencing.off_for(fences, fencing.AWAY):
+        if not out and told["reason"] == fencing.HAND and host in fencing.off_for(fences, fencing.AWAY):
             why = fences[host]["for"][fencing.AWAY]["why"]
             self._refuse(f"{host} was left out: {why}", "`deploy` brings the release there, and lets it in")
-        more = {"out": out, "reason": fencing.HAND, "why": told["why"], "drain_s": self.settings["drain_s"]}
+        more = {"out": out, "reason": told["reason"], "why": told["why"], "drain_s": self.settings["drain_s"]}
         return {"hosts": self._addresses_of([host]), **more}
 
     def _leaves_out(self, plan: Mapping[str, Any]) -> dict[str, Any]:

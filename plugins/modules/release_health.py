@@ -14,7 +14,11 @@ description:
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
     C(release_hosts), C(release_domains), C(release_entry_port), C(release_work_dir), C(release_host_shared).
-options: {}
+options:
+  within_s:
+    description: >-
+      Ask again until everything that answers is well, for so many seconds at most; then fail. Without it, ask once.
+    type: float
 author: The Ferryman authors
 """
 
@@ -38,7 +42,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 def main() -> None:
     """Say that the action plugin was not found: this file alone does nothing."""
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"within_s": {"type": "float"}}, supports_check_mode=True)
     module.fail_json(
         msg="release_health is an action: install the whole collection and call ferryman.ops.release_health"
     )

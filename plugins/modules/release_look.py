@@ -37,6 +37,10 @@ options:
       whether the run goes on.
     type: bool
     default: false
+  lease_s:
+    description: For how many seconds the lock is kept without a word of this run.
+    type: float
+    default: 30
   tale:
     description: Tell what the ledger says of the release that C(release_why) names; refuse one that it does not know.
     type: bool
@@ -108,6 +112,7 @@ def main() -> None:
             "plan": {"type": "bool", "default": False},
             "whole": {"type": "bool", "default": False},
             "away": {"type": "bool", "default": False},
+            "lease_s": {"type": "float", "default": 30},
             "tale": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -23,6 +23,10 @@ options:
   steps: {description: "Which steps, in this order.", type: list, elements: str, required: true}
   reason: {description: "Why a return is made; it goes into the ledger.", type: str, default: ''}
   maintenance: {description: "Whether step V(maintenance) shows the page or hides it.", type: bool, default: false}
+  page_of:
+    description: Whose page it is; one of somebody else is neither shown anew nor hidden.
+    type: str
+    default: ''
   process: {description: "The process of kind once that step V(once) runs.", type: str, default: ''}
   holder: {description: "The run whose running lease step V(unlock) ends.", type: str, default: ''}
   word: {description: "What step V(say) leaves for a release in its stages.", type: str, default: ''}
@@ -34,6 +38,7 @@ options:
       host: {description: An app host., type: str, required: true}
       out: {description: Whether entries send no clients to it., type: bool, required: true}
       why: {description: Why., type: str, default: ''}
+      reason: {description: Who asks; he alone ends it., type: str, default: hand, choices: [hand, maintenance]}
   plan:
     description: Whether to say only what the steps would come to, for M(ferryman.ops.release_plan).
     type: bool
@@ -84,6 +89,7 @@ def main() -> None:
             "steps": {"type": "list", "elements": "str", "required": True},
             "reason": {"type": "str", "default": ""},
             "maintenance": {"type": "bool", "default": False},
+            "page_of": {"type": "str", "default": ""},
             "process": {"type": "str", "default": ""},
             "holder": {"type": "str", "default": ""},
             "word": {"type": "str", "default": ""},
@@ -93,6 +99,7 @@ def main() -> None:
                     "host": {"type": "str", "required": True},
                     "out": {"type": "bool", "required": True},
                     "why": {"type": "str", "default": ""},
+                    "reason": {"type": "str", "default": "hand", "choices": ["hand", "maintenance"]},
                 },
             },
             "plan": {"type": "bool", "default": False},

@@ -14,7 +14,7 @@ Told = Mapping[str, Any]
 WAY = "way to "  # before an app host's name, what an entry says of it
 LABEL = 14  # columns before what a line says
 SCARCE_BYTES = 256 * 2**20  # below it a deploy soon has no room
-WHOLE = ("provision",)  # of the whole environment, whatever its applications
+WHOLE = ("provision", "maintenance.roll")  # of the whole environment, whatever its applications
 GOOD, BAD, PLAIN = "32", "31;1", ""
 
 
@@ -181,7 +181,7 @@ def wrong(seen: Told) -> Iterator[Fault]:
 
 def _fenced(seen: Told) -> Iterator[Fault]:
     """Return whom an entry sends no clients to."""
-    mends = {"away": "deploy", "hand": "fence.off {}"}
+    mends = {"away": "deploy", "hand": "fence.off {}", "maintenance": "maintenance.roll"}
     for name, fence in (seen.get("fenced") or {}).items():
         for reason, told in fence["for"].items():
             why = told["why"] or "no reason was given"

@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -401,6 +402,61 @@ def test_a_rollback_goes_on_without_a_host_and_whoever_drives_it_may_vanish(flee
         assert out_of(fleet, "app2")
     fleet.good("mended")
     assert not out_of(fleet, "app2")
+
+
+@contextmanager
+def powered(fleet: Fleet, *hosts: str) -> Iterator[None]:
+    """Give hosts their power back whenever they have ended, as a machine's firmware does after a reboot."""
+    over, engine = threading.Event(), probe()
+
+    def watch() -> None:
+        while not over.wait(2):
+            for host in hosts:
+                engine.run("start", f"{fleet.name}-{host}", check=False)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def began(fleet: Fleet, host: str) -> str:
+    """Return when a host's first process began."""
+    return fleet.ssh("cut -d ' ' -f 22 /proc/1/stat", host=host)
+
+
+def test_a_fleet_is_rebooted_host_by_host_and_a_host_that_is_not_well_stops_it_with_the_others_serving(
+    fleet: Fleet,
+) -> None:
+    live = fleet.settles(2)
+    before = {host: began(fleet, host) for host in (*ENTRIES, *APPS, DATABASE)}
+    unit = f"tiny-web@{fleet.state('app2')['stable']}-1.service"
+    broken = f"/etc/systemd/system/{unit}.d"
+    fleet.ssh(
+        f"mkdir {broken} && printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' > {broken}/x.conf", host="app2"
+    )
+    try:
+        with powered(fleet, *APPS), fleet.settings(release_patch_well_s=15), Prober(fleet, forgiving=True) as prober:
+            answer = fleet.run("maintenance.roll", "--reboot", "always", timeout_s=900)
+            assert answer.code == 3, str(answer)
+            assert "app2 is not well after 15 s" in answer.text, str(answer)
+            assert out_of(fleet, "app2")
+            told = " ".join(fleet.begin("status", "--env", "dev").wait().out.split())
+            assert "app2 gets no clients since" in told, told
+            assert "invoke maintenance.roll --env dev" in told, told
+    finally:
+        fleet.ssh(f"rm -r {broken}; systemctl daemon-reload; systemctl restart {unit}", host="app2")
+    prober.served_only(live)
+    after = {host: began(fleet, host) for host in before}
+    assert {host for host in before if after[host] != before[host]} == {"app1", "app2"}
+    answer = fleet.run("maintenance.roll", timeout_s=900)
+    assert answer.code == 0, str(answer)
+    assert fleet.settles(5) == live
+    assert {fleet.version()["host"] for _ in range(TRIES)} == {*APPS}
+    assert not fleet.status()["hosts"]["entry1"]["lock"]["alive"]
 
 
 def test_an_app_host_without_power_loses_what_was_under_way_alone_and_comes_back_by_itself(fleet: Fleet) -> None:

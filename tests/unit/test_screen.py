@@ -93,13 +93,14 @@ EXPIRED = {**CERTIFICATE, "last_attempt": {"at": "now", "result": "failed", "rea
         ),
         ({"maintenance": True}, "the maintenance page is shown", "maintenance.off"),
         (fenced("hand"), "app2 gets no clients since 2026-11-22T10:30:00Z (ada@laptop): its disk", "fence.off app2"),
+        (fenced("maintenance"), "app2 gets no clients since 2026-11-22T10:30:00Z (ada@laptop)", "maintenance.roll"),
         (fenced("away"), "app2 gets no clients since 2026-11-22T10:30:00Z (ada@laptop): its disk", "deploy"),
     ],
 )
 def test_what_is_wrong_is_followed_by_the_command_that_mends_it(more: dict[str, Any], what: str, mend: str) -> None:
     lines = " ".join(shown(**more).split())
     assert what in lines
-    of_all = mend == "provision"
+    of_all = mend in ("provision", "maintenance.roll")
     assert f"mended by ./invoke {mend} --env prod{'' if of_all else ' --app shop'}" in lines
     assert lines.count("wrong") == 1
 

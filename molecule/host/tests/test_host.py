@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -182,6 +183,62 @@ def test_updates_run_in_the_window_alone(host):
     gate = host.run_test("systemctl show -P ExecCondition apt-daily-upgrade.service").stdout
     assert f"{GATE} --window 02:00-05:00 " in gate
     assert "unattended-upgrade" in host.run_test("apt-config dump APT::Periodic").stdout.lower()
+
+
+SOURCE = """
+set -eu
+mkdir -p /srv/trial && cd /srv/trial
+for version in 1 2; do
+    mkdir -p build/DEBIAN
+    printf '%s\\n' 'Package: ferryman-trial' "Version: $version" 'Architecture: all' 'Maintainer: N <n@example.org>' \
+        'Description: trial' > build/DEBIAN/control
+    dpkg-deb --root-owner-group -b build $version.deb >/dev/null
+done
+cp build/DEBIAN/control Packages
+printf '%s\\n' 'Filename: ./2.deb' "Size: $(stat -c %s 2.deb)" "SHA256: $(sha256sum < 2.deb | cut -c1-64)" >> Packages
+. /etc/os-release
+printf 'Origin: Debian\\nLabel: %s\\nCodename: %s\\nSuite: stable\\nSHA256:\\n %s %s Packages\\n' \
+    "$LABEL" "$VERSION_CODENAME" $(sha256sum < Packages | cut -c1-64) $(stat -c %s Packages) > Release
+echo 'deb [trusted=yes] file:/srv/trial ./' > /etc/apt/sources.list.d/trial.list
+dpkg -i 1.deb >/dev/null
+"""
+
+
+def test_a_patch_installs_what_the_hosts_own_policy_allows_and_says_whether_it_wants_a_reboot(host):
+    """A source on the host itself that calls itself Debian's for security; of anybody else's nothing is taken."""
+    version = "dpkg-query -W -f '${Version}' ferryman-trial"
+    patch = ad_hoc("host_patch", host="host")
+
+    def patched(*words: str) -> dict[str, object]:
+        plain = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
+        run_with = {
+            "capture_output": True,
+            "text": True,
+            "check": False,
+            "timeout": 300,
+            "env": {**os.environ, **plain},
+        }
+        done = subprocess.run([*patch, *words], **run_with)
+        assert done.returncode == 0, done.stdout
+        return json.loads(done.stdout.partition("=> ")[2])
+
+    try:
+        host.run_test(f"LABEL=Somebody bash -c {shlex.quote(SOURCE)}")
+        assert "ferryman-trial" not in patched("--check")["packages"]
+        host.run_test("rm -rf /var/lib/apt/lists/*trial*")  # apt takes no source that changes its name
+        host.run_test(f"LABEL=Debian-Security bash -c {shlex.quote(SOURCE)}")
+        assert "ferryman-trial" in patched("--check")["packages"]
+        assert host.run_test(version).stdout == "1", "check mode installs nothing"
+        host.run_test("touch /run/reboot-required")
+        told = patched()
+        assert "ferryman-trial" in told["packages"]
+        assert (told["changed"], told["reboot"], host.run_test(version).stdout) == (True, True, "2")
+        host.run_test("rm /run/reboot-required")
+        told = patched()
+        assert (told["changed"], told["packages"], told["reboot"]) == (False, [], False)
+    finally:
+        host.run("dpkg -P ferryman-trial; rm -rf /srv/trial /etc/apt/sources.list.d/trial.list /run/reboot-required")
+        host.run("apt-get -q update")
 
 
 def test_no_update_begins_outside_the_window(host):

@@ -13,9 +13,9 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json, utc
 
-AWAY, HAND = "away", "hand"
-REASONS = (AWAY, HAND)
-"""Left out of a release; by somebody's word."""
+AWAY, HAND, MAINTENANCE = "away", "hand", "maintenance"
+REASONS = (AWAY, HAND, MAINTENANCE)
+"""Left out of a release; by somebody's word; while it is patched."""
 FILE = "fenced.json"
 PAUSE_S = 0.2
 Fences = dict[str, Any]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
@@ -398,10 +399,19 @@ def _maintenance(host: Host, request: Request, _: IO[bytes]) -> Answer:
             settling.keep_page(host)
         else:
             settling.require_rest(host)  # clients would be let into a database that may be given up again
-        changed = host.write(flag, "") if on else host.remove(flag)
+        changed = _page(host, flag, on=on, of=str(request.get("page_of", "")))
     if changed:
         host.journal("maintenance", "done", on=on)
-    return {"maintenance": bool(request["maintenance"])}
+    return {"maintenance": shift.hidden(host) if not host.check else on}
+
+
+def _page(host: Host, flag: Path, *, on: bool, of: str) -> bool:
+    """Show or hide the page; one `of` something (a patch) comes and goes by itself, and leaves a person's alone."""
+    if on:
+        return not (of and flag.exists()) and host.write(flag, of)
+    if of and flag.exists() and flag.read_text(encoding="ascii") != of:
+        return False
+    return host.remove(flag)
 
 
 def _restoring(name: str) -> Callable[[Host, Request, IO[bytes]], Answer]:

@@ -1,4 +1,4 @@
-"""`maintenance.*`: the page that clients see while an application is down on purpose."""
+"""`maintenance.*`: the page that clients see while an application is down on purpose, and patches that need none."""
 
 from invoke import Context, task
 
@@ -19,3 +19,19 @@ def off(ctx: Context, env: str = "", app: str = "") -> None:
     from ferryman import release, telling
 
     telling.tell(release.maintenance(env, app=app, on=False), telling.page, ctx)
+
+
+@task(
+    help={
+        "env": ENV["env"],
+        "reboot": "needed (where something that was installed asks for it), always or never.",
+        "with_database": "Also hosts of databases and caches, behind the maintenance page.",
+        "wait": "Seconds to wait in line for each host where a deploy holds the lock.",
+    }
+)
+def roll(ctx: Context, env: str = "", reboot: str = "needed", with_database: bool = False, wait: int = 3600) -> None:
+    """Install security updates host by host, and reboot where need be; of several hosts the others serve meanwhile."""
+    from ferryman import rolling, telling
+
+    over = {"reboot": reboot, "with_database": with_database, "wait": wait, "yes": ctx.ferryman.yes}
+    telling.tell(rolling.roll(env, **over), rolling.page, ctx)

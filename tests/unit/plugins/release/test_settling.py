@@ -177,6 +177,21 @@ def test_where_workers_wait_for_the_arbiter_a_boot_starts_web_processes_alone(ho
     assert [path.name for path in (names.UNITS / "multi-user.target.wants").glob("*")] == ["shop-web@blue-1.service"]
 
 
+@pytest.mark.parametrize("first", ["", "patch"])
+def test_the_page_of_a_patch_comes_and_goes_and_leaves_a_persons_alone(host: Systemd, first: str) -> None:
+    def page(of: str, *, on: bool) -> bool:
+        told = steps.STEPS["maintenance"](host, {"roles": ["entry"], "maintenance": on, "page_of": of}, io.BytesIO())
+        return bool(told["maintenance"])
+
+    assert page(first, on=True)
+    assert page("patch", on=True)
+    assert page("patch", on=False) == (first == "")
+    page("patch", on=True)
+    assert page("", on=True), "somebody wants it, too"
+    assert page("patch", on=False)
+    assert not page("", on=False)
+
+
 def test_a_failure_before_the_start_leaves_a_warm_release_of_another_run_alone(host: Systemd) -> None:
     settling.go_back(host, release="20260103T000000Z-ccccccc", reason="the build failed", drain_s=30)
     assert not host.did("systemctl", "stop", "shop-web@green-1.service")
