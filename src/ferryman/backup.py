@@ -6,7 +6,7 @@ What is taken, kept, found damaged or called wrong is decided on the archive hos
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ferryman import outcomes, paths, readiness, release, telling
+from ferryman import outcomes, paths, playing, readiness, telling
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.progress import size
@@ -25,8 +25,8 @@ def play(verb: str, environment: Environment, values: Mapping[str, Any], key: st
 
 def facts(verb: str, environment: Environment, values: Mapping[str, Any], key: str, *, act: bool) -> Told:
     """Run a playbook of the feature, and return all that was said, `key` by the archive host."""
-    story, ended = (release.run if act else release.look_at)(f"backup_{verb}", environment, values)
-    release.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended) if act else REFUSED)
+    story, ended = (playing.run if act else playing.look_at)(f"backup_{verb}", environment, values)
+    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended) if act else REFUSED)
     if verb.startswith("cache_") and key not in story.facts:
         raise Stop(
             f"{environment.name} gives no cache to an archive",

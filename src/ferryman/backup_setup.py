@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ferryman import agreement, backup, environments, outcomes, release, runs, secrets, variables
+from ferryman import agreement, backup, environments, outcomes, playing, release, runs, secrets, variables
 from ferryman.environments import LOCAL, Environment
 from ferryman.errors import NEEDS_PERSON, Stop
 
@@ -81,8 +81,8 @@ def _paper(environment: Environment) -> tuple[dict[str, str], str]:
     """Return the fingerprints of the keys by set, and the text of the paper; empty where there is no key."""
     here = runs.private_directory("paper")
     try:
-        story, ended = release.run("backup_paper", environment, {"backup_paper_into": str(here / "paper")})
-        release.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+        story, ended = playing.run("backup_paper", environment, {"backup_paper_into": str(here / "paper")})
+        playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
         backup.require_archive(environment, story, "paper")
         fingerprints = dict(story.facts["paper"]["fingerprints"])
         return fingerprints, (here / "paper").read_text(encoding="utf-8") if fingerprints else ""

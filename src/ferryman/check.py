@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ferryman import agreement, environments, outcomes, reach, readiness, release, secrets, telling, variables
+from ferryman import agreement, environments, outcomes, playing, reach, readiness, secrets, telling, variables
 from ferryman.environments import Environment
 from ferryman.errors import Stop
 from ferryman.places import Place, Problem
@@ -73,8 +73,8 @@ def can_be_read(loaded: Loaded, problems: list[Problem]) -> bool:
 
 def _described(environment: Environment, values: Mapping[str, str], lacking: Mapping[str, str]) -> dict[str, Told]:
     """Return what the collection finds in the applications' descriptions."""
-    story, ended = release.run("check_apps", environment, values, stand_ins=lacking)
-    release.stop_unless_done(story, ended, environment)
+    story, ended = playing.run("check_apps", environment, values, stand_ins=lacking)
+    playing.stop_unless_done(story, ended, environment)
     return dict(story.facts.get("described") or {})
 
 
@@ -107,9 +107,9 @@ def _hosts(environment: Environment, loaded: Loaded, described: Mapping[str, Tol
     """Return what was found of every host: of those that could not be asked, too, with the reason."""
     readiness.bring_up(environment)
     lacking = secrets.in_place_of(secrets.pending(environment))
-    story, ended = release.run("check_hosts", environment, needs(described), stand_ins=lacking)
+    story, ended = playing.run("check_hosts", environment, needs(described), stand_ins=lacking)
     if ended.status == "left" or (not story.facts.get("checked") and not story.failures):
-        release.stop_unless_done(story, ended, environment)
+        playing.stop_unless_done(story, ended, environment)
     names = dict.fromkeys(
         host for group in ("entry", "app", "db", "cache", "backup") for host in loaded.groups.get(group, [])
     )

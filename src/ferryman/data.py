@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ferryman import asking, backup, backup_restore, outcomes, paths, readiness, release, runs, telling
+from ferryman import asking, backup, backup_restore, outcomes, paths, playing, readiness, release, runs, telling
 from ferryman.environments import PROD, Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, RETURNED, Stop
 from ferryman.progress import size
@@ -58,7 +58,7 @@ def _require_nobody(target: Environment, app: str) -> None:
 
 def _take(origin: Environment, values: Mapping[str, Any]) -> Told:
     """Restore, mask and fetch; what serves is not touched."""
-    story, ended = release.run("data_take", origin, values)
+    story, ended = playing.run("data_take", origin, values)
     if ended.status in outcomes.LOST:
         end = paths.command("backup.restore", origin.name)
         what = "interrupted" if ended.status == "left" else f"Ansible ended early:\n{ended.said}"
@@ -68,14 +68,14 @@ def _take(origin: Environment, values: Mapping[str, Any]) -> Told:
             code=NEEDS_PERSON,
         )
     code = REFUSED if story.failure.get("refused") or not story.changed else RETURNED
-    release.stop_unless_done(story, ended, origin, code=code)
+    playing.stop_unless_done(story, ended, origin, code=code)
     backup.require_archive(origin, story, "copied")
     return story.facts
 
 
 def _put(target: Environment, values: Mapping[str, Any], *, check: bool = False) -> Told:
-    story, ended = release.run("data_put", target, values, check=check)
-    release.stop_unless_done(story, ended, target, code=REFUSED if check else _code(story, ended))
+    story, ended = playing.run("data_put", target, values, check=check)
+    playing.stop_unless_done(story, ended, target, code=REFUSED if check else _code(story, ended))
     if check:
         return {}
     if "placed" not in story.facts:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ferryman import planned, readiness, release
+from ferryman import planned, playing, readiness, release
 from ferryman.errors import Stop
 from ferryman.logs_telling import printable
 
@@ -22,10 +22,10 @@ def between(env: str, *, app: str, one: str, other: str) -> dict[str, Any]:
         )
     environment = readiness.looked_at(env, app=app, one=True)
     values = {"release_app": app, "release_between": [word for word in (one, other) if word]}
-    story, ended = release.look_at("release_diff", environment, values)
+    story, ended = playing.look_at("release_diff", environment, values)
     away = release.out_of_reach(story)
     if not (away and "diff" in story.facts):
-        release.stop_unless_done(story, ended, environment)
+        playing.stop_unless_done(story, ended, environment)
     release.answered(story, environment)
     return {**story.facts["diff"], **({"unreachable": away} if away else {})}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ferryman import canary, paths, readiness, telling
+from ferryman import canary, paths, playing, readiness, telling
 from ferryman import release as releases
 from ferryman.logs_telling import printable
 
@@ -14,8 +14,8 @@ def of(env: str, *, app: str, minutes: int) -> Told:
     """Return the verdict on the live release by its last `minutes`, and what a rollback would go to."""
     environment = readiness.looked_at(env, app=app, one=True)
     values = {"release_app": app, "release_judge_s": 60 * minutes}
-    story, ended = releases.look_at("release_judge", environment, values)
-    releases.stop_unless_done(story, ended, environment)
+    story, ended = playing.look_at("release_judge", environment, values)
+    playing.stop_unless_done(story, ended, environment)
     seen = releases.answered(story, environment)
     arbiter = telling.arbiter({"hosts": seen})
     target = str(arbiter.get("would_roll_back_to") or "")

@@ -3,7 +3,6 @@
 Everything that a deploy does and decides is in the collection; here it is found, started, shown and explained.
 """
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,34 +10,27 @@ from typing import Any
 
 from ferryman import (
     asking,
-    canary,
     changes,
+    explaining,
     following,
-    interrupts,
     outcomes,
     outside,
     paths,
     places,
     planned,
+    playing,
     pointing,
     readiness,
     runs,
-    secrets,
     telling,
     worktree,
 )
 from ferryman.environments import PROD, Environment
 from ferryman.errors import REFUSED, RETURNED, Stop
-from ferryman.progress import parts, progress
 
 Told = dict[str, Any]
 VANTAGES = ("driver", "hosts", "both")
 """From where a verification may ask."""
-UNFIT = ("has no attribute", "is undefined")
-"""What Ansible says of values that are not as a playbook wants them, with no word of where they stand."""
-RAN = ("start", "switch", "workers")
-"""Steps in which a release's own processes run: what they wrote tells more than the ledger."""
-UNIT = re.compile(r"-([a-z0-9]+)@(?:blue|green)-\d+\b")
 MENDED = "once that is mended, the same command goes on: what is done stays"
 
 
@@ -127,9 +119,9 @@ def rollback(
     values |= _over(wait, partial)
     environment = _ready(env, app)
     if with_database and not yes:
-        story, ended = run("release_compare", environment, {"release_app": app, **values}, way_back=True)
+        story, ended = playing.run("release_compare", environment, {"release_app": app, **values}, way_back=True)
         code = REFUSED if story.failure.get("refused") or not story.touched else RETURNED
-        stop_unless_done(story, ended, environment, code=code)
+        playing.stop_unless_done(story, ended, environment, code=code)
         plan, lost = story.facts["plan"], story.facts["lost"]
         asking.sure(
             pointing.question(environment.name, plan, lost), yes=False, facts={"point": plan["point"], "lost": lost}
@@ -162,8 +154,10 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
 def _planned(environment: Environment, app: str, wanted: Mapping[str, Any]) -> tuple[Told, list[str]]:
     """Return a plan, and in what the world differs from the one whose file is among what is `wanted`."""
     # First what may be refused: how the application describes itself.
-    story, ended = run("release_plan", environment, {"release_app": app, **wanted})
-    stop_unless_done(story, ended, environment, what=f"no plan for {environment.name}, and nothing was touched: ")
+    story, ended = playing.run("release_plan", environment, {"release_app": app, **wanted})
+    playing.stop_unless_done(
+        story, ended, environment, what=f"no plan for {environment.name}, and nothing was touched: "
+    )
     provisioning = _provision(environment, check=True)
     told = {**story.facts["planned"], "provision": {"changes": changes.in_one_run(provisioning["changes"])}}
     return told, list(story.facts["differences"])
@@ -172,10 +166,10 @@ def _planned(environment: Environment, app: str, wanted: Mapping[str, Any]) -> t
 def look(env: str, *, app: str, some: bool = False) -> Told:
     """Return what every host serves; changes nothing. Hosts that cannot be reached are named where `some` is enough."""
     environment = readiness.looked_at(env, app=app, one=True)
-    story, ended = look_at("release_look", environment, {"release_app": app})
+    story, ended = playing.look_at("release_look", environment, {"release_app": app})
     away = out_of_reach(story)
     if not (some and away):
-        stop_unless_done(story, ended, environment)
+        playing.stop_unless_done(story, ended, environment)
     hosts = answered(story, environment)
     return {"environment": environment.name, "hosts": hosts, **({"unreachable": away} if away else {})}
 
@@ -217,10 +211,10 @@ def health(env: str, *, app: str) -> Told:
 
 
 def _health_of(environment: Environment, app: str) -> Told:
-    story, ended = look_at("release_health", environment, {"release_app": app})
+    story, ended = playing.look_at("release_health", environment, {"release_app": app})
     away = out_of_reach(story)
     if not away:
-        stop_unless_done(story, ended, environment)
+        playing.stop_unless_done(story, ended, environment)
     answers = {**(story.facts.get("health") or {}), **{host: _unreached(why) for host, why in away.items()}}
     hidden = any((story.facts.get("maintenance") or {}).values())
     good = not hidden and all_well(answers)
@@ -245,11 +239,13 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
     environment = readiness.looked_at(env, app=app, one=True)
     report = str(Path(junit).resolve()) if junit else ""
     values = {"release_app": app, "release_verify_from": vantage, "release_verify_junit": report}
-    story, ended = run("release_verify", environment, values)  # its steps may send secrets: none but the real ones
+    story, ended = playing.run(
+        "release_verify", environment, values
+    )  # its steps may send secrets: none but the real ones
     results = story.facts.get("verify") or {}
     good = not any(each["result"] == "failed" for listed in results.values() for each in listed)
     if good:  # then what failed, if something did, is not the application
-        stop_unless_done(story, ended, environment)
+        playing.stop_unless_done(story, ended, environment)
     return {
         "environment": environment.name,
         "app": app,
@@ -264,8 +260,8 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
 def maintenance(env: str, *, app: str, on: bool) -> Told:
     """Show or hide the maintenance page on every entry."""
     environment = readiness.acted_on(env, app=app)
-    story, ended = run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
-    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    story, ended = playing.run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
+    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
 
 
@@ -275,8 +271,8 @@ def fence(env: str, *, app: str, host: str, off: bool, why: str) -> Told:
     if not host:
         raise Stop("no host named", hint=f"{paths.program()} fence.on HOST: an app host of {environment.inventory}")
     values = {"release_app": app, "release_fence_host": host, "release_fenced": off, "release_fence_why": why}
-    story, ended = run("release_fence", environment, values)
-    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    story, ended = playing.run("release_fence", environment, values)
+    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     told = {"environment": environment.name, "host": host, "off": off, "fenced": story.facts.get("fenced", [])}
     return {**told, "emptied": story.facts.get("emptied", {}), "changed": story.changed}
 
@@ -284,8 +280,8 @@ def fence(env: str, *, app: str, host: str, off: bool, why: str) -> Told:
 def word(env: str, *, app: str, word: str) -> Told:
     """Say to a release that is in its stages that it goes on (promote) or back (abort); return whom it was said to."""
     environment = readiness.acted_on(env, app=app)
-    story, ended = run("release_word", environment, {"release_app": app, "release_word": word})
-    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    story, ended = playing.run("release_word", environment, {"release_app": app, "release_word": word})
+    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "word": word, **(story.facts.get("said") or {})}
 
 
@@ -297,8 +293,8 @@ def unlock(env: str, *, app: str, yes: bool) -> Told:
         asking.sure(telling.at_work(environment.name, held), yes=yes)
     # By its name: whoever took the lock since then was not asked about.
     values = {"release_app": app, "release_unlock_run": held.get("run", "")}
-    story, ended = run("release_unlock", environment, values)
-    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    story, ended = playing.run("release_unlock", environment, values)
+    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "broken": story.facts.get("broken") or {}}
 
 
@@ -307,8 +303,8 @@ def once(env: str, *, app: str, process: str) -> Told:
     if not process:
         raise Stop("no process named", hint=f"{paths.program()} run NAME: a process of kind once in ferryman.yml")
     environment = _ready(env, app)
-    story, ended = run("release_once", environment, {"release_app": app, "release_process": process})
-    stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    story, ended = playing.run("release_once", environment, {"release_app": app, "release_process": process})
+    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "process": process, "output": str(story.facts.get("output", ""))}
 
 
@@ -329,9 +325,9 @@ def _prepared(environment: Environment) -> Environment:
 
 
 def _provision(environment: Environment, *, check: bool = False) -> Told:
-    story, ended = run("host_provision", environment, {}, check=check)
+    story, ended = playing.run("host_provision", environment, {}, check=check)
     code = REFUSED if check else outcomes.code_of_act(story, ended)
-    stop_unless_done(story, ended, environment, code=code, again=MENDED)
+    playing.stop_unless_done(story, ended, environment, code=code, again=MENDED)
     if not check:
         readiness.remember_provisioned(environment)
     took = round(ended.seconds, 3)
@@ -343,80 +339,8 @@ def _provision(environment: Environment, *, check: bool = False) -> Told:
     }
 
 
-def run(
-    playbook: str,
-    environment: Environment,
-    values: Mapping[str, Any],
-    *,
-    check: bool = False,
-    stand_ins: Mapping[str, str] | None = None,
-    way_back: bool = False,
-) -> tuple[outcomes.Story, runs.Ended]:
-    """Run a playbook and show its steps; return what happened, and how it ended.
-
-    It is refused where a secret is missing, unless `stand_ins` give values in their place. The first Ctrl-C takes the
-    `way_back` where it has one, else it leaves.
-    """
-    if stand_ins is None:
-        secrets.require(environment)
-    story, seen = outcomes.Story(), progress(asks=check)
-
-    def listen(event: runs.Event) -> None:
-        looks.follow()  # what was seen before it is told before it
-        story.hear(event)
-        if event.kind == "task":
-            seen.step(event.title)
-        elif event.kind == "begun":
-            seen.begun(event.host)
-        else:
-            told = event.result.get("ferryman") or {}
-            seen.ended(event.title, event.host, event.kind, parts(told))
-            for line in telling.waits(told):
-                seen.note(line)
-
-    def see(look: canary.Look) -> None:
-        story.see(look)
-        seen.look(look, asks)
-
-    def printed(line: str) -> None:
-        for said in telling.queues(line):
-            seen.note(said)
-
-    asks = canary.ways(environment.name, str(values.get("release_app", "")))
-    runs.own_processes_only()
-    given = {name: value for name, value in {**values, **(stand_ins or {})}.items() if value not in ("", None)}
-    key = secrets.key_file(environment)
-    try:
-        with interrupts.heard(seen.note, way_back=way_back) as heard, canary.followed(see) as looks:
-
-            def leaves() -> bool:
-                looks.follow()
-                return heard.leave()
-
-            if way_back:
-                given |= {"release_stop_file": str(heard.stop_file), "release_progress_file": str(looks.file)}
-            ended = runs.play(
-                playbook,
-                environment,
-                values=given,
-                listen=listen,
-                key=key,
-                check=check,
-                printed=printed,
-                stop=leaves,
-            )
-    finally:
-        seen.close()
-    return story, ended
-
-
-def look_at(playbook: str, environment: Environment, values: Mapping[str, Any]) -> tuple[outcomes.Story, runs.Ended]:
-    """Run a playbook that only looks, as `run` does: a secret that no host has yet hides nothing."""
-    return run(playbook, environment, values, stand_ins=secrets.stand_ins(environment))
-
-
 def _told(command: str, environment: Environment, app: str, values: Mapping[str, Any]) -> Told:
-    story, ended = run(f"release_{command}", environment, {"release_app": app, **values}, way_back=True)
+    story, ended = playing.run(f"release_{command}", environment, {"release_app": app, **values}, way_back=True)
     said = outcomes.report(command, story, ended, environment=environment.name, app=app)
     if said["url"] and said["code"] == 0:
         with suppress(KeyboardInterrupt):  # it is done; only this look is cut short
@@ -427,86 +351,5 @@ def _told(command: str, environment: Environment, app: str, values: Mapping[str,
 
 
 def _failed(said: Told, story: outcomes.Story, environment: Environment) -> Stop:
-    hint = said.get("hint") or next_command(said) or _after(story, environment)
-    return Stop(explain(said), hint=hint, code=said["code"], facts=said)
-
-
-def stop_unless_done(
-    story: outcomes.Story,
-    ended: runs.Ended,
-    environment: Environment,
-    *,
-    code: int = REFUSED,
-    what: str = "",
-    again: str = "",
-) -> None:
-    """Raise what went wrong, after `what` that means; `again` is for what was done in part and has no hint itself."""
-    if ended.status == "left":
-        done = "nothing was changed" if code == REFUSED else "what was under way may be done in part"
-        raise Stop(f"interrupted: {done}", hint=interrupts.AGAIN, code=code)
-    if ended.status != "done":
-        reason = story.failure.get("reason") or ended.cause
-        evidence = story.failure.get("evidence") or []
-        raise Stop(
-            "\n".join([what + reason, *(f"  {line}" for line in evidence)]),
-            hint=str(story.failure.get("hint") or "") or _after(story, environment) or again * (code != REFUSED),
-            code=code,
-        )
-
-
-def _after(story: outcomes.Story, environment: Environment) -> str:
-    """Return what to type after a failure that says nothing of that itself."""
-    if not story.failure:
-        return readiness.unbegun(environment)
-    if story.failure.get("setting"):
-        return secrets.another(environment, str(story.failure["setting"]))
-    if any(word in str(story.failure.get("reason")) for word in UNFIT):
-        return f"`{paths.command('check', environment.name)}` says which line of its files that comes from"
-    if not story.failure.get("lost"):
-        return ""
-    return f"`{paths.command('check --hosts', environment.name)}` looks at every host, and says how one is reached"
-
-
-def explain(said: Mapping[str, Any]) -> str:
-    """Return what people read of a failure: the cause first, then the evidence, then what that means for clients."""
-    still, again = "the release that served before still serves", "the release that served before serves again"
-    if not said.get("serves"):
-        still = again = "nothing serves yet"
-    means = {
-        "refused": "Nothing was touched.",
-        "failed": f"Clients were never sent to it; {still}.",
-        "returned": f"Clients were sent back; {again}.",
-        "unknown": "It is not known how far it came: `status` asks the hosts.",
-    }
-    if said.get("guarded_s"):
-        means["unknown"] = (
-            f"The hosts end it: a switch that nobody confirms is undone by them within {said['guarded_s']:g} s, "
-            f"and the lock is free after {said['lease_s']:g} s."
-        )
-    means["live"] = "It is committed, and nothing is taken back."
-    means = means | {"failed": "Another run has the site now."} if said.get("overtaken") else means
-    reason = str(said["reason"])
-    ended = "is live, and not well" if said["status"] == "live" else said["status"]
-    return "\n".join(
-        [
-            f"{said['command']} to {said['environment']} {ended}: {reason}",
-            *(f"  | {line}" for line in said["evidence"]),
-            *(f"({line})" for line in telling.waited(said)),
-            *telling.reported(said),
-            *([f"The way back failed, too: {said['reason_return']}"] if said.get("reason_return") else []),
-            means[said["status"]],
-            *(["The database that served before is in its place again."] if said.get("undone") else []),
-        ]
-    )
-
-
-def next_command(said: Mapping[str, Any]) -> str:
-    """Return what to type next; nothing where the reason itself says what to do."""
-    if said["status"] == "refused":
-        return ""
-    what = f"release.why {said['release']}" if said.get("canary") else "releases"
-    what = "status" if said["status"] in ("unknown", "live") else what
-    if said.get("step") in RAN and said["status"] != "unknown" and not said.get("overtaken"):
-        process = UNIT.search("\n".join([str(said["reason"]), *said["evidence"]]))
-        what = f"logs --release {said['release']}" + (f" --process {process[1]}" if process else "")
-    return paths.command(what, said["environment"], said["app"])
+    hint = said.get("hint") or explaining.next_command(said) or playing.after(story, environment)
+    return Stop(explaining.explain(said), hint=hint, code=said["code"], facts=said)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ferryman import asking, outcomes, paths, readiness, release
+from ferryman import asking, outcomes, paths, playing, readiness
 from ferryman.errors import Stop
 
 Told = Mapping[str, Any]
@@ -19,17 +19,17 @@ def roll(env: str, *, reboot: str, with_database: bool, wait: int, yes: bool) ->
         raise Stop(f"--wait takes seconds, and {wait} are none", hint="take 600 for ten minutes")
     environment = readiness.agreed(env, app=None)
     readiness.require_sandbox(environment)
-    story, ended = release.run("maintenance_due", environment, {})
-    release.stop_unless_done(story, ended, environment)
+    story, ended = playing.run("maintenance_due", environment, {})
+    playing.stop_unless_done(story, ended, environment)
     hosts: dict[str, Told] = dict(story.facts.get("patched") or {})
     due = {name: told for name, told in hosts.items() if told["packages"] or _reboots(told, reboot)}
     left = [name for name, told in due.items() if not with_database and _is_of_data(told)]
     if said := [*outages({name: told for name, told in due.items() if name not in left}, hosts)]:
         asking.sure("; ".join(said), yes=yes, facts={"due": due})
     values = {"maintenance_reboot": reboot, "maintenance_with_database": with_database, "release_wait_s": wait}
-    story, ended = release.run("maintenance_roll", environment, values)
+    story, ended = playing.run("maintenance_roll", environment, values)
     again = "the others serve; once that is mended, the same command goes on"
-    release.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended), again=again)
+    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended), again=again)
     took = round(ended.seconds, 3)
     return {"environment": environment.name, "due": due, "left": left, "changed": story.changed, "duration_s": took}
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ferryman import canary, readiness, telling
+from ferryman import canary, playing, readiness, telling
 from ferryman import release as releases
 from ferryman.logs_telling import printable
 
@@ -17,8 +17,8 @@ ENDS |= {"abandoned": "nobody came back to end it", "started": "it has not ended
 def of(env: str, *, app: str, release: str) -> Told:
     """Return what the ledger tells of a release: an id, a commit or the beginning of one; empty for the last run's."""
     environment = readiness.looked_at(env, app=app, one=True)
-    story, ended = releases.look_at("release_why", environment, {"release_app": app, "release_why": release})
-    releases.stop_unless_done(story, ended, environment)
+    story, ended = playing.look_at("release_why", environment, {"release_app": app, "release_why": release})
+    playing.stop_unless_done(story, ended, environment)
     seen = releases.answered(story, environment)
     (arbiter,) = (told for told in seen.values() if "tale" in told)
     tale = arbiter["tale"]

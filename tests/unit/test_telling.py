@@ -2,7 +2,7 @@
 
 import pytest
 
-from ferryman import release, screen, telling
+from ferryman import explaining, screen, telling
 from ferryman.errors import Stop
 
 LIVE = {
@@ -118,13 +118,13 @@ FAILED = {
     ],
 )
 def test_a_failure_says_what_it_means_for_clients(more: dict[str, object], said: str) -> None:
-    assert said in release.explain({**FAILED, **more})
+    assert said in explaining.explain({**FAILED, **more})
 
 
 def test_the_next_command_names_environment_and_application() -> None:
-    assert release.next_command({**FAILED, "status": "failed"}) == "./invoke releases --env prod --app shop"
-    assert release.next_command({**FAILED, "status": "unknown"}) == "./invoke status --env prod --app shop"
-    assert release.next_command({**FAILED, "status": "refused"}) == ""
+    assert explaining.next_command({**FAILED, "status": "failed"}) == "./invoke releases --env prod --app shop"
+    assert explaining.next_command({**FAILED, "status": "unknown"}) == "./invoke status --env prod --app shop"
+    assert explaining.next_command({**FAILED, "status": "refused"}) == ""
 
 
 def test_what_is_damaged_is_told_with_its_way_out() -> None:
