@@ -54,6 +54,8 @@ def privileges(engine: Engine) -> list[str]:
         words += ["--security-opt", "label=disable"]
     for name, hard in engine.limits:
         words += ["--ulimit", f"{name}={hard}:{hard}"]
+    for path in engine.devices:
+        words += ["--device", path]
     for name in engine.legacy_cgroups:
         words += ["--volume", f"/sys/fs/cgroup/{name}:/sys/fs/cgroup/{name}:rw"]
     return words

@@ -17,6 +17,7 @@ ENGINES = ("podman", "docker")
 SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 LEGACY_CGROUPS = ("memory", "pids")
+DEVICES = ("/dev/fuse",)  # an archive that is encrypted is shown by it
 # Podman's own default (containers.conf). It lowers itself to that, so that more can't be had from it either.
 PODMAN_NPROC = 32768
 
@@ -27,7 +28,7 @@ class Engine:
 
     `runtime` is "" for the engine's own choice. `limits` are the most that this machine lets anyone have of
     nofile and nproc, where the engine would ask for more and fail. `legacy_cgroups` are directories of cgroup v1
-    without which MemoryMax= and TasksMax= do nothing in a host.
+    without which MemoryMax= and TasksMax= do nothing in a host. `devices` are those of this machine that a host gets.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Engine:
     runtime: str = ""
     limits: tuple[tuple[str, int], ...] = ()
     legacy_cgroups: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
 
     def argv(self, *words: str) -> list[str]:
         """Return the command line of the engine for `words`."""
@@ -75,7 +77,9 @@ def last_lines(text: str, count: int = 8) -> str:
     return "\n".join(text.strip().splitlines()[-count:])
 
 
-def podman(info: dict[str, Any], *, has_runc: bool, may_raise_limits: bool, hard: dict[str, int]) -> Engine:
+def podman(
+    info: dict[str, Any], *, has_runc: bool, may_raise_limits: bool, hard: dict[str, int], devices: tuple[str, ...] = ()
+) -> Engine:
     """Return Podman as `podman info` and the machine describe it. Pure: all that was looked at comes in."""
     about = info["host"]
     rootless = bool(about.get("security", {}).get("rootless"))
@@ -91,6 +95,7 @@ def podman(info: dict[str, Any], *, has_runc: bool, may_raise_limits: bool, hard
         # Podman's defaults lie above a hard limit that nobody here may raise.
         limits=() if rootless or may_raise_limits else attainable(hard),
         legacy_cgroups=legacy if cgroup == 1 and not rootless else (),
+        devices=devices,
     )
 
 
@@ -161,7 +166,9 @@ def probe() -> Engine:
         status = Path("/proc/self/status")
         # Podman on macOS runs in a machine of its own, where it is root.
         able = may_raise_limits(status.read_text()) if status.exists() else True
-        return podman(info, has_runc=bool(shutil.which("runc")), may_raise_limits=able, hard=_hard_limits())
+        devices = tuple(path for path in DEVICES if Path(path).exists())
+        has_runc = bool(shutil.which("runc"))
+        return podman(info, has_runc=has_runc, may_raise_limits=able, hard=_hard_limits(), devices=devices)
     raise Stop(
         f"the sandbox needs a container engine, and none answers here (looked for: {', '.join(names)})",
         hint="install podman, or start docker; any other environment works without one",

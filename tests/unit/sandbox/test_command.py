@@ -42,6 +42,11 @@ def test_a_locked_down_machine_is_told_its_limits_and_cgroups() -> None:
     assert engine.argv("ps") == ["podman", "--runtime", "runc", "ps"]
 
 
+def test_a_host_gets_the_devices_that_this_machine_has() -> None:
+    assert "--device /dev/fuse" in line(Engine("podman", devices=("/dev/fuse",)))
+    assert "--device" not in line(PLAIN)
+
+
 def test_the_whole_cgroup_tree_is_never_handed_in() -> None:
     engine = Engine("podman", legacy_cgroups=("memory", "pids"))
     assert "/sys/fs/cgroup:/sys/fs/cgroup" not in line(engine)
