@@ -8,9 +8,9 @@ module: backup_paper
 short_description: Write the paper copy of an archive's keys
 description:
   - "Writes what a person types in again where no server is left: the key of each repository as borg prints it for"
-  - paper, the passphrase, and how to restore by hand.
+  - paper, the passphrase, what opens the database's archive, and how to restore by hand.
   - It goes into a new file in memory that root alone may read; whoever asked fetches it, and removes it.
-  - An archive of the database alone has no key, and gets no file.
+  - An archive of the database alone that lies in clear has no key, and gets no file.
 options:
   name: {description: Name of the archive., type: str, required: true}
 author: [The Ferryman authors]
@@ -27,7 +27,9 @@ EXAMPLES = r"""
 RETURN = r"""
 path: {description: The file; empty where there is no key., type: str, returned: success}
 ferryman:
-  description: Under C(paper), C(fingerprints) by set, the SHA-256 of each exported key. No secret is among them.
+  description: >-
+    Under C(paper), C(fingerprints) by set, the SHA-256 of each exported key; of the database, of the file that holds
+    its key. No secret is among them.
   type: dict
   returned: success
 """
@@ -46,14 +48,15 @@ MEMORY = "/run"
 FETCHED_S = 600  # by then whoever asked has it, or is gone
 
 
-def written(own: Archive, found: list[paper.Key]) -> str:
+def written(own: Archive, found: list[paper.Key], database: paper.Opening | None) -> str:
     """Write the paper into a new file; return its path. What a run that was cut off has left there goes."""
     for left in glob.glob(f"{MEMORY}/ferryman-paper-{glob.escape(own.name)}-????????"):
         if time.time() - os.stat(left).st_mtime > FETCHED_S:
             os.unlink(left)
     descriptor, path = tempfile.mkstemp(prefix=f"ferryman-paper-{own.name}-", dir=MEMORY)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(paper.text(own.name, found, paper.passphrase(own), time.time()))
+        secret = paper.passphrase(own) if found else ""
+        file.write(paper.text(own.name, found, secret, database, time.time()))
     return path
 
 
@@ -62,13 +65,15 @@ def main() -> None:
     try:
         own = Archive(module.params["name"])
         found = [] if module.check_mode else paper.keys(own)
-        path = written(own, found) if found else ""
+        database = None if module.check_mode else paper.opening(own)
+        path = written(own, found, database) if found or database else ""
     except Trouble as trouble:
         module.fail_json(msg=str(trouble), ferryman={"refused": True})
     except OSError as error:
         module.fail_json(msg=job.said(error))
-    told = {"paper": {"fingerprints": {key.kind: key.fingerprint for key in found}}}
-    module.exit_json(changed=bool(path), path=path, ferryman=told)
+    fingerprints = {key.kind: key.fingerprint for key in found}
+    fingerprints |= {"database": database.fingerprint} if database else {}
+    module.exit_json(changed=bool(path), path=path, ferryman={"paper": {"fingerprints": fingerprints}})
 
 
 if __name__ == "__main__":

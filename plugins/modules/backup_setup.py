@@ -31,6 +31,7 @@ options:
   wal_lag_s: {description: Seconds that the stream may be behind., type: int, required: true}
   full_days: {description: A disk that is full in fewer days is told., type: int, required: true}
   drill_days: {description: Days after which a drill is too old., type: int, required: true}
+  sealed: {description: Whether the database's archive is encrypted., type: bool, default: false}
   requirements: {description: "Hashed requirements of Barman's environment.", type: str, required: true}
 author: [The Ferryman authors]
 attributes:
@@ -61,6 +62,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     postgres,
     records,
     retention,
+    sealed,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.placing import Placing
 from ansible_collections.ferryman.ops.plugins.module_utils.host import program
@@ -134,7 +136,7 @@ class Setup:
             (self.home, 0o755, "root"),
             (f"{self.home}/barman", 0o700, archive.USER),
             (f"{self.home}/barman/servers", 0o700, archive.USER),
-            (f"{self.home}/database", 0o700, archive.USER),
+            *([] if self.wished["sealed"] else [(f"{self.home}/database", 0o700, archive.USER)]),
             (f"{self.home}/records", 0o755, "root"),
         ):
             if not os.path.isdir(path):
@@ -159,6 +161,7 @@ class Setup:
         slot = f"ferryman_{self.name.replace('-', '_')}"
         database = {"conninfo": self.conninfo, "slot": slot, "programs": programs, **self.wished["database"]}
         told = {"format": 1, "name": self.name, **{key: self.wished[key] for key in KEPT}, "database": database}
+        told |= {"sealed": True} if self.wished["sealed"] else {}
         self.place.file(f"{archive.SETTINGS}/{self.name}.json", records.written(told))
         words = {
             "user": archive.USER,
@@ -178,6 +181,12 @@ def problems(wished: dict[str, Any]) -> list[str]:
         found.append("backup_database_host: it must say where the database is")
     if not wished["database_password"]:
         found.append("backup_database_password: the login at the database wants one")
+    place = sealed.Place(wished["name"], os.path.join(wished["path"], wished["name"]))
+    if os.path.isdir(place.kept) and not wished["sealed"]:
+        found.append(
+            f"backup_database_passphrase: {place.kept} is encrypted, so it is wanted; to begin anew in clear, move "
+            f"{place.home} aside first"
+        )
     return found
 
 
@@ -196,6 +205,7 @@ def main() -> None:
             "keep_years": {"type": "dict", **required},
             **dict.fromkeys([key for key in KEPT if key.startswith("keep_") and key != "keep_years"], integer),
             **dict.fromkeys(("every_s", "wal_lag_s", "full_days", "drill_days"), integer),
+            "sealed": {"type": "bool", "default": False},
             "requirements": required,
         },
         supports_check_mode=True,

@@ -111,15 +111,19 @@ def drill(env: str, *, kind: str) -> Told:
 
 def listed(told: Told) -> str:
     """List the backups, the newest last, each with why it is kept."""
-    rows = [("backup", "size", "check", "kept since")] if told["backups"] else []
-    rows += [(one["id"], size(one["bytes"]), _checked(one), one["why"]) for one in told["backups"]]
+    rows = [("backup", "size", "check", "on disk", "kept since")] if told["backups"] else []
+    rows += [(one["id"], size(one["bytes"]), _checked(one), _on_disk(one), one["why"]) for one in told["backups"]]
     if not rows:
         of = f" of {told['set']}" if told.get("set") else ""
         return f"{told['environment']}: no backup{of} was ever taken"
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
     )
+
+
+def _on_disk(record: Mapping[str, Any]) -> str:
+    return "encrypted" if record["encrypted"] else "in clear"
 
 
 def _checked(record: Mapping[str, Any]) -> str:
@@ -134,7 +138,7 @@ def shown(told: Told) -> str:
     lines = [
         f"{one['id']}  {_checked(one)}",
         f"  kept: {one['why']}",
-        f"  {size(one['bytes'])} in {one['duration_s']:.0f} s",
+        f"  {size(one['bytes'])} in {one['duration_s']:.0f} s, {_on_disk(one)} on the archive's disk",
     ]
     if one["source"]:
         version = f", PostgreSQL {one['source']['version']}" if "version" in one["source"] else ""

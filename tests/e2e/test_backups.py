@@ -193,7 +193,9 @@ def test_a_setup_again_changes_nothing_and_has_the_keys_on_paper_alone(pair: Pai
     assert holding(pair.site.root, words, began) + holding(Path.home() / ".ansible", words, began) == []
     found = pair.on(ARCHIVE, f"python3 -c {shlex.quote(CODE)}", binary=f"{secret} {key}".encode()).decode().splitlines()
     own = f"/etc/ferryman/backup/{sites.ENV}.files"
-    assert sorted(found) == [f"{own}/media.config", f"{own}/passphrase", config]
+    assert sorted(found) == [
+        f"{own}/media.config", f"{own}/passphrase", f"/etc/ferryman/backup/{sites.ENV}.passphrase", config,
+    ]  # fmt: skip
     journal = "journalctl --no-pager -o export --since=-20min > /run/lines; grep --count -aFf - /run/lines || :"
     assert pair.on(ARCHIVE, f"{journal}; rm /run/lines", binary="\n".join(words).encode()) == b"0\n"
     again = pair.command("backup.setup", "--paper", str(paper), code=1)
@@ -503,7 +505,7 @@ def test_a_backup_is_restored_by_hand_with_the_engines_own_commands(pair: Pair) 
     pair.on(ARCHIVE, ours(last))
     version = pair.on(sites.HOST, "ls /etc/postgresql").decode().strip()
     before, after = ("\n".join(place).replace("15", version).split("rsync ")[part] for part in (0, 1))
-    files = pair.on(ARCHIVE, "tar -C /srv/backups/dev/by-hand/data -c .")
+    files = pair.on(ARCHIVE, "tar -C /srv/backups/dev/database/by-hand/data -c .")
     pair.on(sites.HOST, ours(before.splitlines()))
     main = f"/var/lib/postgresql/{version}/main"
     pair.on(sites.HOST, f"install -d -o postgres -g postgres -m 700 {main}; tar -C {main} -x", binary=files)

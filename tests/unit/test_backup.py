@@ -12,7 +12,7 @@ from ferryman.outcomes import Story
 
 RECORD = {
     "id": "20261126T010000Z-database", "bytes": 31_000_000, "duration_s": 6.4, "result": "taken", "reason": "",
-    "check": {"result": "passed", "findings": []}, "why": "the newest that passed its check",
+    "check": {"result": "passed", "findings": []}, "why": "the newest that passed its check", "encrypted": True,
     "source": {"host": "db1", "version": "15.20"}, "point": {"at": "2026-11-26T01:00:05Z"},
 }  # fmt: skip
 STATE: dict[str, Any] = {
@@ -46,7 +46,7 @@ def test_each_backup_is_listed_with_why_it_is_kept() -> None:
     assert [[cell.strip() for cell in row if cell.strip()][2] for row in rows] == [
         "check", "not taken", "not yet", "passed",
     ]  # fmt: skip
-    assert backup.listed(told).endswith("the newest that passed its check")
+    assert backup.listed(told).endswith("encrypted  the newest that passed its check")
     assert backup.listed({"environment": "prod", "backups": []}) == "prod: no backup was ever taken"
 
 
@@ -72,6 +72,8 @@ def test_all_of_one_backup_is_shown_with_what_is_wrong() -> None:
     assert text.splitlines()[0] == f"{RECORD['id']}  failed"
     assert text.splitlines()[-1] == "  wal: one file is missing"
     assert "a restore of it goes to 2026-11-26T01:00:05Z" in text
+    assert "31.0 MB in 6 s, encrypted on the archive's disk" in text
+    assert "in clear on the archive's disk" in backup.shown({"backup": {**RECORD, "encrypted": False}})
 
 
 def test_a_state_with_nothing_grave_is_told_and_one_that_is_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:

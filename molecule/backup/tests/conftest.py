@@ -3,6 +3,9 @@
 import json
 import os
 import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +89,18 @@ def archive() -> Archive:
 @pytest.fixture(scope="module")
 def database() -> Database:
     return Database(_host("db"))
+
+
+@pytest.fixture(scope="session")
+def play() -> Callable[[str, str], subprocess.CompletedProcess[str]]:
+    """Run a playbook of the scenario with a passphrase."""
+    words = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"]]
+
+    def run(name: str, passphrase: str) -> subprocess.CompletedProcess[str]:
+        given = ["-e", json.dumps({"passphrase": passphrase}), str(Path(__file__).parents[1] / name)]
+        return subprocess.run([*words, *given], capture_output=True, text=True, check=False)
+
+    return run
 
 
 def _host(name: str) -> Any:

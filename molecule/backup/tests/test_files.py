@@ -1,10 +1,8 @@
 """What role backup promises of files: they come back as they were, and whoever has the host can't take them away."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -341,25 +339,19 @@ WRITTEN = (
 )
 
 
-def give(passphrase: str) -> subprocess.CompletedProcess[str]:
-    """Have the role give the files to the archive, with a passphrase."""
-    place = Path(__file__).parents[1] / "files.yml"
-    words = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(place)]
-    given = ["-e", json.dumps({"passphrase": passphrase})]
-    return subprocess.run([*words, *given], capture_output=True, text=True, check=False)
-
-
 @pytest.mark.usefixtures("taken")
-def test_an_archive_host_made_anew_over_its_old_disk_takes_the_right_passphrase_and_no_other(source: Host) -> None:
+def test_an_archive_host_made_anew_over_its_old_disk_takes_the_right_passphrase_and_no_other(
+    source: Host, play: Any
+) -> None:
     """Its account has another number there, and nothing is left of what opened the repositories but the paper."""
     source.archive.sh(ANEW)
     before = source.archive.sh(WRITTEN), source.sh(WRITTEN.replace(HOME, MEDIA))
-    refused = give("of somebody who is in a hurry")
+    refused = play("files.yml", "of somebody who is in a hurry")
     assert refused.returncode == 2, refused.stdout
     said = " ".join((refused.stdout + refused.stderr).split())  # whatever breaks its lines
     assert f"backup_passphrase does not open {HOME}/media and {HOME}/config" in said
     assert (source.archive.sh(WRITTEN), source.sh(WRITTEN.replace(HOME, MEDIA))) == before
-    done = give(PASSPHRASE)
+    done = play("files.yml", PASSPHRASE)
     assert done.returncode == 0, done.stdout
     source.archive.sh("systemctl stop ferryman-backup-demo-collect.timer")
     name = source.take()

@@ -55,7 +55,7 @@ def test_a_source_that_was_set_back_by_hand_is_followed_into_its_own_history(arc
     archive.sh(f"systemctl start {WAL}")
     database.sql("insert into way values ('since')", seconds=60)  # it is acknowledged: the stream is there again
     assert line(database) > before
-    aside = archive.sh(f"ls $(ls -d {HOME}/barman/streamed-* | tail -1)").split()
+    aside = archive.sh(f"ls $(ls -d {HOME}/database/streamed-* | tail -1)").split()
     assert [name[:8] for name in aside if name.endswith(".partial")] == [f"{before:08X}"]
     ((said, do),) = told(archive)
     assert said.endswith("what was written since is restored from an older backup alone")

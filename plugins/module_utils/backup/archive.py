@@ -110,6 +110,16 @@ class Archive:
 
     # The disk
 
+    @property
+    def sealed(self) -> bool:
+        """Whether the database's archive is encrypted, and has to be open before anything is read or written."""
+        return bool(self.settings.get("sealed"))
+
+    @property
+    def scratch(self) -> str:
+        """Where what is restored of the database lies for a while: in clear no more than its archive."""
+        return f"{self.path}/database/scratch" if self.sealed else f"{self.path}/scratch"
+
     def room(self) -> Room:
         """Return what is free on the archive's disk for who writes there."""
         try:
@@ -120,15 +130,20 @@ class Archive:
 
     # One at a time
 
-    @contextlib.contextmanager
-    def alone(self, kind: str, wait: bool = False) -> Iterator[None]:
-        """Hold the lock of a set, which the kernel frees with whoever holds it; another that is at work is named."""
-        with open(f"/run/lock/ferryman-backup-{self.name}-{kind}", "a+", encoding="ascii") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                raise Trouble(f"another run is at work on {kind} of {self.name}: wait for it, and try again") from None
-            yield
+    def alone(self, kind: str, wait: bool = False) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of a set, as `alone` does."""
+        return alone(self.name, kind, wait)
+
+
+@contextlib.contextmanager
+def alone(name: str, kind: str, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of a set, which the kernel frees with whoever holds it; another that is at work is named."""
+    with open(f"/run/lock/ferryman-backup-{name}-{kind}", "a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise Trouble(f"another run is at work on {kind} of {name}: wait for it, and try again") from None
+        yield
 
 
 def replace(path: str, text: str, mode: int = 0o644) -> None:

@@ -29,8 +29,13 @@ def server_name(own: archive.Archive) -> str:
 
 
 def place(own: archive.Archive) -> str:
-    """Return the directory that drills restore into, one at a time."""
+    """Return the directory that drills of files restore into, one at a time."""
     return f"{own.path}/scratch/drill"
+
+
+def place_of_database(own: archive.Archive) -> str:
+    """Return the directory that drills of the database restore into: where the archive is encrypted, so are they."""
+    return f"{own.scratch}/drill"
 
 
 class Drill(abc.ABC):
@@ -107,10 +112,12 @@ class Drill(abc.ABC):
 
 def tidy(own: archive.Archive) -> None:
     """Take away what a drill that was killed left behind: a server that runs on, files that lie in clear."""
-    if os.path.isdir(place(own)):
+    left = [path for path in {place(own), place_of_database(own)} if os.path.isdir(path)]
+    if left:
         with contextlib.suppress(Trouble), own.alone("drill"):  # or one is at work
             cache.stop(server_name(own))
-            Scratch(place(own), own.settings["database"]["programs"]).end()
+            for path in left:
+                Scratch(path, own.settings["database"]["programs"]).end()
 
 
 def sign(own: archive.Archive, path: str) -> None:

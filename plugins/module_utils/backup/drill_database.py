@@ -29,7 +29,7 @@ class OfDatabase(drill.Drill):
     def __init__(self, own: archive.Archive, kind: str, run: str) -> None:
         super().__init__(own, kind, run)
         self.line: int | None = None  # the timeline on which recovery ends
-        self.scratch = Scratch(drill.place(own), own.settings["database"]["programs"])
+        self.scratch = Scratch(drill.place_of_database(own), own.settings["database"]["programs"])
 
     def end(self) -> None:
         """Stop the server, and remove it."""

@@ -6,21 +6,61 @@ import hashlib
 import time
 from typing import NamedTuple
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import collect
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import collect, sealed
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.collector import Collector, secrets
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.job import engine
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 HEAD = """\
 PAPER COPY OF THE KEYS OF THE BACKUPS OF {name}
 written by Ferryman at {at}
 
-Who has this paper and the archive's disk has every file that was backed up.
+Who has this paper and the archive's disk has all that is encrypted there.
 Keep it where the servers are not, and not beside a copy of that disk.
+"""
+CLEAR = """\
 The database's backups are not encrypted, and need no key.
+"""
+OF_DATABASE = """
+SET database, directory {kept}
+passphrase, between the marks and without them: >{passphrase}<
+fingerprint of gocryptfs.conf: {fingerprint}
+master key: {master}
 
-PASSPHRASE of every key below, between the marks and without them:
+HOW TO OPEN THE DATABASE'S ARCHIVE
+On any machine with gocryptfs 2 (Debian: apt install gocryptfs fuse3), as root, in
+a directory that every account may enter (/srv, not /root), with that directory
+from the archive's disk, here DIRECTORY (its whole path). Type the passphrase and
+Enter where it asks:
+
+    mkdir opened
+    gocryptfs -ro -allow_other 'DIRECTORY' opened
+
+If its file gocryptfs.conf is lost or damaged (`sha256sum` tells another
+fingerprint), the master key opens it without:
+
+    gocryptfs -ro -allow_other -plaintextnames -masterkey=stdin 'DIRECTORY' opened
+
+`opened` is then what Barman wrote. With PostgreSQL of the version that
+`cat opened/base/BACKUP/data/PG_VERSION` tells, BACKUP being one of `ls opened/base`:
+
+    cp -a opened/base/BACKUP/data restored
+    mkdir wal
+    for f in opened/wals/*.history opened/wals/*/* opened/streaming/*; do
+      test -s "$f" && cp "$f" "wal/$(basename "$f" .partial)"
+    done
+    touch restored/recovery.signal
+    echo "restore_command = 'cp $PWD/wal/%f %p'" >> restored/postgresql.auto.conf
+    chown -R postgres: restored wal
+
+Where /etc/postgresql/VERSION/main/postgresql.conf names its directory, name
+`restored`, and start it: it recovers to the last that was streamed. It refuses
+fewer connections or workers than it had, and says which setting wants how many.
+"""
+OF_FILES = """
+PASSPHRASE of every key of files below, between the marks and without them:
 
     >{passphrase}<
 """
@@ -32,7 +72,7 @@ fingerprint: {fingerprint}
 {typed}
 """
 HOW = """
-HOW TO RESTORE BY HAND
+HOW TO RESTORE BY HAND: FILES
 On any machine with borg 1.2 or newer (Debian: apt install borgbackup), in bash,
 with the repository of a set from the archive's disk, here in the directory
 REPOSITORY (its whole path):
@@ -83,6 +123,31 @@ class Key(NamedTuple):
     typed: str
 
 
+class Opening(NamedTuple):
+    """What opens the database's archive: `kept` is its directory, `fingerprint` the SHA-256 of its gocryptfs.conf."""
+
+    kept: str
+    passphrase: str
+    fingerprint: str
+    master: str
+
+
+def opening(own: Archive) -> Opening | None:
+    """Return what opens the database's archive; None where that lies in clear."""
+    if not own.sealed:
+        return None
+    place = sealed.of(own)
+    with open(place.secret, encoding="utf-8") as file:
+        secret = file.read().rstrip("\n")
+    with open(place.config, "rb") as file:
+        fingerprint = hashlib.sha256(file.read()).hexdigest()
+    master = sealed.master_key(place.config, secret)
+    if not master:
+        raise Trouble(f"{place.secret} does not open {place.kept}: `provision` writes the one of the vault")
+    parts = [master[start : start + 8] for start in range(0, len(master), 8)]
+    return Opening(place.kept, secret, fingerprint, "-".join(parts))
+
+
 def keys(own: Archive) -> list[Key]:
     """Return the key of each repository of an archive, put right where somebody had changed it."""
     return [_key(engine(own, kind)) for kind in own.settings["sets"] if kind in of.FILES]
@@ -105,7 +170,12 @@ def passphrase(own: Archive) -> str:
         return file.read().rstrip("\n")
 
 
-def text(name: str, found: list[Key], secret: str, now: float) -> str:
-    """Return the paper; `now` is in seconds since 1970."""
-    sets = "".join(OF_SET.format(**key._asdict()) for key in found)
-    return HEAD.format(name=name, at=of.said(now), passphrase=secret) + sets + HOW
+def text(name: str, found: list[Key], secret: str, database: Opening | None, now: float) -> str:
+    """Return the paper; `secret` opens the keys of files, `now` is in seconds since 1970."""
+    told = [HEAD.format(name=name, at=of.said(now))]
+    told.append(OF_DATABASE.format(**database._asdict()) if database else CLEAR)
+    if found:
+        told.append(OF_FILES.format(passphrase=secret))
+        told += [OF_SET.format(**key._asdict()) for key in found]
+        told.append(HOW)
+    return "".join(told)

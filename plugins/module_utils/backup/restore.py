@@ -45,7 +45,7 @@ def send(own: archive.Archive, host: str, port: int, host_keys: list[str], into:
 
 def place_of(own: archive.Archive) -> Scratch:
     """Return where restores of an archive go to."""
-    return Scratch(f"{own.path}/scratch/restore", own.settings["database"]["programs"])
+    return Scratch(f"{own.scratch}/restore", own.settings["database"]["programs"])
 
 
 def end(own: archive.Archive) -> None:

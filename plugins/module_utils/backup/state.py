@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import freshness, retention, space
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import freshness, retention, sealed, space
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines.barman import Barman
@@ -23,6 +23,8 @@ def look(own: Archive) -> dict[str, Any]:
     settings, rule = own.settings, _rule(own)
     wrong = [freshness.Wrong("P1", "", each, "backup.check") for each in damaged + damaged_drills]
     wrong += freshness.judge(state, rule, now)
+    shut = sealed.shut(own)
+    wrong += [freshness.Wrong("P1", "database", shut, "provision")] if shut else []
     for noted in own.documents("notes")[0]:
         do = f"backup.check --set {noted['id']}"
         wrong += [freshness.Wrong("P1", noted["id"], f"{each['at']}: {each['said']}", do) for each in noted["notes"]]
@@ -35,7 +37,10 @@ def look(own: Archive) -> dict[str, Any]:
         "stream": state.get("stream"),
         "space": state["space"],
         "wrong": [each._asdict() for each in sorted(wrong, key=lambda each: each.severity)],
-        "backups": [{**record, "why": why.why} for record, why in zip(sorted(records, key=lambda r: r["id"]), kept)],
+        "backups": [
+            {**record, "why": why.why, "encrypted": record["set"] in of.FILES or own.sealed}
+            for record, why in zip(sorted(records, key=lambda r: r["id"]), kept)
+        ],
     }
 
 
@@ -81,8 +86,8 @@ def _of_set(records: list[dict[str, Any]], drills: list[dict[str, Any]], kind: s
 
 
 def _stream(own: Archive, records: list[dict[str, Any]]) -> dict[str, Any] | None:
-    works = Barman(own)
     try:
+        works = Barman(own)
         found = works.state()
     except Trouble:
         return None

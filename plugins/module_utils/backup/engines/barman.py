@@ -16,6 +16,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     following,
     manifest,
     postgres,
+    sealed,
     space,
     streaming,
     timelines,
@@ -44,6 +45,7 @@ class Barman:
     kind = SERVER
 
     def __init__(self, own: archive.Archive) -> None:
+        sealed.require_open(own)
         self.archive = own
         self.conninfo = str(own.settings["database"]["conninfo"])
         self.home = os.path.join(own.path, SERVER)
@@ -176,7 +178,7 @@ class Barman:
             source = following.ask(session)
             following.require_same(self.archive, self.home, source.system)
             held_from = following.slot(session, self.archive.settings["database"]["slot"])
-        aside = os.path.join(self.archive.path, "barman", f"streamed-{stamp(time.time())}")
+        aside = os.path.join(self.home, f"streamed-{stamp(time.time())}")
         done = following.put_right(self.home, source, held_from, aside, self.archive_wal)
         if done:
             print(done, flush=True)  # this process is another's in a moment
