@@ -641,7 +641,8 @@ def test_a_release_gets_its_clients_in_stages_and_nobody_is_moved_twice(fleet: F
 
 def test_whoever_interrupts_a_stage_has_every_entry_go_back(fleet: Fleet) -> None:
     before, commit = fleet.settles(2), fleet.repository.commit(histories.good("interrupted in a stage"))
-    stages = fleet.settings(release_stages=[{"share": 20, "for_s": 60}], release_confirm_s=CONFIRM_S)
+    # Longer than a command is waited for: who went back only at the end of the stage would be found.
+    stages = fleet.settings(release_stages=[{"share": 20, "for_s": 600}], release_confirm_s=CONFIRM_S)
     with stages, Journal(fleet) as journal, Prober(fleet) as prober:
         driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
         assert journal.wait_for("share", "started", driver, since=0), str(driver.wait())
