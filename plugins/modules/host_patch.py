@@ -46,7 +46,7 @@ import re
 from ansible.module_utils.basic import AnsibleModule
 
 PROGRAM = "/usr/bin/unattended-upgrade"
-WANTS = ("/run/reboot-required", "/var/run/reboot-required")
+WANTS = "/run/reboot-required"  # of Debian's packages, whose /var/run is /run
 LISTED = re.compile(r"^Packages that will be upgraded: *(.*)$", re.MULTILINE)
 LISTS = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "update")
 
@@ -88,7 +88,7 @@ def main() -> None:
         if left:
             said = f"these security updates were not installed: {', '.join(left)}"
             module.fail_json(msg=f"{said}; look into /var/log/unattended-upgrades for the reason")
-    told = {"packages": packages, "reboot": any(os.path.exists(path) for path in WANTS)}
+    told = {"packages": packages, "reboot": os.path.exists(WANTS)}
     about = {module.params["host"]: {**told, "does": module.params["does"]}}
     module.exit_json(changed=bool(packages), **told, ferryman={"patched": about})
 

@@ -239,9 +239,8 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
     environment = readiness.looked_at(env, app=app, one=True)
     report = str(Path(junit).resolve()) if junit else ""
     values = {"release_app": app, "release_verify_from": vantage, "release_verify_junit": report}
-    story, ended = playing.run(
-        "release_verify", environment, values
-    )  # its steps may send secrets: none but the real ones
+    # Its steps may send secrets: none but the real ones.
+    story, ended = playing.run("release_verify", environment, values)
     results = story.facts.get("verify") or {}
     good = not any(each["result"] == "failed" for listed in results.values() for each in listed)
     if good:  # then what failed, if something did, is not the application

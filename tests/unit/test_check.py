@@ -56,6 +56,14 @@ def run(project: Configured, *words: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
+def vault_key(root: Path) -> Path:
+    """Give the project a key for a vault of prod."""
+    key = root / ".ferryman" / "vault" / "prod.key"
+    key.parent.mkdir(parents=True)
+    key.write_text("the vault's key\n")
+    return key
+
+
 def line(project: Configured, app: str, text: str) -> int:
     """Return the number of the last line of an application's description that begins so."""
     lines = (project.root / app / "ferryman.yml").read_text().splitlines()
@@ -148,9 +156,7 @@ def test_a_project_whose_path_has_a_space_and_whose_vault_has_a_key_is_read(
 def test_a_key_that_opens_nothing_is_refused_by_its_file_and_nothing_is_touched(
     project: Configured, text: str, tmp_path: Path
 ) -> None:
-    key = tmp_path / ".ferryman" / "vault" / "prod.key"
-    key.parent.mkdir(parents=True)
-    key.write_text("the vault's key\n")
+    key = vault_key(tmp_path)
     project.write("hidden.yml", "vault_shop: correct-horse\n")
     project.write("vault.yml", variables.encrypted("vault_ada", "battery-staple", environment="prod", key=key))
     key.write_text(text)
@@ -165,9 +171,7 @@ def test_a_key_that_opens_nothing_is_refused_by_its_file_and_nothing_is_touched(
 def test_a_look_that_the_wrong_key_stops_leads_to_what_says_so_by_its_line(
     project: Configured, tmp_path: Path, words: str
 ) -> None:
-    key = tmp_path / ".ferryman" / "vault" / "prod.key"
-    key.parent.mkdir(parents=True)
-    key.write_text("the vault's key\n")
+    key = vault_key(tmp_path)
     project.write("vault.yml", "vault_ada: battery-staple\n")
     vault = project.root / "inventories" / "prod" / "group_vars" / "all" / "vault.yml"
     program = Path(sys.executable).with_name("ansible-vault")

@@ -8,6 +8,7 @@ from ansible_collections.ferryman.ops.plugins.action import nginx_configure as a
 from ansible_collections.ferryman.ops.plugins.module_utils import nginx_fence as fence
 from ansible_collections.ferryman.ops.plugins.module_utils import nginx_host as host
 from ansible_collections.ferryman.ops.plugins.module_utils import nginx_sites as sites
+from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,3 +70,7 @@ def test_who_is_out_is_read_from_beside_the_share_and_what_is_damaged_there_says
     (tmp_path / fence.FILE).write_text("{")
     with pytest.raises(host.Problem, match="remove it"):
         fence.addresses(str(tmp_path))
+
+
+def test_provisioning_reads_the_file_that_a_deploy_writes() -> None:
+    assert fence.FILE == fencing.FILE
