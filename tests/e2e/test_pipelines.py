@@ -13,6 +13,8 @@ from tests.support.histories import good
 from tests.support.newcomer import Answer, Newcomer
 from tests.support.runners import Runner
 
+pytestmark = pytest.mark.at_times(journey="pipelines")
+
 HERE = {"ENVIRONMENT": "local"}
 """The jobs' environments are servers that nobody here has: each is done to this one."""
 
@@ -82,7 +84,6 @@ def test_github_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(r
     assert runner.clone.served() == first["release"]
 
 
-@pytest.mark.at_times(journey="a pipeline of GitLab")
 def test_gitlab_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(runner: Runner) -> None:
     def staging(commit: str, _: str) -> None:
         well({job: runner.on_gitlab(job, CI_COMMIT_SHA=commit, **HERE) for job in ("staging", "staging verified")})

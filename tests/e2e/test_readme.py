@@ -69,6 +69,7 @@ def test_every_command_that_a_guide_tells_for_prod_works_here(newcomer: Newcomer
         newcomer.type(ours.replace("ansible-playbook", ".venv/bin/ansible-playbook").replace("=true", "=false"))
 
 
+@pytest.mark.at_times(journey="deploys as guides tell them")
 def test_whole_deploys_by_playbook_do_as_the_guide_tells(newcomer: Newcomer) -> None:
     before = newcomer.served()
     commit = newcomer.repository.commit(good("By playbooks alone"))
@@ -87,6 +88,7 @@ def test_whole_deploys_by_playbook_do_as_the_guide_tells(newcomer: Newcomer) -> 
     assert newcomer.served() == before
 
 
+@pytest.mark.at_times(journey="deploys as guides tell them")
 def test_a_pipelines_deploy_answers_into_a_file_with_the_key_where_the_guide_puts_it(
     newcomer: Newcomer, tmp_path: Path
 ) -> None:

@@ -130,12 +130,20 @@ def test_what_the_whole_run_leaves_out_is_chosen_by_its_commit_and_over_commits_
     root = paths.CHECKOUT
     left = proving.left_out(root, "a commit")
     assert left == proving.left_out(root, "a commit")
-    assert all(" on Debian " in name for name in left["roles"])
     assert {"kinto", "node-red"} <= {name for n in range(30) for name in proving.left_out(root, f"commit {n}")["e2e"]}
     for part in ("roles", "e2e"):
         every = [set(proving.left_out(root, f"commit {number}")[part]) for number in range(30)]
         assert set.union(*every)
         assert not set.intersection(*every)
+
+
+def test_every_role_is_taken_on_one_of_its_debians_and_over_commits_on_each() -> None:
+    every = [step.name for step in proving.scenarios(paths.CHECKOUT)]
+    taken = [set(every) - set(proving.left_out(paths.CHECKOUT, f"commit {number}")["roles"]) for number in range(30)]
+    roles = sorted({name.partition(" on Debian ")[0] for name in every})
+    assert all(sorted(name.partition(" on Debian ")[0] for name in names) == roles for names in taken)
+    assert set.union(*taken) == set(every)
+    assert len(roles) < len(every)
 
 
 def test_a_seed_chooses_anew_for_the_same_commit_and_the_same_one_chooses_the_same(

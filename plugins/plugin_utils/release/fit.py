@@ -20,10 +20,12 @@ def unfit(
     env: Mapping[str, Any],
     secrets: Collection[str],
     has: Callable[[str], bool],
+    hosts: Collection[str] = (),
 ) -> list[Finding]:
     """Return why nothing of this description can be deployed with what an inventory gives the application `app`.
 
-    `text` is what the description was read from; `has` says whether a file is in the same commit.
+    `text` is what the description was read from; `has` says whether a file is in the same commit; `hosts` are
+    those of the groups app and entry.
     """
     found = []
     lock = told["build"]["lock"]
@@ -31,6 +33,12 @@ def unfit(
         found.append(_at(text, ("build", "lock"), f"names {lock!r}, which is not in the commit; commit it"))
     if told["name"] != app:
         found.append(_at(text, ("name",), f"is {told['name']!r}, the inventory calls it {app!r}"))
+    if told["runtime"]["kind"] == "static" and len(hosts) > 1:
+        wrong = (
+            "is static: files are served by the nginx of the one host on which they lie, which is app and entry, and "
+            f"here these are {', '.join(sorted(hosts))}; have a process serve them (python, node, binary)"
+        )
+        found.append(_at(text, ("runtime", "kind"), wrong))
     found += [Finding(f"apps.{app}.env", (name,), what) for name, what in description.unfit(env).items()]
     found += [
         _at(text, (kind, number), f"{name} has no value: apps.{app}.secrets must name it")

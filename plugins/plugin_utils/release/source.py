@@ -92,7 +92,8 @@ def judged(action: ReleaseAction, commit: git.Commit) -> tuple[dict[str, Any], l
     env = dict(action.value("env", {}) or {})
     have = dict(action.vars.get("release_secrets_names") or {}) or action.secrets
     reader = Reader(place, text)
-    found = fit.unfit(told, reader, action.app, env=env, secrets=set(have), has=partial(git.has, commit))
+    hosts = {*action.every["app"], *action.every["entry"]}
+    found = fit.unfit(told, reader, action.app, env=env, secrets=set(have), has=partial(git.has, commit), hosts=hosts)
     found += [
         Finding(posixpath.join(posixpath.dirname(place), name), (), wrong, line)
         for name, line, wrong in RUNTIMES[told["runtime"]["kind"]].loose(commit, told)

@@ -48,6 +48,18 @@ def test_a_lock_that_is_not_in_the_commit_is_told_by_its_line(there: bool, count
     assert [str(each) for each in found] == [told] * count
 
 
+@pytest.mark.parametrize(
+    ("kind", "hosts", "count"),
+    [("static", ["web1", "web2"], 1), ("static", ["web1"], 0), ("python", ["web1", "web2"], 0)],
+)
+def test_files_alone_on_several_hosts_are_told_by_their_line(kind: str, hosts: list[str], count: int) -> None:
+    text = "format: 1\nname: shop\nruntime: {kind: static}\n" if kind == "static" else TEXT
+    reader = Reader("ferryman.yml", text)
+    given: dict[str, Any] = {"env": {}, "secrets": ["SESSION_KEY"], "has": lambda name: True, "hosts": hosts}
+    told = [str(each) for each in fit.unfit(description.read(text), reader, "shop", **given)]
+    assert [each[:39] for each in told] == ["ferryman.yml:3: runtime.kind is static:"] * count
+
+
 def test_a_shared_path_inside_of_a_file_is_told_by_its_line() -> None:
     (told,) = doubts(files=["var", "media/logo.png"])
     assert told.startswith("ferryman.yml:9: shared.1 'var/cache' cannot be")
