@@ -190,11 +190,32 @@ class ActionModule(ReleaseAction):
         """What a host is told that settles: to go on watching, where this run has watched; in a plan, other things."""
         if self.asks:
             return {"record": plan.get("record"), "dumped": bool(plan["migrate"] and database)}
+        after = self._after(plan)
+        if after and self.host == self.arbiter:
+            others = {*self.groups["app"], *self.groups["entry"]} - {self.host}
+            after = after if all(self.recall(f"follows-{host}").get("follows") for host in others) else {}
+        return {"after": after} if after else {}
+
+    def _after(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """What hosts need to go on watching what this run has watched; nothing where it can't be brought back.
+
+        Of several hosts each must have the release before, and be reached: with a host that is left out, or was until
+        now, the watch before the commit is the last one.
+        """
         watched = self.recall("watched")
-        if watched.get("release") != plan["release"]:
+        if not plan or watched.get("release") != plan["release"]:
             return {}
         told = {"since": watched["since"], "log": self._log, "salt": self.salt}
-        return {"after": {**told, "limits": dict(self.value("limits", {}) or {})}}
+        told["limits"] = dict(self.value("limits", {}) or {})
+        if not self.several:
+            return told
+        entries = {host: dict(self.value("addresses")).get(host) for host in self.groups["entry"]}
+        del entries[self.arbiter]
+        away = self.left_out or fencing.off_for(self.look_of(self.arbiter).get("fenced", {}), fencing.AWAY)
+        if away or not plan["previous"] or not all(entries.values()):
+            return {}
+        back = {"release": plan["previous"], "description": self._described({"release": plan["previous"]})}
+        return {**told, "entries": entries, "back": back}
 
     def _fence(self) -> dict[str, Any]:
         """Whom an entry fences off, or lets in, by the task's word; nobody in who has not the release that is live."""
@@ -246,7 +267,7 @@ class ActionModule(ReleaseAction):
         told = {**more, **canary.through(), "settings": {**self.settings, "watch_s": 0.0}}
         answer = self.ask("steps", **told)
         canary.watch(self.settings["watch_s"])
-        if not self.several:
+        if self.host == self.arbiter:
             self.remember("watched", {"release": more["release"], "since": canary.began[-1]})
         answer["steps"] = [{"step": "switch", "seconds": round(time.monotonic() - began, 3)}]
         return answer
@@ -277,6 +298,7 @@ class ActionModule(ReleaseAction):
             )
             asks = {"address": where, "seal": plan["seal"], **self.entry}
             more.update({"seal": plan["seal"]} if self.host == self.arbiter else {"asks": asks})
+            more.update({"watched": bool(self._after(plan))} if "commit" in wanted else {})
         if "switch" in wanted and "entry" not in self.roles:
             # The entries are at work for as long, and an app host has nothing to do meanwhile.
             verify = bool(described.get("verify")) and self.value("verify", True)
@@ -298,6 +320,9 @@ class ActionModule(ReleaseAction):
             stable = {"slot": arbiter["shift"]["stable"], "release": arbiter["shift"]["release_stable"]}
             out = self.host in fencing.off_for(arbiter.get("fenced", {}), fencing.AWAY)
             more["arbiter"] = {**stable, "end": "live" if live else "returned", "left_out": out}
+            by = arbiter["shift"].get("stable_run", {})
+            if by.get("undoes") and by["undoes"] == pending.get("stable_run", {}).get("run"):
+                more["arbiter"]["back"] = {**stable, "by": by["run"], "token": arbiter["shift"]["token"]}
         return more
 
     def _address_of(self, host: str, wrong: str) -> str:
@@ -343,6 +368,8 @@ class ActionModule(ReleaseAction):
             self.remember(f"recent-{self.host}", answer["recent"])
         if self.several and "listens" in answer:
             self.remember(f"listens-{self.host}", {"listens": answer["listens"]})
+        if "follows" in answer:
+            self.remember(f"follows-{self.host}", {"follows": answer["follows"]})
         facts: dict[str, Any] = {key: answer[key] for key in KEPT if key in answer}
         if "lost" in answer:
             kept = {key: answer[key] for key in ("lost", "kept") if key in answer}

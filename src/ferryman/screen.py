@@ -194,9 +194,10 @@ def _apart(seen: Told, arbiter: Told) -> Iterator[Fault]:
     """Return where a host has something else for live than the arbiter, and nothing pending would bring it there."""
     mine, theirs = ((each.get("shift") or {}).get("release_stable") for each in (seen, arbiter))
     if arbiter and "shift" in seen and mine != theirs and not seen.get("pending"):
-        yield Fault(
-            f"it has {mine or 'nothing'} for live, and the arbiter {theirs}: a deploy brings it there", "deploy"
-        )
+        brings = "a deploy brings it there"
+        if seen.get("follows"):
+            brings = "it asks it, and goes there by itself once it hears; a deploy brings it there now"
+        yield Fault(f"it has {mine or 'nothing'} for live, and the arbiter {theirs}: {brings}", "deploy")
 
 
 def _exchange(seen: Told) -> Fault:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -42,6 +43,8 @@ LOST = 3
 BAD_GATEWAY = 502
 BACK_S = 2.0
 """Within so much of a verdict no client gets anything of the release that it fell on."""
+FOLLOWS_S = 6.0
+"""Within so much of a verdict after the commit every entry has gone back: it asks every two seconds."""
 TRIES = 30  # of a client, by which each of three hosts has its turn
 
 OPEN = """
@@ -687,3 +690,92 @@ def test_a_release_that_fails_clients_of_one_entry_is_brought_back_on_both_at_on
     assert line["verdicts"][-1]["rule"] == "errors"
     late = [each for each in visitors.failures if each["at"] > line["verdicts"][-1]["at"] + BACK_S]
     assert not late, late
+
+
+# After the commit
+
+
+@contextmanager
+def turned_bad(fleet: Fleet, version: histories.Version, name: str) -> Iterator[str]:
+    """Deploy a version in stages, which then is as bad as a shared file of that name has it; return its release."""
+    stages = fleet.settings(
+        release_stages=[{"share": 50, "for_s": 3}], release_limits={"least_clients": 0, "errors_back_s": 60}
+    )
+    with stages:
+        answer = fleet.deploy(fleet.repository.commit(version))
+    assert (answer.code, answer.said["watched_s"]) == (0, 300), str(answer)
+    switch = f"/srv/{fleet.app}/shared/{name}"
+    try:
+        for host in APPS:
+            fleet.ssh(f"touch {switch}", host=host)
+        yield answer.said["release"]
+    finally:
+        for host in APPS:
+            fleet.ssh(f"rm -f {switch}", host=host)
+
+
+@contextmanager
+def described_otherwise(fleet: Fleet) -> Iterator[None]:
+    """Let the application's description be another one until then."""
+    file = fleet.repository.path / "ferryman.yml"
+    before = file.read_text()
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
+def brought_back(fleet: Fleet, before: str, within_s: float) -> dict[str, Any]:
+    """Wait until the arbiter has brought back a release with nobody there; return the ledger's line."""
+    deadline = time.monotonic() + within_s
+    while True:
+        line = fleet.ledger()[-1]
+        if (line.get("event"), line.get("status")) == ("rollback", "live"):
+            assert (line["release"], line["who"]) == (before, "guard")
+            return line
+        assert time.monotonic() < deadline, fleet.ledger()[-2:]
+        time.sleep(0.5)
+
+
+def test_a_release_that_turns_bad_once_it_is_live_is_brought_back_on_both_entries_with_nobody_there(
+    fleet: Fleet,
+) -> None:
+    """Clients of one entry alone come and see it; the other one is the arbiter, which hears of that and decides."""
+    before = fleet.settles(2)
+    bad = histories.shop("well, until it is live", errors=0.9, once="bad")
+    with turned_bad(fleet, bad, "bad") as release, Visitors(fleet, host="entry2") as visitors:
+        line = brought_back(fleet, before, 200)
+        assert fleet.settles(FOLLOWS_S) == before
+        time.sleep(BACK_S)
+    (verdict,) = line["verdicts"]
+    assert (verdict["rule"], verdict["share"], line["previous"]) == ("many_errors", 1.0, release)
+    assert verdict["arms"]["new"]["failed"] > 100, "which are the other entry's"
+    late = [each for each in visitors.failures if each["at"] > verdict["at"] + FOLLOWS_S]
+    assert not late, late
+    assert line["reason"].startswith("it turned bad once it was live: ")
+    why = fleet.run("release.why", release, "--app", fleet.app).said
+    assert [run["who"] for run in why["runs"]][-1] == "guard"
+    assert fleet.run("status").code == 0, "nothing is left to be mended"
+    assert fleet.good("mended") == fleet.settles(2), "nobody holds the lock"
+
+
+def test_an_entry_that_is_cut_off_goes_on_serving_and_goes_back_with_the_others_once_it_hears(fleet: Fleet) -> None:
+    pool = {"name": "pool", "path": "/metrics", "prometheus": 'pool_free{db="main"}', "at_least": 1}
+    worker = {"worker": {"kind": "worker", "command": "python tiny.py worker", "stop_timeout_s": 2}}
+    described = {"metrics": [pool], "processes": worker}
+    bad = histories.pool_runs_dry("well, until it is live and one entry cut off", pool="dry")
+    with described_otherwise(fleet):
+        commit = fleet.repository.commit(histories.Version("works", description=described))
+        before = fleet.deploy(commit).said["release"]
+        with Prober(fleet) as prober, turned_bad(fleet, bad, "dry") as release:
+            with cut_off(fleet, "entry2", "entry1"):
+                brought_back(fleet, before, 120)
+                assert fleet.served_by("entry1") == before
+                assert (fleet.served_by("entry2"), fleet.state("entry2")["phase"]) == (release, "stable")
+                told = " ".join(fleet.begin("status", "--env", "dev").wait().out.split())
+                assert f"it has {release} for live, and the arbiter {before}: it asks" in told, told
+            assert fleet.settles(FOLLOWS_S) == before
+    prober.served_only(before, release)
+    slot = fleet.state("entry1")["stable"]
+    running = "systemctl list-units --plain --no-legend --state=active 'tiny-worker@*' | cut -d ' ' -f 1"
+    assert {fleet.ssh(running, host=host) for host in APPS} == {f"tiny-worker@{slot}-1.service"}

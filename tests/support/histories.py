@@ -106,7 +106,8 @@ def shop(text: str, **fault: Any) -> Version:
     """Return a version (of tiny) that is healthy and whose /shop misbehaves: the page that most clients ask for.
 
     errors: the share of requests with 500; slow_s: seconds more; hangs; leaks_mb a request; dies: the share of requests
-    in which the process ends; logged_in: errors and dies concern those alone who are.
+    in which the process ends; logged_in: errors and dies concern those alone who are; once: all of it only while a
+    shared file of that name is there.
     """
     return Version(text, {"shop": fault})
 

@@ -1,18 +1,21 @@
 """The guard: whoever drives may vanish; what he began is confirmed by the commit record, or undone.
 
-It is started by systemd when something is pending, and at every boot before the entry comes up.
+It is started by systemd when something is pending, and at every boot before the entry comes up. What was committed on
+several hosts may be brought back while the old slot is warm: it asks for that, too.
 """
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
     commits,
+    following,
     names,
     settling,
     shift,
@@ -23,6 +26,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.names import 
 
 DRAIN_S = 60.0  # nobody is there to ask: long enough for any upload that the entry lets in
 INTERVAL_S = 0.5
+FOLLOW_EVERY = 4  # in so many turns the arbiter is asked once whether what is live was brought back
 DOUBT_S = 3.0  # after its deadline a host goes on as it is for so long: the arbiter is about to decide
 
 
@@ -65,7 +69,7 @@ def _resolve(host: Host, *, reason: str, end: str = "") -> str:
         slots.bring_up(host, str(candidate))  # after a boot, only what was enabled before it has come up
         settling.settle(host, slot=str(candidate), release=release, after_s=DRAIN_S)
         settling.end_exchange(host)
-        if end == "live":
+        if end == "live" and settling.holds_stable(host):
             slots.move_workers(host, str(candidate), alive_s=0, wait=False)
         else:
             _overtaken(host)
@@ -119,14 +123,18 @@ def _overtaken(host: Host) -> None:
 
 
 def watch() -> None:
-    """Look after everything that is pending until nothing is."""
-    while True:
+    """Look after everything that is pending, or follows what becomes of a live release, until nothing does."""
+    for turn in itertools.count():
         names.PENDING.mkdir(parents=True, exist_ok=True)
         waiting = [path.name for path in sorted(names.PENDING.iterdir()) if not path.name.startswith(".")]
         if not waiting:
             return
         for name in waiting:
-            _apart(name, _look_after)
+            site = name.removesuffix(names.FOLLOWS)
+            if site == name:
+                _apart(site, _look_after)
+            elif turn % FOLLOW_EVERY == 0:
+                _apart(site, _follow)
         time.sleep(INTERVAL_S)
 
 
@@ -141,6 +149,28 @@ def _look_after(host: Host) -> None:
 def _ripe(host: Host) -> bool:
     state, moment = shift.state(host), now()
     return state["phase"] != "shifting" or due(state, boot=moment.boot, boottime=moment.boottime)
+
+
+def _follow(host: Host) -> None:
+    """Ask whether what is live here was brought back after its commit, and go along."""
+    state = shift.state(host)
+    was = state.get("stable_run", {})
+    answer = commits.answer(was["asks"], str(was["run"])) if was.get("asks") else {}
+    with deciding(host):
+        same = shift.state(host).get("stable_run", {}).get("run") == was.get("run")
+        act = following.comes_to(shift.state(host), answer) if same else following.WAIT
+        if act == following.FOLLOW:
+            follow(host, answer)
+        elif act == following.REST:
+            _overtaken(host)
+        if act != following.WAIT:
+            host.remove(host.site.follows)
+
+
+def follow(host: Host, told: Mapping[str, Any]) -> None:
+    """Go where a committed run has brought what was live here; who calls this holds the host's decision."""
+    if following.step_back(host, told):
+        _resolve(host, reason="", end="live")
 
 
 def boot() -> None:
@@ -166,6 +196,7 @@ def _settle_at_boot(host: Host) -> None:
         shift.set_share(host, shift.full(state["stable"]))
     if "asks" in state.get("stable_run", {}) and slots.has_background(host, state["stable"]):
         host.write(host.site.pending, "")  # for `watch`, which starts workers once the arbiter says that they may
+    commits.stays(host)  # who watched what is live is gone
 
 
 def _apart(site: str, work: Callable[[Host], None]) -> None:

@@ -68,7 +68,7 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     if "app" in roles:
         seen.update(_app(host, request, before or {}, state, reader))
     if "app" in roles or "entry" in roles:
-        seen.update(shift=state, pending=host.site.pending.exists())
+        seen.update(shift=state, pending=host.site.pending.exists(), follows=host.site.follows.exists())
     if "entry" in roles:
         seen.update(share=shift.share(host), maintenance=shift.hidden(host))
         seen["fenced"] = reader.read(host.site.state / fencing.FILE, serious=True).get("hosts", {})
@@ -185,9 +185,11 @@ def _shift(host: Host, reader: _Reader) -> dict[str, Any]:
 
 def _unsealed(state: dict[str, Any]) -> dict[str, Any]:
     """Return the shift state without what proves the arbiter's word, which is the hosts' alone."""
-    told = {key: value for key, value in state.items() if key not in ("seal", "stable_run")}
+    told = {key: value for key, value in state.items() if key != "seal"}
     if "asks" in told:
         told["asks"] = {key: value for key, value in told["asks"].items() if key != "seal"}
+    if "stable_run" in told:
+        told["stable_run"] = {key: value for key, value in told["stable_run"].items() if key in ("run", "undoes")}
     return told
 
 

@@ -29,6 +29,7 @@ LIBRARY = Path("/usr/local/lib/ferryman")
 CODE = LIBRARY / "code"  # what host.pyz holds, unpacked and compiled, by version
 HOST_MARKER = Path("/etc/ferryman/host.json")
 PENDING = Path("/var/lib/ferryman/pending")
+FOLLOWS = ".follows"  # no name of a site has a dot
 SITES = Path("/var/lib/ferryman/sites")
 UNITS = Path("/etc/systemd/system")
 
@@ -83,6 +84,11 @@ class Site:
     def pending(self) -> Path:
         """Exists while a shift awaits its confirmation."""
         return PENDING / self.name
+
+    @property
+    def follows(self) -> Path:
+        """Exists on a host of several while the arbiter may still bring back what is live on it (following.py)."""
+        return PENDING / f"{self.name}{FOLLOWS}"
 
     @property
     def exchange(self) -> Path:

@@ -82,6 +82,7 @@ def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool
     # First: as long as the database is another one, the guard has to come back to it.
     undone, idle = exchanging(host), end_exchange(host)
     moved = shift.give_back(host, reason=reason)
+    commits.stays(host)  # no watch of what is live outlasts another run
     fencing.undo(host)
     if not host.site.root.exists():
         shift.let_go(host)

@@ -57,6 +57,7 @@ def begin(host: Host, request: Request) -> None:
             seal=str(request.get("seal", "")),
             patience_s=float(request.get("patience_s", 0)),
             mends=fencing.take_part(host, request.get("takes_part", [])),
+            undoes=str(request.get("undoes", "")),
         )
     if "arbiter" in request["roles"]:
         commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="open")

@@ -21,7 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 
 BUCKETS = 100
 SLOT_PATH = "/.well-known/ferryman/slot"
-OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s", "patience_s", "drawn_back", "mends")
+OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s", "patience_s", "drawn_back", "mends", "undoes")
 """What is known of a shift only as long as it is pending."""
 
 
@@ -80,12 +80,13 @@ def begin(
     seal: str = "",
     patience_s: float = 0,
     mends: Sequence[str] = (),
+    undoes: str = "",
 ) -> None:
     """Write down that a shift to `slot` begins and until when it must be confirmed; from here on the guard watches.
 
     `asks` says whom the guard asks how it ended (commits.ask), `seal` by what an arbiter's answer to that is known.
     `patience_s` is what others may take beside: so much later than the deadline, from which on it asks, it is in doubt.
-    `mends` are the app hosts that get clients again once it is committed.
+    `mends` are the app hosts that get clients again once it is committed, `undoes` is the run that it brings back.
     Failed where the guard does not start: nobody is moved that nobody would bring back.
     """
     before = state(host)
@@ -103,6 +104,7 @@ def begin(
         **({"asks": dict(asks), "confirm_s": confirm_s, "patience_s": patience_s} if asks else {}),
         **({"seal": seal} if seal else {}),
         **({"mends": [*mends]} if mends else {}),
+        **({"undoes": undoes} if undoes else {}),
     }
     if before["stable"] == slot:
         raise Failed(f"slot {slot} is the stable one already", refused=True)
@@ -115,12 +117,11 @@ def begin(
 def known_of(state: Mapping[str, Any], run: str) -> dict[str, Any]:
     """Return how this host hears of the end of a run (asks), or proves it to others (seal), also once that is settled.
 
-    Of one host nobody asks, and there is neither.
+    And which run it brought back (undoes). Of one host nobody asks, and there is nothing.
     """
     was = state.get("stable_run", {})
-    return {
-        key: each[key] for each in [was if was.get("run") == run else state] for key in ("asks", "seal") if key in each
-    }
+    known = was if was.get("run") == run else state
+    return {key: known[key] for key in ("asks", "seal", "undoes") if key in known}
 
 
 def let_go(host: Host) -> None:
@@ -248,8 +249,9 @@ def get(
     timeout_s: float = 5,
     address: str = "127.0.0.1",
     method: str = "GET",
+    most: int = 65536,
 ) -> tuple[int, dict[str, str], str]:
-    """Ask this entry for `path` as a client would, and return status, headers and the first 64 kB."""
+    """Ask this entry for `path` as a client would, and return status, headers and the first `most` bytes."""
     headers = {
         "Host": str(entry["domain"]),
         "Connection": "close",
@@ -266,7 +268,7 @@ def get(
         connection.sock = stream
         connection.request(method, path, headers=headers)
         reply = connection.getresponse()
-        return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read(65536).decode(errors="replace")
+        return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read(most).decode(errors="replace")
 
 
 def hidden(host: Host) -> bool:

@@ -32,6 +32,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
 
 ABANDONED_S = 600.0  # beyond the time in which a switch must be confirmed
+KEPT_S = 30.0  # so much longer the old slot is kept than it is watched whether it is gone back to
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -185,7 +186,8 @@ def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Bring this host to where the arbiter is: what a run left here whose driver is gone, or went by while it was away.
 
     `arbiter` holds slot and release that the arbiter has for stable, how the run ended that is pending here, and
-    whether this host was left out of what went live: then it runs what nobody wants any more.
+    whether this host was left out of what went live: then it runs what nobody wants any more. `back` is what brought
+    back the run that is live here, where this host has not heard of it.
     """
     told, mine = request["arbiter"], (host.run_id, host.token)
     if host.check:
@@ -194,6 +196,9 @@ def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
         guard.resolve(host, reason="its driver is gone", end=str(told["end"]))
         host.run_id, host.token = mine
     with deciding(host):
+        if told.get("back"):
+            guard.follow(host, told["back"])
+            host.run_id, host.token = mine
         if shift.state(host)["phase"] == "stable":
             if "app" in request["roles"] and told.get("left_out"):
                 slots.rest(host)
@@ -225,7 +230,8 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
         if "entry" in request["roles"]:
             _require_shift(host, request)
         arbiter.record(host, status="live", **request["line"])
-        commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="live")
+        end = commits.WATCHED if request.get("watched") else "live"
+        commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end=end)
     host.journal("commit", "done", release=request["release"])
     return {}
 
@@ -240,11 +246,13 @@ def _settled(host: Host, request: Request) -> Answer:
     if "arbiter" in request["roles"] and not host.check and not arbiter.committed(host, host.run_id):
         raise Failed("nothing was committed that could be settled")
     after_s = max(settings["warm_s"], settings["drain_s"])
+    if request.get("after"):
+        after_s += KEPT_S
     settling.settle(host, slot=request["slot"], release=request["release"], after_s=after_s)
     settling.end_exchange(host)
     seen = _at_last(host, request) if request.get("point") and "app" in request["roles"] else {}
     shift.let_go(host)
-    watched = _watched(host, request) if request.get("after") else {}
+    watched = _watched(host, request)
     before = len(host.changes)
     pruned = settling.prune(host, request) if "app" in request["roles"] else []
     removed = host.changes[before:]
@@ -254,10 +262,16 @@ def _settled(host: Host, request: Request) -> Answer:
 
 
 def _watched(host: Host, request: Request) -> Answer:
-    """Have this host go on watching what is live, where it was watched until now."""
-    from ansible_collections.ferryman.ops.plugins.module_utils.release import afterwards  # few runs have stages
+    """Have this host go on watching what is live, where it was watched until now, or follow what becomes of it."""
+    for_s = 0.0
+    if request.get("after"):
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import afterwards  # few runs have stages
 
-    for_s = afterwards.begin(host, request)
+        if "arbiter" not in request["roles"]:
+            return {"follows": afterwards.follow(host, request)}
+        for_s = afterwards.begin(host, request)
+    if not for_s and not host.check:
+        commits.stays(host)
     return {"watched_s": for_s} if for_s else {}
 
 

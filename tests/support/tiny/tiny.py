@@ -163,6 +163,8 @@ class Handler(BaseHTTPRequestHandler):
     def shop(self) -> None:
         """What most clients ask for; where versions misbehave that are healthy otherwise."""
         fault = BEHAVIOUR.get("shop", {})
+        if "once" in fault and not (SHARED / fault["once"]).exists():
+            fault = {}
         if fault.get("hangs"):
             threading.Event().wait()
         time.sleep(fault.get("slow_s", 0))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.release import afterwards
+from ansible_collections.ferryman.ops.plugins.module_utils.release import afterwards, bringing_back, following
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.lock import Now
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
@@ -58,7 +58,7 @@ def test_where_the_host_has_no_code_for_it_nobody_is_told_that_it_watches(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     there = tmp_path / "host.pyz"
-    monkeypatch.setattr(afterwards, "PYZ", there)
+    monkeypatch.setattr(following, "PYZ", there)
     if code == "damaged":
         there.write_text("no zip")
     elif code == "an older one":
@@ -72,13 +72,24 @@ def test_where_the_host_has_no_code_for_it_nobody_is_told_that_it_watches(
 def test_what_provisioning_leaves_on_a_host_knows_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = tmp_path / "host.pyz"
     there.write_bytes(pack.packed())
-    monkeypatch.setattr(afterwards, "PYZ", there)
-    assert afterwards._knows_how()
+    monkeypatch.setattr(following, "PYZ", there)
+    assert following.knows_how()
+
+
+SEAL = "known to hosts of this run"
+
+
+@given(st.sampled_from(["", "r", "another"]), st.booleans())
+def test_of_several_hosts_the_watch_is_over_once_another_run_has_begun_whatever_the_arbiters_slots_hold(
+    last: str, alone: bool
+) -> None:
+    told = {**TOLD, "before": "", "run": "r", "seal": "" if alone else SEAL}
+    assert afterwards.goes_on(told, LIVE, moment(10), holds="", last=last) == (alone or last == "r")
 
 
 def test_the_way_back_is_told_what_a_driver_would_tell_of_a_rollback(host: Host) -> None:
-    told = {"roles": ROLES, "entry": {"domain": "tiny.test"}, "settings": SETTINGS}
-    request = afterwards._request(host, told, slot="blue")
+    told = {"roles": ROLES, "entry": {"domain": "tiny.test"}, "settings": SETTINGS, "after": {}, "seal": ""}
+    request = bringing_back.asked(host, told, slot="blue")
     json.dumps(request)
     assert (request["release"], request["slot"], request["roles"]) == (ONE, "blue", ROLES)
     line = request["line"]
@@ -86,3 +97,12 @@ def test_the_way_back_is_told_what_a_driver_would_tell_of_a_rollback(host: Host)
     assert "reason" not in line, "the way back of the way back has another"
     assert (request["settings"]["soak_s"], request["settings"]["watch_s"]) == (0, 0), "it has served these clients"
     assert request["settings"]["keep"] == 5
+    assert not {"seal", "undoes"} & {*request}, "nobody follows"
+
+
+def test_an_arbiter_that_runs_no_release_goes_back_by_what_it_was_told_of_the_one_before(host: Host) -> None:
+    back = {"release": ONE, "description": {"processes": {}, "health": {"checks": []}}}
+    told = {"roles": ["entry", "arbiter"], "entry": {}, "settings": SETTINGS, "after": {"back": back}, "seal": SEAL}
+    request = bringing_back.asked(host, {**told, "run": "run-2"}, slot="blue")
+    assert {key: request[key] for key in back} == back
+    assert (request["undoes"], request["seal"]) == ("run-2", SEAL)
