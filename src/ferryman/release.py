@@ -285,16 +285,21 @@ def word(env: str, *, app: str, word: str) -> Told:
 
 
 def unlock(env: str, *, app: str, yes: bool) -> Told:
-    """Free the lock by force; return whose it was. That of a run at work is freed only where somebody says yes."""
+    """Free the lock by force; return whose it was. That of a run at work is freed only where somebody says yes.
+
+    The arbiter alone must be reached; hosts that are away are named.
+    """
     environment = readiness.acted_on(env, app=app)
-    held = telling.arbiter(look(env, app=app)).get("lock") or {}
+    seen = look(env, app=app, some=True)
+    held = telling.arbiter(seen).get("lock") or {}
     if held.get("alive"):
         asking.sure(telling.at_work(environment.name, held), yes=yes)
     # By its name: whoever took the lock since then was not asked about.
     values = {"release_app": app, "release_unlock_run": held.get("run", "")}
     story, ended = playing.run("release_unlock", environment, values)
     playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
-    return {"environment": environment.name, "broken": story.facts.get("broken") or {}}
+    away = {"unreachable": seen["unreachable"]} if "unreachable" in seen else {}
+    return {"environment": environment.name, "broken": story.facts.get("broken") or {}, **away}
 
 
 def once(env: str, *, app: str, process: str) -> Told:

@@ -202,11 +202,14 @@ def fence(told: Told) -> str:
 
 
 def unlocked(told: Told) -> str:
-    """Say whose lock was broken."""
+    """Say whose lock was broken, and who was away meanwhile."""
     broken, env = told["broken"], told["environment"]
-    if not broken:
-        return f"{env}: nobody held the lock"
-    return f"{env}: broke the lock of {broken['owner']} ({broken['purpose']}, since {broken['since']})"
+    said = (
+        f"{env}: broke the lock of {broken['owner']} ({broken['purpose']}, since {broken['since']})"
+        if broken
+        else f"{env}: nobody held the lock"
+    )
+    return "\n".join([said, *(why.partition("\n")[0] for why in told.get("unreachable", {}).values())])
 
 
 def word(told: Told) -> str:
