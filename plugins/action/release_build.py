@@ -6,10 +6,10 @@ import time
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
-from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render, sizes
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.source import commit_of
 
@@ -23,6 +23,7 @@ class ActionModule(ReleaseAction):
     def work(self) -> dict[str, Any]:
         """Build, give the release its id, and say what it takes: slot, migration, who and what before."""
         source, first = self.recall("source"), self.first_app
+        self._refuse_scaled(source["description"]["processes"])
         looks = {host: self.look_of(host) for host in self.groups["app"]}
         fit = RUNTIMES[source["description"]["runtime"]["kind"]].FIT
         differ = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
@@ -51,6 +52,16 @@ class ActionModule(ReleaseAction):
             "bytes": built.manifest["bytes"],
             "ferryman": {"plan": short},
         }
+
+    def _refuse_scaled(self, processes: dict[str, Any]) -> None:
+        """Refuse a release whose bounds are narrower than what somebody has scaled."""
+        counts = sizes.told(sizes.last(self.look_of(self.arbiter)["ledger"]["lines"]).get("sizes", {}))
+        known = {name: sizes.bounds(process) for name, process in processes.items() if sizes.can_be_scaled(process)}
+        wrong = [*sizes.outside(known, {name: count for name, count in counts.items() if name in known})]
+        if wrong:
+            way_out = f"declare other bounds, or `scale {next(iter(counts))}={sizes.DECLARED}` first"
+            reason = f"it is scaled otherwise than this release may be: {'; '.join(wrong)}"
+            raise Stopped(self.host, {"reason": reason, "hint": way_out, "refused": True})
 
     def _plan(self, built: artifact.Artifact, source: dict[str, Any], look: dict[str, Any]) -> dict[str, Any]:
         manifest = {**built.manifest, "description": source["description"]}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, ledger, points
+from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, ledger, points, sizes
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import leaving, remembered, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
@@ -62,6 +62,7 @@ class ActionModule(ReleaseAction):
         "tale": {"type": "bool", "default": False},
         "away": {"type": "bool", "default": False},
         "lease_s": {"type": "float", "default": LEASE_S},
+        "room": {"type": "dict", "default": {}},
     }
 
     def work(self) -> dict[str, Any]:
@@ -86,6 +87,7 @@ class ActionModule(ReleaseAction):
             "have": remembered.digests(self.work_dir),
             "head": self._known_head(),
             "whole": bool(self.args["whole"]),
+            "room": {name: int(count) for name, count in self.args["room"].items() if count != sizes.DECLARED},
         }
         if wanted:
             more["wanted"] = {key: wanted[key] for key in ("commit", "configuration", "dirty")}
@@ -175,6 +177,12 @@ class ActionModule(ReleaseAction):
                 {key: line.get(key, "") for key in ("at", "who", "reason")}
                 for line in seen["ledger"]["lines"]
                 if line.get("event") == "unlock"
+            ]
+            short["scaled"] = sizes.last(lines)
+            short["scales"] = [
+                {key: line.get(key, "") for key in ("at", "who", "reason")}
+                for line in lines
+                if line.get("event") == "scale"
             ]
             short["would_roll_back_to"] = self._target(seen)
             short.update({"tale": self._tale(seen["ledger"]["lines"])} if self.args["tale"] else {})

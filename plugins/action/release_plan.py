@@ -127,7 +127,7 @@ class ActionModule(ReleaseAction):
         site, ports = names.Site(self.site), app["planned"].get("ports") or {}
         texts = plan.launchers(site, told, environment=self.environment, release=release)
         try:
-            texts.update(plan.units(site, told, slot=slot, ports=ports))
+            texts.update(plan.units(site, told, slot=slot, ports=ports, scaled=app["planned"]["scaled"]))
         except Failed as failed:
             if ports:  # else provisioning is yet to give them out
                 refused = [{"host": self.groups["app"][0], "reason": str(failed), "hint": self._completed(failed.hint)}]

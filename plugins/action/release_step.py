@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, files, ledger, names, render
+from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, files, ledger, names, render, sizes
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import tarball
@@ -28,6 +28,10 @@ WHERE = {
     "snapshot": ("db",),
     "unlock": ("arbiter",),
     "maintenance": ("entry",),
+    "grow": ("app",),
+    "members": ("entry",),
+    "shrink": ("app",),
+    "scaled": ("arbiter",),
     "say": ("entry",),
     "recent": ("entry",),
     **dict.fromkeys(names.RESTORING, ("app",)),
@@ -37,7 +41,7 @@ KEPT = ("restore_point", "restore_point_sha256", "schema_before", "schema_after"
 """What a step's answer says that the ledger's line will need."""
 ONE_APP_HOST = ("migrate", "once")
 """What one app host does alone."""
-LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers"}
+LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers", "grow", "members", "shrink"}
 """Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
 ENDS = {"settle", "return"}
 """Steps of the arbiter with which a run is over."""
@@ -56,6 +60,7 @@ class ActionModule(ReleaseAction):
         "process": {"type": "str", "default": ""},
         "holder": {"type": "str", "default": ""},
         "word": {"type": "str", "default": ""},
+        "back": {"type": "bool", "default": False},
         "fence": {
             "type": "dict",
             "options": {
@@ -158,6 +163,7 @@ class ActionModule(ReleaseAction):
         more.update({key: str(self.args[key]) for key in ("page_of", "process", "holder", "word")})
         if fences := {"fence", "leave_out"}.intersection(wanted):
             more["fence"] = self._fence() if "fence" in fences else self._leaves_out(plan)
+        more.update(self._scaling(wanted))
         if "settle" in wanted and self.host != self.arbiter:
             more["ledger"] = self.look_of(self.arbiter)["ledger"]["lines"] + [{**plan["line"], "status": "live"}]
         if more.get("line"):
@@ -185,6 +191,13 @@ class ActionModule(ReleaseAction):
         if "settle" in wanted:
             more.update(self._settling(plan, database=more["database"]))
         return more, body
+
+    def _scaling(self, wanted: list[str]) -> dict[str, Any]:
+        """What a host is told of how many instances run: by whoever scales, and where it knows nothing of that yet."""
+        if not {*names.SCALING}.isdisjoint(wanted):
+            return {"scale": self.recall("scale").get("back" if self.args["back"] else "there", {})}
+        starts = "start" in wanted
+        return {"scaled": sizes.last(self.look_of(self.arbiter)["ledger"]["lines"])} if starts else {}
 
     def _settling(self, plan: Mapping[str, Any], *, database: str) -> dict[str, Any]:
         """What a host is told that settles: to go on watching, where this run has watched; in a plan, other things."""

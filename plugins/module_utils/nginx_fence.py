@@ -67,50 +67,9 @@ def _lines(text: str, out: Collection[str]) -> Iterator[str]:
         yield line
 
 
-def live(site: str) -> str:
-    """Return the text of a site as it is in place; Problem where there is none."""
-    try:
-        return place.read(host.LIVE)[f"{site}.conf"]
-    except KeyError:
-        raise host.Problem(f"nginx serves no site {site!r} on this host: provision it first") from None
-
-
 def take_out(site: str, out: Collection[str]) -> str:
     """Have a site's slots served by all hosts but those on an address in `out`; return what was done to nginx.
 
-    That is nothing, reloaded, or linked where nginx does not run (before it comes up at a boot): it begins with that.
-    Raises Problem with everything as it was.
+    As place.rewrite says.
     """
-    with host.locked():
-        files = {**place.read(host.LIVE), f"{site}.conf": without(live(site), out)}
-        sites = host.sites()
-        record = {"format": 1, "sites": sites}
-        name, before = place.digest(files, record), host.generation()
-        running = host.run("systemctl", "is-active", "--quiet", "nginx").returncode == 0
-        if name == before and not (running and host.unserved({site: sites[site]}, name)):
-            return "nothing"
-        directory = place.write(files, record) if name != before else os.path.realpath(host.LIVE)
-        _put(directory, before, running=running)
-        place.prune({name, before})
-        return "reloaded" if running else "linked"
-
-
-def _put(directory: str, before: str, *, running: bool) -> None:
-    try:
-        place.refuse_if_broken(directory)
-    except host.Problem:
-        place.discard(directory)
-        raise
-    place.link(directory)
-    try:
-        if running:
-            host.reload()
-    except host.Problem:
-        place.link(os.path.join(place.GENERATIONS, before))
-        host.reload()
-        raise
-
-
-def busy() -> bool:
-    """Say whether a worker from before a reload still has a request under way."""
-    return bool(host.workers("nginx: worker process is shutting down"))
+    return place.rewrite(site, lambda text: without(text, out))

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.ferryman.ops.plugins.module_utils import nginx_host as host
 
@@ -180,3 +180,55 @@ def prune(keep: set[str]) -> None:
     for path in glob.glob(os.path.join(GENERATIONS, "*")):
         if os.path.basename(path) not in keep:
             shutil.rmtree(path)
+
+
+# --- a change of one site, in place ---
+
+
+def live(site: str) -> str:
+    """Return the text of a site as it is in place; Problem where there is none."""
+    try:
+        return read(host.LIVE)[f"{site}.conf"]
+    except KeyError:
+        raise host.Problem(f"nginx serves no site {site!r} on this host: provision it first") from None
+
+
+def rewrite(site: str, change: Callable[[str], str]) -> str:
+    """Have nginx serve a site as `change` makes its text; return what was done to nginx.
+
+    That is nothing, reloaded, or linked where nginx does not run (before it comes up at a boot): it begins with that.
+    Raises Problem with everything as it was.
+    """
+    with host.locked():
+        files = {**read(host.LIVE), f"{site}.conf": change(live(site))}
+        sites = host.sites()
+        record = {"format": 1, "sites": sites}
+        name, before = digest(files, record), host.generation()
+        running = host.run("systemctl", "is-active", "--quiet", "nginx").returncode == 0
+        if name == before and not (running and host.unserved({site: sites[site]}, name)):
+            return "nothing"
+        directory = write(files, record) if name != before else os.path.realpath(host.LIVE)
+        _put(directory, before, running=running)
+        prune({name, before})
+        return "reloaded" if running else "linked"
+
+
+def _put(directory: str, before: str, *, running: bool) -> None:
+    try:
+        refuse_if_broken(directory)
+    except host.Problem:
+        discard(directory)
+        raise
+    link(directory)
+    try:
+        if running:
+            host.reload()
+    except host.Problem:
+        link(os.path.join(GENERATIONS, before))
+        host.reload()
+        raise
+
+
+def busy() -> bool:
+    """Say whether a worker from before a reload still has a request under way."""
+    return bool(host.workers("nginx: worker process is shutting down"))

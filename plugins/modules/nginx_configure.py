@@ -73,6 +73,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ferryman.ops.plugins.module_utils import nginx_fence as fence
 from ansible_collections.ferryman.ops.plugins.module_utils import nginx_host as host
+from ansible_collections.ferryman.ops.plugins.module_utils import nginx_members as members
 from ansible_collections.ferryman.ops.plugins.module_utils import nginx_place as place
 
 DEFAULT_SITE = "/etc/nginx/sites-enabled/default"
@@ -105,9 +106,10 @@ class Change:
 
     @staticmethod
     def text(site: dict[str, Any]) -> str:
-        """Return a site's text without the hosts that are fenced off."""
+        """Return a site's text with as many processes of each host as was scaled, without hosts that are fenced off."""
+        text = members.sized(site["text"], members.wanted(site["share_path"]))
         try:
-            return fence.without(site["text"], fence.addresses(site["share_path"]))
+            return fence.without(text, fence.addresses(site["share_path"]))
         except host.Problem as problem:
             raise host.Problem(f"{site['name']}: {problem}; `fence.off` lets one in") from None
 

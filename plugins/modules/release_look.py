@@ -41,6 +41,10 @@ options:
     description: For how many seconds the lock is kept without a word of this run.
     type: float
     default: 30
+  room:
+    description: Instances by process; say on which ports that they would get somebody else listens (C(taken)).
+    type: dict
+    default: {}
   tale:
     description: Tell what the ledger says of the release that C(release_why) names; refuse one that it does not know.
     type: bool
@@ -71,6 +75,21 @@ seen:
   contains:
     live: {description: The release that serves., type: str, returned: on app hosts}
     slots: {description: The release in each slot., type: dict, returned: on app hosts}
+    sizes:
+      description: >-
+        Of each process that can be scaled how many instances run (C(instances)), how many are declared, within which
+        bounds, and who scaled it.
+      type: dict
+      returned: on app hosts
+    taken:
+      description: Ports on which somebody else listens.
+      type: list
+      elements: int
+      returned: on app hosts, with O(room)
+    servers:
+      description: To how many web processes of each app host clients are sent; 0 where nobody can tell.
+      type: int
+      returned: on entries, with O(whole)
     edited:
       description: Files of the live release that were changed by hand.
       type: list
@@ -93,6 +112,8 @@ seen:
     lock: {description: Who holds the lock., type: dict, returned: on the arbiter}
     waiting: {description: "Who waits for it, the first in line first.", type: list, returned: on the arbiter}
     history: {description: What the ledger knows of each release., type: list, elements: dict, returned: on the arbiter}
+    scaled: {description: What the ledger has as scaled., type: dict, returned: on the arbiter}
+    scales: {description: "Who scaled what, and when.", type: list, elements: dict, returned: on the arbiter}
     would_roll_back_to: {description: What a rollback would go back to., type: str, returned: on the arbiter}
     tale:
       description: One release, each of its runs with its end, and what was decided in its stages upon which counts.
@@ -114,6 +135,7 @@ def main() -> None:
             "away": {"type": "bool", "default": False},
             "lease_s": {"type": "float", "default": 30},
             "tale": {"type": "bool", "default": False},
+            "room": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

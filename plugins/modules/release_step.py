@@ -30,6 +30,11 @@ options:
   process: {description: "The process of kind once that step V(once) runs.", type: str, default: ''}
   holder: {description: "The run whose running lease step V(unlock) ends.", type: str, default: ''}
   word: {description: "What step V(say) leaves for a release in its stages.", type: str, default: ''}
+  back:
+    description: >-
+      Whether the steps of M(ferryman.ops.release_scale) lead back to what the ledger has; O(reason) then goes into it.
+    type: bool
+    default: false
   fence:
     description: >-
       Whom step V(fence) fences off, or lets in. Whoever was left out of a release is let in by a deploy alone.
@@ -93,6 +98,7 @@ def main() -> None:
             "process": {"type": "str", "default": ""},
             "holder": {"type": "str", "default": ""},
             "word": {"type": "str", "default": ""},
+            "back": {"type": "bool", "default": False},
             "fence": {
                 "type": "dict",
                 "options": {

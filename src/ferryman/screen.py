@@ -38,7 +38,7 @@ def state(told: Told) -> str:
     for host, answer in told["hosts"].items():
         lines.append(("", f"{host} ({', '.join(answer['roles'])})", PLAIN))
         lines += _host(answer)
-        for fault in (*wrong(answer), *_apart(answer, seen)):
+        for fault in (*wrong(answer), *_apart(answer, seen), *_unlike(answer, seen)):
             lines += _fault(fault, told["environment"], answer.get("app", ""))
     for host, why in told.get("unreachable", {}).items():
         lines += [("", host, PLAIN), *_fault(Fault(why.partition("\n")[0]), told["environment"], seen.get("app", ""))]
@@ -81,6 +81,9 @@ def _host(seen: Told) -> Iterator[Line]:
     yield from _releases(seen)
     if "slots" in seen:
         yield "slots", ", ".join(f"{slot} {release or 'empty'}" for slot, release in seen["slots"].items()), PLAIN
+    scaled = [_size(name, told) for name, told in (seen.get("sizes") or {}).items() if "who" in told]
+    if scaled:
+        yield "scaled", ", ".join(scaled), PLAIN
     if "share" in seen:
         share = seen["share"]
         yield "share", f"{share} % of the clients on green, {100 - share} % on blue", PLAIN
@@ -111,6 +114,11 @@ def _releases(seen: Told) -> Iterator[Line]:
             yield label, f"{name} ({telling.standing(history[name], live=live)})", PLAIN
     if "would_roll_back_to" in seen:
         yield "rollback to", seen["would_roll_back_to"] or "nothing: there is no good release before", PLAIN
+
+
+def _size(name: str, told: Told) -> str:
+    """Say how many instances of a process run, and who wanted it."""
+    return f"{name}={told['instances']} ({told['declared']} declared; {told['who']}, {told['since']})"
 
 
 def _lock(lock: Told) -> str:
@@ -198,6 +206,30 @@ def _apart(seen: Told, arbiter: Told) -> Iterator[Fault]:
         if seen.get("follows"):
             brings = "it asks it, and goes there by itself once it hears; a deploy brings it there now"
         yield Fault(f"it has {mine or 'nothing'} for live, and the arbiter {theirs}: {brings}", "deploy")
+
+
+def _unlike(seen: Told, arbiter: Told) -> Iterator[Fault]:
+    """Return where a host has not as many instances as the ledger has, and nobody is at work to mend that."""
+    if not arbiter or (arbiter.get("lock") or {}).get("alive"):
+        return
+    ledger = arbiter.get("scaled") or {}
+    wanted = {name: told["instances"] for name, told in (ledger.get("sizes") or {}).items()}
+    if "sizes" in seen:
+        mine = {name: told["instances"] for name, told in seen["sizes"].items() if "who" in told}
+        wanted = {name: count for name, count in wanted.items() if name in seen["sizes"]}
+        if mine != wanted:
+            has, told = (_counts(each) or "nothing" for each in (mine, wanted))
+            what = f"{has} is scaled here, and in the ledger {told}: scaling ended in its middle"
+            yield Fault(what, f"scale {_counts({**dict.fromkeys(mine, 'declared'), **wanted})}")
+    servers = seen.get("servers") or 0
+    if servers and servers != (ledger.get("servers") or servers):
+        what = f"clients are sent to {servers} processes of each app host, and {ledger['servers']} were asked for"
+        yield Fault(what, f"scale {_counts(wanted)}")
+
+
+def _counts(counts: Told) -> str:
+    """Return counts of processes as they are typed."""
+    return " ".join(f"{name}={count}" for name, count in counts.items())
 
 
 def _exchange(seen: Told) -> Fault:

@@ -254,8 +254,12 @@ def ledger(told: Told) -> str:
         line = "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]])
         lines += _below(line) + _below(reason, before="    ")
     target = seen.get("would_roll_back_to") or "nothing"
-    unlocks = [f"{each['at']}  {each['who']} {each['reason']}" for each in seen.get("unlocks", [])]
-    return "\n".join([*lines, *(line for each in unlocks for line in _below(each)), f"rollback would go to: {target}"])
+    others = [
+        f"{each['at']}  {each['who']} {before}{each['reason']}"
+        for kind, before in (("unlocks", ""), ("scales", "scaled "))
+        for each in seen.get(kind, [])
+    ]
+    return "\n".join([*lines, *(line for each in others for line in _below(each)), f"rollback would go to: {target}"])
 
 
 def commit(entry: Told) -> str:

@@ -12,19 +12,31 @@ UNKNOWN = re.compile(r"No idea what '(.*)' is!")
 
 
 def name_positionals(words: list[str], collection: Any) -> list[str]:
-    """Return `words` with those right after a task given to its positionals by name.
+    """Return `words` with those after a task that are no options of it given to its positionals by name.
 
     Invoke gives words only to positionals without a default, and such a one swallows `--help`. So every positional
-    here has a default, and `test unit` is read as `test --what unit`.
+    here has a default, and `test unit` is read as `test --what unit`. One that is a list takes all that are left.
     """
     named: list[str] = []
     left: list[str] = []
+    known: dict[str, Any] = {}
+    lists: Collection[str] = ()
+    first = value = False
     for word in words:
-        if left and not word.startswith("-"):
-            named += [f"--{left.pop(0).replace('_', '-')}", word]
+        if value or word.startswith("-"):
+            value = not value and "=" not in word and word in known and known[word].takes_value
+            named.append(word)
+        elif left and (first or word not in collection.task_names):
+            name = left[0] if left[0] in lists else left.pop(0)
+            named += [f"--{name.replace('_', '-')}", word]
+        else:
+            task = collection[word] if word in collection.task_names else None
+            left, lists = (list(task.positional or []), task.iterable) if task else ([], ())
+            known = options(task) if task else {}
+            named.append(word)
+            first = bool(task)
             continue
-        left = list(collection[word].positional or []) if word in collection.task_names else []
-        named.append(word)
+        first = False
     return named
 
 

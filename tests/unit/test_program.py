@@ -158,6 +158,8 @@ def compare(ctx: Context, one: str = "", other: str = "", env: str = "") -> None
         (["a", "b", "--env", "prod"], ["a", "b", "prod", False]),
         (["a", "--env", "prod"], ["a", "", "prod", False]),
         (["--env", "prod"], ["", "", "prod", False]),
+        (["--env", "prod", "a", "b"], ["a", "b", "prod", False]),
+        (["a", "--env=prod", "--json", "b"], ["a", "b", "prod", True]),
     ],
 )
 def test_words_after_a_command_are_its_positionals_in_their_order(
@@ -168,6 +170,29 @@ def test_words_after_a_command_are_its_positionals_in_their_order(
     )
     made.run(["t", "compare", *words], exit=False)
     assert json.loads(capsys.readouterr().out) == expected
+
+
+@task(positional=["size"], iterable=["size"])
+def several(ctx: Context, size: list[str] | None = None, env: str = "") -> None:
+    """Say what came in."""
+    print(json.dumps([size, env, ctx.ferryman.json]))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["web=5", "worker=2", "--env", "prod"], [["web=5", "worker=2"], "prod", False]),
+        (["--env", "prod", "web=5", "--json", "worker=2"], [["web=5", "worker=2"], "prod", True]),
+        (["--env", "prod", "compare"], [[], "prod", False]),
+    ],
+)
+def test_a_positional_that_is_a_list_takes_all_words_but_commands(
+    words: list[str], expected: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = Collection(several, compare)
+    made = program.Program(name="t", binary="t", version="1", namespace=space, config_class=program.Config)
+    made.run(["t", "several", *words], exit=False)
+    assert json.loads(capsys.readouterr().out.splitlines()[0]) == expected
 
 
 def told_by(*words: str) -> None:

@@ -163,3 +163,36 @@ def test_a_rollback_that_takes_the_database_along_is_told_alone_and_nothing_lets
 def test_who_ends_an_exchange_of_databases_is_said_as_it_is(more: dict[str, Any], ends: str) -> None:
     exchange = {"phase": "exchange", "database": "shop", "committed": more.pop("committed", False)}
     assert ends in " ".join(shown(**more, exchange=exchange).split())
+
+
+SCALED = {"instances": 5, "declared": 2, "kind": "web", "who": "ada@laptop", "since": "2026-11-27T08:00:00Z"}
+COMMITTED = {"sizes": {"web": {"instances": 5}}, "servers": 5}
+
+
+def test_what_is_scaled_is_told_with_who_wanted_it() -> None:
+    text = shown(sizes={"web": SCALED, "worker": {"instances": 1, "declared": 1}}, scaled=COMMITTED, servers=5)
+    assert "  scaled      web=5 (2 declared; ada@laptop, 2026-11-27T08:00:00Z)" in text.splitlines()
+    assert "wrong" not in text
+
+
+@pytest.mark.parametrize(
+    ("more", "what", "mend"),
+    [
+        ({"servers": 2}, "clients are sent to 2 processes of each app host, and 5 were asked for", "scale web=5"),
+        (
+            {"sizes": {"web": {**SCALED, "instances": 3}}},
+            "web=3 is scaled here, and in the ledger web=5",
+            "scale web=5",
+        ),
+        ({"scaled": {}}, "web=5 is scaled here, and in the ledger nothing", "scale web=declared"),
+    ],
+)
+def test_scaling_that_ended_in_its_middle_is_told_unless_somebody_is_at_it(
+    more: dict[str, Any], what: str, mend: str
+) -> None:
+    whole: dict[str, Any] = {"sizes": {"web": SCALED}, "scaled": COMMITTED, "servers": 5}
+    lines = " ".join(shown(**{**whole, **more}).split())
+    assert what in lines
+    assert f"mended by ./invoke {mend} --env prod --app shop" in lines
+    lock = {"alive": True, "owner": "bob@ci", "purpose": "scale", "since": "s", "until": "u"}
+    assert "wrong" not in shown(**{**whole, **more}, lock=lock)

@@ -21,6 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 UNDER_WAY_PATH = "/.well-known/ferryman/under-way"
 WRITING = re.compile(r"^Reading: \d+ Writing: (\d+) Waiting: \d+", re.MULTILINE)
 PAUSE_S = 0.5
+RELOAD_PAUSE_S = 0.2
 STARTING_S = 1.0  # a process's start is told in ticks
 OLD = Path("/run/nginx.pid.oldbin")
 """Kept by an nginx that another has taken the place of (an upgrade of its package), until its last request ended."""
@@ -52,6 +53,21 @@ def ended(host: Host, entry: Mapping[str, Any], *, since: float, drain_s: float)
         if seconds <= 0:
             return False
         host.wait(min(seconds, PAUSE_S))
+    return True
+
+
+def reloaded(host: Host, *, drain_s: float) -> bool:
+    """Wait until no request is under way that was begun before a reload; return whether that is so by `drain_s` s.
+
+    A connection that was upgraded (a websocket) may go on for as long as both ends like.
+    """
+    from ansible_collections.ferryman.ops.plugins.module_utils import nginx_place  # few runs reload
+
+    until = time.monotonic() + drain_s
+    while not host.check and nginx_place.busy():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(RELOAD_PAUSE_S)  # the reload has happened: whoever asks to stop changes nothing of that
     return True
 
 

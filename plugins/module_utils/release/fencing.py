@@ -7,7 +7,6 @@ release, as every entry has it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -17,7 +16,6 @@ AWAY, HAND, MAINTENANCE = "away", "hand", "maintenance"
 REASONS = (AWAY, HAND, MAINTENANCE)
 """Left out of a release; by somebody's word; while it is patched."""
 FILE = "fenced.json"
-PAUSE_S = 0.2
 Fences = dict[str, Any]
 """By host: {address, for: {REASON: {why, since, who, run}}}."""
 
@@ -64,12 +62,13 @@ def put(host: Host, after: Fences) -> None:
 
     Failed with everything as it was; refused where nobody would be left.
     """
-    from ansible_collections.ferryman.ops.plugins.module_utils import nginx_fence, nginx_host  # few runs have a use
+    # Few runs have a use for them.
+    from ansible_collections.ferryman.ops.plugins.module_utils import nginx_fence, nginx_host, nginx_place
 
     before, path = fences(host), host.site.state / FILE
     out = {str(fence["address"]) for fence in after.values()}
     try:
-        nginx_fence.without(nginx_fence.live(host.site.name), out)
+        nginx_fence.without(nginx_place.live(host.site.name), out)
     except (nginx_host.Problem, OSError) as problem:
         raise Failed(str(problem), hint="`status` says who is fenced off", refused=True) from None
     changed = before != after and host.write_json(path, {"format": 1, "hosts": after})
@@ -120,6 +119,8 @@ def step(host: Host, request: Mapping[str, Any], _: object) -> dict[str, Any]:
 
     With `drain_s` it waits until what had begun before has ended, for so long at most: `emptied` says whether it has.
     """
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import draining  # who only decides needs none
+
     if "entry" not in request["roles"]:
         return {}
     told, drain_s = request["fence"], float(request["fence"].get("drain_s", 0))
@@ -133,20 +134,5 @@ def step(host: Host, request: Mapping[str, Any], _: object) -> dict[str, Any]:
         put(host, after)
     return {
         "fenced": sorted(after),
-        **({"emptied": host.check or _emptied(host, drain_s)} if drain_s and told["out"] else {}),
+        **({"emptied": draining.reloaded(host, drain_s=drain_s)} if drain_s and told["out"] else {}),
     }
-
-
-def _emptied(host: Host, drain_s: float) -> bool:
-    """Wait until no request is under way that was begun before the reload; return whether that is so in time.
-
-    A connection that was upgraded (a websocket) may go on for as long as both ends like.
-    """
-    from ansible_collections.ferryman.ops.plugins.module_utils import nginx_fence
-
-    until = time.monotonic() + drain_s
-    while nginx_fence.busy():
-        if time.monotonic() >= until:
-            return False
-        host.wait(PAUSE_S)
-    return True

@@ -18,6 +18,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     members,
     names,
     probe,
+    scaling,
     shift,
     slots,
     stage,
@@ -102,6 +103,7 @@ def _whole(host: Host, request: Mapping[str, Any], reader: _Reader) -> dict[str,
     except Failed as failed:
         reader.note(failed, serious=False)
     if "entry" in request["roles"]:
+        told["servers"] = scaling.servers(host)
         try:
             told["certificates"] = _certificates(request["entry"])
         except (OSError, ValueError) as error:
@@ -240,6 +242,8 @@ def _app(
         "edited": [],
         "ill": [],
         "base": {},
+        "sizes": scaling.seen(host, live),
+        **({"taken": scaling.taken(host, request["room"])} if request.get("room") else {}),
     }
     if live:
         text = edits.listed(host, live)

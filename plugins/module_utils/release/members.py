@@ -23,6 +23,18 @@ def keep(host: Host, slot: str, told: Mapping[str, Any]) -> None:
     host.write_json(path, {"format": 1, "slots": slots})
 
 
+def resize(host: Host, count: int) -> None:
+    """Write down that `count` processes of each host serve."""
+    from ansible_collections.ferryman.ops.plugins.module_utils import nginx_members  # few runs have a use
+
+    path = host.site.state / "members.json"
+    known = read_json(path)
+    for told in known.get("slots", {}).values():
+        told["members"] = {name: nginx_members.addresses(each, count) for name, each in told["members"].items()}
+    if known:
+        host.write_json(path, known)
+
+
 def listens(host: Host, slot: str) -> list[str]:
     """Return the address of each process that serves `slot`, on whatever host; none where nobody has told them.
 

@@ -17,9 +17,11 @@ RESTORING = ("restore", "compare", "forget", "quiet", "exchange")
 """The steps of a rollback that takes the database along."""
 AMONG_MANY = ("mend", "note", "leave_out", "hold")
 """The steps of a run on several hosts alone: one host agrees with itself."""
+SCALING = ("grow", "members", "shrink", "scaled")
+"""The steps by which as many instances run as somebody asked for."""
 BEFORE_COMMIT = frozenset(
     {"stage", "snapshot", "migrate", "start", "switch", "workers", "commit", "restore", "compare", "quiet", "exchange"}
-    | {*AMONG_MANY}
+    | {*AMONG_MANY, "grow"}
 )
 """The steps that a run which is asked to stop no longer begins; what comes after the commit goes on to its end."""
 PORTS = range(20000, 30000)  # below 32768, where the kernel starts to give ports to outgoing connections
@@ -91,6 +93,11 @@ class Site:
         return PENDING / f"{self.name}{FOLLOWS}"
 
     @property
+    def sizes(self) -> Path:
+        """How many instances of its processes were asked for, and on an entry, how many get clients."""
+        return self.state / "sizes.json"
+
+    @property
     def exchange(self) -> Path:
         """Exists while a rollback takes the database along."""
         return self.state / "exchange.json"
@@ -125,7 +132,9 @@ def unit_parts(unit: str) -> dict[str, str]:
     return {key: value or "" for key, value in found.groupdict().items()} if found else {}
 
 
-COMMANDS = re.compile(r"`(deploy|plan|rollback|provision|releases|status|unlock|check|fence\.on|fence\.off)\b([^`]*)`")
+COMMANDS = re.compile(
+    r"`(deploy|plan|rollback|provision|releases|status|unlock|check|scale|fence\.on|fence\.off)\b([^`]*)`"
+)
 OF_AN_ENVIRONMENT = ("provision", "check")
 
 

@@ -14,13 +14,15 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import H
 def seen(host: Host, request: Mapping[str, Any], look: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a plan compares with, beside what a `look` at this host has found.
 
-    `provisioned`; `ports` (ports.json); `secrets` that would be written, by name: new or changed; `rendered`: texts of
-    launchers (run/<process>) and units as they lie here, the slot that they are of, and what the live release says of
-    its commit, its shared directories and its health checks. Nothing of a secret but its name.
+    `provisioned`; `ports` (ports.json); `scaled` (sizes.json); `secrets` that would be written, by name: new or
+    changed; `rendered`: texts of launchers (run/<process>) and units as they lie here, the slot that they are of, and
+    what the live release says of its commit, its shared directories and its health checks. Nothing of a secret but its
+    name.
     """
     found: dict[str, Any] = {"provisioned": names.HOST_MARKER.exists()}
     if "app" in request["roles"]:
         found["ports"] = read_json(host.site.settings / "ports.json")
+        found["scaled"] = slots.scaled(host)
         found["secrets"] = {
             name: "changed" if (host.site.settings / "secrets" / name).exists() else "new"
             for name in stage.changed_secrets(host, request.get("secrets") or {})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import names, render, systemd
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names, render, sizes, systemd
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     LOG_LINES,
     Failed,
@@ -80,22 +80,33 @@ def logs(host: Host, slot: str, unit: str, *, lines: int = LOG_LINES) -> list[st
     return host.logs(unit, since=began(host, slot), lines=lines)
 
 
-def instances(host: Host, slot: str, release: Mapping[str, Any]) -> list[Instance]:
-    """Return every instance that `release` has in `slot`, with the ports that this host gave out."""
-    return counted(host.site, slot, release, read_json(host.site.settings / "ports.json"))
+def scaled(host: Host) -> dict[str, Any]:
+    """Return what is scaled on this host, by process."""
+    return dict(read_json(host.site.sizes).get("sizes", {}))
 
 
-def counted(site: names.Site, slot: str, release: Mapping[str, Any], given_out: Mapping[str, Any]) -> list[Instance]:
+def instances(host: Host, slot: str, release: Mapping[str, Any], scale: sizes.Sizes | None = None) -> list[Instance]:
+    """Return every instance that `release` has in `slot`, with the ports that this host gave out.
+
+    As many as this host has them scaled, where it is not said how many (`scale`).
+    """
+    given_out = read_json(host.site.settings / "ports.json")
+    return counted(host.site, slot, release, given_out, scaled(host) if scale is None else scale)
+
+
+def counted(
+    site: names.Site, slot: str, release: Mapping[str, Any], given_out: Mapping[str, Any], scale: sizes.Sizes
+) -> list[Instance]:
     """Return every instance that `release` has in `slot` of a host that has `given_out` (its ports.json) these ports.
 
-    Failed (refused) where they are too few.
+    As many as are declared, or `scale` has. Failed (refused) where ports are too few.
     """
     ports, address = given_out.get("ports", {}), str(given_out.get("address", "127.0.0.1"))
     found = []
     for name, process in release.get("processes", {}).items():
         if process["kind"] == "once":
             continue
-        count = int(process.get("instances") or 1) if process["kind"] != "cron" else 1
+        count = sizes.count(name, process, scale)
         given = ports.get(name, {}).get(slot, [])
         if process["kind"] == "web" and len(given) < count:
             raise Failed(
@@ -125,7 +136,7 @@ def _is_of(host: Host, slot: str, unit: str) -> bool:
     return bool(re.fullmatch(rf"{re.escape(host.site.name)}-[a-z0-9]+@{slot}-\d+\.(service|timer)", unit))
 
 
-def _known(host: Host, slot: str) -> set[str]:
+def known(host: Host, slot: str) -> set[str]:
     """Return the units of a slot that lie on this host, or are at work without a file."""
     return {path.name for path in unit_files(host, slot)} | {
         unit for unit in systemd.at_work(host) if _is_of(host, slot, unit)
@@ -157,7 +168,7 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False, overlap: boo
         host.link(host.site.slot(slot), f"../releases/{name}")
         host.started[slot] = time.time()
     wanted = [i for i in wanted if i.unit]
-    _place(host, slot, wanted, render.all_secrets(release["manifest"]["description"]))
+    place(host, slot, wanted, render.all_secrets(release["manifest"]["description"]))
     if warm:
         return
     units = [i.unit for i in wanted if i.kind == "web" or (overlap and _overlaps(i))]
@@ -187,10 +198,14 @@ def units(site: names.Site, slot: str, wanted: list[Instance], secrets: list[str
     return texts
 
 
-def _place(host: Host, slot: str, wanted: list[Instance], secrets: list[str]) -> None:
+def place(host: Host, slot: str, wanted: list[Instance], secrets: list[str], *, beside: bool = False) -> None:
+    """Have systemd know the units of what is `wanted` in a slot, and of nothing else, unless they lie `beside` others.
+
+    Failed where it cannot use one.
+    """
     began_s = time.time()
     texts = {UNITS / name: text for name, text in units(host.site, slot, wanted, secrets).items()}
-    stale = [path for path in unit_files(host, slot) if path not in texts]
+    stale = [] if beside else [path for path in unit_files(host, slot) if path not in texts]
     changed = [host.write(path, text) for path, text in texts.items()] + [host.remove(path) for path in stale]
     # Asked of systemd, too: a session may have ended between a write and its reload.
     if any(changed) or "yes" in host.systemctl("show", "-P", "NeedDaemonReload", *(path.name for path in texts)):
@@ -203,9 +218,11 @@ def stop(host: Host, slot: str, *, jobs: bool = False) -> None:
     """Stop whatever runs in `slot`, but for a cron job in the middle of its work; with `jobs` that as well."""
     if host.check:
         return
-    known = _known(host, slot)
+    units_here = known(host, slot)
     units = sorted(
-        name for name in known if jobs or name.endswith(".timer") or f"{name[: -len('.service')]}.timer" not in known
+        name
+        for name in units_here
+        if jobs or name.endswith(".timer") or f"{name[: -len('.service')]}.timer" not in units_here
     )
     if units:
         systemd.stop(host, units, timeout=180)
@@ -257,12 +274,18 @@ def move_workers(
     systemd.start(host, new, since=started, wait=wait)
     services = [unit for unit in new if unit.endswith(".service")]
     if services and alive_s:
-        before = {unit: _restarts(host, unit) for unit in services}
-        (pause or host.wait)(alive_s)
-        _have_stayed_up(host, before, alive_s, since=started)
+        stay_up(host, services, alive_s, since=started, pause=pause)
 
 
-def _have_stayed_up(host: Host, before: Mapping[str, int], alive_s: float, *, since: float) -> None:
+def stay_up(
+    host: Host, units: list[str], alive_s: float, *, since: float, pause: Callable[[float], None] | None = None
+) -> None:
+    """See that `units`, which were started just now, run for `alive_s` seconds; Unwell with what they logged `since`.
+
+    `pause` is how time passes, else as for whoever may be asked to stop.
+    """
+    before = {unit: _restarts(host, unit) for unit in units}
+    (pause or host.wait)(alive_s)
     alive = systemd.running(host)
     for unit in before:
         if unit not in alive or _restarts(host, unit) != before[unit]:

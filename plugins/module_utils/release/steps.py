@@ -22,6 +22,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     guard,
     names,
     probe,
+    scaling,
     settling,
     sharing,
     shift,
@@ -71,6 +72,7 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
         return {}
     settings, slot = request["settings"], request["slot"]
     by_hand = _by_hand(host, request)
+    scaling.take_over(host, request.get("scaled") or {})
     waited = 0.0
     if slots.holds(host, slot) != request["release"]:
         waited = draining.wait(host, slot, request["entry"], drain_s=settings["drain_s"])
@@ -470,6 +472,7 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "interrupt": _interrupt,
     "keep": _keep,
     "free": _free,
+    **scaling.STEPS,
     **{name: _restoring(name) for name in names.RESTORING},
 }
 UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free", "say", "recent", "fence"}

@@ -36,7 +36,7 @@ FIXED_PORT = re.compile(
 )
 NOT_ON_HOSTS = {"node": ("npm", "npx", "yarn", "pnpm")}
 """By runtime, programs that fetch and build: they stay on the driver."""
-SIZES = ("instances", "memory_max", "cpu_quota", "stop_timeout_s", "schedule")
+SIZES = ("instances", "instances_min", "instances_max", "memory_max", "cpu_quota", "stop_timeout_s", "schedule")
 """What an inventory may say of a process."""
 
 _STRINGS: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
@@ -71,6 +71,8 @@ PROCESS: Spec = {
     "kind": {"type": "str", "required": True, "choices": list(names.KINDS)},
     "command": {"type": "str", "default": ""},
     "instances": {"type": "int", "default": 1},
+    "instances_min": {"type": "int", "default": 1},
+    "instances_max": {"type": "int", "default": names.PORTS_PER_PROCESS},
     "health": {"type": "dict", "default": {}},
     "schedule": {"type": "str", "default": ""},
     "overlap": {"type": "bool", "default": False},
@@ -260,8 +262,7 @@ def _command(
 
 def _sizes(reader: Reader, process: Mapping[str, Any], path: Path) -> None:
     """Look at what ends up in a unit: a value with a line break would be a directive of its own."""
-    if not 1 <= process["instances"] <= names.PORTS_PER_PROCESS:
-        reader.wrong((*path, "instances"), f"must be 1 to {names.PORTS_PER_PROCESS}")
+    _instances(reader, process, path)
     if process["stop_timeout_s"] < 1:
         reader.wrong((*path, "stop_timeout_s"), "must be at least 1 second")
     if process["timeout_s"] < 0:
@@ -278,6 +279,19 @@ def _sizes(reader: Reader, process: Mapping[str, Any], path: Path) -> None:
         reader.wrong((*path, "schedule"), f"is missing; {schedule.RIGHT}")
     elif process["schedule"] and (wrong := schedule.wrong(process["schedule"])):
         reader.wrong((*path, "schedule"), wrong)
+
+
+def _instances(reader: Reader, process: Mapping[str, Any], path: Path) -> None:
+    beyond = [key for key in SIZES[:3] if not 1 <= process[key] <= names.PORTS_PER_PROCESS]
+    for key in beyond:
+        reader.wrong((*path, key), f"must be 1 to {names.PORTS_PER_PROCESS}")
+    least, most = process["instances_min"], process["instances_max"]
+    if beyond or least <= process["instances"] <= most:
+        return
+    if least > most:
+        reader.wrong((*path, "instances_min"), f"must be no more than instances_max, which is {most}")
+    else:
+        reader.wrong((*path, "instances"), f"must be {least} to {most}, as instances_min and instances_max say")
 
 
 def size_of(said: str) -> int | None:

@@ -22,10 +22,10 @@ HERE = Path(__file__).resolve().parents[2] / "module_utils" / "release"
 PACKAGE = "ansible_collections/ferryman/ops/plugins/module_utils/release"
 AGENT = f"{PACKAGE.replace('/', '.')}.agent"
 MAIN = f"import sys\nfrom {AGENT} import main\nmain(sys.argv[1:])\n"
-# By which a look tells of the certificate, too, a rollback takes the database along, and an entry leaves a host out.
+# By which a look tells of the certificate, too, a rollback takes the database along, an entry sends clients elsewhere.
 BESIDE = (
     *("certificate_facts.py", "certificate_host.py", "host/__init__.py", "host/program.py"),
-    *("nginx_fence.py", "nginx_host.py", "nginx_place.py"),
+    *("nginx_fence.py", "nginx_host.py", "nginx_members.py", "nginx_place.py"),
     *(
         f"data/{name}.py"
         for name in ("__init__", "comparing", "copying", "copytext", "database", "find", "plain", "rules")

@@ -64,12 +64,14 @@ def launchers(site: Site, description: Mapping[str, Any], *, environment: str, r
     return {f"run/{name}": text for name, text in texts.items()}
 
 
-def units(site: Site, description: Mapping[str, Any], *, slot: str, ports: Mapping[str, Any]) -> dict[str, str]:
-    """Return the units of a release as if in `slot`, by name; `ports` is the host's ports.json.
+def units(
+    site: Site, description: Mapping[str, Any], *, slot: str, ports: Mapping[str, Any], scaled: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the units of a release as if in `slot`, by name; `ports` is the host's ports.json, `scaled` what is so.
 
     Failed (refused) where it has given out too few.
     """
-    wanted = [each for each in slots.counted(site, slot, description, ports) if each.unit]
+    wanted = [each for each in slots.counted(site, slot, description, ports, scaled) if each.unit]
     return slots.units(site, slot, wanted, render.all_secrets(description))
 
 

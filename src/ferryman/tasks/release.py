@@ -95,6 +95,30 @@ def run(ctx: Context, process: str = "", env: str = "", app: str = "") -> None:
     telling.tell(release.once(env, app=app, process=process), telling.output, ctx)
 
 
+@task(
+    positional=["size"],
+    iterable=["size"],
+    help=ENV
+    | {
+        "size": "A process and how many of it run on each app host: web=5, or web=declared; several follow each other.",
+        "wait": WAIT,
+        "check": "Only say what would change.",
+    },
+)
+def scale(
+    ctx: Context,
+    size: list[str] | None = None,
+    env: str = "",
+    app: str = "",
+    wait: int = 0,
+    check: bool = False,
+) -> None:
+    """Have more or fewer instances of processes run, within their bounds, until somebody scales again; no deploy."""
+    from ferryman import scaling, telling
+
+    telling.tell(scaling.scale(env, app=app, size=size or [], wait=wait, check=check), scaling.page, ctx)
+
+
 @task(help={"env": ENV["env"], "check": "Only say what would change."})
 def provision(ctx: Context, env: str = "", check: bool = False) -> None:
     """Bring every host of an environment to its state."""

@@ -79,7 +79,7 @@ descriptions = st.builds(
 
 def texts(told: dict[str, Any], release: str) -> dict[str, str]:
     launchers = plan.launchers(SITE, told, environment="prod", release=release)
-    units = plan.units(SITE, told, slot="blue", ports=PORTS)
+    units = plan.units(SITE, told, slot="blue", ports=PORTS, scaled={})
     return {**launchers, **units, **plan.as_texts(planned.asked(told))}
 
 

@@ -6,10 +6,10 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, cast
 
 import pytest
@@ -386,13 +386,15 @@ class Killed(BaseException):
     """No process comes to its end."""
 
 
-def killed(work: Callable[[], Any], after: int) -> bool:
-    """Do something, and end at a line of what handles databases, as who is killed does; say whether it came so far."""
-    lines = 0
+def killed(
+    work: Callable[[], Any], after: int, inside: Collection[ModuleType] = (restoring, copying, settling, guard, shift)
+) -> bool:
+    """Do something, and end at a line of modules, as who is killed does; say whether it came so far."""
+    files, lines = {each.__file__ for each in inside}, 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal lines
-        if frame.f_code.co_filename not in {each.__file__ for each in (restoring, copying, settling, guard, shift)}:
+        if frame.f_code.co_filename not in files:
             return None
         lines += event == "line"
         if lines > after:
