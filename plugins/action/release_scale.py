@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, sizes
@@ -31,15 +30,10 @@ class ActionModule(ReleaseAction):
             "instances": counts,
             "was": {name: known[name]["instances"] for name in counts},
         }
-        line = self._line(short, ways["after"]) if ways["after"]["sizes"] != before["sizes"] else {}
-        self.remember("scale", {way: {**ways[way], "line": line} for way in ("there", "back")})
+        # Where all was so before, and only a host was not, nobody writes it down anew.
+        lines = sizes.lines({**short, "who": self.who}, ways["after"]) if ways["after"] != before else {}
+        self.remember("scale", {way: {**ways[way], "line": lines.get(way, {})} for way in ("there", "back")})
         return {"counts": counts, "ferryman": {"scale": {**short, "hosts": self.groups["app"]}}}
-
-    def _line(self, short: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the ledger is to say; nobody writes it where all was so before, and only a host was not."""
-        counts, was = short["instances"], short["was"]
-        said = ", ".join(f"{name} from {was[name]} to {count}" for name, count in counts.items())
-        return {"event": "scale", "who": self.who, **short, **after, "reason": said}
 
     def _refuse_unsettled(self) -> None:
         """Refuse where nothing is live, or a host has something else for that than the arbiter, or is in a switch."""

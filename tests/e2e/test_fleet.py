@@ -414,12 +414,52 @@ def test_a_rollback_goes_on_without_a_host_and_whoever_drives_it_may_vanish(flee
         while out_of(fleet, "app2") or fleet.releases() != {new}:
             assert time.monotonic() < deadline, fleet.status()
             time.sleep(0.3)
-        answer = fleet.rollback("--partial", "1", "--wait", "60")  # until the lease of who is gone has run out
+        freed = fleet.run("unlock", "--app", fleet.app, "--yes")
+        assert (freed.code, [*freed.said["unreachable"]]) == (0, ["app2"]), str(freed)
+        assert freed.said["broken"]["purpose"].startswith("rollback"), str(freed)
+        answer = fleet.rollback("--partial", "1")
         assert (answer.code, [*answer.said["left_out"]]) == (0, ["app2"]), str(answer)
         assert fleet.releases() == {before}
         assert out_of(fleet, "app2")
     fleet.good("mended")
     assert not out_of(fleet, "app2")
+
+
+def webs(fleet: Fleet) -> dict[str, int]:
+    """Return how many web processes of the live release run on each app host."""
+    count = "systemctl list-units --plain --no-legend --state=active 'tiny-web@{}-*.service' | wc -l"
+    return {host: int(fleet.ssh(count.format(fleet.state(host)["stable"]), host=host)) for host in APPS}
+
+
+@pytest.mark.at_times(journey="a fleet")
+def test_a_fleet_is_scaled_on_every_host_or_on_none(fleet: Fleet) -> None:
+    live, slot = fleet.settles(2), fleet.state("app2")["stable"]
+    place = f"/etc/systemd/system/tiny-web@{slot}-3.service.d"
+    with Prober(fleet, forgiving=True) as prober:
+        more = fleet.run("scale", "web=2", "--app", fleet.app)
+        assert (more.code, more.said["hosts"]) == (0, [*APPS]), str(more)
+        assert webs(fleet) == dict.fromkeys(APPS, 2)
+        unfit = "[Unit]\nAssertPathExists=/nowhere\n"
+        fleet.ssh(f"mkdir -p {place}; cat > {place}/ours.conf; systemctl daemon-reload", host="app2", given=unfit)
+        try:
+            failed = fleet.run("scale", "web=3", "--app", fleet.app)
+        finally:
+            fleet.ssh(f"rm -r {place}; systemctl daemon-reload", host="app2")
+        assert (failed.code, f"tiny-web@{slot}-3.service" in failed.text) == (2, True), str(failed)
+        assert webs(fleet) == dict.fromkeys(APPS, 2)
+        assert "web from 2 to 3; it came to nothing" in fleet.ledger()[-1]["reason"]
+        told = fleet.begin("status", "--env", "dev").wait().out
+        assert "wrong" not in told, told
+        assert told.count("scaled      web=2 (1 declared") == len(APPS), told
+        answers = [answer for seen in fleet.status()["hosts"].values() for answer in seen["health"]]
+        assert all(f"way to {host}" in answers for host in APPS)
+        with unreached(fleet, "app3"):
+            away = fleet.run("scale", "web=1", "--app", fleet.app)
+        assert (away.code, "app3 cannot be reached" in away.text) == (1, True), str(away)
+        fewer = fleet.run("scale", "web=declared", "--app", fleet.app)
+        assert (fewer.code, webs(fleet)) == (0, dict.fromkeys(APPS, 1)), str(fewer)
+        assert {fleet.version()["host"] for _ in range(TRIES)} == {*APPS}
+    prober.served_only(live)
 
 
 @contextmanager

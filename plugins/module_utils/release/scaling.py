@@ -250,10 +250,8 @@ def scaled(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "arbiter" in request["roles"]:
         line = (request.get("scale") or {}).get("line")
         if line:
-            reason = str(request.get("reason") or "")
-            told = {key: value for key, value in line.items() if not (reason and key in ("sizes", "servers"))}
-            said = f"{line['reason']}; it came to nothing: {reason}" if reason else line["reason"]
-            arbiter.record(host, **{**told, "reason": said})
+            reason = str(request.get("reason") or "")  # where another host has failed this one may have none
+            arbiter.record(host, **{**line, "reason": ": ".join(filter(None, (line["reason"], reason)))})
         arbiter.free(host)
     return {}
 

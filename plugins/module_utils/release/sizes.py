@@ -95,6 +95,19 @@ def ways(
     }
 
 
+def lines(told: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what the ledger is to say once hosts went there, and where they went back: only the first is a size.
+
+    `told` is release, who, instances and was; `after` is as `last` says.
+    """
+    changes = ", ".join(f"{name} from {told['was'][name]} to {count}" for name, count in told["instances"].items())
+    same = {"event": "scale", **told}
+    return {
+        "there": {**same, **after, "reason": changes},
+        "back": {**same, "reason": f"{changes}; it came to nothing"},
+    }
+
+
 def larger(processes: Mapping[str, Process], one: Sizes, other: Sizes) -> dict[str, Mapping[str, Any]]:
     """Return of two ways in which processes are scaled the one for each that has more instances.
 

@@ -177,6 +177,15 @@ def test_check_mode_says_what_would_be_started_and_stopped_and_does_nothing(worl
     assert sizes.told(slots.scaled(world.host)) == {"web": 2, "worker": 2}
 
 
+@pytest.mark.parametrize(("reason", "said"), [("", "said"), ("app2: ill", "said: app2: ill")])
+def test_the_ledger_has_the_line_that_was_decided_with_the_reason_that_is_known(
+    world: World, reason: str, said: str
+) -> None:
+    request = {"roles": ["arbiter"], "scale": {"line": {"event": "scale", "reason": "said"}}, "reason": reason}
+    scaling.STEPS["scaled"](world.host, request, io.BytesIO())
+    assert [(line["reason"], "sizes" in line) for line in arbiter.lines(world.host)] == [(said, False)]
+
+
 def test_a_new_host_takes_the_ledgers_word_and_who_was_told_keeps_what_he_knows(world: World) -> None:
     scaling.take_over(world.host, {"sizes": {"web": {"instances": 3}}, "servers": 3})
     assert sizes.told(slots.scaled(world.host)) == {"web": 3}

@@ -82,8 +82,10 @@ def test_the_way_back_leads_to_what_the_ledger_has_and_the_way_there_to_what_is_
     assert there["servers"] == found["counts"].get("web", 0), "whoever scales workers alone reloads nothing"
     assert back["servers"] == (sizes.count("web", PROCESSES["web"], scale) if "web" in wanted else 0)
     assert there["kept"] == (wanted.get("web", sizes.DECLARED) != sizes.DECLARED)
-    committed = {"event": "scale", **found["after"]}
-    assert sizes.last([committed])["servers"] == sizes.told(there["sizes"]).get("web", 0)
+    short = {"release": "r", "who": "ada", "instances": found["counts"], "was": dict.fromkeys(wanted, 1)}
+    lines = sizes.lines(short, found["after"])
+    assert sizes.last([lines["there"], lines["back"]]) == found["after"], "what came to nothing is no size"
+    assert found["after"]["servers"] == sizes.told(there["sizes"]).get("web", 0)
 
 
 def test_a_site_of_files_alone_cannot_be_scaled() -> None:
