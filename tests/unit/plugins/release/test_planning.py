@@ -63,7 +63,7 @@ def memory(repository: Repository, tmp_path: Path) -> dict[str, Any]:
         "committed_at": "", "dirty": False, "description": TOLD,
         "configuration": render.configuration(Site("tiny"), TOLD, environment="prod"),
     }  # fmt: skip
-    app = {"ports": {}, "rendered": {}, "secrets": {"TOKEN": "new"}, "provisioned": False}
+    app = {"ports": {}, "scaled": {}, "rendered": {}, "secrets": {"TOKEN": "new"}, "provisioned": False}
     return {
         "source": source,
         "plan": {
