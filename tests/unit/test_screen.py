@@ -105,6 +105,17 @@ def test_what_is_wrong_is_followed_by_the_command_that_mends_it(more: dict[str, 
     assert lines.count("wrong") == 1
 
 
+@pytest.mark.parametrize(
+    ("follows", "said"),
+    [(False, "a deploy brings it there"), (True, "it asks it, and goes there by itself once it hears")],
+)
+def test_a_host_that_has_something_else_for_live_says_whether_it_gets_there_by_itself(follows: bool, said: str) -> None:
+    seen = {"roles": ["entry"], "shift": {"release_stable": LIVE}, "follows": follows}
+    faults = [each.what for each in screen._apart(seen, {"shift": {"release_stable": "r2"}})]
+    assert len(faults) == 1
+    assert f"it has {LIVE} for live, and the arbiter r2: {said}" in faults[0]
+
+
 def test_what_another_run_is_doing_now_is_not_called_wrong() -> None:
     lock = {"alive": True, "owner": "bob@ci", "purpose": "deploy 1a2b3c4", "since": "s", "until": "u"}
     text = shown(lock=lock, pending=True, unfinished={"event": "deploy", "release": "r", "who": "bob"})

@@ -16,7 +16,7 @@ from pathlib import Path
 
 STATE = Path("/var/lib/ferryman")
 LOCKS = "sites/*/arbiter/lock.json"
-# What an entry has while it shifts clients to another release and awaits the confirmation.
+# What a host has while clients are shifted to another release, and while that may still be brought back.
 PENDING = "pending/*"
 POLL_S = 10
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

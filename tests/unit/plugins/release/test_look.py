@@ -218,3 +218,12 @@ def test_a_head_that_nobody_can_read_accuses_no_host(tmp_path: Path, broken: byt
     head.write_bytes(broken)
     assert release_look.head_in(head) == ""
     assert [each.name for each in head.parent.iterdir()] == ["prod-tiny"]
+
+
+def test_a_look_tells_by_which_run_a_release_is_stable_and_nothing_that_proves_the_arbiters_word(host: Host) -> None:
+    seal = "known to hosts of this run"
+    run = {"run": "run-2", "undoes": "run-1", "seal": seal, "asks": {"address": "10.0.0.1", "seal": seal}}
+    host.write_json(host.site.state / "shift.json", {**shift.state(host), "stable_run": run, "seal": seal})
+    told = seen(host)
+    assert told["shift"]["stable_run"] == {"run": "run-2", "undoes": "run-1"}
+    assert seal not in json.dumps(told)
