@@ -735,6 +735,9 @@ def test_a_release_that_fails_clients_of_one_entry_is_brought_back_on_both_at_on
 # After the commit
 
 
+POOL = {"name": "pool", "path": "/metrics", "prometheus": 'pool_free{db="main"}', "at_least": 1}
+
+
 @contextmanager
 def turned_bad(fleet: Fleet, version: histories.Version, name: str) -> Iterator[str]:
     """Deploy a version in stages, which then is as bad as a shared file of that name has it; return its release."""
@@ -743,7 +746,7 @@ def turned_bad(fleet: Fleet, version: histories.Version, name: str) -> Iterator[
     )
     with stages:
         answer = fleet.deploy(fleet.repository.commit(version))
-    assert (answer.code, answer.said["watched_s"]) == (0, 300), str(answer)
+    assert (answer.code, answer.said.get("watched_s")) == (0, 300), str(answer)
     switch = f"/srv/{fleet.app}/shared/{name}"
     try:
         for host in APPS:
@@ -751,6 +754,7 @@ def turned_bad(fleet: Fleet, version: histories.Version, name: str) -> Iterator[
         yield answer.said["release"]
     finally:
         for host in APPS:
+            fleet.back(host)  # whatever was done to it meanwhile
             fleet.ssh(f"rm -f {switch}", host=host)
 
 
@@ -800,9 +804,8 @@ def test_a_release_that_turns_bad_once_it_is_live_is_brought_back_on_both_entrie
 
 
 def test_an_entry_that_is_cut_off_goes_on_serving_and_goes_back_with_the_others_once_it_hears(fleet: Fleet) -> None:
-    pool = {"name": "pool", "path": "/metrics", "prometheus": 'pool_free{db="main"}', "at_least": 1}
     worker = {"worker": {"kind": "worker", "command": "python tiny.py worker", "stop_timeout_s": 2}}
-    described = {"metrics": [pool], "processes": worker}
+    described = {"metrics": [POOL], "processes": worker}
     bad = histories.pool_runs_dry("well, until it is live and one entry cut off", pool="dry")
     with described_otherwise(fleet):
         commit = fleet.repository.commit(histories.Version("works", description=described))
@@ -819,3 +822,23 @@ def test_an_entry_that_is_cut_off_goes_on_serving_and_goes_back_with_the_others_
     slot = fleet.state("entry1")["stable"]
     running = "systemctl list-units --plain --no-legend --state=active 'tiny-worker@*' | cut -d ' ' -f 1"
     assert {fleet.ssh(running, host=host) for host in APPS} == {f"tiny-worker@{slot}-1.service"}
+
+
+def test_an_app_host_that_has_no_power_when_a_release_is_brought_back_comes_up_with_the_one_before(
+    fleet: Fleet,
+) -> None:
+    before = fleet.good("well, with all hosts there")
+    bad = histories.pool_runs_dry("well, until it is live and a host away", pool="dry")
+    described = histories.Version(bad.text, bad.behaviour, description={"metrics": [POOL]})
+    with described_otherwise(fleet), turned_bad(fleet, described, "dry"):
+        fleet.cut("app3")
+        brought_back(fleet, before, 120)
+        deadline = time.monotonic() + FOLLOWS_S
+        while fleet.releases() != {before}:
+            assert time.monotonic() < deadline, "the other entry does not follow"
+        fleet.back("app3")
+        assert fleet.settles(60) == before
+        deadline = time.monotonic() + BACK_IN_S
+        while "app3" not in {fleet.version()["host"] for _ in range(TRIES)}:
+            assert time.monotonic() < deadline, "the entries do not send it clients again"
+    assert fleet.run("status").code == 0

@@ -185,19 +185,17 @@ class Watched:
         wanted: dict[str, Any] = {"log": str(self.log), "salt": self.told["after"]["salt"], "stages": [self.since]}
         wanted.update(share=1.0, place=self.place, wait_s=EVERY_S, hang_s=self.limits.hang_s, overdue=True)
         request = {**self.told, "look": wanted, "description": {"metrics": self.metrics}}
-        answer = sharing.seen(host, request)
+        ways = _ways(host, self.slot)
+        answer = sharing.seen(host, {**request, "away": elsewhere.away(*ways)})
         self.place = answer["place"]
-        new, old = self._well(host, answer["old_probe"])
-        self.seen.take({**answer, "old_probe": old}, new=self.slot, called=metrics.called(self.metrics))
-        self.seen.signals.append(seen.Asked(self.seen.now, HEALTH, (new, old)))
+        if self.told["seal"]:
+            new, answer["old_probe"] = elsewhere.well(*ways)
+        else:
+            new = not probe.check(host, self.slot, kinds=("web",))
+        self.seen.take(answer, new=self.slot, called=metrics.called(self.metrics))
+        self.seen.signals.append(seen.Asked(self.seen.now, HEALTH, (new, answer["old_probe"])))
         self._hear()
         return self._evidence()
-
-    def _well(self, host: Host, old: bool | None) -> tuple[bool, bool | None]:
-        """Say whether the processes of either release are well, on whatever hosts they are."""
-        if not self.told["seal"]:
-            return not probe.check(host, self.slot, kinds=("web",)), old
-        return elsewhere.well(*_ways(host, self.slot))
 
     def _hear(self) -> None:
         """Take in what other entries have counted; of who does not answer, what was heard last still counts."""
@@ -223,5 +221,9 @@ class Watched:
 
 
 def _ways(host: Host, slot: str) -> tuple[elsewhere.Ways, elsewhere.Ways]:
-    """Ask the app hosts for the release in `slot` and for the one in the other."""
-    return members.ways(host, slot), members.ways(host, names.other(slot))
+    """Ask the app hosts for the release in `slot` and for the one in the other; of one host there is nobody to ask."""
+    new, old = (
+        {way.removeprefix(members.WAY): answer for way, answer in members.ways(host, each).items()}
+        for each in (slot, names.other(slot))
+    )
+    return new, old

@@ -6,7 +6,7 @@ Both are asked of the processes, on their own ports, from wherever an entry send
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
@@ -24,7 +24,10 @@ Request = Mapping[str, Any]
 
 
 def both(host: Host, request: Request, slot: str) -> dict[str, Any]:
-    """Return `probes` and `metrics` by name, each of the new release, which is in `slot`, and of the old one."""
+    """Return `probes` and `metrics` by name, each of the new release, which is in `slot`, and of the old one.
+
+    Metrics are read from the processes of all hosts but those that are `away`, as the request may have it.
+    """
     wanted = _metrics(request)
     return {
         "probes": _steps(host, request, slot) if request.get("verify") else {},
@@ -44,9 +47,9 @@ def _metrics(request: Request) -> Sequence[Mapping[str, Any]]:
     return (request.get("description") or {}).get("metrics") or []
 
 
-def listens(host: Host, slot: str) -> list[tuple[str, int]]:
-    """Return address and port of each web process of `slot` that this entry sends clients to."""
-    told = members.listens(host, slot)
+def listens(host: Host, slot: str, *, away: Collection[str] = ()) -> list[tuple[str, int]]:
+    """Return address and port of each web process of `slot` that this entry sends clients to, on hosts not `away`."""
+    told = members.listens(host, slot, away=away)
     if told:
         return [(where.strip("[]"), int(port)) for where, _, port in (each.rpartition(":") for each in told)]
     return [(i.address, i.port) for i in slots.instances(host, slot, slots.record(host, slot)) if i.port]
@@ -78,4 +81,5 @@ def _numbers(host: Host, request: Request, slot: str, wanted: Sequence[Mapping[s
     def get(process: tuple[str, int], path: str, limit_s: float) -> expect.Answer:
         return verify.get(verifying.at_process("slot", process, domain), path, limit_s=limit_s)
 
-    return metrics.read(wanted, [listens(host, each) for each in (slot, names.other(slot))], get)
+    away = request.get("away", ())
+    return metrics.read(wanted, [listens(host, each, away=away) for each in (slot, names.other(slot))], get)

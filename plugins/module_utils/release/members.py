@@ -5,7 +5,7 @@ nginx leaves out by itself who does not answer, and says so to nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,12 +35,13 @@ def resize(host: Host, count: int) -> None:
         host.write_json(path, known)
 
 
-def listens(host: Host, slot: str) -> list[str]:
+def listens(host: Host, slot: str, *, away: Collection[str] = ()) -> list[str]:
     """Return the address of each process that serves `slot`, on whatever host; none where nobody has told them.
 
-    None of a host that is fenced off, either: it serves nobody.
+    None of a host that is fenced off, either, or is `away`: it serves nobody.
     """
-    return [address for addresses in _serving(host, slot).values() for address in addresses]
+    there = (addresses for name, addresses in _serving(host, slot).items() if name not in away)
+    return [address for addresses in there for address in addresses]
 
 
 def ways(host: Host, slot: str) -> dict[str, dict[str, Any]]:

@@ -250,8 +250,12 @@ def _settled(host: Host, request: Request) -> Answer:
     after_s = max(settings["warm_s"], settings["drain_s"])
     if request.get("after"):
         after_s += KEPT_S
+    began_anew = shift.state(host)["phase"] == "doubt"  # by a boot since its last word, which ended its workers
     settling.settle(host, slot=request["slot"], release=request["release"], after_s=after_s)
     settling.end_exchange(host)
+    if began_anew and "app" in request["roles"] and not host.check:
+        slots.bring_up(host, str(request["slot"]))
+        slots.move_workers(host, str(request["slot"]), alive_s=0, wait=False)
     seen = _at_last(host, request) if request.get("point") and "app" in request["roles"] else {}
     shift.let_go(host)
     watched = _watched(host, request)

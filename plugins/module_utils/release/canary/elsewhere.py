@@ -26,12 +26,17 @@ Ways = Mapping[str, Mapping[str, Any]]
 # App hosts
 
 
-def well(new: Ways, old: Ways) -> tuple[bool, bool]:
-    """Return whether the new release is well and whether the old one is, on all app hosts where either is.
+def away(new: Ways, old: Ways) -> set[str]:
+    """Return the app hosts on which neither release answers: they say nothing of either."""
+    return {name for name in {*new, *old} if not (_good(new, name) or _good(old, name))}
 
-    A host on which neither answers is away, and says nothing of either; where all are so, neither is well.
+
+def well(new: Ways, old: Ways) -> tuple[bool, bool]:
+    """Return whether the new release is well and whether the old one is, on all app hosts that are not away.
+
+    Where all are away, neither is.
     """
-    there = [name for name in {*new, *old} if _good(new, name) or _good(old, name)]
+    there = {*new, *old} - away(new, old)
     if not there:
         return False, False
     return all(_good(new, name) for name in there), all(_good(old, name) for name in there)

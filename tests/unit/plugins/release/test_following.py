@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.release import commits, following, ledger
+from ansible_collections.ferryman.ops.plugins.module_utils.release import afterwards, commits, following, ledger
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import Soak
@@ -42,9 +42,15 @@ def sees(world: World) -> None:
     assert [line["previous"] for line in lives] == before[:-1], "whoever decided knew what was live"
     states = {name: world.state(name) for name in HOSTS}
     assert {state["release_stable"] for state in states.values()} <= {*before}, "nobody has what was never live"
-    for name in set(HOSTS) - {ARBITER} if world.watched else ():
-        if states[name]["phase"] == "stable" and states[name].get("stable_run", {}).get("run") == world.watched["run"]:
-            assert world.host(name).site.follows.exists(), f"{name} would not hear of it"
+    run = states[ARBITER].get("stable_run", {}).get("run", "")
+    if (
+        world.watched and commits.stands(world.host(ARBITER), run) == commits.WATCHED
+    ):  # else all were told that it stays
+        for name in set(HOSTS) - {ARBITER}:
+            if states[name]["phase"] == "stable" and states[name].get("stable_run", {}).get("run") == run:
+                assert world.host(name).site.follows.exists(), f"{name} would not hear of it"
+    elif world.watched:
+        assert not afterwards._goes_on(world.host(ARBITER), world.watched), "nobody is brought back who was told so"
 
 
 def rests(world: World) -> None:
