@@ -57,10 +57,15 @@ class ActionModule(ReleaseAction):
         """Refuse a release whose bounds are narrower than what somebody has scaled."""
         counts = sizes.told(sizes.last(self.look_of(self.arbiter)["ledger"]["lines"]).get("sizes", {}))
         known = {name: sizes.bounds(process) for name, process in processes.items() if sizes.can_be_scaled(process)}
-        wrong = [*sizes.outside(known, {name: count for name, count in counts.items() if name in known})]
+        wrong = {
+            name: said
+            for name, count in counts.items()
+            if name in known
+            for said in sizes.outside(known, {name: count})
+        }
         if wrong:
-            way_out = f"declare other bounds, or `scale {next(iter(counts))}={sizes.DECLARED}` first"
-            reason = f"it is scaled otherwise than this release may be: {'; '.join(wrong)}"
+            way_out = f"declare other bounds, or `scale {sizes.words(dict.fromkeys(wrong, sizes.DECLARED))}` first"
+            reason = f"it is scaled otherwise than this release may be: {'; '.join(wrong.values())}"
             raise Stopped(self.host, {"reason": reason, "hint": way_out, "refused": True})
 
     def _plan(self, built: artifact.Artifact, source: dict[str, Any], look: dict[str, Any]) -> dict[str, Any]:

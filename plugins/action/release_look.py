@@ -87,7 +87,7 @@ class ActionModule(ReleaseAction):
             "have": remembered.digests(self.work_dir),
             "head": self._known_head(),
             "whole": bool(self.args["whole"]),
-            "room": {name: int(count) for name, count in self.args["room"].items() if count != sizes.DECLARED},
+            "room": {name: int(count) for name, count in self.args["room"].items() if str(count).isdecimal()},
         }
         if wanted:
             more["wanted"] = {key: wanted[key] for key in ("commit", "configuration", "dirty")}

@@ -18,7 +18,8 @@ class ActionModule(ReleaseAction):
         """Hold what is wanted against bounds and hosts, and remember the way there, and the one back."""
         self._refuse_unsettled()
         known, wanted = self.look_of(self.first_app)["sizes"], dict(self.value("scale", {}) or {})
-        if wrong := [*sizes.outside(self._bounds(known), sizes.counted(known, wanted)), *self._taken()]:
+        counts, misread = sizes.counted(known, wanted), [*sizes.misread(wanted)]
+        if wrong := [*misread, *sizes.outside(self._bounds(known), counts), *self._taken()]:
             where = f"bounds stand in ferryman.yml, or in apps.{self.app}.processes; `status` says what runs"
             self._refuse("; ".join(wrong), where)
         arbiter = self.look_of(self.arbiter)

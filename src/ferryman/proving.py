@@ -150,8 +150,8 @@ def turn(of: str) -> str:
 
 
 def left_out(root: Path, seed: str) -> dict[str, list[str]]:
-    """Return by part what the whole run leaves out: each role on all of its Debians but one, and seven eighths of the
-    journeys that are marked `at_times`.
+    """Return by part what the whole run leaves out: each role on all of its Debians but one, and of the journeys that
+    are marked `at_times` all but one in AT_TIMES.
 
     One seed always leaves out the same; over many, all have their turn.
     """

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ferryman import paths, telling, terminal
+from ferryman import paths, scaling, telling, terminal
 
 Told = Mapping[str, Any]
 WAY = "way to "  # before an app host's name, what an entry says of it
@@ -220,7 +220,7 @@ def _unlike(seen: Told, arbiter: Told) -> Iterator[Fault]:
         if mine != wanted:
             has, told = (_counts(each) or "nothing" for each in (mine, wanted))
             what = f"{has} is scaled here, and in the ledger {told}: scaling ended in its middle"
-            yield Fault(what, f"scale {_counts({**dict.fromkeys(mine, 'declared'), **wanted})}")
+            yield Fault(what, f"scale {_counts({**dict.fromkeys(mine, scaling.DECLARED), **wanted})}")
     servers = seen.get("servers") or 0
     if servers and servers != (ledger.get("servers") or servers):
         what = f"clients are sent to {servers} processes of each app host, and {ledger['servers']} were asked for"

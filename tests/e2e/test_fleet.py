@@ -31,6 +31,14 @@ from ferryman import paths
 from ferryman.sandbox.probing import probe
 
 # Six hosts take long, and what one host does is in every run: each test here is of a journey that has its turn.
+WHOLE = pytest.mark.at_times(journey="a fleet")
+PLANNED = pytest.mark.at_times(journey="a fleet whose deploys are planned and wait")
+LEFT_OUT = pytest.mark.at_times(journey="a fleet with hosts left out")
+REBOOTED = pytest.mark.at_times(journey="a fleet that is rebooted host by host")
+LOSES = pytest.mark.at_times(journey="a fleet that loses hosts")
+KILLED = pytest.mark.at_times(journey="a fleet whose drivers are killed")
+IN_STAGES = pytest.mark.at_times(journey="a fleet in stages")
+BROUGHT_BACK = pytest.mark.at_times(journey="a fleet whose release turns bad once it is live")
 
 CONFIRM_S = 10.0  # six hosts and other tests share the machine
 WITHIN_S = 5.0
@@ -97,7 +105,7 @@ def web_port(fleet: Fleet, host: str) -> int:
     return int(ports["ports"]["web"][fleet.state(host)["stable"]][0])
 
 
-@pytest.mark.at_times(journey="a fleet")
+@WHOLE
 def test_every_host_has_one_release_and_either_entry_serves_all_app_hosts(fleet: Fleet) -> None:
     live = fleet.settles(2)
     for entry in ENTRIES:
@@ -106,14 +114,14 @@ def test_every_host_has_one_release_and_either_entry_serves_all_app_hosts(fleet:
             assert {fleet.version()["release"] for _ in range(TRIES)} == {live}
 
 
-@pytest.mark.at_times(journey="a fleet")
+@WHOLE
 def test_application_processes_are_open_to_the_entries_alone(fleet: Fleet) -> None:
     port = web_port(fleet, "app1")
     seen = {host: reaches(fleet, host, "app1", port) for host in (*ENTRIES, "app2", DATABASE)}
     assert seen == {**dict.fromkeys(ENTRIES, True), "app2": False, DATABASE: False}
 
 
-@pytest.mark.at_times(journey="a fleet")
+@WHOLE
 def test_the_database_is_reached_by_app_hosts_over_tls_with_their_password_and_by_nobody_else(fleet: Fleet) -> None:
     seen = {host: reaches(fleet, host, DATABASE, 5432) for host in (*ENTRIES, *APPS)}
     assert seen == {**dict.fromkeys(ENTRIES, False), **dict.fromkeys(APPS, True)}
@@ -136,7 +144,7 @@ def test_the_database_is_reached_by_app_hosts_over_tls_with_their_password_and_b
     assert "no pg_hba.conf entry" in fleet.ssh(asks % "disable" + "'select 1' 2>&1", host="app1", check=False)
 
 
-@pytest.mark.at_times(journey="a fleet")
+@WHOLE
 def test_each_entry_has_a_certificate_of_its_own_although_the_authority_may_come_to_either(fleet: Fleet) -> None:
     certificates = f"/etc/ferryman/certificates/{fleet.app}"
     prints = {entry: fleet.ssh(f"sha256sum < {certificates}/privkey.pem", host=entry) for entry in ENTRIES}
@@ -157,7 +165,7 @@ def test_each_entry_has_a_certificate_of_its_own_although_the_authority_may_come
         assert fleet.version()["release"], "clients believe the new one, too"
 
 
-@pytest.mark.at_times(journey="a fleet")
+@WHOLE
 def test_an_update_and_a_rollback_lose_no_request_on_either_entry(fleet: Fleet) -> None:
     before = fleet.settles(2)
     with Prober(fleet) as prober:
@@ -169,13 +177,13 @@ def test_an_update_and_a_rollback_lose_no_request_on_either_entry(fleet: Fleet) 
     prober.served_only(before, new)
 
 
-@pytest.mark.at_times(journey="a fleet")
+@WHOLE
 def test_a_deploy_of_what_is_live_changes_nothing(fleet: Fleet) -> None:
     answer = fleet.deploy(fleet.good("as it is")[-7:])
     assert (answer.code, answer.said["status"], answer.said["changed"]) == (0, "unchanged", False), str(answer)
 
 
-@pytest.mark.at_times(journey="a fleet")
+@WHOLE
 def test_the_guides_commands_say_that_all_is_well(fleet: Fleet) -> None:
     page = paths.CHECKOUT / "docs" / "guides" / "fleet.md"
     made, deployed, *looks = [line for block in blocks(page, "sh") for line in block.lines]
@@ -187,7 +195,7 @@ def test_the_guides_commands_say_that_all_is_well(fleet: Fleet) -> None:
     assert all(f"{entry} way to {app}" in answer.out for entry in ENTRIES for app in APPS), answer.out
 
 
-@pytest.mark.at_times(journey="a fleet whose deploys are planned and wait")
+@PLANNED
 def test_a_plan_names_the_hosts_of_each_step(fleet: Fleet) -> None:
     answer = fleet.run("plan", "--app", fleet.app, "--ref", fleet.repository.commit(histories.good("planned")))
     steps = {each["step"]: each["hosts"] for each in answer.said["steps"]}
@@ -197,7 +205,7 @@ def test_a_plan_names_the_hosts_of_each_step(fleet: Fleet) -> None:
     assert answer.said["refused"] == []
 
 
-@pytest.mark.at_times(journey="a fleet whose deploys are planned and wait")
+@PLANNED
 def test_a_second_deploy_waits_and_all_hosts_go_on_to_it(fleet: Fleet) -> None:
     first, second = (fleet.repository.commit(histories.good(text)) for text in ("first in line", "second in line"))
     with fleet.settings(release_soak_s=10):
@@ -210,7 +218,7 @@ def test_a_second_deploy_waits_and_all_hosts_go_on_to_it(fleet: Fleet) -> None:
     assert (other.said["previous"], fleet.settles(2)) == (done.said["release"], other.said["release"])
 
 
-@pytest.mark.at_times(journey="a fleet whose deploys are planned and wait")
+@PLANNED
 def test_a_plan_is_followed_on_all_hosts_unless_one_of_them_has_changed(fleet: Fleet) -> None:
     fleet.settles(2)
     commit = fleet.repository.commit(histories.good("planned for all"))
@@ -263,7 +271,7 @@ def cut_off(fleet: Fleet, host: str, other: str) -> Iterator[None]:
         fleet.ssh("nft delete table inet cut", host=host)
 
 
-@pytest.mark.at_times(journey="a fleet that loses hosts")
+@LOSES
 def test_a_process_that_ends_on_an_app_host_costs_nobody_an_answer_and_is_told(fleet: Fleet) -> None:
     live = fleet.settles(2)
     unit = f"tiny-web@{fleet.state('app2')['stable']}-1.service"
@@ -280,7 +288,7 @@ def test_a_process_that_ends_on_an_app_host_costs_nobody_an_answer_and_is_told(f
     assert told.count("app2 does not serve") == len(ENTRIES), told
 
 
-@pytest.mark.at_times(journey="a fleet that loses hosts")
+@LOSES
 def test_the_last_app_host_is_never_taken_out(fleet: Fleet) -> None:
     live = fleet.settles(2)
     slot = fleet.state("app1")["stable"]
@@ -305,7 +313,7 @@ def out_of(fleet: Fleet, host: str) -> bool:
     return host not in seen
 
 
-@pytest.mark.at_times(journey="a fleet with hosts left out")
+@LEFT_OUT
 def test_an_app_host_that_is_fenced_off_gets_no_client_until_it_is_let_in_again(fleet: Fleet) -> None:
     live = fleet.settles(2)
     with Prober(fleet, forgiving=True) as prober, ThreadPoolExecutor(TRIES) as clients:
@@ -364,7 +372,7 @@ def unreached(fleet: Fleet, host: str) -> Iterator[None]:
         engine.run(*inside, "nft delete table inet away")
 
 
-@pytest.mark.at_times(journey="a fleet with hosts left out")
+@LEFT_OUT
 def test_a_deploy_goes_on_without_a_host_that_only_the_driver_cannot_reach_and_the_next_one_mends_it(
     fleet: Fleet,
 ) -> None:
@@ -399,7 +407,7 @@ def test_a_deploy_goes_on_without_a_host_that_only_the_driver_cannot_reach_and_t
     assert "app3" not in " ".join(str(seen.get("fenced")) for seen in fleet.status()["hosts"].values())
 
 
-@pytest.mark.at_times(journey="a fleet with hosts left out")
+@LEFT_OUT
 def test_a_rollback_goes_on_without_a_host_and_whoever_drives_it_may_vanish(fleet: Fleet) -> None:
     """The driver dies once clients are moved: the entries go back, and send clients again to whom it had left out."""
     before, new = fleet.settles(2), fleet.good("to go back from")
@@ -431,7 +439,7 @@ def webs(fleet: Fleet) -> dict[str, int]:
     return {host: int(fleet.ssh(count.format(fleet.state(host)["stable"]), host=host)) for host in APPS}
 
 
-@pytest.mark.at_times(journey="a fleet")
+@WHOLE
 def test_a_fleet_is_scaled_on_every_host_or_on_none(fleet: Fleet) -> None:
     live, slot = fleet.settles(2), fleet.state("app2")["stable"]
     place = f"/etc/systemd/system/tiny-web@{slot}-3.service.d"
@@ -486,7 +494,7 @@ def began(fleet: Fleet, host: str) -> str:
     return fleet.ssh("cut -d ' ' -f 22 /proc/1/stat", host=host)
 
 
-@pytest.mark.at_times(journey="a fleet that is rebooted host by host")
+@REBOOTED
 def test_a_fleet_is_rebooted_host_by_host_and_a_host_that_is_not_well_stops_it_with_the_others_serving(
     fleet: Fleet,
 ) -> None:
@@ -518,7 +526,7 @@ def test_a_fleet_is_rebooted_host_by_host_and_a_host_that_is_not_well_stops_it_w
     assert not fleet.status()["hosts"]["entry1"]["lock"]["alive"]
 
 
-@pytest.mark.at_times(journey="a fleet that loses hosts")
+@LOSES
 def test_an_app_host_without_power_loses_what_was_under_way_alone_and_comes_back_by_itself(fleet: Fleet) -> None:
     live = fleet.settles(2)
     with Prober(fleet) as prober:
@@ -541,7 +549,7 @@ def test_an_app_host_without_power_loses_what_was_under_way_alone_and_comes_back
     assert "app3" in {fleet.version()["host"] for _ in range(TRIES)}
 
 
-@pytest.mark.at_times(journey="a fleet that loses hosts")
+@LOSES
 def test_a_host_on_which_the_release_does_not_come_up_sends_every_host_back(fleet: Fleet) -> None:
     before = fleet.settles(2)
     commit = fleet.repository.commit(histories.good("not on the third"))
@@ -558,7 +566,7 @@ def test_a_host_on_which_the_release_does_not_come_up_sends_every_host_back(flee
     assert (again.code, fleet.settles(2)) == (0, again.said["release"]), str(again)
 
 
-@pytest.mark.at_times(journey="a fleet that loses hosts")
+@LOSES
 @pytest.mark.parametrize("step", ["Start the idle slot", "Send the clients", "Hear of every host"])
 def test_a_host_that_is_lost_in_a_step_sends_every_entry_back_and_the_next_run_repairs_it(
     fleet: Fleet, step: str
@@ -581,7 +589,7 @@ def test_a_host_that_is_lost_in_a_step_sends_every_entry_back_and_the_next_run_r
 # Whoever drives is gone
 
 
-@pytest.mark.at_times(journey="a fleet that loses hosts")
+@LOSES
 def test_an_entry_that_is_cut_off_from_the_arbiter_is_in_doubt_serves_and_follows_once_it_hears(fleet: Fleet) -> None:
     before, commit = fleet.settles(2), fleet.repository.commit(histories.good("in doubt"))
     with fleet.settings(release_confirm_s=CONFIRM_S), Journal(fleet) as journal, Prober(fleet) as prober:
@@ -609,7 +617,7 @@ def boundaries() -> list[str]:
     return ["Read the source", "Build the artifact", *names]
 
 
-@pytest.mark.at_times(journey="a fleet whose drivers are killed")
+@KILLED
 @pytest.mark.soak
 def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
     """A driver killed at any boundary leaves one release on every host, and the same command again finishes."""
@@ -672,7 +680,7 @@ class Clients:
             self.apart |= {entry} if len({*got}) > 1 else set()
 
 
-@pytest.mark.at_times(journey="a fleet whose drivers are killed")
+@IN_STAGES
 def test_a_release_gets_its_clients_in_stages_and_nobody_is_moved_twice(fleet: Fleet) -> None:
     before, clients = fleet.settles(2), Clients(fleet, (5, 45, 95))
     commit = fleet.repository.commit(histories.good("in stages"))
@@ -694,7 +702,7 @@ def test_a_release_gets_its_clients_in_stages_and_nobody_is_moved_twice(fleet: F
     ]  # fmt: skip
 
 
-@pytest.mark.at_times(journey="a fleet whose drivers are killed")
+@IN_STAGES
 def test_whoever_interrupts_a_stage_has_every_entry_go_back(fleet: Fleet) -> None:
     before, commit = fleet.settles(2), fleet.repository.commit(histories.good("interrupted in a stage"))
     # Longer than a command is waited for: who went back only at the end of the stage would be found.
@@ -709,7 +717,7 @@ def test_whoever_interrupts_a_stage_has_every_entry_go_back(fleet: Fleet) -> Non
     prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
 
 
-@pytest.mark.at_times(journey="a fleet whose drivers are killed")
+@IN_STAGES
 def test_a_release_that_fails_clients_of_one_entry_is_brought_back_on_both_at_once(fleet: Fleet) -> None:
     before, commit = fleet.settles(2), fleet.repository.commit(histories.shop("fails its clients", errors=0.9))
     with fleet.settings(release_stages=[{"share": 20, "for_s": 60}], release_confirm_s=CONFIRM_S):
@@ -781,6 +789,7 @@ def brought_back(fleet: Fleet, before: str, within_s: float) -> dict[str, Any]:
         time.sleep(0.5)
 
 
+@BROUGHT_BACK
 def test_a_release_that_turns_bad_once_it_is_live_is_brought_back_on_both_entries_with_nobody_there(
     fleet: Fleet,
 ) -> None:
@@ -803,6 +812,7 @@ def test_a_release_that_turns_bad_once_it_is_live_is_brought_back_on_both_entrie
     assert fleet.good("mended") == fleet.settles(2), "nobody holds the lock"
 
 
+@BROUGHT_BACK
 def test_an_entry_that_is_cut_off_goes_on_serving_and_goes_back_with_the_others_once_it_hears(fleet: Fleet) -> None:
     worker = {"worker": {"kind": "worker", "command": "python tiny.py worker", "stop_timeout_s": 2}}
     described = {"metrics": [POOL], "processes": worker}
@@ -824,6 +834,7 @@ def test_an_entry_that_is_cut_off_goes_on_serving_and_goes_back_with_the_others_
     assert {fleet.ssh(running, host=host) for host in APPS} == {f"tiny-worker@{slot}-1.service"}
 
 
+@BROUGHT_BACK
 def test_an_app_host_that_has_no_power_when_a_release_is_brought_back_comes_up_with_the_one_before(
     fleet: Fleet,
 ) -> None:

@@ -158,4 +158,5 @@ def test_a_process_that_does_not_come_up_gets_no_client_and_none_of_the_new_ones
     assert scale(site, "web=3").code == 0
     narrow = site.deploy(site.repository.commit(good("narrower", processes={"web": {"instances_max": 2}})))
     assert (narrow.code, "web=3 is out of bounds" in narrow.text) == (1, True), str(narrow)
+    assert "scale web=declared" in narrow.text
     site.repository.commit(good("wide again", processes=DESCRIBED))

@@ -21,6 +21,7 @@ from ferryman import paths
 PAGE = paths.CHECKOUT / "docs" / "guides" / "start.md"
 TYPED = [line for block in blocks(PAGE, "sh") for line in block.lines]
 DEPLOY = "ferryman deploy"
+LONG = pytest.mark.at_times(journey="a start by its guide")
 # Waiting is what this journey is not about.
 SHORT = {"release_soak_s": 1, "release_watch_s": 1, "release_worker_soak_s": 1, "release_drain_s": 0}
 TOOL = {
@@ -101,7 +102,7 @@ def test_ten_commands_are_enough() -> None:
     assert TYPED.index(DEPLOY) < 10
 
 
-@pytest.mark.at_times(journey="a start by its guide")
+@LONG
 def test_the_guide_leads_from_pip_install_to_an_answer(reader: Reader) -> None:
     told = ""
     for line in TYPED:
@@ -119,7 +120,7 @@ def test_the_guide_leads_from_pip_install_to_an_answer(reader: Reader) -> None:
     assert told
 
 
-@pytest.mark.at_times(journey="a start by its guide")
+@LONG
 def test_a_new_environment_is_refused_by_name_until_it_is_filled_in(reader: Reader) -> None:
     said = reader.type("ferryman provision --env staging --json", code=1).said
     files = {Path(problem["file"]).name for problem in said["problems"]}
@@ -127,7 +128,7 @@ def test_a_new_environment_is_refused_by_name_until_it_is_filled_in(reader: Read
     assert any("192.0.2.10" in problem["key"] for problem in said["problems"])
 
 
-@pytest.mark.at_times(journey="a start by its guide")
+@LONG
 def test_init_again_changes_nothing(reader: Reader) -> None:
     reader.type("git add --all && git commit --quiet --message 'Add staging'")
     said = reader.type("ferryman init --json").said
@@ -135,7 +136,7 @@ def test_init_again_changes_nothing(reader: Reader) -> None:
     assert reader.type("git status --porcelain").out == ""
 
 
-@pytest.mark.at_times(journey="a start by its guide")
+@LONG
 def test_two_applications_of_other_shapes_are_described_as_a_deploy_takes_them_and_one_is_deployed(
     reader: Reader,
 ) -> None:
@@ -164,13 +165,13 @@ def test_two_applications_of_other_shapes_are_described_as_a_deploy_takes_them_a
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{7}", report["release"])
 
 
-@pytest.mark.at_times(journey="a start by its guide")
+@LONG
 def test_a_work_tree_and_a_commit_are_not_deployed_at_once(reader: Reader) -> None:
     said = reader.type("ferryman deploy --app shop --allow-dirty --ref HEAD --json", code=1).said
     assert said["hint"] == "take one of the two"
 
 
-@pytest.mark.at_times(journey="a start by its guide")
+@LONG
 def test_of_hosts_that_were_taken_down_nothing_is_gone_back_from_and_none_is_made(reader: Reader) -> None:
     reader.type("ferryman sandbox.down")
     said = reader.type("ferryman rollback --app shop --json", code=1).said

@@ -37,6 +37,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     verifying,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from tests.support.placed import Placed
 
 ARBITER, ENTRIES, APPS = "entry1", ("entry1", "entry2"), ("app1", "app2")
 HOSTS = (*ENTRIES, *APPS)
@@ -54,21 +55,8 @@ class PowerCut(BaseException):
     """The arbiter is without power, in the middle of whatever it does."""
 
 
-@dataclass(frozen=True)
-class There(names.Site):
+class There(Placed):
     """The site as one of the hosts has it."""
-
-    place: Path = Path()
-
-    @property
-    def root(self) -> Path:
-        """Where its releases are."""
-        return self.place / "srv"
-
-    @property
-    def state(self) -> Path:
-        """What is known of it there."""
-        return self.place / "state"
 
     @property
     def pending(self) -> Path:
@@ -125,7 +113,7 @@ class World:
     def host(self, name: str, run: str = "", token: int = 0) -> Host:
         """Be on a host; what is asked for the time answers as that one."""
         self.here = name
-        return Host(There("shop", self.place / name), run=run, token=token)
+        return Host(There("shop", place=self.place / name), run=run, token=token)
 
     def now(self) -> lock.Now:
         """The time on the host that one is on."""

@@ -171,6 +171,12 @@ def test_what_is_left_out_is_not_run() -> None:
     assert f"hosted and {left}" in site.command
 
 
+def test_six_hosts_are_brought_up_for_no_test_that_every_run_takes() -> None:
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not at_times", "tests/e2e/test_fleet.py"]
+    done = subprocess.run(words, cwd=paths.CHECKOUT, capture_output=True, text=True, check=False)
+    assert "no tests collected" in done.stdout, done.stdout + done.stderr
+
+
 def test_whoever_asks_for_journeys_alone_gets_every_one_of_them() -> None:
     assert all("at_times" not in word for step in proving.steps("e2e", paths.CHECKOUT, "") for word in step.command)
     marked = {name for n in range(40) for name in proving.left_out(paths.CHECKOUT, f"commit {n}")["e2e"]}

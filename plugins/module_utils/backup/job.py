@@ -81,6 +81,7 @@ def take(own: Archive, kind: str, run: str, release: dict[str, str], held_until:
             record["check"] = looked
             own.write("records", record)
         pruned, notes = prune(own, kind) if of.has_passed(record) else ([], [])
+        of.outlast(began)
     metrics.write(own)
     return {"record": record, "pruned": pruned, "notes": notes, "refused": refused}
 

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import re
+import time
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import wal
@@ -44,6 +45,11 @@ def name(kind: str, now: float) -> str:
     if kind not in SETS:
         raise Trouble(f"there is no set {kind!r}: take one of {', '.join(SETS)}")
     return f"{stamp(now)}-{kind}"
+
+
+def outlast(began: float) -> None:
+    """Wait until the second is over in which a backup began: by it alone its name differs from that of the next one."""
+    time.sleep(min(1.0, max(0.0, int(began) + 1 - time.time())))
 
 
 def taken_at(record: Record) -> float:

@@ -196,6 +196,7 @@ def take(own: Source, kind: str, run: str, release: dict[str, str]) -> Record:
             record["result"] = "failed"
             record["reason"] = record["reason"] or str(trouble)
         own.note(record, manifest["files"])
+        of.outlast(began)
     return record
 
 

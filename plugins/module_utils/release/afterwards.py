@@ -89,7 +89,7 @@ def follow(host: Host, request: Told) -> bool:
 def _start(host: Host, request: Told, **more: Any) -> None:
     """Write down what is to be watched, and begin: no other watch of this site goes on."""
     told = {key: request[key] for key in ("slot", "release", "roles", "entry", "settings", "after")}
-    host.write_json(_file(host), {"format": 1, "run": host.run_id, **told, **more}, mode=0o600)
+    host.write_json(_file(host), {"format": 1, "run": host.run_id, **told, **more}, mode=0o600, secret=True)
     unit = f"ferryman-after:{host.site.name}:"
     host.systemctl("stop", f"{unit}*.service")
     started = ("systemd-run", "--quiet", "--collect", f"--unit={unit}{time.monotonic_ns()}")

@@ -131,9 +131,9 @@ class Host:
         fresh.rename(path)
         return True
 
-    def write_json(self, path: Path, value: Any, *, mode: int = 0o644) -> bool:
-        """Make `path` hold `value` as JSON; return whether that was a change."""
-        return self.write(path, json.dumps(value, sort_keys=True) + "\n", mode=mode)
+    def write_json(self, path: Path, value: Any, *, mode: int = 0o644, secret: bool = False) -> bool:
+        """Make `path` hold `value` as JSON, as `write` does."""
+        return self.write(path, json.dumps(value, sort_keys=True) + "\n", mode=mode, secret=secret)
 
     def link(self, path: Path, target: str) -> bool:
         """Make `path` a link to `target` by renaming a new link over it; return whether that was a change."""

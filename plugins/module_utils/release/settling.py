@@ -288,4 +288,4 @@ def extend(host: Host, *, by_s: float) -> None:
     if not host.check and still_shifting(host):
         state = shift.state(host)
         deadline = max(float(state["deadline"]), now().boottime + by_s)
-        host.write_json(host.site.state / "shift.json", {**state, "deadline": deadline})
+        shift.keep(host, {**state, "deadline": deadline})

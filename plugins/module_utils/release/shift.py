@@ -70,6 +70,11 @@ def set_share(host: Host, percent: int) -> None:
         host.remove(partial)
 
 
+def keep(host: Host, state: Mapping[str, Any]) -> None:
+    """Write down the shift state, for root alone and in no diff: by the seal in it the arbiter's word is known."""
+    host.write_json(host.site.state / "shift.json", state, mode=0o600, secret=True)
+
+
 def begin(
     host: Host,
     *,
@@ -108,7 +113,7 @@ def begin(
     }
     if before["stable"] == slot:
         raise Failed(f"slot {slot} is the stable one already", refused=True)
-    host.write_json(host.site.state / "shift.json", after)
+    keep(host, after)
     host.write(host.site.pending, "")
     host.systemctl("start", "ferryman-guard.service")
     host.journal("switch", "started", release=release, slot=slot, confirm_s=confirm_s)
@@ -138,8 +143,8 @@ def confirm(host: Host, *, slot: str, release: str, left: Mapping[str, Any] | No
     known = known_of(state(host), host.run_id)
     if is_entry(host):
         set_share(host, full(slot))
-    host.write_json(
-        host.site.state / "shift.json",
+    keep(
+        host,
         {
             "format": 1,
             "stable": slot,
@@ -164,7 +169,7 @@ def draw_back(host: Host) -> None:
     It is written down first that somebody had been sent elsewhere, who may have something under way there.
     """
     before = state(host)
-    host.write_json(host.site.state / "shift.json", {**before, "drawn_back": True})
+    keep(host, {**before, "drawn_back": True})
     set_share(host, full(before["stable"]))
 
 
@@ -178,11 +183,11 @@ def give_back(host: Host, *, reason: str) -> bool:
         set_share(host, full(before["stable"]))
     if before["phase"] != "stable":
         left = {"slot": before["candidate"], "boot": now().boot, "at": now().boottime}
-        keep = {key: value for key, value in before.items() if key not in OF_A_SHIFT}
-        host.write_json(
-            host.site.state / "shift.json",
+        kept = {key: value for key, value in before.items() if key not in OF_A_SHIFT}
+        keep(
+            host,
             {
-                **keep,
+                **kept,
                 "candidate": None,
                 "release_candidate": "",
                 "phase": "stable",
@@ -210,7 +215,7 @@ def stand_in(host: Host) -> None:
     if is_entry(host):
         set_share(host, full(before["stable"]))
     if before["phase"] != "doubt":
-        host.write_json(host.site.state / "shift.json", {**before, "phase": "doubt", "share": full(before["stable"])})
+        keep(host, {**before, "phase": "doubt", "share": full(before["stable"])})
         host.journal("doubt", "started", release=str(before["release_candidate"]), asked=before["asks"]["address"])
 
 

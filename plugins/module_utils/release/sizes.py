@@ -60,11 +60,19 @@ def after(before: Sizes, wanted: Mapping[str, Any], told: Mapping[str, Any]) -> 
     return sizes
 
 
+def misread(wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Say of what is wanted which is no count: a playbook may be told anything."""
+    for name, said in wanted.items():
+        if said != DECLARED and not str(said).isdecimal():
+            yield f"{name}={said} is no count: a number, or the word {DECLARED}"
+
+
 def counted(known: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Any]) -> dict[str, int]:
-    """Return the `wanted` counts as numbers; `known` says what of each process is declared."""
+    """Return the `wanted` counts as numbers, without what is none; `known` says what of each process is declared."""
     return {
         name: int(known[name]["declared"] if name in known else 1) if said == DECLARED else int(said)
         for name, said in wanted.items()
+        if said == DECLARED or str(said).isdecimal()
     }
 
 

@@ -36,7 +36,8 @@ FIXED_PORT = re.compile(
 )
 NOT_ON_HOSTS = {"node": ("npm", "npx", "yarn", "pnpm")}
 """By runtime, programs that fetch and build: they stay on the driver."""
-SIZES = ("instances", "instances_min", "instances_max", "memory_max", "cpu_quota", "stop_timeout_s", "schedule")
+COUNTS = ("instances", "instances_min", "instances_max")
+SIZES = (*COUNTS, "memory_max", "cpu_quota", "stop_timeout_s", "schedule")
 """What an inventory may say of a process."""
 
 _STRINGS: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
@@ -282,7 +283,7 @@ def _sizes(reader: Reader, process: Mapping[str, Any], path: Path) -> None:
 
 
 def _instances(reader: Reader, process: Mapping[str, Any], path: Path) -> None:
-    beyond = [key for key in SIZES[:3] if not 1 <= process[key] <= names.PORTS_PER_PROCESS]
+    beyond = [key for key in COUNTS if not 1 <= process[key] <= names.PORTS_PER_PROCESS]
     for key in beyond:
         reader.wrong((*path, key), f"must be 1 to {names.PORTS_PER_PROCESS}")
     least, most = process["instances_min"], process["instances_max"]

@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import asking, members, names
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
+from tests.support.placed import Placed
 from tests.support.steps import metric
-from tests.unit.plugins.release.test_look import Here
 
 POOL = metric(name="pool", prometheus="pool_free", at_least=1)
 QUEUE = metric(name="queue", path="/state", json="queue.waiting", at_most=100)
@@ -56,10 +56,9 @@ def told_by(host: Host, *, new: list[dict[str, str]], old: list[dict[str, str]])
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(Here, "place", tmp_path)
     monkeypatch.setattr(names, "PENDING", tmp_path / "pending")
     (tmp_path / "state").mkdir()
-    return Host(Here("tiny"), run="run", token=1)
+    return Host(Placed("tiny", place=tmp_path), run="run", token=1)
 
 
 WELL = {"/metrics": "pool_free 5\n", "/state": '{"queue": {"waiting": 3}}'}

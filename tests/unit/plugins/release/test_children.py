@@ -13,8 +13,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import I
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import node, python
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building
 from tests.support.groups import living, outlived
+from tests.support.placed import Placed
 from tests.unit.plugins.release.test_artifact import Source, build
-from tests.unit.plugins.release.test_look import Here
 
 LONG = "sleep 300 & echo $$ > group; sleep 300"
 STUBBORN = f"trap '' TERM; {LONG}"
@@ -68,9 +68,8 @@ def test_a_build_that_is_cut_short_leaves_nothing_in_the_cache(tmp_path: Path) -
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(Here, "place", tmp_path)
-    return Host(Here("tiny"), run="run")
+def host(tmp_path: Path) -> Host:
+    return Host(Placed("tiny", place=tmp_path), run="run")
 
 
 def test_on_a_host_a_run_that_is_to_stop_ends_what_may_be_cut_short_and_nothing_else(host: Host) -> None:

@@ -10,7 +10,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import eviden
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.plugins.release.test_look import TWO, Here, put
+from tests.support.placed import Placed
+from tests.unit.plugins.release.test_look import TWO, put
 
 UNIT = "shop-web@green-1.service"
 
@@ -72,8 +73,7 @@ def test_what_is_no_text_is_shown_as_far_as_it_goes() -> None:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     """A host whose slot green got release TWO at 1000.25 s, and whose journalctl repeats what it was called with."""
-    monkeypatch.setattr(Here, "place", tmp_path)
-    site = Here("shop")
+    site = Placed("shop", place=tmp_path)
     put(site, TWO)
     path = site.release(TWO) / "release.json"
     web = {"web": {"kind": "web", "command": "run", "instances": 1}}

@@ -12,37 +12,19 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import node
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import remembered
+from tests.support.placed import Placed
 
 ONE, TWO = "20261122T103000Z-1111111", "20261122T113000Z-2222222"
 ROLES = ["app", "entry", "arbiter"]
 LAUNCHER = "#!/bin/sh\nexec web\n"
 
 
-class Here(Site):
-    """A site below a directory of the test's own; the class remembers where."""
-
-    place = Path()
-
-    @property
-    def root(self) -> Path:
-        return self.place / "srv"
-
-    @property
-    def state(self) -> Path:
-        return self.place / "state"
-
-    @property
-    def settings(self) -> Path:
-        return self.place / "etc"
-
-
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     """A host on which release ONE was deployed to blue and TWO to green, which serves."""
-    monkeypatch.setattr(Here, "place", tmp_path)
     monkeypatch.setattr(names, "PENDING", tmp_path / "pending")
     monkeypatch.setattr(probe, "check", lambda *_, **__: [])
-    site = Here("tiny")
+    site = Placed("tiny", place=tmp_path)
     for release, slot in ((ONE, "blue"), (TWO, "green")):
         put(site, release)
         site.slot(slot).parent.mkdir(exist_ok=True)
@@ -223,7 +205,9 @@ def test_a_head_that_nobody_can_read_accuses_no_host(tmp_path: Path, broken: byt
 def test_a_look_tells_by_which_run_a_release_is_stable_and_nothing_that_proves_the_arbiters_word(host: Host) -> None:
     seal = "known to hosts of this run"
     run = {"run": "run-2", "undoes": "run-1", "seal": seal, "asks": {"address": "10.0.0.1", "seal": seal}}
-    host.write_json(host.site.state / "shift.json", {**shift.state(host), "stable_run": run, "seal": seal})
+    shift.keep(host, {**shift.state(host), "stable_run": run, "seal": seal})
+    assert (host.site.state / "shift.json").stat().st_mode & 0o077 == 0, "others of this host could forge it"
+    assert seal not in json.dumps(host.diffs)
     told = seen(host)
     assert told["shift"]["stable_run"] == {"run": "run-2", "undoes": "run-1"}
     assert seal not in json.dumps(told)

@@ -6,6 +6,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import sizes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ferryman import scaling
+
 TOLD = {"since": "2026-11-27T08:00:00Z", "who": "ada@desk", "run": "r1"}
 PROCESSES: dict[str, dict[str, Any]] = {
     "web": {"kind": "web", "command": "serve", "instances": 2, "instances_min": 2, "instances_max": 5},
@@ -62,6 +64,19 @@ def test_all_that_is_out_of_bounds_is_told_at_once(web: int, worker: int) -> Non
     assert (f"web={web} is out of bounds: at least 2 (instances_min), at most 5 (instances_max)" in found) == (
         not 2 <= web <= 5
     )
+
+
+@given(st.dictionaries(names, st.one_of(counts, st.just(sizes.DECLARED), st.text(max_size=4), st.none(), st.floats())))
+def test_what_is_no_count_is_named_and_nobody_counts_it(wanted: dict[str, Any]) -> None:
+    wrong = {said.partition("=")[0] for said in sizes.misread(wanted)}
+    counted = sizes.counted(KNOWN, wanted)
+    assert {*counted} | wrong == {*wanted}
+    assert not {*counted} & wrong
+    assert all(isinstance(count, int) for count in counted.values())
+
+
+def test_the_command_line_and_the_hosts_have_one_word_for_what_is_declared() -> None:
+    assert scaling.DECLARED == sizes.DECLARED
 
 
 KNOWN = {"web": {"kind": "web", "declared": 2}, "worker": {"kind": "worker", "declared": 1}}

@@ -14,34 +14,15 @@ from typing import Any
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, files, stage
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
-from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+from tests.support.placed import Placed
 
 ONE, TWO = "20261122T103000Z-1111111", "20261122T113000Z-2222222"
 
 
-class Here(Site):
-    """A site below a directory of the test's own; the class remembers where."""
-
-    place = Path()
-
-    @property
-    def root(self) -> Path:
-        return self.place / "srv"
-
-    @property
-    def state(self) -> Path:
-        return self.place / "state"
-
-    @property
-    def settings(self) -> Path:
-        return self.place / "etc"
-
-
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(Here, "place", tmp_path)
     monkeypatch.setattr(stage, "HEADROOM", 0)
-    return Host(Here("tiny"), run="run", token=1)
+    return Host(Placed("tiny", place=tmp_path), run="run", token=1)
 
 
 def listed(tree: dict[str, bytes | str], executable: tuple[str, ...] = ()) -> str:
@@ -238,7 +219,7 @@ def test_a_body_that_was_cut_off_stages_nothing(host: Host) -> None:
 
 
 def test_too_little_space_is_said_before_anything_is_touched(host: Host) -> None:
-    asked = request(listed({"a": b"1"}), sent_bytes=shutil.disk_usage(Here.place).total)
+    asked = request(listed({"a": b"1"}), sent_bytes=shutil.disk_usage(host.site.root.parent).total)
     with pytest.raises(Failed, match="MiB free, staging needs") as failed:
         stage.stage(host, asked, body({"app/a": b"1"}))
     assert failed.value.refused

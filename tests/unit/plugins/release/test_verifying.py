@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import shift, verifying
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from tests.support.placed import Placed
 from tests.support.steps import step
-from tests.unit.plugins.release.test_look import TWO, Here, put
+from tests.unit.plugins.release.test_look import TWO, put
 
 COOKIES = ["first-session-1", "second-session-2"]
 TOKEN = "token-of-the-session"
@@ -41,11 +42,10 @@ class Application(BaseHTTPRequestHandler):
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """A host whose slot green runs release TWO, and whose log shows what its application should not have written."""
-    monkeypatch.setattr(Here, "place", tmp_path)
     lines = [f"a request with {word}" for word in ("password-of-ada", *COOKIES, TOKEN, "short")]
     monkeypatch.setattr(shift, "app_logs", lambda *_: lines)
     Application.asked = 0
-    site = Here("tiny")
+    site = Placed("tiny", place=tmp_path)
     put(site, TWO)
     path = site.release(TWO) / "release.json"
     web = {"web": {"kind": "web", "command": "run", "instances": 1}}
