@@ -111,15 +111,23 @@ def drill(env: str, *, kind: str) -> Told:
 
 def listed(told: Told) -> str:
     """List the backups, the newest last, each with why it is kept."""
-    rows = [("backup", "size", "check", "on disk", "kept since")] if told["backups"] else []
-    rows += [(one["id"], size(one["bytes"]), _checked(one), _on_disk(one), one["why"]) for one in told["backups"]]
-    if not rows:
+    if not told["backups"]:
         of = f" of {told['set']}" if told.get("set") else ""
         return f"{told['environment']}: no backup{of} was ever taken"
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join(
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
-    )
+    away = told["offsite"]
+    rows = [("backup", "size", "check", "on disk", *(["off site"] if away else []), "kept since")]
+    rows += [
+        (one["id"], size(one["bytes"]), _checked(one), _on_disk(one), *([_away(one)] if away else []), one["why"])
+        for one in told["backups"]
+    ]
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    lines = ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in rows]
+    return "\n".join([*lines, f"off site is {away['repository']}"] if away else lines)
+
+
+def _away(record: Mapping[str, Any]) -> str:
+    """Say in which copy off site a backup is: the newest good one."""
+    return str(record["copy"]) or "not yet"
 
 
 def _on_disk(record: Mapping[str, Any]) -> str:
@@ -140,6 +148,7 @@ def shown(told: Told) -> str:
         f"  kept: {one['why']}",
         f"  {size(one['bytes'])} in {one['duration_s']:.0f} s, {_on_disk(one)} on the archive's disk",
     ]
+    lines += [f"  off site in {one['copy']}"] if one["copy"] else []
     if one["source"]:
         version = f", PostgreSQL {one['source']['version']}" if "version" in one["source"] else ""
         lines.append(f"  of {one['source']['host']}{version}")
@@ -212,6 +221,10 @@ def state(told: Told) -> str:
         )
     if space:
         lines.append(f"space: {size(space['free'])} free")
+    if told["offsite"] and told["offsite"]["last"]:
+        away = told["offsite"]
+        last = f"the last {away['last']} ({size(away['bytes'])})"
+        lines.append(f"off site: {away['count']} copies in {away['repository']}, {last}")
     return "\n".join(lines)
 
 

@@ -11,7 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ferryman import agreement, backup, environments, outcomes, playing, release, runs, secrets, variables
+from ferryman import (
+    agreement,
+    backup,
+    backup_offsite,
+    environments,
+    outcomes,
+    playing,
+    release,
+    runs,
+    secrets,
+    variables,
+)
 from ferryman.environments import LOCAL, Environment
 from ferryman.errors import NEEDS_PERSON, Stop
 
@@ -29,8 +40,11 @@ def setup(env: str, *, paper: str, json: bool) -> Told:
     changed = False
     try:
         changed = release.provision(environment.name)["changed"]
-        sets = backup.look(environment.name, "list")["sets"]
-        taken = [backup.run(environment.name, kind=kind)["record"] for kind, one in sets.items() if not one["passed"]]
+        found = backup.look(environment.name, "list")
+        missing = [kind for kind, one in found["sets"].items() if not one["passed"]]
+        taken = [backup.run(environment.name, kind=kind)["record"] for kind in missing]
+        away = found["offsite"] is not None and not found["offsite"]["last"]
+        sent = [backup_offsite.copy(environment.name, check=False)] if away else []
         fingerprints, text = _paper(environment)
         if text:
             _hand_over(text, target)
@@ -45,6 +59,7 @@ def setup(env: str, *, paper: str, json: bool) -> Told:
         "vault": vault,
         "changed": changed,
         "taken": taken,
+        "sent": sent,
         "fingerprints": fingerprints,
         "paper": str(target or "") if text else "",
     }
@@ -118,6 +133,7 @@ def done(told: Told) -> str:
     if told["secrets"]:
         lines.append(new(told["environment"], told["vault"], told["secrets"]))
     lines += [f"  {backup.taken({'record': record})}" for record in told["taken"]]
+    lines += [f"  {backup_offsite.copied(copy)}" for copy in told["sent"]]
     lines += [f"  key of {kind}: {fingerprint}" for kind, fingerprint in told["fingerprints"].items()]
     if told["paper"]:
         lines.append(f"  print {told['paper']}, keep the paper where the servers are not, and remove the file")

@@ -13,11 +13,13 @@ from ferryman.outcomes import Story
 RECORD = {
     "id": "20261126T010000Z-database", "bytes": 31_000_000, "duration_s": 6.4, "result": "taken", "reason": "",
     "check": {"result": "passed", "findings": []}, "why": "the newest that passed its check", "encrypted": True,
+    "copy": "",
     "source": {"host": "db1", "version": "15.20"}, "point": {"at": "2026-11-26T01:00:05Z"},
 }  # fmt: skip
 STATE: dict[str, Any] = {
     "environment": "prod", "wrong": [], "stream": {"running": True, "behind_bytes": 0, "sync": "quorum", "waits": True},
     "space": {"free": 5 * 10**9},
+    "offsite": None,
     "sets": {"database": {
         "last": RECORD["id"], "count": 7, "bytes": 31_000_000, "success_rate": 1.0,
         "drill": {"id": "20261101T050000Z-drill-database", "result": "passed", "rto_s": 17.9},
@@ -41,23 +43,36 @@ def test_each_backup_is_listed_with_why_it_is_kept() -> None:
         "bytes": 0,
         "why": "young",
     }
-    told = {"environment": "prod", "backups": [failed, {**RECORD, "check": None}, RECORD]}
+    told = {"environment": "prod", "offsite": None, "backups": [failed, {**RECORD, "check": None}, RECORD]}
     rows = [line.split("  ") for line in backup.listed(told).splitlines()]
     assert [[cell.strip() for cell in row if cell.strip()][2] for row in rows] == [
         "check", "not taken", "not yet", "passed",
     ]  # fmt: skip
     assert backup.listed(told).endswith("encrypted  the newest that passed its check")
-    assert backup.listed({"environment": "prod", "backups": []}) == "prod: no backup was ever taken"
+    assert backup.listed({"environment": "prod", "offsite": None, "backups": []}) == "prod: no backup was ever taken"
 
 
 def test_the_backups_of_one_set_are_listed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     both = [{**RECORD, "id": f"20261126T010000Z-{kind}", "set": kind} for kind in ("database", "media")]
-    monkeypatch.setattr(backup, "look", lambda env, verb: {"environment": env, "backups": both})
+    monkeypatch.setattr(backup, "look", lambda env, verb: {"environment": env, "offsite": None, "backups": both})
     ids = {kind: [one["id"] for one in backup.list_of("prod", kind=kind)["backups"]] for kind in ("", "media")}
     assert ids == {"": [one["id"] for one in both], "media": ["20261126T010000Z-media"]}
     assert backup.listed(backup.list_of("prod", kind="config")) == "prod: no backup of config was ever taken"
     with pytest.raises(Stop, match="there is no set 'medai'"):
         backup.list_of("prod", kind="medai")
+
+
+def test_of_each_backup_it_is_listed_in_which_copy_off_site_it_is_and_where_that_lies() -> None:
+    away = {"repository": "s3:https://s3.example.org/b", "last": "20261126T040000Z-offsite", "count": 3, "bytes": 9}
+    backups = [{**RECORD, "copy": away["last"]}, {**RECORD, "id": "20261127T010000Z-database"}]
+    lines = backup.listed({"environment": "prod", "offsite": away, "backups": backups}).splitlines()
+    column = lines[0].index("off site")
+    assert [line[column:].split("  ")[0] for line in lines[1:3]] == [away["last"], "not yet"]
+    assert lines[-1] == f"off site is {away['repository']}"
+    assert f"  off site in {away['last']}" in backup.shown({"backup": backups[0]}).splitlines()
+    assert backup.state({**STATE, "offsite": away}).splitlines()[-1] == (
+        f"off site: 3 copies in {away['repository']}, the last {away['last']} (9 B)"
+    )
 
 
 def test_an_environment_without_an_archive_is_told_where_one_is_named(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_keys_go_to_a_terminal_or_into_a_new_file_of_ones_own_and_nowhere_else(
 def test_what_was_done_and_what_is_left_to_people_is_said() -> None:
     told = {
         "environment": "prod", "changed": True, "secrets": NAMES[1:], "vault": "inventories/prod/vault.yml",
-        "taken": [], "fingerprints": {"media": "ab12"}, "paper": "/media/stick/keys",
+        "taken": [], "sent": [], "fingerprints": {"media": "ab12"}, "paper": "/media/stick/keys",
     }  # fmt: skip
     assert backup_setup.done(told).splitlines() == [
         "prod: backups are set up",

@@ -9,12 +9,12 @@ import signal
 import sys
 import time
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import drill, drills, job, metrics
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import drill, drills, job, metrics, offsite
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
-VERBS = ("run", "check", "archive", "stream", "status", "drill")
+VERBS = ("run", "check", "archive", "stream", "status", "drill", "offsite")
 
 
 def run_name() -> str:
@@ -54,6 +54,11 @@ def act(given: argparse.Namespace) -> int:
         for line in made.not_made:
             print(line)
         return 1 if made.wrong else 0
+    if given.verb == "offsite":
+        sent = offsite.copy(own, run_name())
+        record, wrong = sent["record"], offsite.problems(sent["record"])
+        print(f"{record['id']} {record['result']} {'; '.join(wrong)}".strip(), *sent["notes"], sep="\n")
+        return 1 if wrong or sent["notes"] else 0
     if given.verb == "status":
         print(json.dumps(metrics.write(own), indent=1))
     return 0

@@ -22,6 +22,7 @@ class Rule(NamedTuple):
     wal_lag_s: float = 300
     full_days: float = 7
     drill_days: float = 35
+    copy_every_s: float = DAY_S
 
 
 class Wrong(NamedTuple):
@@ -38,7 +39,7 @@ def judge(state: dict[str, Any], rule: Rule, now: float) -> list[Wrong]:
 
     `state` holds `records` and `drills` (as in decision 14), `stream` ({running, lag_s, gap, waits, synchronous,
     timeline: the source's, refusal: why the newest good backup does not lead there}; None: nobody could say; absent:
-    there is none), `space` ({free, missing, days_until_full} or None).
+    there is none), `space` ({free, missing, days_until_full} or None), `copies` off site (absent: none are sent).
     """
     found = [wrong for kind in rule.sets for wrong in _of_set(state["records"], kind, rule, now)]
     if "database" in rule.sets and "stream" in state:
@@ -46,6 +47,8 @@ def judge(state: dict[str, Any], rule: Rule, now: float) -> list[Wrong]:
         found += _of_history(state["stream"], of.newest(state["records"], "database"))
     found += _of_space(state.get("space"), rule) + of_drills(state["drills"], rule, now)
     found += _of_applications(state["drills"])
+    if "copies" in state:
+        found += _of_copies(state["copies"], rule, now)
     return sorted(found, key=lambda wrong: wrong.severity)
 
 
@@ -118,6 +121,26 @@ def _of_space(space: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
     if days is not None and days < rule.full_days:
         return [Wrong("P2", "", f"the archive's disk is full in {days:.0f} days", do)]
     return []
+
+
+def _of_copies(copies: list[dict[str, Any]], rule: Rule, now: float) -> list[Wrong]:
+    """Return what is wrong with the copies off site: none, one that was not sent, a check that failed, an old one."""
+    do, found = "backup.offsite", []
+    listed = sorted(copies, key=of.taken_at)
+    whole = [one for one in listed if of.is_whole(one)]
+    if not whole:
+        said = f"; the last try: {listed[-1]['reason']}" if listed else ""
+        return [Wrong("P1", of.OFFSITE, f"no copy was ever sent{said}", do)]
+    if listed[-1] is not whole[-1]:
+        found.append(Wrong("P2", of.OFFSITE, f"{listed[-1]['id']} was not sent: {listed[-1]['reason']}", do))
+    if of.has_failed_check(whole[-1]):
+        said = "; ".join(each["said"] for each in whole[-1]["check"]["findings"])
+        found.append(Wrong("P1", of.OFFSITE, f"{whole[-1]['id']} did not pass its check: {said}", do))
+    age = now - of.taken_at(whole[-1])
+    if age > rule.copy_every_s + LATE_S:
+        severity = "P1" if age > 2 * rule.copy_every_s + LATE_S else "P2"
+        found.append(Wrong(severity, of.OFFSITE, f"the last copy is {span(age)} old", do))
+    return found
 
 
 def of_drills(drills: list[dict[str, Any]], rule: Rule, now: float) -> list[Wrong]:

@@ -92,23 +92,29 @@ def _taken(own: Archive, works: Any, record: Record, began: float) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     replace(path, manifest)
     record["manifest"] = hashlib.sha256(manifest.encode()).hexdigest()
-    _ended(record, began, "taken")
+    ended(record, began, "taken")
     own.write("records", record)
 
 
-def _failed(own: Archive, works: Any, record: Record, began: float) -> None:
-    _ended(record, began, "failed")
+def given_up(works: Any, record: Record, began: float) -> None:
+    """Fill in the record of what failed, whose reason is there, and have nothing of it left behind."""
+    ended(record, began, "failed")
     try:
         works.abandon(record)
     except Trouble as trouble:
         record["reason"] += f"; what it left could not be removed: {trouble}"
+
+
+def _failed(own: Archive, works: Any, record: Record, began: float) -> None:
+    given_up(works, record, began)
     try:
         own.write("records", record)
     except OSError as error:  # the disk that is full may be this one
         record["reason"] += f"; it could not be written down: {said(error)}"
 
 
-def _ended(record: Record, began: float, result: str) -> None:
+def ended(record: Record, began: float, result: str) -> None:
+    """Fill in a record when and how it ended; `began` is in seconds since 1970."""
     record["result"], record["ended_at"] = result, of.said(time.time())
     record["duration_s"] = round(time.time() - began, 3)
 

@@ -23,6 +23,15 @@ OF_ALL = (
     ("wal_lag_seconds", ("stream", "lag_s"), "How far the stream of WAL is behind."),
     ("wal_behind_bytes", ("stream", "behind_bytes"), "Bytes of WAL that are not here yet."),
 )
+OF_COPIES = (
+    ("offsite_age_seconds", "age_s", "Age of the last copy off site."),
+    ("offsite_size_bytes", "bytes", "Size of the last copy off site."),
+    ("offsite_sent_bytes", "sent_bytes", "What of the last copy was new off site."),
+    ("offsite_duration_seconds", "duration_s", "How long the last copy off site took."),
+    ("offsite_passed", "passed", "Whether the last copy off site passed its check."),
+    ("offsite_success_ratio", "success_rate", "Part of the copies of 30 days that succeeded."),
+    ("offsite_count", "count", "Copies that are off site."),
+)
 OF_DRILLS = (
     ("drill_rto_seconds", "rto_s", "How long the last drill took until all was checked."),
     ("drill_rpo_seconds", "rpo_s", "What the last drill would have lost."),
@@ -47,6 +56,8 @@ def text(told: dict[str, Any]) -> str:
     add("restorable", "Whether a backup has passed its check.", passed)
     for name, (part, key), about in OF_ALL:
         add(name, about, [(own, (told[part] or {}).get(key))])
+    for name, key, about in OF_COPIES:
+        add(name, about, [(own, (told["offsite"] or {}).get(key))])
     drills = [(f'{own},set="{kind}"', one["drill"]) for kind, one in told["sets"].items() if one["drill"]]
     add("drill_passed", "Whether the last drill passed.", [(of, one["result"] == "passed") for of, one in drills])
     ages = [(of, records.moment(told["at"]) - records.taken_at(one)) for of, one in drills]

@@ -6,10 +6,11 @@ import hashlib
 import time
 from typing import NamedTuple
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import collect, sealed
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import collect, copies, sealed
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.collector import Collector, secrets
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines.restic import Place
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.job import engine
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
@@ -58,6 +59,21 @@ fingerprint), the master key opens it without:
 Where /etc/postgresql/VERSION/main/postgresql.conf names its directory, name
 `restored`, and start it: it recovers to the last that was streamed. It refuses
 fewer connections or workers than it had, and says which setting wants how many.
+"""
+OFF_SITE = """
+OFF SITE, repository {repository}
+password, between the marks and without them: >{password}<
+
+HOW TO RESTORE FROM OFF SITE
+On any machine with restic 0.14 or newer (Debian: apt install restic), as root, with
+a key for the bucket, which its provider gives anew. Type the password where it asks:
+
+    export AWS_ACCESS_KEY_ID='ID' AWS_SECRET_ACCESS_KEY='SECRET'
+    restic --repo '{repository}' snapshots
+    restic --repo '{repository}' restore latest --host {name} --target came
+
+`came/.offsite` is then what lay on the archive's disk, without the database, and
+`came/database/.offsite` what Barman wrote, in clear.
 """
 OF_FILES = """
 PASSPHRASE of every key of files below, between the marks and without them:
@@ -148,6 +164,12 @@ def opening(own: Archive) -> Opening | None:
     return Opening(place.kept, secret, fingerprint, "-".join(parts))
 
 
+def off_site(own: Archive) -> Place | None:
+    """Return the repository of the copies off site; None where none are sent."""
+    told = copies.settings(own.name)
+    return copies.place(own.name, told) if told else None
+
+
 def keys(own: Archive) -> list[Key]:
     """Return the key of each repository of an archive, put right where somebody had changed it."""
     return [_key(engine(own, kind)) for kind in own.settings["sets"] if kind in of.FILES]
@@ -170,10 +192,12 @@ def passphrase(own: Archive) -> str:
         return file.read().rstrip("\n")
 
 
-def text(name: str, found: list[Key], secret: str, database: Opening | None, now: float) -> str:
-    """Return the paper; `secret` opens the keys of files, `now` is in seconds since 1970."""
+def text(name: str, found: list[Key], secret: str, database: Opening | None, away: Place | None, now: float) -> str:
+    """Return the paper; `secret` opens the keys of files, `away` tells of copies, `now` is in seconds since 1970."""
     told = [HEAD.format(name=name, at=of.said(now))]
     told.append(OF_DATABASE.format(**database._asdict()) if database else CLEAR)
+    if away:
+        told.append(OFF_SITE.format(name=name, repository=away.repository, password=away.password))
     if found:
         told.append(OF_FILES.format(passphrase=secret))
         told += [OF_SET.format(**key._asdict()) for key in found]

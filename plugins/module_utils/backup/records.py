@@ -14,6 +14,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import wal
 FORMAT = 1
 FILES = ("media", "config", "cache")
 SETS = ("database", *FILES)
+OFFSITE = "offsite"  # what a copy of all sets is called where a set would be named
 STAMP = "%Y%m%dT%H%M%SZ"
 ID = re.compile(rf"(\d{{8}}T\d{{6}}Z)-({'|'.join(SETS)})")
 

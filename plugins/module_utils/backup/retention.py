@@ -52,6 +52,11 @@ def decide(records: list[dict[str, Any]], rule: Rule, now: float) -> list[Kept]:
     return sorted(answers, key=lambda kept: kept.id)
 
 
+def copies(records: list[dict[str, Any]], keep_days: int, now: float) -> list[Kept]:
+    """Return what becomes of every copy of a whole archive, oldest first, by the same rule as that of backups."""
+    return _of_one_set(sorted(records, key=_order), Rule(keep_days, {}), now)
+
+
 class _Set(NamedTuple):
     """What a set as a whole says: its newest good backup, the one that reaches over `since`, each month's first."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import freshness, retention, sealed, space
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import copies, freshness, retention, sealed, space
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines.barman import Barman
@@ -22,6 +22,12 @@ def look(own: Archive) -> dict[str, Any]:
         state["stream"] = _stream(own, records)
     settings, rule = own.settings, _rule(own)
     wrong = [freshness.Wrong("P1", "", each, "backup.check") for each in damaged + damaged_drills]
+    sent = copies.settings(own.name)
+    if sent is not None:
+        state["copies"], lost = own.documents(copies.DOCUMENTS)
+        rule = rule._replace(copy_every_s=sent["every_s"])
+        wrong += [freshness.Wrong("P1", of.OFFSITE, each, "backup.offsite") for each in lost]
+    where = copies.holding(state.get("copies", []))
     wrong += freshness.judge(state, rule, now)
     shut = sealed.shut(own)
     wrong += [freshness.Wrong("P1", "database", shut, "provision")] if shut else []
@@ -36,9 +42,15 @@ def look(own: Archive) -> dict[str, Any]:
         "sets": {kind: _of_set(records, drills, kind, now) for kind in settings["sets"]},
         "stream": state.get("stream"),
         "space": state["space"],
+        "offsite": _offsite(sent, state["copies"], now) if sent is not None else None,
         "wrong": [each._asdict() for each in sorted(wrong, key=lambda each: each.severity)],
         "backups": [
-            {**record, "why": why.why, "encrypted": record["set"] in of.FILES or own.sealed}
+            {
+                **record,
+                "why": why.why,
+                "encrypted": record["set"] in of.FILES or own.sealed,
+                "copy": where.get(record["id"], ""),
+            }
             for record, why in zip(sorted(records, key=lambda r: r["id"]), kept)
         ],
     }
@@ -82,6 +94,23 @@ def _of_set(records: list[dict[str, Any]], drills: list[dict[str, Any]], kind: s
         "success_rate": freshness.success_rate(recent),
         "count": sum(one["set"] == kind and of.is_whole(one) for one in records),
         "drill": of.last_drill(drills, kind),
+    }
+
+
+def _offsite(sent: dict[str, Any], listed: list[dict[str, Any]], now: float) -> dict[str, Any]:
+    """Return how the copies off site are; what nobody knows is None."""
+    whole = of.newest(listed, of.OFFSITE, of.is_whole)
+    recent = [one for one in listed if now - of.taken_at(one) <= freshness.RATE_DAYS * freshness.DAY_S]
+    return {
+        "repository": sent["repository"],
+        "last": whole["id"] if whole else "",
+        "age_s": round(now - of.taken_at(whole), 1) if whole else None,
+        "bytes": whole["bytes"] if whole else None,
+        "sent_bytes": whole["engine_facts"].get("sent_bytes") if whole else None,
+        "duration_s": whole["duration_s"] if whole else None,
+        "passed": of.has_passed(whole) if whole else None,
+        "success_rate": freshness.success_rate(recent),
+        "count": sum(map(of.is_whole, listed)),
     }
 
 

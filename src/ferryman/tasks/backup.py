@@ -56,6 +56,7 @@ def status(ctx: Context, env: str = "") -> None:
         "into": "Where to: scratch (to be looked at) or place (what serves; asks first).",
         "end": "Take away what an earlier restore left in scratch.",
         "undo": "With --into place: go back to what served before the last restore.",
+        "from_": "offsite brings the whole archive back to an archive host that has none; --to then means a copy.",
     }
 )
 def restore(
@@ -66,16 +67,29 @@ def restore(
     into: str = "scratch",
     end: bool = False,
     undo: bool = False,
+    from_: str = "",
 ) -> None:
     """Restore a set to a moment or a backup, find it whole, and leave it to be looked at, or put it in place."""
+    from ferryman import backup_offsite, telling
     from ferryman import backup_restore as restores
-    from ferryman import telling
 
-    if into == "place":
+    if from_:
+        plain = (set, into, end, undo) == ("database", "scratch", False, False)
+        told = backup_offsite.bring_back(env, source=from_, to=to, plain=plain)
+        telling.tell(told, backup_offsite.brought, ctx)
+    elif into == "place":
         told = restores.place(env, kind=set, to=to, undo=undo, yes=ctx.ferryman.yes)
         telling.tell(told, restores.put, ctx)
     else:
         telling.tell(restores.restore(env, kind=set, to=to, into=into, end=end), restores.restored, ctx)
+
+
+@task(help=ENV | {"check": "Send nothing, and read all data that is off site."})
+def offsite(ctx: Context, env: str = "", check: bool = False) -> None:
+    """Send a copy of the whole archive off site now, and read a part of what is there."""
+    from ferryman import backup_offsite, telling
+
+    telling.tell(backup_offsite.copy(env, check=check), backup_offsite.copied, ctx)
 
 
 @task(help=ENV | {"set": "This set alone: database, media, config or cache; all if not said."})
@@ -97,4 +111,4 @@ def setup_(ctx: Context, env: str = "", paper: str = "") -> None:
     telling.tell(backup_setup.setup(env, paper=paper, json=ctx.ferryman.json), backup_setup.done, ctx)
 
 
-namespace = Collection(setup_, run, list_, show, check, status, restore, drill)
+namespace = Collection(setup_, run, list_, show, check, status, restore, drill, offsite)

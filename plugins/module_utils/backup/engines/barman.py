@@ -78,7 +78,7 @@ class Barman:
     def take(self, record: Record) -> Record:
         """Take a base backup, and its manifest at a point after it; return the manifest, with the record filled in."""
         self.require_stream()
-        self.call("archive-wal", SERVER)
+        self.archive_wal()
         if not streaming.archived(self.home):  # without any, Barman holds the stream for one that was never set up
             self._switch("ferryman-begin")
         source = postgres.facts(self.conninfo)
@@ -122,7 +122,7 @@ class Barman:
 
         `to` is what `choosing.choose` gives; with `line` the way goes on from the backup's timeline to that one.
         """
-        self.call("archive-wal", SERVER)
+        self.archive_wal()
         self.call("restore", *target(record["point"], to), SERVER, record["engine_id"], into)
         self._bring_partial(into)
 
@@ -192,8 +192,9 @@ class Barman:
         self.require_stream(FOLLOW_S)
 
     def archive_wal(self) -> None:
-        """Move what has come to its place in the archive."""
-        self.call("archive-wal", SERVER)
+        """Move what has come to its place in the archive, while nobody copies that place."""
+        with self.archive.alone("wal", wait=True):
+            self.call("archive-wal", SERVER)
 
     # Inside
 
@@ -248,7 +249,7 @@ class Barman:
                     f"the file {ended} of WAL did not come in {SWITCH_S} s: look at `journalctl -u {self.unit}`"
                 )
             time.sleep(0.1)
-        self.call("archive-wal", SERVER)
+        self.archive_wal()
 
     def _file_of(self, lsn: str) -> str:
         with closing(postgres.Session(self.conninfo, "postgres")) as session:

@@ -33,8 +33,14 @@ def told(**state: Any) -> list[tuple[str, str]]:
     return [(wrong.severity, wrong.said) for wrong in freshness.judge({**WELL, **state}, RULE, NOW)]
 
 
+def copy(days: float, state: str = "passed", **more: Any) -> dict[str, Any]:
+    """Return the record of a copy off site that was begun some days ago."""
+    return {**record(days, state), "set": of.OFFSITE, **more}
+
+
 def test_where_all_is_well_nothing_is_said() -> None:
     assert told() == []
+    assert told(copies=[copy(1.5), copy(0.5)]) == []
 
 
 @pytest.mark.parametrize(
@@ -61,6 +67,14 @@ def test_where_all_is_well_nothing_is_said() -> None:
         ({"space": None}, "P2", "nobody could say how much of the archive's disk is free"),
         ({"space": {"missing": 5 * 10**9}}, "P2", "the next backup does not fit: 5.0 GB too little"),
         ({"space": {"missing": 0, "days_until_full": 3.2}}, "P2", "the archive's disk is full in 3 days"),
+        ({"copies": []}, "P1", "no copy was ever sent"),
+        (
+            {"copies": [copy(0.1, "failed", reason="it is full")]},
+            "P1",
+            "no copy was ever sent; the last try: it is full",
+        ),
+        ({"copies": [copy(28 * HOUR)]}, "P2", "the last copy is 28 hours old"),
+        ({"copies": [copy(3)]}, "P1", "the last copy is 3 days old"),
         ({"drills": []}, "P3", "no drill was ever made: nobody knows whether this can be restored"),
         ({"drills": [drill(40)]}, "P2", "the last drill is 40 days old"),
         (
@@ -72,6 +86,14 @@ def test_where_all_is_well_nothing_is_said() -> None:
 )
 def test_each_fault_has_its_severity_and_its_words(state: dict[str, Any], severity: str, said: str) -> None:
     assert (severity, said) in told(**state)
+
+
+def test_a_copy_that_failed_is_told_with_its_reason_and_one_that_is_damaged_with_what_was_found() -> None:
+    failed = copy(0.1, "failed", reason="it does not answer")
+    assert told(copies=[copy(0.5), failed]) == [("P2", f"{failed['id']} was not sent: it does not answer")]
+    bad = copy(0.1, "bad")
+    bad["check"]["findings"] = [{"what": "bucket", "said": "a pack is gone"}]
+    assert told(copies=[copy(0.5), bad]) == [("P1", f"{bad['id']} did not pass its check: a pack is gone")]
 
 
 def test_a_stream_that_commits_wait_for_is_well_where_that_is_wanted() -> None:

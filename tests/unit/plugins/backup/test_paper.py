@@ -26,7 +26,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileSet:
 def test_a_backup_is_restored_with_nothing_but_the_paper_and_what_is_left_of_the_repository(
     files: FileSet, tmp_path: Path
 ) -> None:
-    text = paper.text(files.archive.name, paper.keys(files.archive), SECRET, None, NOW)
+    text = paper.text(files.archive.name, paper.keys(files.archive), SECRET, None, None, NOW)
     assert "The database's backups are not encrypted" in text
     assert f"BACKUPS OF {files.archive.name}\nwritten by Ferryman at 2026-11-26T03:00:00Z" in text
     (backup,) = (record["id"] for record in files.archive.records())

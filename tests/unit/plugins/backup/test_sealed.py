@@ -37,7 +37,7 @@ def test_one_in_clear_is_never_shut(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_paper_of_a_database_alone_tells_of_no_files() -> None:
-    text = paper.text("prod", [], "", OPENING, NOW)
+    text = paper.text("prod", [], "", OPENING, None, NOW)
     for word in ("SET database, directory /srv/backups/prod/database.sealed\n", ">of nobody but us<", "01234567-89ab"):
         assert word in text
     assert "borg" not in text

@@ -103,8 +103,8 @@ def test_the_last_that_was_streamed_is_what_a_receiver_would_go_on_from(tmp_path
 def told(**more: Any) -> dict[str, Any]:
     one = {"age_s": 60.0, "bytes": 10, "duration_s": 2.0, "success_rate": 1.0, "count": 3, "passed": "x", "drill": None}
     return {
-        "name": "demo", "sets": {"database": one}, "stream": None, "space": None, "at": "2026-11-26T01:00:00Z",
-        "wrong": [{"severity": "P1"}], **more,
+        "name": "demo", "sets": {"database": one}, "stream": None, "space": None, "offsite": None,
+        "at": "2026-11-26T01:00:00Z", "wrong": [{"severity": "P1"}], **more,
     }  # fmt: skip
 
 
