@@ -89,20 +89,31 @@ def figure(value: Any) -> str:
 
 
 def reached(measured: str, target: str) -> bool:
-    """Say whether a figure is within its target, such as "at most 2.5x"."""
-    wanted = re.fullmatch(r"at (most|least) ([\d.,]+)(?:x| s)?", target)
+    """Say whether a figure is within its target, such as "at most 2.5x", which has the same unit."""
+    wanted = re.fullmatch(r"at (most|least) (.+)", target)
     if not wanted:
         raise Stop(
             f"a record wants {target!r}, which cannot be compared",
-            hint="`at most NUMBER`, `at least NUMBER`, or nothing",
+            hint="`at most FIGURE`, `at least FIGURE`, or nothing",
         )
-    is_now, bound = number(measured), number(wanted[2])
+    (is_now, unit), (bound, same) = parted(measured), parted(wanted[2])
+    if unit != same:
+        raise Stop(
+            f"a record has {measured!r} where it wants {target!r}",
+            hint="give both the same unit",
+        )
     return is_now <= bound if wanted[1] == "most" else is_now >= bound
 
 
-def number(text: str) -> float:
-    """Return the number of a figure such as 182,259, 1.67x or 2.1 s."""
-    return float(text.removesuffix("x").removesuffix(" s").replace(",", ""))
+def parted(text: str) -> tuple[float, str]:
+    """Return number and unit of a figure such as 182,259, 1.67x, 2.1 s or 40.8 MB."""
+    found = re.fullmatch(r"([\d.,]+)(x| s| MB| %|)", text)
+    if not found:
+        raise Stop(
+            f"a record has {text!r}, which is no figure",
+            hint="a number, alone or with x, s, MB or %",
+        )
+    return float(found[1].replace(",", "")), found[2]
 
 
 def link(record: Record) -> str:

@@ -41,15 +41,22 @@ def root(tmp_path: Path) -> Path:
         ("4", "at most 8", True),
         ("99.2", "at least 99", True),
         ("98.9", "at least 99", False),
+        ("40.8 MB", "at most 50 MB", True),
+        ("2.1 %", "at most 2 %", False),
     ],
 )
 def test_a_figure_is_within_what_is_wanted_or_not(measured: str, target: str, expected: bool) -> None:
     assert records.reached(measured, target) is expected
 
 
-def test_what_cannot_be_compared_is_not_passed_over() -> None:
-    with pytest.raises(Stop, match="under 3x"):
-        records.reached("2x", "under 3x")
+@pytest.mark.parametrize(
+    ("measured", "target"),
+    [("2x", "under 3x"), ("40 MB", "at most 50"), ("40 MB", "at most 50 s"), ("2x", "at most few")],
+)
+def test_what_cannot_be_compared_is_not_passed_over(measured: str, target: str) -> None:
+    with pytest.raises(Stop) as refused:
+        records.reached(measured, target)
+    assert refused.value.hint
 
 
 def test_a_page_has_every_figure_that_has_a_target_and_says_of_which_record_it_is(root: Path) -> None:
