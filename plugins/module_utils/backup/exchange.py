@@ -71,9 +71,10 @@ def unfinished(root: str) -> list[str]:
 
 def move(source: str, target: str, left_out: list[str], own: str = "") -> None:
     """Move all that a directory holds into another, but what is left out; whole directories where that goes."""
+    is_left_out = tree.left_out_by(left_out)
     for name in sorted(os.listdir(source)):
         here, there = os.path.join(source, name), os.path.join(target, name)
-        if (own and name.startswith(own)) or tree.is_left_out(here, left_out):
+        if (own and name.startswith(own)) or is_left_out(here):
             continue
         is_directory = os.path.isdir(here) and not os.path.islink(here)
         if is_directory and (os.path.isdir(there) or _holds(here, left_out)):
@@ -84,8 +85,9 @@ def move(source: str, target: str, left_out: list[str], own: str = "") -> None:
 
 
 def _holds(directory: str, left_out: list[str]) -> bool:
+    is_left_out = tree.left_out_by(left_out)
     return bool(left_out) and any(
-        tree.is_left_out(os.path.join(parent, name), left_out)
+        is_left_out(os.path.join(parent, name))
         for parent, directories, files in os.walk(directory)
         for name in (*directories, *files)
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import json
 import os
 import re
 import subprocess
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -117,8 +120,9 @@ class Source(Archive):
         except (OSError, ValueError, TypeError):
             return {}
 
-    def remember(self, kind: str, seen: dict[str, tree.Seen]) -> None:
-        replace(f"{self.path}/{kind}.seen.json", json.dumps([[path, *one] for path, one in seen.items()]), 0o600)
+    def remember(self, kind: str, lines: str) -> None:
+        """Keep what `remembered` reads the next time: files that were read, as `_lines` writes them."""
+        replace(f"{self.path}/{kind}.seen.json", lines, 0o600)
 
     def last(self, kind: str) -> dict[str, Any]:
         """Return how the last run of a set was: what was taken, and what failed; empty before the first."""
@@ -180,7 +184,7 @@ def take(own: Source, kind: str, run: str, release: dict[str, str]) -> Record:
         "began_at": of.said(began), "ended_at": "", "duration_s": 0.0, "bytes": 0, "result": "failed", "reason": "",
         "point": None, "manifest": "", "release": release, "held_until": "", "check": None,
     }  # fmt: skip
-    with own.alone(kind):
+    with own.alone(kind), uncollected():
         manifest: Record = {"files": {}}
         try:
             manifest = _sent(own, works, record)
@@ -198,6 +202,16 @@ def take(own: Source, kind: str, run: str, release: dict[str, str]) -> Record:
         own.note(record, manifest["files"])
         of.outlast(began)
     return record
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no garbage: of a million small things that stay, each search costs more than it finds."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _sent(own: Source, works: borg.Borg, record: Record) -> Record:
@@ -218,17 +232,30 @@ def _read_and_sent(own: Source, works: borg.Borg, record: Record, roots: list[st
     require_sources(roots, seen, own.last(kind).get("files", {}))
     new = [path for path, one in seen.items() if one.held.content != "/" and before.get(path) != one]
     own.require_room(sum(seen[path].held.size for path in new), len(seen))
-    told = works.create(record["id"], list(seen))
+    with ThreadPoolExecutor(1) as beside:
+        # Nearly always nothing changes while it is sent: what is to be told then is reckoned while borg sends.
+        reckoned = beside.submit(_reckoned, roots, seen)
+        told = works.create(record["id"], list(seen))
+    files, lines = reckoned.result()
     unsure = {path for path, one in seen.items() if path in told["unsure"] or not tree.is_settled(one, _stamp(path))}
-    held = {path: one.held for path, one in seen.items() if path not in unsure}
     if unsure:
-        held.update(works.contents(record["id"], sorted(unsure)))
+        sure = {path: one for path, one in seen.items() if path not in unsure}
+        held = {path: one.held for path, one in sure.items()} | works.contents(record["id"], sorted(unsure))
+        files, lines = tree.totals(roots, held.items()), _lines(sure)
     record["engine_id"], record["bytes"] = told["id"], told["bytes"]
     record["engine_facts"] = {"sent_bytes": told["sent_bytes"]}
-    own.remember(kind, {path: one for path, one in seen.items() if path not in unsure})
+    own.remember(kind, lines)
     return {"format": of.FORMAT, "id": record["id"], "set": kind, "at": record["began_at"], "exact": True,
-            "versions": {}, "release": record["release"], "databases": {},
-            "files": tree.totals(roots, held.items())}  # fmt: skip
+            "versions": {}, "release": record["release"], "databases": {}, "files": files}  # fmt: skip
+
+
+def _reckoned(roots: list[str], seen: dict[str, tree.Seen]) -> tuple[dict[str, dict[str, Any]], str]:
+    """Return what the manifest says of files if they are as they were read, and what is remembered of them then."""
+    return tree.totals(roots, ((path, one.held) for path, one in seen.items())), _lines(seen)
+
+
+def _lines(seen: dict[str, tree.Seen]) -> str:
+    return json.dumps([[path, *one] for path, one in seen.items()])
 
 
 def look(roots: list[str], before: dict[str, tree.Seen], left_out: list[str]) -> dict[str, tree.Seen]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import os
+import re
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 from urllib.parse import quote
 
@@ -46,9 +48,11 @@ class Seen(NamedTuple):
     at_ns: int
 
 
-def is_left_out(path: str, patterns: Iterable[str]) -> bool:
-    """Return whether a path is one of those that no backup takes (shell patterns over whole paths)."""
-    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+def left_out_by(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return what says whether a path is one of those that no backup takes (shell patterns over whole paths)."""
+    listed = [fnmatch.translate(pattern) for pattern in patterns]
+    matching = re.compile("|".join(listed)).match if listed else lambda path: None
+    return lambda path: matching(path) is not None
 
 
 def walk(root: str, left_out: Iterable[str] = ()) -> Iterator[tuple[str, os.stat_result]]:
@@ -56,22 +60,30 @@ def walk(root: str, left_out: Iterable[str] = ()) -> Iterator[tuple[str, os.stat
 
     Sockets, pipes and devices hold nothing that can be given back, and what a restore put aside in it is old.
     """
-    for path, found in _walk(root, left_out, OWN):
-        if stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode):
+    with contextlib.suppress(FileNotFoundError):
+        found = os.lstat(root)
+        yield root, found
+        if stat.S_ISDIR(found.st_mode):
+            names = [name for name in os.listdir(root) if not name.startswith(OWN)]
+            yield from _walk(root, names, left_out_by(left_out))
+
+
+def _walk(directory: str, names: list[str], is_left_out: Callable[[str], bool]) -> Iterator[tuple[str, os.stat_result]]:
+    start = directory.rstrip("/") + "/"
+    for name in sorted(names):
+        path = start + name
+        if is_left_out(path):
+            continue
+        try:
+            found = os.lstat(path)
+            below = os.listdir(path) if stat.S_ISDIR(found.st_mode) else None
+        except FileNotFoundError:
+            continue  # it went while others were looked at
+        if below is not None:
             yield path, found
-
-
-def _walk(path: str, left_out: Iterable[str], own: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    try:
-        found = os.lstat(path)
-        names = sorted(os.listdir(path)) if stat.S_ISDIR(found.st_mode) else []
-    except FileNotFoundError:
-        return  # it went while others were looked at
-    yield path, found
-    for name in names:
-        below = os.path.join(path, name)
-        if not (own and name.startswith(own)) and not is_left_out(below, left_out):
-            yield from _walk(below, left_out)
+            yield from _walk(path, below, is_left_out)
+        elif stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode):
+            yield path, found
 
 
 def stamp(found: os.stat_result) -> Stamp:
@@ -139,7 +151,8 @@ def _escaped(text: str) -> str:
 
 def total(root: str, held: Iterable[tuple[str, Held]]) -> dict[str, Any]:
     """Return what a manifest says of a directory: files (links too), bytes, hash; `held` has absolute paths in it."""
-    listed = sorted((os.path.relpath(path, root), each) for path, each in held)
+    start = len(root.rstrip("/")) + 1
+    listed = sorted((path[start:] or ".", each) for path, each in held)
     lines = hashlib.sha256()
     for path, each in listed:
         lines.update(line(path, each).encode())
@@ -150,11 +163,14 @@ def total(root: str, held: Iterable[tuple[str, Held]]) -> dict[str, Any]:
 def totals(roots: list[str], held: Iterable[tuple[str, Held]]) -> dict[str, dict[str, Any]]:
     """Return the totals of several directories, none of which lies in another; what lies in none is Trouble."""
     sorted_in: dict[str, list[tuple[str, Held]]] = {root: [] for root in roots}
+    starts = [(root, root.rstrip("/") + "/") for root in roots]
     for path, each in held:
-        root = next((root for root in roots if path == root or path.startswith(root.rstrip("/") + "/")), None)
-        if root is None:
+        for root, start in starts:
+            if path.startswith(start) or path == root:
+                sorted_in[root].append((path, each))
+                break
+        else:
             raise Trouble(f"{path} lies in none of {', '.join(roots)}: take another backup")
-        sorted_in[root].append((path, each))
     return {root: total(root, found) for root, found in sorted_in.items()}
 
 

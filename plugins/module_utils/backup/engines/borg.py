@@ -132,7 +132,8 @@ class Borg:
             for path, text in ((RECORD, of.written(record)), (MANIFEST, manifest)):
                 with open(f"{directory}/{path}", "w", encoding="utf-8") as file:
                     file.write(text)
-            self.call("create", self.named(record["id"] + TOLD), RECORD, MANIFEST, cwd=directory)
+            alone = "--files-cache=disabled"  # what borg remembers of a backup's files is not read and written for two
+            self.call("create", alone, self.named(record["id"] + TOLD), RECORD, MANIFEST, cwd=directory)
 
     def told(self, name: str) -> tuple[Record, str]:
         """Return the record that lies beside a backup, and the text of its manifest."""
