@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import manifest as compared
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
@@ -96,11 +96,18 @@ class Borg:
                     pipe.close()
 
     def call(self, *words: str, text: bytes = b"", warned: bool = False, cwd: str = "/") -> tuple[bytes, bytes]:
-        """Run borg to its end; return what it printed and what it said, or raise with its last words."""
+        """Run borg to its end; return what it printed and what it said, or raise with its last words.
+
+        `text` is what it reads, from a file in memory: a pipe would have it wait for whoever fills that beside other
+        work.
+        """
         pipe, until = subprocess.PIPE, time.monotonic() + LOCK_WAIT_S
         while True:
-            with self.started(*words, wait_s=LOCK_TRY_S, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd) as process:
-                out, err = process.communicate(text)
+            with (
+                in_memory(text) as given,
+                self.started(*words, wait_s=LOCK_TRY_S, stdin=given, stdout=pipe, stderr=pipe, cwd=cwd) as process,
+            ):
+                out, err = process.communicate()
             if process.returncode <= WARNED or LOCKED not in err or time.monotonic() > until:
                 require(process.returncode, err, words[0], warned=warned)
                 return out, err
@@ -246,14 +253,19 @@ def account(user: str | int) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
+def in_memory(text: bytes) -> Iterator[IO[bytes]]:
+    """Give a file that is on no disk, to be read from its beginning."""
+    with open(os.memfd_create("text"), "w+b") as file:
+        file.write(text)
+        file.seek(0)
+        yield file
+
+
+@contextlib.contextmanager
 def unwritten(secret: str) -> Iterator[str]:
     """Give a path by which this process alone reads a secret, which is on no disk."""
-    held = os.memfd_create("secret")
-    try:
-        os.write(held, f"{secret}\n".encode())
-        yield f"/proc/self/fd/{held}"
-    finally:
-        os.close(held)
+    with in_memory(f"{secret}\n".encode()) as held:
+        yield f"/proc/self/fd/{held.fileno()}"
 
 
 def opens(place: Place, secret: str) -> bool:
