@@ -61,7 +61,8 @@ class ActionModule(ReleaseAction):
         Names below .localhost are this machine (RFC 6761, 6.3), whatever the resolver says.
         """
         name, port = self.entry["domain"], int(self.value("public_port", 443))
-        address = "127.0.0.1" if name == "localhost" or name.endswith(".localhost") else name
+        here = name == "localhost" or name.endswith(".localhost")
+        address = str(self.value("public_address", "") or "") or ("127.0.0.1" if here else name)
         host = name if port == 443 else f"{name}:{port}"
         authorities = str(self.value("ca", "") or "")
         try:

@@ -106,6 +106,10 @@ def obtain_selfsigned(certificate: dict[str, Any], *, force: bool) -> None:
     os.makedirs(path, mode=0o700)
     names = ",".join(f"DNS:{domain}" for domain in certificate["domains"])
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    words += [
+        "-addext",
+        "keyUsage=critical,digitalSignature,keyCertSign",
+    ]  # clients that keep to RFC 5280 (4.2.1.3) want it
     # A common name has at most 64 characters, and nobody reads it.
     subject = ["-subj", f"/CN={name[:64]}", "-addext", f"subjectAltName={names}"]
     done = host.run(

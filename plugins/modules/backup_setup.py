@@ -31,6 +31,7 @@ options:
   wal_lag_s: {description: Seconds that the stream may be behind., type: int, required: true}
   full_days: {description: A disk that is full in fewer days is told., type: int, required: true}
   drill_days: {description: Days after which a drill is too old., type: int, required: true}
+  full_drill_days: {description: The same of a full drill; 0 asks for none., type: int, default: 0}
   sealed: {description: Whether the database's archive is encrypted., type: bool, default: false}
   requirements: {description: "Hashed requirements of Barman's environment.", type: str, required: true}
 author: [The Ferryman authors]
@@ -68,7 +69,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup.placing import
 from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 
 KEPT = ("path", "sets", "synchronous", "keep_days", "keep_years", "keep_free_bytes", "every_s", "wal_lag_s",
-        "full_days", "drill_days")  # fmt: skip
+        "full_days", "drill_days", "full_drill_days")  # fmt: skip
 RECEIVER = """#!/bin/sh
 # Written by Ferryman (role backup). Barman asks at its start alone whether commits wait; they may begin to later.
 exec {programs}/pg_receivewal "$@" --synchronous
@@ -205,6 +206,7 @@ def main() -> None:
             "keep_years": {"type": "dict", **required},
             **dict.fromkeys([key for key in KEPT if key.startswith("keep_") and key != "keep_years"], integer),
             **dict.fromkeys(("every_s", "wal_lag_s", "full_days", "drill_days"), integer),
+            "full_drill_days": {"type": "int", "default": 0},
             "sealed": {"type": "bool", "default": False},
             "requirements": required,
         },

@@ -14,8 +14,8 @@ description:
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
     C(release_hosts), C(release_domains), C(release_secrets), C(release_entry_port), C(release_public_port),
-    C(release_ca), C(release_work_dir), C(release_host_shared), C(release_verify_from), C(release_verify_writes),
-    C(release_verify_timeout_s), C(release_verify_junit).
+    C(release_ca), C(release_public_address), C(release_work_dir), C(release_host_shared), C(release_verify_from),
+    C(release_verify_writes), C(release_verify_timeout_s), C(release_verify_junit).
 options: {}
 author: The Ferryman authors
 """

@@ -214,6 +214,9 @@ def state(told: Told) -> str:
         if one["drill"]:
             lines.append(f"{kind}: the last drill {one['drill']['id']} {one['drill']['result']}{_in(one['drill'])}")
             lines += [f"{kind}: {line}" for line in _applications(one["drill"])]
+    if told["full"]:
+        full = told["full"]
+        lines.append(f"everything on a new host: the last drill {full['id']} {full['result']}{_in(full)}")
     stream, space = told["stream"], told["space"]
     if stream and stream["running"]:
         lines.append(

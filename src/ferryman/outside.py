@@ -10,14 +10,16 @@ from urllib.parse import urlsplit
 TIMEOUT_S = 5
 
 
-def look(url: str, *, ca: str = "") -> dict[str, Any]:
+def look(url: str, *, ca: str = "", address: str = "") -> dict[str, Any]:
     """Ask for `url` and return its `status` and `seconds`, or the `error` that a client would meet.
 
-    Names below .localhost are this machine (RFC 6761, 6.3), whatever the resolver says.
+    It is asked at `address`, where its name leads elsewhere. Names below .localhost are this machine (RFC 6761, 6.3),
+    whatever the resolver says.
     """
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
-    address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
+    here = host == "localhost" or host.endswith(".localhost")
+    address = address or ("127.0.0.1" if here else host)
     began = time.monotonic()
     try:
         context = ssl.create_default_context(cafile=ca or None)

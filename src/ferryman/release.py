@@ -205,13 +205,14 @@ def health(env: str, *, app: str) -> Told:
     environment = readiness.looked_at(env, app=app)
     named = places.applications(environment)
     if app or len(named) < 2:
-        return _health_of(environment, app)
-    apps = [_health_of(environment, each) for each in named]
+        return health_of(environment, app)
+    apps = [health_of(environment, each) for each in named]
     return {"environment": environment.name, "good": all(each["good"] for each in apps), "apps": apps}
 
 
-def _health_of(environment: Environment, app: str) -> Told:
-    story, ended = playing.look_at("release_health", environment, {"release_app": app})
+def health_of(environment: Environment, app: str, over: Mapping[str, Any] | None = None) -> Told:
+    """Ask everything that is served of one application; `over` are values that win over the inventory's."""
+    story, ended = playing.look_at("release_health", environment, {"release_app": app, **(over or {})})
     away = out_of_reach(story)
     if not away:
         playing.stop_unless_done(story, ended, environment)
@@ -238,7 +239,12 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
         raise Stop(f"no vantage {vantage!r}", hint=f"--from takes one of: {', '.join(VANTAGES)}")
     environment = readiness.looked_at(env, app=app, one=True)
     report = str(Path(junit).resolve()) if junit else ""
-    values = {"release_app": app, "release_verify_from": vantage, "release_verify_junit": report}
+    return verified(environment, app, {"release_verify_from": vantage, "release_verify_junit": report})
+
+
+def verified(environment: Environment, app: str, values: Mapping[str, Any]) -> Told:
+    """Go through the live release's steps under verify in an environment; `values` win over the inventory's."""
+    values = {"release_app": app, **values}
     # Its steps may send secrets: none but the real ones.
     story, ended = playing.run("release_verify", environment, values)
     results = story.facts.get("verify") or {}
@@ -252,7 +258,7 @@ def verify(env: str, *, app: str, vantage: str, junit: str) -> Told:
         "good": good,
         "maintenance": any((story.facts.get("maintenance") or {}).values()),
         "results": results,
-        "junit": report,
+        "junit": values.get("release_verify_junit", ""),
     }
 
 

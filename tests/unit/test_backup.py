@@ -20,6 +20,7 @@ STATE: dict[str, Any] = {
     "environment": "prod", "wrong": [], "stream": {"running": True, "behind_bytes": 0, "sync": "quorum", "waits": True},
     "space": {"free": 5 * 10**9},
     "offsite": None,
+    "full": None,
     "sets": {"database": {
         "last": RECORD["id"], "count": 7, "bytes": 31_000_000, "success_rate": 1.0,
         "drill": {"id": "20261101T050000Z-drill-database", "result": "passed", "rto_s": 17.9},

@@ -71,13 +71,7 @@ class Drill(abc.ABC):
             self.began = time.time()
             self.record["id"] = f"{of.stamp(self.began)}-drill-{self.kind}"
             self.record["began_at"] = of.said(self.began)
-            try:
-                try:
-                    self.restored()
-                finally:
-                    self.end()
-            except (Trouble, OSError) as error:
-                self.record["reason"] = job.said(error)
+            self.measure()
             failed = [one for one in self.record["checks"] if one["result"] != "passed"]
             if not self.record["reason"] and not failed:
                 self.record["result"] = "passed"
@@ -85,6 +79,16 @@ class Drill(abc.ABC):
             sign(self.own, self.own.write("drills", self.record))
         metrics.write(self.own)
         return self.record
+
+    def measure(self) -> None:
+        """Restore, look, and tear down; what came of it, also why it came to no end, is in the record."""
+        try:
+            try:
+                self.restored()
+            finally:
+                self.end()
+        except (Trouble, OSError) as error:
+            self.record["reason"] = job.said(error)
 
     def newest(self) -> Record:
         """Return the backup that is restored, and have the record name it."""

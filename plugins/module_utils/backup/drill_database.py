@@ -36,6 +36,12 @@ class OfDatabase(drill.Drill):
         self.scratch.end()
 
     def restored(self) -> None:
+        """Restore and find it whole, and then, which nobody waits for in a restore, ask the applications."""
+        self.found_whole()
+        self.back()
+        self._applications()
+
+    def found_whole(self) -> None:
         """Restore, start, compare at the backup's point, and go on to the last that was streamed."""
         self.newest()  # refuses where none has passed
         chosen = choosing.choose(self.own.records(), self.kind, "latest", self.began, self.works.refusal)
@@ -55,8 +61,6 @@ class OfDatabase(drill.Drill):
         if marker:  # before anything is written here: that would take the numbers of transactions that are lost
             self._rpo(marker, of.reaches(backup), copied_s)
         self.check("amcheck", self.timed("check", self.scratch.amcheck), "every table and index is whole")
-        self.back()
-        self._applications()
 
     def _to_the_point(self) -> None:
         """Recover to the backup's own point, and stay there: what its manifest tells is to be there just so."""
@@ -70,7 +74,7 @@ class OfDatabase(drill.Drill):
         self.scratch.wait_for("select not pg_is_in_recovery()")
 
     def _applications(self) -> None:
-        """Have the applications say whether they are well on it; nobody waits for that in a restore."""
+        """Have the applications say whether they are well on it."""
         run = self.record["run"]
         told = self.timed("applications", lambda: rehearsal.ask(self.own.name, self.scratch.directory, run))
         self.record["applications"] = told

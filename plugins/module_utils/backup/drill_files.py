@@ -25,21 +25,28 @@ class OfFiles(drill.Drill):
 
     def restored(self) -> None:
         """Restore, by the account that owns the repositories, and compare."""
-        backup = self.newest()
-        collect.keep(self.own, self.kind, collect.put_right(self.works), time.time())
-        self.works.require(backup)
-        manifest = self.own.manifest(backup)
-        require_inside(self.works.astray(backup["id"]))
+        backup, manifest = self.chosen()
         job.require_room(self.own, needed(manifest))
         into, roots = self._place(), list(manifest["files"])
         self.timed("copy", lambda: self.works.extract(backup, into, roots, lambda line: None, owned=False))
         wrong = self.timed("check", lambda: self._differences(backup, manifest, into))
         self.check("manifest", wrong, held(manifest))
         self.tried(manifest, into)
+        self.back()
+
+    def chosen(self) -> tuple[Record, Record]:
+        """Return the backup that is restored, and its manifest; the record says how old it is.
+
+        Trouble where it is not the one that was taken, or would write outside of its place.
+        """
+        backup = self.newest()
+        collect.keep(self.own, self.kind, collect.put_right(self.works), time.time())
+        self.works.require(backup)
+        require_inside(self.works.astray(backup["id"]))
         age_s = max(0.0, self.began - taken_at(backup))
         self.record["rpo_s"] = round(age_s, 3)
         self.record["rpo_said"] = f"the backup was {freshness.span(age_s)} old; what was written since is in none"
-        self.back()
+        return backup, self.own.manifest(backup)
 
     def tried(self, manifest: Record, into: str) -> None:
         """Try what was restored by the set's own program; files have none."""

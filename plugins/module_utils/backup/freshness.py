@@ -22,6 +22,7 @@ class Rule(NamedTuple):
     wal_lag_s: float = 300
     full_days: float = 7
     drill_days: float = 35
+    full_drill_days: float = 0  # nobody asks for one
     copy_every_s: float = DAY_S
 
 
@@ -145,8 +146,14 @@ def _of_copies(copies: list[dict[str, Any]], rule: Rule, now: float) -> list[Wro
 
 def of_drills(drills: list[dict[str, Any]], rule: Rule, now: float) -> list[Wrong]:
     """Return of which sets nobody knows that they can be restored: no drill, one that failed, an old one."""
-    lasts = [of_drill(of.last_drill(drills, kind), kind, rule, now) for kind in rule.sets]
+    lasts = [of_drill(of.last_drill(drills, kind), kind, rule, now) for kind in _drilled(drills, rule)]
     return [wrong for wrong in lasts if wrong]
+
+
+def _drilled(drills: list[dict[str, Any]], rule: Rule) -> list[str]:
+    """Return what drills are looked at: of each set, and the full one where it is asked for, or one was made."""
+    full = [of.FULL] if rule.full_drill_days or of.last_drill(drills, of.FULL) else []
+    return [*rule.sets, *full]
 
 
 def _of_applications(drills: list[dict[str, Any]]) -> list[Wrong]:
@@ -164,24 +171,26 @@ def applications(drills: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def of_drill(last: dict[str, Any] | None, kind: str, rule: Rule, now: float) -> Wrong | None:
-    """Return what is wrong with the last drill of a set (None: there was none), or None."""
-    do = f"backup.drill --set {kind}"
+    """Return what is wrong with the last drill of a set or the full one (None: there was none), or None."""
+    do, days = f"backup.drill --set {kind}", rule.drill_days
+    if kind == of.FULL:
+        do, days = "drill.full", rule.full_drill_days or float("inf")
     if last is None:
         return Wrong("P3", kind, "no drill was ever made: nobody knows whether this can be restored", do)
     if last["result"] != "passed":
         failed = "; ".join(f"{one['name']}: {one['said']}" for one in last["checks"] if one["result"] != "passed")
         return Wrong("P1", kind, f"the last drill failed: {failed or last.get('reason') or last['id']}", do)
     age = now - of.taken_at(last)
-    return Wrong("P2", kind, f"the last drill is {span(age)} old", do) if age > rule.drill_days * DAY_S else None
+    return Wrong("P2", kind, f"the last drill is {span(age)} old", do) if age > days * DAY_S else None
 
 
 def judged(drills: list[dict[str, Any]], rule: Rule, required: bool, now: float) -> list[dict[str, str]]:
-    """Return a judgement on the last drill of each set, as a check of hosts has them: {key, state, said, right}.
+    """Return a judgement on the last drill of each set and the full one, as a check of hosts has them.
 
-    What is not well is wrong only where drills are `required`; else it is a note.
+    Each is {key, state, said, right}. What is not well is wrong only where drills are `required`; else it is a note.
     """
     found = []
-    for kind in rule.sets:
+    for kind in _drilled(drills, rule):
         last = of.last_drill(drills, kind)
         wrong = of_drill(last, kind, rule, now)
         if wrong:

@@ -59,11 +59,14 @@ def text(told: dict[str, Any]) -> str:
     for name, key, about in OF_COPIES:
         add(name, about, [(own, (told["offsite"] or {}).get(key))])
     drills = [(f'{own},set="{kind}"', one["drill"]) for kind, one in told["sets"].items() if one["drill"]]
+    drills += [(f'{own},set="{records.FULL}"', told["full"])] if told["full"] else []
     add("drill_passed", "Whether the last drill passed.", [(of, one["result"] == "passed") for of, one in drills])
     ages = [(of, records.moment(told["at"]) - records.taken_at(one)) for of, one in drills]
     add("drill_age_seconds", "Age of the last drill.", ages)
     for name, key, about in OF_DRILLS:
         add(name, about, [(of, one[key]) for of, one in drills])
+    steps = [(f'{of},step="{step}"', seconds) for of, one in drills for step, seconds in one["parts_s"].items()]
+    add("drill_step_seconds", "How long a step of the last drill took.", steps)
     counts = [(f'{own},severity="{one}"', sum(w["severity"] == one for w in told["wrong"])) for one in SEVERITIES]
     add("wrong", "Things that are wrong, by severity.", counts)
     return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import wal
 FORMAT = 1
 FILES = ("media", "config", "cache")
 SETS = ("database", *FILES)
+FULL = "full"  # what a drill of everything on a new host is called where a set would be named
 OFFSITE = "offsite"  # what a copy of all sets is called where a set would be named
 STAMP = "%Y%m%dT%H%M%SZ"
 ID = re.compile(rf"(\d{{8}}T\d{{6}}Z)-({'|'.join(SETS)})")
@@ -95,8 +96,17 @@ def newest(records: list[Record], kind: str, good: Any = has_passed) -> Record |
 
 
 def last_drill(drills: list[Record], kind: str) -> Record | None:
-    """Return the last drill of a set, or None; one that names none was of the database."""
-    return max((one for one in drills if kind in (one["sets"] or SETS[:1])), key=taken_at, default=None)
+    """Return the last drill of a set, or of `full`, or None; one that names none was of the database.
+
+    A full drill says nothing of a set alone: it may have failed for its host, and a set's own is made each month.
+    """
+    fitting = [one for one in drills if kind in ([FULL] if is_full(one) else one["sets"] or SETS[:1])]
+    return max(fitting, key=taken_at, default=None)
+
+
+def is_full(drill: Record) -> bool:
+    """Return whether a drill was one of everything, on a new host."""
+    return bool(drill.get("shape") == FULL)
 
 
 def digest(told: Record) -> str:

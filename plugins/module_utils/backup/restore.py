@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, job
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, job, travel
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.choosing import Lives, chosen, moment
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
@@ -35,12 +35,9 @@ def crossing(backup: Record, to: dict[str, Any]) -> str:
 def send(own: archive.Archive, host: str, port: int, host_keys: list[str], into: str) -> None:
     """Bring what was made ready to the host whose keys these are; that host let this one in for it."""
     scratch = place_of(own)
-    known, key = f"{scratch.directory}/known_hosts", f"{scratch.directory}/key"
-    with open(known, "w", encoding="ascii") as file:
-        file.write("".join(f"[{host}]:{port} {each}\n{host} {each}\n" for each in host_keys))
-    shell = f"ssh -p {port} -i {key} -o BatchMode=yes -o IdentitiesOnly=yes -o UserKnownHostsFile={known}"
-    words = ["rsync", "--archive", "--whole-file", "-e", f"{shell} -o StrictHostKeyChecking=yes"]
-    archive.run([*words, f"{scratch.data}/", f"postgres@{host}:{into}/"])
+    way = travel.Way(host, port, host_keys, into, f"{scratch.directory}/key")
+    way.know()
+    way.bring(scratch.data)
 
 
 def place_of(own: archive.Archive) -> Scratch:
@@ -106,7 +103,4 @@ class Restore:
     def ready(self) -> dict[str, Any]:
         """Stop the server that was found whole, as it is to be in its new place; return what lets it travel there."""
         self.scratch.rest()
-        path = f"{self.scratch.directory}/key"
-        archive.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path])
-        with open(f"{path}.pub", encoding="ascii") as file:
-            return {"public_key": " ".join(file.read().split()[:2]), "bytes": self.scratch.bytes()}
+        return {"public_key": travel.key(f"{self.scratch.directory}/key"), "bytes": self.scratch.bytes()}

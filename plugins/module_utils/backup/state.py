@@ -40,6 +40,7 @@ def look(own: Archive) -> dict[str, Any]:
         "at": of.said(now),
         "path": own.path,
         "sets": {kind: _of_set(records, drills, kind, now) for kind in settings["sets"]},
+        "full": of.last_drill(drills, of.FULL),
         "stream": state.get("stream"),
         "space": state["space"],
         "offsite": _offsite(sent, state["copies"], now) if sent is not None else None,
@@ -61,7 +62,8 @@ def require_drill(own: Archive) -> None:
     found = freshness.of_drills(own.documents("drills")[0], _rule(own), time.time())
     if found:
         said = "; ".join(f"{each.set}: {each.said}" for each in found)
-        raise Trouble(f"{said}; `backup.drill` makes one, and backup_drill_required asks for it")
+        makes = "` and `".join(sorted({each.do.split()[0] for each in found}))
+        raise Trouble(f"{said}; `{makes}` makes one, and backup_drill_required asks for it")
 
 
 def drilled(own: Archive, *, required: bool) -> list[dict[str, str]]:
@@ -76,6 +78,7 @@ def _rule(own: Archive) -> freshness.Rule:
     return freshness.Rule(
         sets=tuple(settings["sets"]), every_s=settings["every_s"], wal_lag_s=settings["wal_lag_s"],
         full_days=settings["full_days"], drill_days=settings["drill_days"],
+        full_drill_days=settings.get("full_drill_days", 0),
     )  # fmt: skip
 
 

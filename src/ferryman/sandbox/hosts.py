@@ -160,7 +160,7 @@ def _started(container: dict[str, Any] | None) -> bool:
 
 def _ensure_network(engine: Engine, sandbox: Sandbox) -> None:
     filters = ("--filter", f"label={command.SANDBOX}={sandbox.name}")
-    if engine.run("network", "ls", "--quiet", *filters).strip():
+    if sandbox.joins or engine.run("network", "ls", "--quiet", *filters).strip():
         return
     try:
         engine.run(*command.network(sandbox, ipv6=has_ipv6()))

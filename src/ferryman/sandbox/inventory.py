@@ -36,15 +36,16 @@ def from_tree(tree: Mapping[str, Any]) -> list[Host]:
     """Return the sandbox's hosts of an inventory in YAML, in its order; what a group gives, its hosts may override."""
     found: dict[str, dict[str, Any]] = {}
     for group in tree.values():
-        for name, variables in _hosts(group or {}, {}):
+        for name, variables in named(group or {}, {}):
             found[name] = found.get(name, {}) | variables
     return [_host(name, variables) for name, variables in found.items() if f"{PREFIX}image" in variables]
 
 
-def _hosts(group: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def named(group: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the hosts of a group of an inventory in YAML with their variables, those of its parts too."""
     given = {**given, **(group.get("vars") or {})}
     for child in (group.get("children") or {}).values():
-        yield from _hosts(child or {}, given)
+        yield from named(child or {}, given)
     for name, variables in (group.get("hosts") or {}).items():
         yield str(name), {**given, **(variables or {})}
 

@@ -45,11 +45,15 @@ class Host:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """Hosts that share a network; `directory` holds their keys, certificates and SSH settings."""
+    """Hosts that share a network; `directory` holds their keys, certificates and SSH settings.
+
+    One that `joins` the network of another sandbox has none of its own, and its hosts reach those by their names.
+    """
 
     name: str
     directory: Path
     hosts: tuple[Host, ...]
+    joins: str = ""
 
     def container(self, host: Host) -> str:
         """Return the name of the host's container."""
@@ -58,7 +62,7 @@ class Sandbox:
     @property
     def network(self) -> str:
         """The name of the network that the hosts share."""
-        return f"{self.name}-sandbox"
+        return self.joins or f"{self.name}-sandbox"
 
     @property
     def key(self) -> Path:

@@ -225,6 +225,18 @@ class Borg:
             process.wait()
         require(process.returncode, b"".join(lines[-50:]), f"extract, at {at}," if at else words[0])
 
+    def export(self, name: str, out: IO[bytes]) -> None:
+        """Write an archive to a stream as a tar: with owners by name, modes and times, without ACLs and attributes."""
+        with (
+            tempfile.TemporaryFile() as said,
+            self.started(
+                "export-tar", self.named(name), "-", stdin=subprocess.DEVNULL, stdout=out, stderr=said
+            ) as process,
+        ):
+            process.wait()
+            said.seek(0)
+            require(process.returncode, said.read(), "export-tar")
+
     def astray(self, name: str) -> list[str]:
         """Return what of a backup would not stay below the directory it is written to, as `tree.astray` has it."""
         words = ["list", "--json-lines", "--format", "{type}{path}{linktarget}", self.named(name)]

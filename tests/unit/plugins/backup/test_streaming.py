@@ -103,7 +103,7 @@ def test_the_last_that_was_streamed_is_what_a_receiver_would_go_on_from(tmp_path
 def told(**more: Any) -> dict[str, Any]:
     one = {"age_s": 60.0, "bytes": 10, "duration_s": 2.0, "success_rate": 1.0, "count": 3, "passed": "x", "drill": None}
     return {
-        "name": "demo", "sets": {"database": one}, "stream": None, "space": None, "offsite": None,
+        "name": "demo", "sets": {"database": one}, "stream": None, "space": None, "offsite": None, "full": None,
         "at": "2026-11-26T01:00:00Z", "wrong": [{"severity": "P1"}], **more,
     }  # fmt: skip
 
@@ -120,14 +120,24 @@ def test_metrics_have_a_line_for_what_is_known_and_none_for_what_is_not() -> Non
     assert "behind_bytes" not in well
     assert 'ferryman_backup_space_free_bytes{archive="demo"} 5\n' in well
     one = told()["sets"]["database"]
-    drill = {"began_at": "2026-11-26T00:59:00Z", "result": "passed", "rto_s": 2.5, "rpo_s": None}
+    drill = {
+        "began_at": "2026-11-26T00:59:00Z",
+        "result": "passed",
+        "rto_s": 2.5,
+        "rpo_s": None,
+        "parts_s": {"copy": 1.5},
+    }
     drilled = metrics.text(told(sets={"database": one, "media": {**one, "drill": drill}}))
     lines = [line for line in drilled.splitlines() if "drill" in line and not line.startswith("#")]
     assert lines == [
         'ferryman_backup_drill_passed{archive="demo",set="media"} 1',
         'ferryman_backup_drill_age_seconds{archive="demo",set="media"} 60',
         'ferryman_backup_drill_rto_seconds{archive="demo",set="media"} 2.5',
+        'ferryman_backup_drill_step_seconds{archive="demo",set="media",step="copy"} 1.5',
     ]
+    full = metrics.text(told(full=drill | {"parts_s": {"provision over it": 9.0}}))
+    assert 'ferryman_backup_drill_passed{archive="demo",set="full"} 1\n' in full
+    assert 'ferryman_backup_drill_step_seconds{archive="demo",set="full",step="provision over it"} 9\n' in full
 
 
 def test_metrics_are_what_a_scraper_reads() -> None:
