@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible_collections.ferryman.ops.plugins.module_utils.release import stages
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import fit, git, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Reader
@@ -50,10 +52,17 @@ class ActionModule(ReleaseAction):
         found += fit.doubtful(told, text, self.app, secrets=given, files=names)
         return {
             "problems": [self._fields(each, commit) for each in found],
-            "notes": list(fit.notes(told, place, self.app, database=database, files=names)),
-            "needs": fit.needs(told, database=database),
+            "notes": [*fit.notes(told, place, self.app, database=database, files=names), *self._beyond_baseline()],
+            "needs": fit.needs(told, database=database, baseline=self.compares_with_baseline(told)),
             "commit": commit.id,
         }
+
+    def _beyond_baseline(self) -> Iterator[str]:
+        """Say at which shares a release is not compared with its baseline."""
+        beyond = stages.beyond_baseline(self.value("stages", []) or []) if self.value("baseline", False) else []
+        if beyond:
+            shares = " and ".join(f"{share} %" for share in beyond)
+            yield f"release_stages: at {shares} no baseline can have as many clients: nothing is compared with it there"
 
     def _fields(self, finding: Finding, commit: git.Commit) -> dict[str, Any]:
         """Return a finding as JSON: the inventory's with all its keys, the description's with file and line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any, ClassVar
 
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
@@ -21,13 +22,15 @@ class ActionModule(ReleaseAction):
         answer = self.ask(
             "provision",
             processes=list(self.args["processes"]),
+            baseline=self.compares_with_baseline(self.recall("source")["description"]),
             address=self._address,
             rehearsal=self._rehearsal,
             packed=packed,
             version=pack.version(),
             bare=bool(self._task.check_mode),
         )
-        return self.outcome(answer, ports=answer.get("ports", {}), slots=self._slots(answer.get("ports", {})))
+        listens = self._listens(answer.get("ports", {}))
+        return self.outcome(answer, ports=answer.get("ports", {}), baseline=listens.pop(names.BASELINE), slots=listens)
 
     @property
     def _rehearsal(self) -> dict[str, Any]:
@@ -47,12 +50,15 @@ class ActionModule(ReleaseAction):
             return "127.0.0.1"
         return str(self.value("address", "") or self._templar.template(self.vars.get("ansible_host", self.host)))
 
-    def _slots(self, ports: dict[str, Any]) -> dict[str, list[str]]:
-        """Return where each slot of the web process answers, as the entry reaches it."""
-        told = self.recall("source")["description"]["processes"]
-        found: dict[str, list[str]] = {"blue": [], "green": []}
-        for name, slots in ports.items():
+    def _listens(self, ports: dict[str, Any]) -> dict[str, list[str]]:
+        """Return where each slot of the web process answers, as the entry reaches it, and its baseline, if any."""
+        description = self.recall("source")["description"]
+        told, wanted = description["processes"], [*names.SLOTS]
+        wanted += [names.BASELINE] if self.compares_with_baseline(description) else []
+        found: dict[str, list[str]] = {place: [] for place in (*names.SLOTS, names.BASELINE)}
+        for name, places in ports.items():
             if told.get(name, {}).get("kind") == "web":
-                for slot in found:
-                    found[slot] += [f"{self._address}:{port}" for port in slots[slot][: int(told[name]["instances"])]]
+                for place in wanted:
+                    given = places[place][: int(told[name]["instances"])]
+                    found[place] += [f"{self._address}:{port}" for port in given]
         return found

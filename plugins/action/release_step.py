@@ -180,10 +180,11 @@ class ActionModule(ReleaseAction):
         if "start" in wanted:
             # What is warm there was connected to a database that has another name by then.
             more["fresh"] = plan.get("event") == "deploy" or "point" in plan
+            more["baseline"] = self._has_baseline(plan)
         if "recent" in wanted:
             more["recent"] = self._recent()
         if "switch" in wanted and "entry" in self.roles and plan.get("event") == "deploy":
-            more["stages"] = self._stages()
+            more["stages"] = {**told, "baseline": self._has_baseline(plan)} if (told := self._stages()) else {}
         steps = more.get("description", {}).get("verify")
         asks = {"start", "switch", *(["settle"] if "point" in plan else [])}  # which then comes from behind the page
         if steps and self.value("verify", True) and not asks.isdisjoint(wanted):
@@ -191,6 +192,12 @@ class ActionModule(ReleaseAction):
         if "settle" in wanted:
             more.update(self._settling(plan, database=more["database"]))
         return more, body
+
+    def _has_baseline(self, plan: Mapping[str, Any]) -> bool:
+        """Say whether this run has one: a deploy, where something is live already."""
+        if plan.get("event") != "deploy" or not plan["previous"]:
+            return False
+        return self.compares_with_baseline(plan["description"])
 
     def _scaling(self, wanted: list[str]) -> dict[str, Any]:
         """What a host is told of how many instances run: by whoever scales, and where it knows nothing of that yet."""

@@ -18,10 +18,10 @@ from ansible_collections.ferryman.ops.plugins.module_utils import nginx_place as
 FILE = "sizes.json"
 """Beside the share: {"format": 1, "servers": COUNT, "sizes": {...}}; no servers are as many as are rendered."""
 MOST = 10
-UPSTREAM = re.compile(r"^upstream \S+_(?:blue|green) \{")
+UPSTREAM = re.compile(r"^upstream \S+_(?:blue|green|baseline) \{")
 SERVER = re.compile(r"^(?P<before>\s+server \S+:\d*)(?P<number>\d)(?P<after>[ ;].*)$")
 # A port's address in a map of regular expressions, by which the log tells of the slot.
-ARM = re.compile(r'^(?P<before>\s+"~\^\S+:\d*)(?P<number>\d)(?P<after>\(\?:.* (?:blue|green);)$')
+ARM = re.compile(r'^(?P<before>\s+"~\^\S+:\d*)(?P<number>\d)(?P<after>\(\?:.* (?:blue|green|baseline);)$')
 
 
 def sized(text: str, count: int) -> str:

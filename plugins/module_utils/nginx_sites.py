@@ -46,6 +46,7 @@ def complete(
                 "id": variable_id(name),
                 "domains": list(site.get("domains") or []),
                 "slots": site.get("slots") or {},
+                "baseline": list(site.get("baseline") or []),
                 "many_hosts": _many_hosts(site.get("slots") or {}),
                 "upstreams": list(site.get("upstreams") or []),
                 "root": site.get("root") or "",
@@ -112,6 +113,11 @@ def _address_errors(site: dict[str, Any]) -> list[str]:
         errors.append("each slot needs an address")
     elif slots and set(slots["blue"]) & set(slots["green"]):
         errors.append("blue and green share an address: the log could not tell them apart")
-    addresses = [*(site.get("upstreams") or []), *(a for slot in slots.values() for a in slot or [])]
+    baseline = site.get("baseline") or []
+    if baseline and not slots:
+        errors.append("baseline needs slots")
+    elif {*baseline} & {address for slot in slots.values() for address in slot or []}:
+        errors.append("baseline and a slot share an address: the log could not tell them apart")
+    addresses = [*(site.get("upstreams") or []), *baseline, *(a for slot in slots.values() for a in slot or [])]
     errors += [f"{a!r} is no address of the form host:port" for a in addresses if not ADDRESS.fullmatch(str(a))]
     return errors

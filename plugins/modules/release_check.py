@@ -31,7 +31,8 @@ RETURN = r"""
 ferryman:
   description: >-
     C(described) holds, by application, C(problems) (each with file and line, or with the inventory's keys), C(notes)
-    and C(needs): C(memory_bytes), C(processes) and C(unlimited), for both slots.
+    and C(needs): C(memory_bytes), C(processes) and C(unlimited), for both slots, and for a baseline where
+    C(release_baseline) asks for one.
   type: dict
   returned: success
 """

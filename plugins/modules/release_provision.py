@@ -14,7 +14,7 @@ description:
   - Runs over one session of the host's connection; the host needs Python and nothing else.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
-    C(release_hosts), C(release_work_dir), C(release_host_shared).
+    C(release_hosts), C(release_work_dir), C(release_host_shared), C(release_baseline).
 options:
   processes: {description: "Names of the processes of kind web.", type: list, elements: str, required: true}
 author: The Ferryman authors
@@ -32,6 +32,11 @@ ports: {description: "The ports of each process: lists by slot.", type: dict, re
 slots:
   description: "Where each slot answers, as the entry reaches it: lists of address:port by slot."
   type: dict
+  returned: success
+baseline:
+  description: "Where a baseline answers: a list of address:port, empty where C(release_baseline) asks for none."
+  type: list
+  elements: str
   returned: success
 changes: {description: What was changed on the host., type: list, elements: str, returned: success}
 """

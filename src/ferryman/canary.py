@@ -92,12 +92,18 @@ def span(value: float) -> str:
 
 
 def counts(verdict: Mapping[str, Any]) -> str:
-    """Return what clients of both releases got in a stage."""
-    new, old = (verdict["arms"][arm] for arm in ARMS)
-    return (
-        f"new: {new['failed']:,} of {new['requests']:,} requests failed, p95 {seconds(new['p95_s'])}; "
-        f"old: {old['failed']:,} of {old['requests']:,}, p95 {seconds(old['p95_s'])}"
-    )
+    """Return what clients of both releases got in a stage; of a baseline apart from all others of the old one."""
+    told = [
+        f"{name}: {arm['failed']:,} of {arm['requests']:,}{' requests failed' if name == 'new' else ''}, "
+        f"p95 {seconds(arm['p95_s'])}"
+        for name, arm in ((name, verdict["arms"][key]) for key, name in named(verdict).items())
+    ]
+    return "; ".join(told)
+
+
+def named(verdict: Mapping[str, Any]) -> dict[str, str]:
+    """Return how people call the arms of a verdict."""
+    return {"new": "new", "old": "baseline", "rest": "all others"} if verdict.get("baseline") else {a: a for a in ARMS}
 
 
 # Lines
@@ -202,16 +208,22 @@ def _rows(text: str, width: int) -> list[str]:
 
 def _charts(looks: Sequence[Look], width: int, plain: bool) -> Iterator[str]:
     roomy = width >= COUNTED_WIDTH
-    figures = {arm: _figures(looks[-1]["verdict"]["arms"][arm], roomy) for arm in ARMS}
+    verdict = looks[-1]["verdict"]
+    figures = {arm: _figures(verdict["arms"][arm], roomy) for arm in ARMS}
+    called = named(verdict)
+    names = {arm: f"{called[arm]:<{max(len(called[each]) for each in ARMS)}}" for arm in ARMS}
     room = max(len(text) for pair in figures.values() for text in pair)
-    cells = min(max(width - len("errors  new   ") - room, 1), CELLS)
+    cells = min(max(width - len(f"errors  {names['new']}   ") - room, 1), CELLS)
     parts = slices(looks, cells)
     for at, (name, of, least) in enumerate((("errors", error_rate, LEAST_ERRORS), ("p95", p95, LEAST_P95_S))):
         values = {arm: [of(part, arm) for part in parts] for arm in ARMS}
         top = max([least, *(value for each in values.values() for value in each if value is not None)])
         for arm in ARMS:
             chart = sparkline(values[arm], top, plain=plain)
-            yield f"{name if arm == 'new' else '':<6}  {arm} {chart:<{cells}}  {figures[arm][at]}"
+            yield f"{name if arm == 'new' else '':<6}  {names[arm]} {chart:<{cells}}  {figures[arm][at]}"
+    if "rest" in called:
+        errors, slowest = _figures(verdict["arms"]["rest"], roomy)
+        yield from _rows(f"{called['rest']}: errors {errors}, p95 {slowest}", width)
 
 
 def _figures(arm: Mapping[str, Any], roomy: bool) -> tuple[str, str]:

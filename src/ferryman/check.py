@@ -96,7 +96,7 @@ def _disagreements(loaded: Loaded, described: Mapping[str, Told]) -> Iterator[Pr
 
 
 def needs(described: Mapping[str, Told]) -> dict[str, int]:
-    """Return what the applications' both slots may take together: MiB of memory, and processes that connect."""
+    """Return what deploys of the applications may take together: MiB of memory, and processes that connect."""
     every = [each["needs"] for each in described.values() if each["needs"]]
     unlimited = any(each["unlimited"] for each in every)
     memory = 0 if unlimited else sum(each["memory_bytes"] for each in every) // 2**20

@@ -81,6 +81,8 @@ def _host(seen: Told) -> Iterator[Line]:
     yield from _releases(seen)
     if "slots" in seen:
         yield "slots", ", ".join(f"{slot} {release or 'empty'}" for slot, release in seen["slots"].items()), PLAIN
+    if seen.get("baseline"):
+        yield "baseline", f"{seen['baseline']}: fresh processes of it, which the new release is compared with", PLAIN
     scaled = [_size(name, told) for name, told in (seen.get("sizes") or {}).items() if "who" in told]
     if scaled:
         yield "scaled", ", ".join(scaled), PLAIN

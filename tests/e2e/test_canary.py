@@ -178,7 +178,7 @@ def wait_for_share(shop: Site, percent: int, within_s: float = 40) -> bool:
     """Say whether an entry gives the new release that share in time."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
-        share = int(shop.ssh(f"basename $(readlink /var/lib/ferryman/sites/{shop.app}/share)"))
+        share = int(shop.ssh(f"basename $(readlink /var/lib/ferryman/sites/{shop.app}/share)").partition("+")[0])
         if share in (percent, 100 - percent):
             return True
         time.sleep(0.3)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ferryman.ops.plugins.module_utils.release import verdict
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import telling
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.sketch import Sketch, merged
-from tests.support.canary_runs import Scenario, quiet
+from tests.support.canary_runs import Scenario, quiet, slow_when_young
 from tests.support.canary_world import LIMITS, STAGES, Bad, Run
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ MEASURED = 1.0001
 HEALTHY = Scenario("healthy", 10, Bad(slower=MEASURED), quiet)
 FAILING = Scenario("12 % errors from the second stage on", 10, Bad(errors=0.12, slower=MEASURED, from_s=330), quiet)
 SLOW = Scenario("slow", 10, Bad(slower=3), quiet)
+BESIDE_BASELINE = Scenario("slow when young, a baseline", 10, around=slow_when_young, baseline=True)
 QUIET = Scenario("no traffic", 0.001)
 
 
@@ -81,7 +82,8 @@ class Counted:
     """What both arms had got by a moment."""
 
     def __init__(self, run: Run) -> None:
-        self.arms = {name: [getattr(minute, name) for minute in run.minutes] for name in ("new", "old")}
+        names = ("new", "old", "rest") if run.world.baseline else ("new", "old")
+        self.arms = {name: [getattr(minute, name) for minute in run.minutes] for name in names}
         self.counts = {
             name: (sum(arm.requests for arm in arms), sum(arm.failed for arm in arms))
             for name, arms in self.arms.items()

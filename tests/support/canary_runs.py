@@ -31,11 +31,14 @@ class Scenario:
     around: Callable[[Random], Surroundings] = field(default=lambda _: Surroundings())
     tick_s: float = 5.0
     """How often the verdict is asked."""
+    baseline: bool = False
+    """Whether it is compared with processes of the old release that are as young."""
 
     def world(self, chance: Random) -> World:
         """Make one such world."""
         shares = [share for share, _ in STAGES]
-        return World(chance, rps=self.rps, bad=self.bad, around=self.around(chance), shares=shares)
+        around = self.around(chance)
+        return World(chance, rps=self.rps, bad=self.bad, around=around, shares=shares, baseline=self.baseline)
 
 
 def quiet(chance: Random) -> Surroundings:
@@ -47,6 +50,16 @@ def shared_outage(chance: Random) -> Surroundings:
     """Ten to fifteen minutes in which a third of all requests fail, whoever answers."""
     begin = chance.uniform(0, 1500)
     return Surroundings(waves=0.3, outage=(begin, begin + chance.uniform(600, 900), 0.3), clinging=True)
+
+
+def slow_when_young(chance: Random) -> Surroundings:
+    """Processes that are three times as slow for their first minutes: caches fill, code is compiled."""
+    return Surroundings(waves=0.3, young_s=chance.uniform(180, 280), young_slower=3.0, clinging=True)
+
+
+def failing_when_young(chance: Random) -> Surroundings:
+    """Processes of which a few requests run into a timeout for their first minutes."""
+    return Surroundings(waves=0.3, young_s=chance.uniform(120, 240), young_errors=0.06, clinging=True)
 
 
 HEALTHY = [Scenario(f"healthy, {rps:g} rps", rps, around=any_surroundings, tick_s=10) for rps in (2, 10, 50)]
@@ -61,6 +74,18 @@ FAULTY = [
     Scenario("12 % errors from half an hour on, 10 rps", 10, Bad(errors=0.12, from_s=1500), quiet),
     Scenario("p95 three times as long, 10 rps", 10, Bad(slower=3.0), quiet),
     Scenario("hangs, 10 rps", 10, Bad(hangs=True), quiet),
+]
+YOUNG = [
+    Scenario(f"healthy, {name}, 10 rps{', a baseline' if baseline else ''}", 10, around=around, baseline=baseline)
+    for name, around in (("slow when young", slow_when_young), ("failing when young", failing_when_young))
+    for baseline in (False, True)
+]
+"""Each without a baseline, then with one."""
+BESIDE_BASELINE = [
+    Scenario("healthy, 10 rps, a baseline", 10, around=any_surroundings, tick_s=10, baseline=True),
+    Scenario("12 % errors, 10 rps, a baseline", 10, Bad(errors=0.12), quiet, baseline=True),
+    Scenario("12 % errors, failing when young, 10 rps, a baseline", 10, Bad(errors=0.12), failing_when_young, 5, True),
+    Scenario("p95 three times as long, 10 rps, a baseline", 10, Bad(slower=3.0), quiet, baseline=True),
 ]
 FULL = {
     "healthy, 2 rps": 10_000,

@@ -65,6 +65,10 @@ class Surroundings:
     crawlers: int = 0
     movers: float = 0.0
     """The share of clients whose address changes every few minutes while their cookie stays."""
+    young_s: float = 0.0
+    """For how long processes that were just started are slow, or fail, of whichever release."""
+    young_slower: float = 1.0
+    young_errors: float = 0.0
     clinging: bool = False
     """Whether a few clients see most of the failures."""
 
@@ -116,12 +120,22 @@ def population(chance: Random, rps: float, around: Surroundings) -> list[Client]
 class World:
     """A release that is as it is, among clients and in surroundings that are as they are."""
 
-    def __init__(self, chance: Random, *, rps: float, bad: Bad, around: Surroundings, shares: list[float]) -> None:
+    def __init__(
+        self,
+        chance: Random,
+        *,
+        rps: float,
+        bad: Bad,
+        around: Surroundings,
+        shares: list[float],
+        baseline: bool = False,
+    ) -> None:
+        self.baseline = baseline
         self.chance, self.rps, self.bad, self.around = chance, rps, bad, around
         self.clients = population(chance, rps, around)
         self.clients.sort(key=lambda each: each.bucket)
         self.phase = chance.uniform(0, 2 * math.pi)
-        self.arms = {share: Split(self.clients, share) for share in shares}
+        self.arms = {share: Split(self.clients, share, baseline=baseline) for share in shares}
 
     def load(self, at: float) -> float:
         """Return requests per second."""
@@ -137,18 +151,39 @@ class World:
             new += _overlap(begin, end, around.flutter, around.flutter + FLUTTER_S) / 3
         return min(shared, 1.0), min(new, 1.0)
 
+    def arms_failing(self, begin: float, end: float) -> list[float]:
+        """Return the mean share of requests that fail with each arm in a time, beside what always does."""
+        shared, new = self.failing(begin, end)
+        young = _overlap(begin, end, 0.0, self.around.young_s) * self.around.young_errors
+        return [min(shared + new + young, 1.0), min(shared + (young if self.baseline else 0.0), 1.0), shared]
+
+    def slower(self, arm: int, at: float) -> float:
+        """Return how many times as long a request takes with an arm at a time."""
+        young = at < self.around.young_s and (arm == NEW or (arm == OLD and self.baseline))
+        return (self.bad.slower if arm == NEW else 1.0) * (self.around.young_slower if young else 1.0)
+
+    def chance_of(self, share: float) -> float:
+        """Return the chance by which an event is of new."""
+        return 0.5 if self.baseline and share <= 0.5 else share
+
+
+NEW, OLD, REST = 0, 1, 2
+"""The arms; `OLD` is the baseline where there is one, and all others are the rest."""
+
 
 class Split:
-    """The clients of both arms at a share; the first `border` of them have new."""
+    """The clients of the arms at a share; the first `border` of them have new, those from `last` on old."""
 
-    def __init__(self, clients: list[Client], share: float) -> None:
-        self.border = bisect_left([each.bucket for each in clients], share - 1e-9)
-        self.numbers = (range(self.border), range(self.border, len(clients)))
+    def __init__(self, clients: list[Client], share: float, *, baseline: bool = False) -> None:
+        buckets = [each.bucket for each in clients]
+        self.border = bisect_left(buckets, share - 1e-9)
+        self.last = bisect_left(buckets, 1 - min(share, 1 - share) - 1e-9) if baseline else self.border
+        self.numbers = (range(self.border), range(self.last, len(clients)), range(self.border, self.last))
         self.active = tuple(list(accumulate(clients[at].activity for at in numbers)) for numbers in self.numbers)
         self.clinging = tuple(list(accumulate(clients[at].clings for at in numbers)) for numbers in self.numbers)
 
     def activity(self, arm: int) -> float:
-        """Return which share of all requests an arm gets (0 new, 1 old)."""
+        """Return which share of all requests an arm gets."""
         return self.active[arm][-1] if self.active[arm] else 0.0
 
 
@@ -187,7 +222,7 @@ class Run:
         self.world, self.tick_s = world, tick_s
         self.at = self.since = 0.0
         self.stage = 0
-        self.draws = {(0, -1): Counts(STAGES[0][0])}
+        self.draws = {(0, -1): Counts(world.chance_of(STAGES[0][0]))}
         self.past: list[Draw] = []
         self.minutes: list[Minute] = []
         known = list(accumulate(client.clings for client in world.clients))
@@ -195,7 +230,7 @@ class Run:
         self.failed = dict.fromkeys(world.chance.choices(range(len(known)), cum_weights=known, k=before), SPENT)
         self.answered: list[tuple[int, int]] = []
         self.hanging = 0
-        self.bins = (_bins(world.bad.slower), _bins(1.0))
+        self.bins = {factor: _bins(factor) for factor in _factors(world)}
         self.firsts = Firsts(world, tick_s)
 
     @property
@@ -211,8 +246,8 @@ class Run:
         self.since = self.at
         self.past += [each.draw() for each in self.draws.values()]
         share = STAGES[self.stage][0]
-        self.draws = {(self.stage, -1): Counts(share)}
-        for before in range(self.stage):
+        self.draws = {(self.stage, -1): Counts(self.world.chance_of(share))}
+        for before in () if self.world.baseline else range(self.stage):
             self.draws[self.stage, before] = Counts(again(STAGES[before][0], share))
         return True
 
@@ -230,6 +265,7 @@ class Run:
             minutes=self.minutes,
             waiting=Waiting((self.hanging, 0), answered, within) if self.at >= within else None,
             old_probes=self.probes(),
+            baseline=self.world.baseline,
         )
 
     def probes(self) -> tuple[int, int]:
@@ -244,30 +280,31 @@ class Run:
         world, chance, tick_s = self.world, self.world.chance, self.tick_s
         begin, self.at = self.at, self.at + tick_s
         split, load = world.arms[STAGES[self.stage][0]], world.load(begin) * tick_s
-        shared, new_only = world.failing(begin, self.at)
+        failing = world.arms_failing(begin, self.at)
         if not self.minutes or begin >= self.minutes[-1].since + 60:
-            self.minutes.append(Minute(begin, Arm(), Arm()))
+            self.minutes.append(Minute(begin, Arm(), Arm(), Arm()))
         hangs = world.bad.hangs and begin >= world.bad.from_s
         answered = []
-        for arm in (0, 1):
+        for arm in (NEW, OLD, REST) if world.baseline else (NEW, OLD):
             came = poisson(chance, load * split.activity(arm))
             if arm == 0 and hangs:
                 self.hanging += came if begin >= LIMITS.hang_s else 0
                 came = 0
-            who = self._failing(arm, came, shared + (0 if arm else new_only), load, split)
+            who = self._failing(arm, came, failing[arm], load, split)
             self._count(arm, came, who)
             for client in who:
                 self._failed(client, arm, begin)
             answered.append(came - min(len(who), came))
         self.answered.append((answered[0], answered[1]))
-        self._firsts(split.border)
+        self._firsts(split)
 
     def _failed(self, client: int, arm: int, begin: float) -> None:
         """Count a client's first failure in the stage, in the draw that it is in."""
         world, before = self.world, self.failed.get(client, -1)
-        if before in (self.stage, SPENT):
+        if arm == REST or before in (self.stage, SPENT):
             return
-        self.failed[client] = self.stage if arm else SPENT
+        stays = arm == NEW or world.baseline
+        self.failed[client] = SPENT if stays else self.stage
         counts = self.draws[self.stage, before]
         counts.failing[arm] += 1
         if not arm:
@@ -294,27 +331,28 @@ class Run:
 
     def _count(self, arm: int, came: int, who: list[int]) -> None:
         minute = self.minutes[-1]
-        there = minute.old if arm else minute.new
+        there = (minute.new, minute.old, minute.rest)[arm]
         there.requests += came
         if who:
             there.failed += len(who)
             there.failing |= {str(each) for each in who}
-        if came and (self.world.bad.slower != 1 or there.requests == came):
+        if came and (len(self.bins) > 1 or there.requests == came):
             left = came
-            for index, part in self.bins[arm]:
+            for index, part in self.bins[self.world.slower(arm, self.at - self.tick_s)]:
                 times = min(round(came * part + self.world.chance.random() - 0.5), left)
                 if times > 0:
                     there.seconds.bins[index] = there.seconds.bins.get(index, 0) + times
                     left -= times
 
-    def _firsts(self, border: int) -> None:
+    def _firsts(self, split: Split) -> None:
         """Count whose first time has come, of each level and of being seen."""
         counts = self.draws[self.stage, -1]
         clients = len(self.world.clients)
         for code in self.firsts.at(self.at):
             kind, client = divmod(code, clients)
             pair = counts.seen if kind == len(LEVELS_S) else counts.slow[kind]
-            pair[client >= border] += 1
+            if client < split.border or client >= split.last:
+                pair[client >= split.last] += 1
 
 
 SPENT = -2  # of a client: it failed with new, or before there was a new one
@@ -335,6 +373,9 @@ class Firsts:
         count = int(self.HORIZON_S / tick_s)
         self.steps = list(accumulate(world.load(at * tick_s) * tick_s for at in range(count)))
         self.found: list[list[int]] = [[] for _ in range(count)]
+        if world.baseline or world.around.young_s:
+            self._by_age()
+            return
         plain, slow = _rates(1.0), _rates(world.bad.slower)
         warm, end, clients = self._requests(LIMITS.warm_s), self.steps[-1], len(world.clients)
         draw, log, steps, found = world.chance.random, math.log, self.steps, self.found
@@ -355,6 +396,40 @@ class Firsts:
                 if first < end:
                     found[bisect_left(steps, first)].append(kind * clients + number)
 
+    def _by_age(self) -> None:
+        """Find the same where processes change with their age, or a client is compared with nobody for a while."""
+        rates = {factor: [*_rates(factor), 1.0] for factor in _factors(self.world)}
+        draw, clients = self.world.chance.random, len(self.world.clients)
+        for number, client in enumerate(self.world.clients):
+            spans, first = self._spans(client.bucket), self.steps[-1]
+            for kind in (len(LEVELS_S), *range(len(LEVELS_S) - 1, -1, -1)):
+                need = math.log(1 - draw()) * (-1 / client.activity)
+                came = math.inf
+                for begin, end, slower in spans:
+                    rate = rates[slower][kind]
+                    if need <= (end - begin) * rate:
+                        came = begin + need / rate
+                        break
+                    need -= (end - begin) * rate
+                if kind < len(LEVELS_S):
+                    came = first = min(first, came)
+                if came < self.steps[-1]:
+                    self.found[bisect_left(self.steps, came)].append(kind * clients + number)
+
+    def _spans(self, bucket: float) -> list[tuple[float, float, float]]:
+        """Return from which to which request (of all) a client is compared, and how many times as long they take."""
+        found, begin = list[tuple[float, float, float]](), 0.0
+        for share, seconds in STAGES:
+            last = math.inf if share == 1 else begin + seconds
+            beside = 1 - min(share, 1 - share) - 1e-9 if self.world.baseline else 0.0
+            arm = NEW if bucket < share - 1e-9 else OLD if bucket >= beside else REST
+            edges = sorted({begin, min(max(self.world.around.young_s, begin), last), min(last, self.HORIZON_S)})
+            for first, end in pairwise(edges):
+                if arm != REST:
+                    found.append((self._requests(first), self._requests(end), self.world.slower(arm, first)))
+            begin += seconds
+        return found
+
     def at(self, seconds: float) -> list[int]:
         """Return whose first time came in the tick that ends at `seconds`, as kind * clients + client."""
         index = round(seconds / self.tick_s) - 1
@@ -371,6 +446,12 @@ class Firsts:
     def _requests(self, seconds: float) -> float:
         at = int(seconds / self.tick_s)
         return self.steps[at - 1] if at else 0.0
+
+
+def _factors(world: World) -> set[float]:
+    """Return how many times as long requests may take, of any arm at any age."""
+    ages = (0.0, world.around.young_s)
+    return {world.slower(arm, at) for arm in (NEW, OLD, REST) for at in ages} | {1.0, world.bad.slower}
 
 
 def _rates(slower: float) -> list[float]:

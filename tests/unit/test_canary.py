@@ -19,13 +19,21 @@ from ferryman.outcomes import Story, report
 from ferryman.runs import Ended
 
 WAYS = "`./invoke release.promote --env prod` goes on, `./invoke release.abort --env prod` goes back"
-HEALTHY, FAILING, SLOW, QUIET = (
+HEALTHY, FAILING, SLOW, QUIET, BESIDE = (
     canary_looks.looks(scenario)
-    for scenario in (canary_looks.HEALTHY, canary_looks.FAILING, canary_looks.SLOW, canary_looks.QUIET)
+    for scenario in (
+        canary_looks.HEALTHY,
+        canary_looks.FAILING,
+        canary_looks.SLOW,
+        canary_looks.QUIET,
+        canary_looks.BESIDE_BASELINE,
+    )
 )
 RUNS = [
     pytest.param(run, id=name)
-    for name, run in zip(("good", "bad", "slow", "quiet"), (HEALTHY, FAILING, SLOW, QUIET), strict=True)
+    for name, run in zip(
+        ("good", "bad", "slow", "quiet", "beside a baseline"), (HEALTHY, FAILING, SLOW, QUIET, BESIDE), strict=True
+    )
 ]
 WIDTHS = (65, 35)
 """What terminals of 80 and of 40 columns leave for it."""
@@ -55,6 +63,16 @@ def test_the_worlds_are_what_the_tests_take_them_for() -> None:
     assert [run[-1].get("end") for run in (HEALTHY, FAILING, SLOW, QUIET)] == ["live", "returned", "returned", None]
     assert stages(FAILING)[-1]["stage"] == 1
     assert stages(QUIET)[-1]["verdict"]["ask"]
+
+
+def test_a_baseline_is_called_so_and_all_others_are_told_apart() -> None:
+    arms = stages(BESIDE)[3]["verdict"]["arms"]
+    lines = shown(stages(BESIDE)[:4])
+    assert "baseline" in charts(lines)[1]
+    assert any(line.startswith("all others: errors") and f"{arms['rest']['requests']:,}" in line for line in lines)
+    said = canary.counts(stages(BESIDE)[3]["verdict"])
+    assert [part.partition(":")[0] for part in said.split("; ")] == ["new", "baseline", "all others"]
+    assert "baseline" not in canary.counts(stages(HEALTHY)[3]["verdict"])
 
 
 # Lines

@@ -87,26 +87,26 @@ def disk(seen: Seen, wanted: Mapping[str, Any]) -> Iterator[Judgement]:
 
 
 def memory(seen: Seen, wanted: Mapping[str, Any]) -> Iterator[Judgement]:
-    """Both slots may take what they may: during a deploy they are up side by side."""
+    """A deploy may take what it may: both slots are up side by side, and a baseline where there is one."""
     total, needed = seen["memory"]["total_bytes"], wanted["check_memory_mb"] * MIB
     if needed > total:
-        text = f"both slots may take {needed // MIB} MiB, and it has {total // MIB} MiB"
+        text = f"a deploy may take {needed // MIB} MiB, and it has {total // MIB} MiB"
         yield said("memory", WRONG, text, "lower memory_max or instances")
     elif needed:
-        yield said("memory", GOOD, f"both slots may take {needed // MIB} of {total // MIB} MiB")
+        yield said("memory", GOOD, f"a deploy may take {needed // MIB} of {total // MIB} MiB")
     else:
-        yield said("memory", UNKNOWN, f"it has {total // MIB} MiB, and nothing says what both slots take", "memory_max")
+        yield said("memory", UNKNOWN, f"it has {total // MIB} MiB, and nothing says what a deploy takes", "memory_max")
 
 
 def connections(seen: Seen, wanted: Mapping[str, Any]) -> Iterator[Judgement]:
-    """PostgreSQL lets in at least one connection for each process of both slots."""
+    """PostgreSQL lets in at least one connection for each process that is up during a deploy."""
     if not wanted["check_connections"]:
         return
     most, needed = seen["postgresql"].get("max_connections"), wanted["check_connections"] + RESERVED
     if most is None:
         yield said("max_connections", UNKNOWN, "no PostgreSQL runs here yet", "provision")
     elif most < needed:
-        text = f"PostgreSQL lets in {most}, and both slots with what it keeps for itself need {needed}"
+        text = f"PostgreSQL lets in {most}, and a deploy with what it keeps for itself needs {needed}"
         yield said("max_connections", WRONG, text, "postgresql_settings: {max_connections: ...}, or fewer instances")
     else:
         yield said("max_connections", GOOD, f"{most}, and at least {needed} are needed")

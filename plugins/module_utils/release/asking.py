@@ -23,15 +23,15 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import H
 Request = Mapping[str, Any]
 
 
-def both(host: Host, request: Request, slot: str) -> dict[str, Any]:
-    """Return `probes` and `metrics` by name, each of the new release, which is in `slot`, and of the old one.
+def both(host: Host, request: Request, arms: Sequence[str]) -> dict[str, Any]:
+    """Return `probes` and `metrics` by name, each of the new release and of the old one: `arms` is where they run.
 
     Metrics are read from the processes of all hosts but those that are `away`, as the request may have it.
     """
     wanted = _metrics(request)
     return {
-        "probes": _steps(host, request, slot) if request.get("verify") else {},
-        "metrics": _numbers(host, request, slot, wanted) if wanted else {},
+        "probes": _steps(host, request, arms) if request.get("verify") else {},
+        "metrics": _numbers(host, request, arms, wanted) if wanted else {},
     }
 
 
@@ -55,7 +55,7 @@ def listens(host: Host, slot: str, *, away: Collection[str] = ()) -> list[tuple[
     return [(i.address, i.port) for i in slots.instances(host, slot, slots.record(host, slot)) if i.port]
 
 
-def _steps(host: Host, request: Request, slot: str) -> dict[str, list[Optional[bool]]]:
+def _steps(host: Host, request: Request, arms: Sequence[str]) -> dict[str, list[Optional[bool]]]:
     """Return by step whether it is as expected at a process of the new release and at one of the old; None for neither.
 
     Each process has its turn.
@@ -63,7 +63,8 @@ def _steps(host: Host, request: Request, slot: str) -> dict[str, list[Optional[b
     found: dict[str, list[Optional[bool]]] = {}
     state = shift.state(host)
     releases = {state["candidate"]: state["release_candidate"], state["stable"]: state["release_stable"]}
-    for arm, each in enumerate((slot, names.other(slot))):
+    releases[names.BASELINE] = state["release_stable"]
+    for arm, each in enumerate(arms):
         there = listens(host, each)
         if there:
             at = int(time.monotonic()) % len(there)
@@ -72,7 +73,7 @@ def _steps(host: Host, request: Request, slot: str) -> dict[str, list[Optional[b
     return found
 
 
-def _numbers(host: Host, request: Request, slot: str, wanted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _numbers(host: Host, request: Request, arms: Sequence[str], wanted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return by name what all processes of either release tell of themselves."""
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics
 
@@ -82,4 +83,4 @@ def _numbers(host: Host, request: Request, slot: str, wanted: Sequence[Mapping[s
         return verify.get(verifying.at_process("slot", process, domain), path, limit_s=limit_s)
 
     away = request.get("away", ())
-    return metrics.read(wanted, [listens(host, each, away=away) for each in (slot, names.other(slot))], get)
+    return metrics.read(wanted, [listens(host, each, away=away) for each in arms], get)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
+    baseline,
     commits,
     following,
     names,
@@ -186,6 +187,7 @@ def boot() -> None:
 
 def _settle_at_boot(host: Host) -> None:
     state = shift.state(host)
+    baseline.forget(host)  # none of its units comes up with the host
     if settling.exchanging(host):
         return  # the database is not up before the entry: that is for `watch`, and clients get the maintenance page
     if state.get("asks") and state["phase"] != "stable":

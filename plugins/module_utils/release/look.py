@@ -229,12 +229,14 @@ def _app(
     serves = slots.holds(host, state["stable"])
     present = _releases(host, reader, serves)
     live = next((record for record in present if record["id"] == serves), {})
+    beside = slots.holds(host, names.BASELINE)
     disk = shutil.disk_usage(site.root if site.root.exists() else "/")
     seen: dict[str, Any] = {
         "tools": _tools(request),
         "releases": [_in_short(record) for record in present],
         "environments": [path.parent.name for path in site.root.glob("environments/*/.complete")],
         "slots": {slot: slots.holds(host, slot) for slot in names.SLOTS},
+        **({"baseline": beside} if beside else {}),
         "current": current,
         "live": live.get("id", ""),
         "free_bytes": disk.free,

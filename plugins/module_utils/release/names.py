@@ -12,6 +12,8 @@ from pathlib import Path
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 RELEASE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{7}")
 SLOTS = ("blue", "green")
+BASELINE = "baseline"
+"""Where fresh processes of the stable release run that a new one is compared with; no slot that anything settles in."""
 KINDS = ("web", "worker", "cron", "once")
 RESTORING = ("restore", "compare", "forget", "quiet", "exchange")
 """The steps of a rollback that takes the database along."""
@@ -116,7 +118,7 @@ class Site:
 
 
 UNIT = re.compile(
-    r"(?P<site>[a-z0-9-]+)-(?P<process>[a-z][a-z0-9]*)(?:@(?P<slot>blue|green)-(?P<number>\d+))?\.(?:service|timer)"
+    r"(?P<site>[a-z0-9-]+)-(?P<process>[a-z][a-z0-9]*)(?:@(?P<slot>blue|green|baseline)-(?P<number>\d+))?\.(?:service|timer)"
 )
 
 

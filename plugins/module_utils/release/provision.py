@@ -54,19 +54,22 @@ WantedBy=multi-user.target
 
 
 def give_ports(
-    taken: Sequence[int], have: Mapping[str, Mapping[str, Sequence[int]]], processes: Sequence[str]
+    taken: Sequence[int],
+    have: Mapping[str, Mapping[str, Sequence[int]]],
+    processes: Sequence[str],
+    *,
+    places: Sequence[str] = names.SLOTS,
 ) -> dict[str, dict[str, list[int]]]:
-    """Return the ports of each of `processes` in both slots: those it has already, else the first free block.
+    """Return the ports of each of `processes` in its `places`: those it has already, else the first free block.
 
     Raises Failed when none is left.
     """
     given = {name: {slot: list(ports) for slot, ports in slots.items()} for name, slots in have.items()}
     used = set(taken) | {port for slots in given.values() for ports in slots.values() for port in ports}
     for name in processes:
-        if name in given:
-            continue
-        given[name] = {}
-        for slot in names.SLOTS:
+        for slot in places:
+            if slot in given.setdefault(name, {}):
+                continue
             block = next(
                 (
                     list(range(first, first + names.PORTS_PER_PROCESS))
@@ -85,7 +88,8 @@ def give_ports(
 def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the host to where releases can be staged.
 
-    `request`: processes (names of the web processes), address (where they listen), rehearsal (how a release is asked
+    `request`: processes (names of the web processes), baseline (whether they have ports for one), address (where they
+    listen), rehearsal (how a release is asked
     where no driver is: domain, times, whether steps may write), packed (this code, base64) and its version.
     """
     site, roles = host.site, request["roles"]
@@ -105,7 +109,9 @@ def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
             site.root / "environments",
         ):
             host.directory(path)
-        ports = give_ports(_taken(host), read_json(site.settings / "ports.json").get("ports", {}), request["processes"])
+        have = read_json(site.settings / "ports.json").get("ports", {})
+        places = (*names.SLOTS, names.BASELINE) if request.get("baseline") else names.SLOTS
+        ports = give_ports(_taken(host), have, request["processes"], places=places)
         host.write_json(site.settings / "ports.json", {"format": 1, "address": request["address"], "ports": ports})
         host.write_json(site.settings / "rehearsal.json", {"format": 1, **request["rehearsal"]})
     if "entry" in roles and not (site.state / "share").is_symlink():

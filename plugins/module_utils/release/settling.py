@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
+    baseline,
     commits,
     exchanges,
     fencing,
@@ -93,6 +94,7 @@ def go_back(host: Host, *, release: str, reason: str, drain_s: float, wait: bool
         except Failed as failed:
             idle = failed
     draining = shift.drained_in(host, candidate, drain_s=drain_s)
+    end_baseline(host, drain_s=drain_s)
     if moved or draining:
         cool_later(host, candidate, after_s=max(draining, drain_s if moved else 0.0))
     elif release and slots.holds(host, candidate) == release:
@@ -178,17 +180,25 @@ def cool_later(host: Host, slot: str, *, after_s: float) -> None:
     host.command("systemd-run", *timer, *what)
 
 
+def end_baseline(host: Host, *, drain_s: float) -> None:
+    """Stop a baseline that clients are sent to no more, once what was begun there has had `drain_s` seconds to end."""
+    cool_later(host, names.BASELINE, after_s=drain_s)
+
+
 def cool(host: Host, slot: str, release: str, *, drain_s: float) -> None:
     """Stop a slot that nobody is sent to any more, unless it was given other work meanwhile or still drains."""
     with deciding(host):
         state = shift.state(host)
-        if slots.holds(host, slot) != release or slot in (state["stable"], state["candidate"]):
+        used = slot in (state["stable"], state["candidate"]) or (slot == names.BASELINE and shift.has_baseline(host))
+        if slots.holds(host, slot) != release or used:
             return
         left = shift.drained_in(host, slot, drain_s=drain_s)
         if left:
             cool_later(host, slot, after_s=left)
             return
         slots.stop(host, slot)
+        if slot == names.BASELINE:
+            baseline.forget(host)
         host.journal("stop", "done", release=release, slot=slot)
 
 

@@ -7,7 +7,7 @@ entry counts. Each look gives the shift time until the next one: without a drive
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Optional
@@ -77,8 +77,8 @@ def require_pending(host: Host) -> None:
 def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Give the new release a share of the clients; answer when, where the log stands then, and who failed before.
 
-    `share` of the request holds percent, for_s, log, salt, place (none before the first share) and ends, the share that
-    is over with its verdict.
+    `share` of the request holds percent, for_s, log, salt, place (none before the first share), baseline (whether as
+    many get that) and ends, the share that is over with its verdict.
     """
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
 
@@ -101,8 +101,9 @@ def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
         answer["before"] = access.told(
             access.Tally(firsts={("failing -1", who): first for who, first in failed.items()})
         )
-    shift.set_share(host, stages.share_of(slot, percent))
-    shift.read_back(host, request["entry"], stages.expected(slot, percent))
+    beside = stages.baseline_of(slot, percent) if told.get("baseline") else shift.NOBODY
+    shift.set_share(host, stages.share_of(slot, percent), baseline=beside)
+    shift.read_back(host, request["entry"], stages.expected(slot, percent, baseline=beside))
     host.journal("share", "started", release=request["release"], slot=slot, percent=percent, for_s=told["for_s"])
     return answer
 
@@ -127,7 +128,8 @@ def end(host: Host, request: Request, ends: Optional[Mapping[str, Any]]) -> None
 def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Watch for up to `wait_s`, until something speaks against the new release; answer what clients got meanwhile.
 
-    `look` of the request holds place, salt, stages (when they began), hang_s, wait_s, log, share (0 to 1) and overdue.
+    `look` of the request holds place, salt, stages (when they began), hang_s, wait_s, log, share (0 to 1), baseline and
+    overdue.
     Where nothing was seen, or it is overdue, the application's own steps under verify are asked of both releases, for
     which there is `verify`, and its metrics are read.
     """
@@ -144,8 +146,9 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
 
     told, slot = request["look"], request["slot"]
-    reader = access.Reader(bytes.fromhex(told["salt"]), told["stages"], float(told["hang_s"]))
-    flight = _Flight(host, slot, float(told["hang_s"]))
+    old, rest = (names.BASELINE, names.other(slot)) if told.get("baseline") else (names.other(slot), "")
+    reader = access.Reader(bytes.fromhex(told["salt"]), told["stages"], float(told["hang_s"]), apart=rest)
+    flight = _Flight(host, (slot, old), float(told["hang_s"]))
     place, began = told["place"], time.monotonic()
     while True:
         if always:
@@ -158,7 +161,7 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
         host.wait(POLL_S)
     answer: Answer = {"at": time.time(), "place": place, "tally": access.told(reader.tally), "word": word}
     answer["waiting"] = flight.seen
-    answer.update(asking.both(host, request, slot) if not against or told.get("overdue") else {})
+    answer.update(asking.both(host, request, (slot, old)) if not against or told.get("overdue") else {})
     if float(told["share"]) >= 1:
         answer["old_probe"] = old_is_well(host, names.other(slot))
     return answer
@@ -179,9 +182,9 @@ def _failing(firsts: Mapping[tuple[str, str], tuple[float, float, str]], slot: s
 class _Flight:
     """How many requests hang, of the new release and of the old one; None where the host can't say."""
 
-    def __init__(self, host: Host, slot: str, hang_s: float) -> None:
+    def __init__(self, host: Host, arms: Sequence[str], hang_s: float) -> None:
         self.host, self.hang_s, self.next_s = host, hang_s, 0.0
-        self.ports = tuple({*asking.listens(host, each)} for each in (slot, names.other(slot)))
+        self.ports = tuple({*asking.listens(host, each)} for each in arms)
         self.seen: Optional[list[int]] = [0, 0]
 
     def hanging(self, at_s: float) -> bool:

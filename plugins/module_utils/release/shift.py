@@ -20,6 +20,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import names,
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, now, read_json, utc
 
 BUCKETS = 100
+NOBODY = range(0)
 SLOT_PATH = "/.well-known/ferryman/slot"
 OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s", "patience_s", "drawn_back", "mends", "undoes")
 """What is known of a shift only as long as it is pending."""
@@ -41,8 +42,15 @@ def state(host: Host) -> dict[str, Any]:
 def share(host: Host) -> int:
     """Return the percentage of buckets that go to green, as nginx sees it."""
     with suppress(OSError, ValueError):
-        return int(Path(os.readlink(host.site.state / "share")).name)
+        return int(Path(os.readlink(host.site.state / "share")).name.partition("+")[0])
     return 0
+
+
+def has_baseline(host: Host) -> bool:
+    """Say whether nginx sends some clients of this entry to a baseline."""
+    with suppress(OSError):
+        return "+" in os.readlink(host.site.state / "share")
+    return False
 
 
 def full(slot: str) -> int:
@@ -55,17 +63,23 @@ def is_entry(host: Host) -> bool:
     return (host.site.state / "share").is_symlink()
 
 
-def set_share(host: Host, percent: int) -> None:
-    """Send `percent` of the buckets to green from the next request on; no reload, no connection closed."""
-    place = host.site.state / "sets" / str(percent)
-    if not host.check and len(list(place.glob("[0-9][0-9]"))) != percent:
+def set_share(host: Host, percent: int, *, baseline: range = NOBODY) -> None:
+    """Send `percent` of the buckets to green from the next request on; no reload, no connection closed.
+
+    Those of `baseline` go to fresh processes of their slot's release. Both are one link: whoever sets a share, be it to
+    go back, ends the baseline with it.
+    """
+    name = f"{percent}+{baseline[0]:02d}-{baseline[-1]:02d}" if baseline else str(percent)
+    files = [f"{each:02d}" for each in range(percent)] + [f"{names.BASELINE}-{each:02d}" for each in baseline]
+    place = host.site.state / "sets" / name
+    if not host.check and len(list(place.glob("*[0-9][0-9]"))) != len(files):
         place.mkdir(parents=True, exist_ok=True)
-        for bucket in range(percent):
-            (place / f"{bucket:02d}").touch()
+        for file in files:
+            (place / file).touch()
     partial = host.site.state / "partial"
     if 0 < percent < BUCKETS:
         host.write(partial, "")
-    host.link(host.site.state / "share", f"sets/{percent}")
+    host.link(host.site.state / "share", f"sets/{name}")
     if percent in (0, BUCKETS):
         host.remove(partial)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,11 +143,19 @@ def known(host: Host, slot: str) -> set[str]:
     }
 
 
-def start(host: Host, slot: str, name: str, *, fresh: bool = False, overlap: bool = True) -> None:
+def start(
+    host: Host,
+    slot: str,
+    name: str,
+    *,
+    fresh: bool = False,
+    overlap: bool = True,
+    kinds: Collection[str] = names.KINDS,
+) -> None:
     """Make `slot` run `name`: web processes now, and workers that may overlap; whatever it ran before is stopped.
 
     A slot that is still warm with `name` is left as it is, unless `fresh` asks for new processes (new secrets). Without
-    `overlap` no worker is started.
+    `overlap` no worker is started, and nothing is placed but processes of `kinds`.
     """
     release = read_json(host.site.release(name) / "release.json")
     if host.check and not release:  # it would have been staged by now
@@ -155,7 +163,7 @@ def start(host: Host, slot: str, name: str, *, fresh: bool = False, overlap: boo
         return
     if not release:
         raise Failed(f"{name} is not on this host", refused=True)
-    wanted = instances(host, slot, release)
+    wanted = [each for each in instances(host, slot, release) if each.kind in kinds]
     if host.check:
         host.changes += [f"{instance.unit} started" for instance in wanted]
         return

@@ -1,12 +1,13 @@
-"""A release's share of the clients in stages: which shares are fit, and where clients go at each."""
+"""A release's share of the clients in stages: which are fit, where clients go at each, who is its baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import shift
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names, shift
 
+BASELINE_WAY_OUT = "set release_baseline: false, or give it what it needs (docs/guides/verdict.md)"
 WAY_OUT = "release_stages has growing shares from 1 to 99: all clients come after the last one"
 
 
@@ -18,16 +19,46 @@ def refusal(told: Iterable[Mapping[str, Any]]) -> str:
     return f"the shares of release_stages are {', '.join(map(str, shares))}: each must be above the one before"
 
 
+def baseline_refusal(told: Iterable[Mapping[str, Any]], hosts: Collection[str]) -> str:
+    """Return why no baseline can stand beside a release that goes through these stages, or nothing.
+
+    `hosts` are those of the groups app and entry.
+    """
+    if not [*told]:
+        return "release_baseline is true, and release_stages is empty: nothing would be compared with it"
+    if len({*hosts}) > 1:
+        listed = ", ".join(sorted({*hosts}))
+        return f"release_baseline is true, and it works on one host that is app and entry: here are {listed}"
+    return ""
+
+
+def beyond_baseline(told: Iterable[Mapping[str, Any]]) -> list[int]:
+    """Return the shares at which no baseline can have as many clients as the release."""
+    return [share for share in (int(stage["share"]) for stage in told) if share * 2 > shift.BUCKETS]
+
+
 def share_of(slot: str, percent: int) -> int:
     """Return the share on green that sends `percent` of the clients to `slot`."""
     return percent if slot == "green" else shift.BUCKETS - percent
 
 
-def expected(slot: str, percent: int) -> dict[int, str]:
-    """Return which slot the buckets on both sides of each edge go to, where `slot` has `percent` of the clients."""
+def baseline_of(slot: str, percent: int) -> range:
+    """Return the buckets of the baseline where `slot` has `percent` of the clients: as many, or what is left.
+
+    They begin at the other end, so while shares grow to a half nobody changes from one to the other.
+    """
+    count = min(percent, shift.BUCKETS - percent)
+    return range(shift.BUCKETS - count, shift.BUCKETS) if slot == "green" else range(count)
+
+
+def expected(slot: str, percent: int, *, baseline: range = shift.NOBODY) -> dict[int, str]:
+    """Return where the buckets on both sides of each edge go, where `slot` has `percent` of the clients."""
     green = share_of(slot, percent)
+    edges = {0, green - 1, green, shift.BUCKETS - 1}
+    if baseline:
+        edges |= {baseline[0] - 1, baseline[0], baseline[-1], baseline[-1] + 1}
     return {
-        bucket: "green" if bucket < green else "blue"
-        for bucket in (0, green - 1, green, shift.BUCKETS - 1)
+        bucket: ("green" if bucket < green else "blue") + (f"_{names.BASELINE}" if bucket in baseline else "")
+        for bucket in sorted(edges)
         if 0 <= bucket < shift.BUCKETS
     }

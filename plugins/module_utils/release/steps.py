@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
+    baseline,
     commits,
     database,
     draining,
@@ -102,6 +103,8 @@ def _come_up(host: Host, request: Request, slot: str) -> Answer:
     with deciding(host):  # a slot that is just being cooled down is cold before it is started
         settling.require_exchange(host, request)
         slots.start(host, slot, request["release"], fresh=bool(request.get("fresh")), overlap=not request.get("point"))
+        if request.get("baseline"):  # at once: both are to be equally old
+            baseline.start(host)
     began = time.monotonic()
     passed = probe.pass_gate(
         host,
@@ -110,8 +113,11 @@ def _come_up(host: Host, request: Request, slot: str) -> Answer:
         soak_s=settings["soak_s"],
         timeout_s=settings["start_timeout_s"],
     )
+    if request.get("baseline"):
+        baseline.pass_gate(host, settings)
     # A driver that vanishes from here on leaves processes that nobody is sent to: they end by themselves.
-    settling.cool_later(host, slot, after_s=settings["confirm_s"] + ABANDONED_S)
+    for each in (slot, names.BASELINE):
+        settling.cool_later(host, each, after_s=settings["confirm_s"] + ABANDONED_S)
     webs = (i for i in slots.instances(host, slot, slots.record(host, slot)) if i.port)
     listens = [f"[{i.address}]:{i.port}" if ":" in i.address else f"{i.address}:{i.port}" for i in webs]
     return {"gate": passed, "gate_s": round(time.monotonic() - began, 3), "listens": listens}
@@ -133,6 +139,7 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     entry = "entry" in request["roles"]
     if entry:
         shift.set_share(host, shift.full(slot))
+        settling.end_baseline(host, drain_s=settings["drain_s"])
     verified, until = None, 0.0
     while True:
         if entry:

@@ -211,23 +211,26 @@ def _lasts(minutes: Sequence[Minute], arm: Callable[[Minute], Arm], percent: flo
 
 
 def _old_as_bad(evidence: Evidence, minutes: Sequence[Minute], limits: Limits) -> bool:
-    """Say whether old fails at least half as often as new, or over what one is asked about: of clients, or probes."""
+    """Say whether old fails at least half as often as new, or over what one is asked about: of clients, or probes.
+
+    Beside a baseline old is either: its fresh processes, or all the others.
+    """
     failed, total = facts.requests(each.new for each in minutes)
-    bad, of = facts.requests(each.old for each in minutes)
     least = LEAST_REQUESTS
+    counts = [facts.requests(each.old for each in minutes), facts.requests(each.rest for each in minutes)]
     if evidence.share >= 1:
-        (good, of), least = evidence.old_probes, 3
-        bad = of - good
-    if of < least:
-        return False
-    rate = bad / of
-    return rate > 0 and (rate * 2 >= failed / total or rate * 100 > (limits.errors_ask_percent or 100))
+        good, of = evidence.old_probes
+        counts, least = [(of - good, of)], 3
+    rates = [bad / of for bad, of in counts if of >= least]
+    most = limits.errors_ask_percent or 100
+    return any(rate > 0 and (rate * 2 >= failed / total or rate * 100 > most) for rate in rates)
 
 
 def _rates(evidence: Evidence, minutes: Sequence[Minute], seconds: float) -> dict[str, Any]:
     return {
         "new": facts.requests(each.new for each in minutes),
         "old": facts.requests(each.old for each in minutes),
+        **({"rest": facts.requests(each.rest for each in minutes)} if evidence.baseline else {}),
         "old_probes": evidence.old_probes,
         "within_s": seconds,
     }

@@ -232,12 +232,25 @@ class ReleaseAction(ActionBase):
         if reason:
             return reason, layout.WAY_OUT
         told = self.value("stages", []) or []
+        if self.value("baseline", False) and self.args.get("purpose", "deploy") == "deploy":  # who goes back has none
+            reason = stages.baseline_refusal(told, self._serving)
+            if reason:
+                return reason, stages.BASELINE_WAY_OUT
         reason = stages.refusal(told)
         if told and not reason:
             from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import limits  # few have stages
 
             return limits.refusal(limits.read(self.value("limits", {}) or {})), limits.WAY_OUT
         return reason, stages.WAY_OUT
+
+    def compares_with_baseline(self, described: Mapping[str, Any]) -> bool:
+        """Say whether a release is compared with fresh processes of the one before it; files alone have none."""
+        wanted = bool(self.value("baseline", False)) and len(self._serving) == 1
+        return wanted and described["runtime"]["kind"] != "static"
+
+    @property
+    def _serving(self) -> set[str]:
+        return {*self.every["app"], *self.every["entry"]}
 
     def refuse_unfit(self) -> None:
         """Refuse hosts and stages to which no release can be brought."""

@@ -56,7 +56,7 @@ class Canary:
         declared = (request.get("description") or {}).get("metrics") or []
         self.called, self.asking = metrics.called(declared), metrics.asking(declared)
         self.probing = {key: request[key] for key in PROBING if key in request and ("verify" in request or declared)}
-        self.log = str(request["stages"]["log"])
+        self.log, self.baseline = str(request["stages"]["log"]), bool(request["stages"].get("baseline"))
         self.stages: list[Mapping[str, Any]] = [*request["stages"]["stages"]]
         self.limits = limits.read(action.value("limits", {}) or {})
         self.ask_s = float(action.value("ask_s", 900))
@@ -67,7 +67,7 @@ class Canary:
         self.verdicts: list[dict[str, Any]] = []
         self.seen: dict[str, Seen] = {host: Seen() for host in action.groups["entry"]}
         self.read: dict[str, int] = dict.fromkeys(self.seen, 0)
-        self.looks = Looks(action, of=len(self.stages), new=self.slot)
+        self.looks = Looks(action, of=len(self.stages), new=self.slot, baseline=self.baseline)
 
     def through(self) -> dict[str, Any]:
         """Go through all stages; return what the switch of everyone is told. Stopped where the release goes back."""
@@ -90,7 +90,7 @@ class Canary:
 
     def _share(self, percent: int, for_s: float) -> None:
         told: dict[str, Any] = {"percent": percent, "for_s": for_s, "log": self.log, "salt": self.action.salt}
-        told["hang_s"] = self.limits.hang_s
+        told.update(hang_s=self.limits.hang_s, baseline=self.baseline)
         if self.ends:
             told.update(place=self.place, ends=self.ends)
         answer = self._ask("share", share=told)
@@ -103,6 +103,7 @@ class Canary:
     def _look(self, share: float, wait_s: float) -> None:
         told = {"salt": self.action.salt, "stages": self.began, "hang_s": self.limits.hang_s, "log": self.log}
         told.update(place=self.place, wait_s=wait_s, share=share, overdue=self._overdue)
+        told["baseline"] = self.baseline and share < 1
         answer = self._ask("look", look=told, **self.probing)
         self.place = answer["place"]
         self._pass_on({key: answer.get(key) for key in KEPT})
@@ -118,7 +119,8 @@ class Canary:
             stream.write(json.dumps(look) + "\n")
         for host in self.seen:
             for each in self._unread(host):
-                self.looks.came(host, self.seen[host].take(each, new=self.slot, called=self.called))
+                came = self.seen[host].take(each, new=self.slot, called=self.called, baseline=self.baseline)
+                self.looks.came(host, came)
 
     def _looks_of(self, host: str) -> Path:
         return self.action.memory / f"canary-{host}.jsonl"
@@ -191,11 +193,12 @@ class Canary:
             since=since,
             until=since + for_s,
             share=share,
-            draws=gathering.draws(whole, new=self.slot, shares=shares, began=self.began),
-            minutes=gathering.minutes(whole, new=self.slot, since=self.began[0], now=now),
+            draws=gathering.draws(whole, new=self.slot, shares=shares, began=self.began, baseline=self.baseline),
+            minutes=gathering.minutes(whole, new=self.slot, since=self.began[0], now=now, baseline=self.baseline),
             waiting=seeing.waiting(self.seen.values(), began=self.began[0], now=now, hang_s=self.limits.hang_s),
             signals=seeing.signals(self.seen.values(), now=now, asking=self.asking),
             old_probes=seeing.old_probes(self.seen.values(), now=now),
+            baseline=self.baseline,
             operator=self._operator(since),
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.gathering import old_arm
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.sketch import merged
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other
 
@@ -26,12 +27,14 @@ class Looks:
     {"format": 1, "at": 1764190020.1, "stage": 0, "of": 3, "share": 0.1, "since": ..., "until": ...,
     "entries": ["web1"], "looks": {"web1": 4}, "verdict": {...}, "lately": {"seconds": 2.0, "old": {...},
     "new": {"requests": 9, "failed": 0, "p95_s": 0.2}}}
-    `verdict` is as the ledger has it; `looks` says how many of each entry have been told of by then; the watch is the
-    stage after the last. The last line of a run has `end`, live or returned. Times are seconds since 1970.
+    Where there is a baseline, `old` is that, and `rest` what all others got. `verdict` is as the ledger has it; `looks`
+    says how many of each entry have been told of by then; the watch is the stage after the last. The last line of a run
+    has `end`, live or returned. Times are seconds since 1970.
     """
 
-    def __init__(self, action: ReleaseAction, *, of: int, new: str) -> None:
-        self.action, self.of, self.new = action, of, new
+    def __init__(self, action: ReleaseAction, *, of: int, new: str, baseline: bool = False) -> None:
+        self.action, self.of = action, of
+        self.arms = {"new": new, "old": old_arm(new, baseline=baseline), **({"rest": other(new)} if baseline else {})}
         self.lately: list[tuple[str, int, access.Tally]] = []
         self.counted: dict[str, int] = {}
 
@@ -70,7 +73,7 @@ class Looks:
                 "entries": list(self.action.groups["entry"]),
                 "looks": self.counted,
                 "verdict": record,
-                "lately": {**lately, "new": _arm(fresh, self.new), "old": _arm(fresh, other(self.new))},
+                "lately": {**lately, **{name: _arm(fresh, slot) for name, slot in self.arms.items()}},
             },
         )
         self.lately = []

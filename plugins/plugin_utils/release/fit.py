@@ -10,6 +10,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import descri
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Path, Reader, nearest
 
 SLOTS = 2  # both are up during a deploy
+BASELINE = 1  # once more, where fresh processes of the old release are compared with
 
 
 def unfit(
@@ -91,16 +92,19 @@ def notes(told: Mapping[str, Any], place: str, app: str, *, database: bool, file
             yield f"{place}: {inside[0]} is committed and below the shared path {name!r}: it is left out of releases"
 
 
-def needs(told: Mapping[str, Any], *, database: bool) -> dict[str, Any]:
-    """Return what both slots may take of a host: bytes of memory, whose size is not limited, and connections.
+def needs(told: Mapping[str, Any], *, database: bool, baseline: bool = False) -> dict[str, Any]:
+    """Return what a deploy may take of a host: bytes of memory, whose size is not limited, and connections.
 
-    Of an application without a `database` in the inventory nobody connects to one.
+    Both slots run meanwhile, and with a `baseline` the web processes once more. Of an application without a `database`
+    in the inventory nobody connects to one.
     """
     memory, count, unlimited = 0, 0, []
     for name, process in told["processes"].items():
         if process["kind"] not in ("web", "worker"):
             continue
-        copies = process["instances"] * (SLOTS if process["kind"] == "web" or process["overlap"] else 1)
+        places = SLOTS if process["kind"] == "web" or process["overlap"] else 1
+        places += BASELINE if baseline and process["kind"] == "web" else 0
+        copies = process["instances"] * places
         count += copies
         size = description.size_of(process["memory_max"])
         if size is None:

@@ -21,6 +21,9 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.report_charts
 Line = Mapping[str, Any]
 LOOKS, NAME = "canary.jsonl", "report.html"
 ENDS = {"live": "is live", "returned": "went back", "failed": "failed"}
+NAMES = {"new": "new", "old": "baseline", "rest": "all others"}
+"""How the arms are called where the old release has a baseline, and others beside it."""
+HEADINGS = {"new": "New release", "old": "Old release", "rest": "All others, with the old release"}
 WORDS = {"promote": "goes on", "hold": "holds", "rollback": "goes back", "no_data": "no data"}
 
 
@@ -42,6 +45,7 @@ def write(memory: Path, line: Line, *, app: str, environment: str) -> str:
 
 def page(line: Line, looks: Sequence[Look], *, app: str, environment: str) -> str:
     """Return the report as HTML; `looks` are those of stages, in their order, and at least one."""
+    baseline = bool(looks[-1]["verdict"].get("baseline"))
     reason, _, more = str(line.get("reason") or "").strip().partition("\n")
     return _template().render(
         line=line,
@@ -57,7 +61,9 @@ def page(line: Line, looks: Sequence[Look], *, app: str, environment: str) -> st
         ended_clock=_clock(looks[-1]["at"]),
         lasted=span(looks[-1]["at"] - looks[0]["since"]),
         entries=", ".join(sorted({entry for look in looks for entry in look["entries"]})),
-        arms=[_arm(looks, arm) for arm in ARMS],
+        arms=[_arm(looks, arm) for arm in NAMES if arm in looks[-1]["lately"]],
+        headings=HEADINGS | ({"old": "Baseline: the old release, as young"} if baseline else {}),
+        names=NAMES if baseline else {arm: arm for arm in ARMS},
         charts=report_charts.charts(looks),
         bands=report_charts.bands(looks),
         history=history(looks),
@@ -94,7 +100,7 @@ def _decided(same: Sequence[Look]) -> dict[str, Any]:
         "said": WORDS[verdict["verdict"]],
         "ask": verdict["ask"],
         "sentence": verdict["sentence"],
-        "counts": {arm: _counts(verdict["arms"][arm]) for arm in ARMS},
+        "counts": {arm: _counts(counted) for arm, counted in verdict["arms"].items()},
     }
 
 

@@ -165,6 +165,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = BEHAVIOUR.get("shop", {})
         if "once" in fault and not (SHARED / fault["once"]).exists():
             fault = {}
+        time.sleep(fault.get("slow_young_s", 0) if age() < fault.get("young_s", 0) else 0)
         if fault.get("hangs"):
             threading.Event().wait()
         time.sleep(fault.get("slow_s", 0))

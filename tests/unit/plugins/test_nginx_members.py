@@ -25,13 +25,14 @@ counts = st.integers(1, members.MOST)
 hosts = st.sampled_from([["127.0.0.1"], HOSTS[:2], HOSTS])
 
 
-def text(where: list[str], count: int) -> str:
+def text(where: list[str], count: int, *, baseline: bool = False) -> str:
     """The site of an application with `count` processes on each of these hosts, as it is rendered."""
     slots = {
         slot: [f"[{each}]:{port}" if ":" in each else f"{each}:{port}" for each in where for port in ports]
         for slot, ports in (("blue", range(20000, 20000 + count)), ("green", range(20010, 20010 + count)))
     }
-    done, wrong = sites.complete([{"name": "shop", "domains": ["shop.test"], "slots": slots}])
+    beside = [f"{where[0]}:{20020 + number}" for number in range(count if baseline else 0)]
+    done, wrong = sites.complete([{"name": "shop", "domains": ["shop.test"], "slots": slots, "baseline": beside}])
     assert wrong == []
     return action.render(TEMPLATES, done, OPTIONS)[1]["shop"]
 
@@ -40,6 +41,12 @@ def text(where: list[str], count: int) -> str:
 def test_a_text_is_what_would_have_been_rendered_for_that_count(where: list[str], one: int, other: int) -> None:
     assert members.sized(text(where, one), other) == text(where, other)
     assert members.servers(text(where, one)) == one
+
+
+@given(counts, counts)
+def test_a_baseline_has_as_many_processes_as_a_slot(one: int, other: int) -> None:
+    alone = ["127.0.0.1"]
+    assert members.sized(text(alone, one, baseline=True), other) == text(alone, other, baseline=True)
 
 
 @given(hosts, counts)

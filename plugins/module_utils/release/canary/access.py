@@ -111,11 +111,14 @@ def read(said: Mapping[str, Any]) -> Tally:
 class Reader:
     """Counts blocks of whole lines; `stages` are the moments at which stages began, `hang_s` is the latency limit.
 
+    Clients of the slot `apart` count in minutes alone: they are compared with nobody.
+
     Clients are known by a hash of their address under `salt`, which belongs to one release: no address leaves the host.
     """
 
-    def __init__(self, salt: bytes, stages: Sequence[float], hang_s: float) -> None:
+    def __init__(self, salt: bytes, stages: Sequence[float], hang_s: float, *, apart: str = "") -> None:
         self.salt, self.stages, self.hang_s = salt[:64], list(stages), hang_s
+        self.apart = apart.encode()
         self.tally = Tally()
         self._ids: dict[bytes, str] = {}
         self._top: dict[bytes, int] = {}
@@ -167,6 +170,11 @@ class Reader:
                 self._bins[seconds] = sketch.bin_of(value)
             if seconds != b"null":
                 there.seconds.count_in(self._bins[seconds], times)
+        for row in [row for row in rows if row[STATUS] >= b"499" or row[UPSTREAM_STATUS] >= b"500"]:
+            if self._failed(row):
+                self._count_failed(minute, row)
+        if self.apart:
+            rows = [row for row in rows if row[ARM] != self.apart]
         # Of those who were never seen, reversed, the earliest line stays.
         fresh = {row[ADDRESS]: row for row in reversed(rows) if row[ADDRESS] not in top}
         for address, row in fresh.items():
@@ -180,9 +188,6 @@ class Reader:
                 for each in range(top[client], level):
                     self._first(f"slow {each}", row)
                 top[client] = max(top[client], level)
-        for row in [row for row in rows if row[STATUS] >= b"499" or row[UPSTREAM_STATUS] >= b"500"]:
-            if self._failed(row):
-                self._count_failed(minute, row)
 
     def _id(self, address: bytes) -> str:
         """Return a client's name; none for those beyond the bound. Of IPv6 the first half, as nginx draws it."""
@@ -209,6 +214,7 @@ class Reader:
         client = self._id(row[ADDRESS])
         if client:
             there.failing.add(client)
+        if client and row[ARM] != self.apart:
             self._first(f"failing {bisect_right(self.stages, _began(row)) - 1}", row)
 
     def _first(self, kind: str, row: Row) -> None:

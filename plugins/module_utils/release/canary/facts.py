@@ -66,6 +66,9 @@ class Minute:
     since: float
     new: Arm
     old: Arm
+    """Of the old release; where there is a baseline, of that alone."""
+    rest: Arm = field(default_factory=Arm)
+    """Of the old release's other processes, where there is a baseline."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,8 @@ class Evidence:
     signals: tuple[Signal, ...] = ()
     old_probes: Pair = (0, 0)
     """Good answers of the old slot, of all in the last minutes: all that is known of it once it gets no clients."""
+    baseline: bool = False
+    """Whether the old arm is a baseline: processes of the old release that are as young as the new one's."""
     operator: str = ""
     """`abort` or `promote`, as somebody said."""
 

@@ -17,7 +17,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts 
     Pair,
     again,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import BASELINE, other
 
 NEVER = -1  # in no stage yet
 
@@ -42,14 +42,26 @@ def _pair(counts: Sequence[int]) -> Pair:
     return counts[0], counts[1]
 
 
-def draws(tally: Tally, *, new: str, shares: Sequence[float], began: Sequence[float]) -> list[Draw]:
+def old_arm(new: str, *, baseline: bool) -> str:
+    """Return where those are whom the release in the slot `new` is compared with."""
+    return BASELINE if baseline else other(new)
+
+
+def draws(
+    tally: Tally, *, new: str, shares: Sequence[float], began: Sequence[float], baseline: bool = False
+) -> list[Draw]:
     """Return the draws of all stages that have begun: `shares` of the clients from the moments `began` on.
 
-    `new` is the slot that the new release is in; `tally` counts failures by the same stages.
+    `new` is the slot that the new release is in; `tally` counts failures by the same stages. Beside a baseline, which
+    has as many clients, an event of either is a coin as long as both can have as many; what the rest got is no event.
     """
-    found = {(stage, NEVER): Counts(share) for stage, share in enumerate(shares)}
+    chances = [(0.5 if share <= 0.5 else 1.0) if baseline else share for share in shares]
+    found = {(stage, NEVER): Counts(chance) for stage, chance in enumerate(chances)}
+    compared = (new, old_arm(new, baseline=baseline))
     failures: dict[str, dict[int, First]] = {}
     for (kind, client), first in tally.firsts.items():
+        if first[2] not in compared and kind != f"failing {NEVER}":
+            continue
         word, _, number = kind.partition(" ")
         if word == "failing":
             failures.setdefault(client, {})[int(number)] = first
@@ -59,37 +71,44 @@ def draws(tally: Tally, *, new: str, shares: Sequence[float], began: Sequence[fl
             counts = found[stage, NEVER]
             (counts.slow[int(number)] if word == "slow" else counts.seen)[first[2] != new] += 1
     for stages in failures.values():
-        _failures(found, stages, new, shares)
+        _failures(found, stages, new, None if baseline else shares)
     return [counts.draw() for _, counts in sorted(found.items())]
 
 
 def _failures(
-    found: dict[tuple[int, int], Counts], stages: dict[int, First], new: str, shares: Sequence[float]
+    found: dict[tuple[int, int], Counts], stages: dict[int, First], new: str, shares: Sequence[float] | None
 ) -> None:
-    """Count a client's first failure of each stage: in which draw depends on the stage in which it failed before."""
+    """Count a client's first failure of each stage: in which draw depends on the stage in which it failed before.
+
+    Without `shares` that is a baseline's: who failed with either stays there, and says no more.
+    """
+    begun = {stage for stage, _ in found}
     before = NEVER
     for stage, (logged, _, slot) in sorted(stages.items()):
         if stage == NEVER:
             return  # who failed before there was a new release says little about it
-        if stage >= len(shares):
+        if stage not in begun:
             return  # another entry is ahead by a moment: it counts once this one is there
-        share = shares[stage] if before == NEVER else again(shares[before], shares[stage])
-        counts = found.setdefault((stage, before), Counts(share))
+        if before != NEVER and shares:
+            found.setdefault((stage, before), Counts(again(shares[before], shares[stage])))
+        counts = found[stage, before]
         counts.failing[slot != new] += 1
         if slot == new:
             counts.failed_at.append(logged)
+        if slot == new or not shares:
             return  # it stays with it, and says no more
         before = stage
 
 
-def minutes(tally: Tally, *, new: str, since: float, now: float) -> list[Minute]:
+def minutes(tally: Tally, *, new: str, since: float, now: float, baseline: bool = False) -> list[Minute]:
     """Return the minutes from the one in which the first client was moved to the one that is now, without gaps."""
-    first = int(since // MINUTE_S * MINUTE_S)
+    first, old = int(since // MINUTE_S * MINUTE_S), old_arm(new, baseline=baseline)
     return [
         Minute(
             float(begin),
             _arm(tally.minutes.get((begin, new))),
-            _arm(tally.minutes.get((begin, other(new)))),
+            _arm(tally.minutes.get((begin, old))),
+            _arm(tally.minutes.get((begin, other(new)))) if baseline else Arm(),
         )
         for begin in range(first, int(now) + 1, int(MINUTE_S))
     ]
@@ -101,10 +120,10 @@ def _arm(counted: Counted | None) -> Arm:
     return Arm(counted.requests, counted.failed, frozenset(counted.failing), counted.seconds)
 
 
-def answered(tally: Tally, *, new: str) -> Pair:
+def answered(tally: Tally, *, new: str, baseline: bool = False) -> Pair:
     """Return how many requests each arm answered well."""
-    good = [_well(each for (_, slot), each in tally.minutes.items() if (slot == new) == arm) for arm in (True, False)]
-    return _pair(good)
+    arms = (new, old_arm(new, baseline=baseline))
+    return _pair([_well(each for (_, slot), each in tally.minutes.items() if slot == arm) for arm in arms])
 
 
 def _well(each: Iterable[Counted]) -> int:

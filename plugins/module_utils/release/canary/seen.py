@@ -36,7 +36,9 @@ class Seen:
     signals: list[Asked] = field(default_factory=list)
     word: Mapping[str, Any] = field(default_factory=dict)
 
-    def take(self, look: Mapping[str, Any], *, new: str, called: Mapping[str, str]) -> access.Tally:
+    def take(
+        self, look: Mapping[str, Any], *, new: str, called: Mapping[str, str], baseline: bool = False
+    ) -> access.Tally:
         """Take in a look, as the entry's own task wrote it; return what came.
 
         `called` says how sentences call the application's metrics.
@@ -45,7 +47,7 @@ class Seen:
         access.add(self.tally, came)
         self.now, self.word = float(look["at"]), look.get("word") or self.word
         self.waiting = None if look["waiting"] is None else (look["waiting"][0], look["waiting"][1])
-        self.answered.append((self.now, gathering.answered(came, new=new)))
+        self.answered.append((self.now, gathering.answered(came, new=new, baseline=baseline)))
         if look.get("old_probe") is not None:
             self.old_probes.append((self.now, bool(look["old_probe"])))
         probes, told = look.get("probes") or {}, look.get("metrics") or {}

@@ -32,6 +32,8 @@ def record(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     }
     served = [each for each in evidence.minutes if each.since + facts.MINUTE_S > evidence.since]
     arms = {"new": [each.new for each in served], "old": [each.old for each in served]}
+    if evidence.baseline:
+        arms["rest"] = [each.rest for each in served]
     return {
         "format": FORMAT,
         "verdict": verdict.word,
@@ -40,6 +42,7 @@ def record(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "sentence": sentence(verdict, evidence),
         "figures": figures,
         "share": evidence.share,
+        **({"baseline": True} if evidence.baseline else {}),
         "stage_s": round(evidence.now - evidence.since, 1),
         "arms": {
             name: {
@@ -59,6 +62,10 @@ def record(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
             for draw in evidence.draws
         ],
     }
+
+
+def _old(evidence: Evidence) -> str:
+    return "its baseline" if evidence.baseline else "the old one"
 
 
 def _many_of(number: int, word: str) -> str:
@@ -92,7 +99,7 @@ def _failing(evidence: Evidence) -> str:
     old = sum(draw.failing[1] for draw in evidence.draws)
     seen = [sum(draw.seen[arm] for draw in evidence.draws) for arm in (0, 1)]
     of_new, of_old = max(seen[0], new), max(seen[1], old)
-    return f"{_many_of(new, 'client')} of {of_new} saw the new release fail, {old} of {of_old} the old one"
+    return f"{_many_of(new, 'client')} of {of_new} saw the new release fail, {old} of {of_old} {_old(evidence)}"
 
 
 def _chance(log_e: float) -> str:
@@ -116,26 +123,23 @@ def _errors(figures: Figures, evidence: Evidence) -> str:
 
 
 def _slower(figures: Figures, evidence: Evidence) -> str:
-    del evidence
     new, old = figures["p95_s"]
     return (
-        f"The new release is slower: of 20 requests the slowest takes {_seconds(new)}, with the old one "
+        f"The new release is slower: of 20 requests the slowest takes {_seconds(new)}, with {_old(evidence)} "
         f"{_seconds(old)}; {_chance(figures['log_e'])}."
     )
 
 
 def _hanging(figures: Figures, evidence: Evidence) -> str:
-    del evidence
     return (
         f"The new release hangs: {figures['hanging'][0]} requests wait, and it answered none in the last "
-        f"{_minutes(figures['within_s'])}; the old one answered {figures['answered'][1]}."
+        f"{_minutes(figures['within_s'])}; {_old(evidence)} answered {figures['answered'][1]}."
     )
 
 
 def _signal(figures: Figures, evidence: Evidence) -> str:
-    del evidence
     (good, total), old, last = figures["new"], figures["old"], figures.get("said", ("", ""))
-    beside = f"with the old one {old[0]} of {old[1]}" if old[1] else "nothing is known of the old one"
+    beside = f"with {_old(evidence)} {old[0]} of {old[1]}" if old[1] else f"nothing is known of {_old(evidence)}"
     counts = f"{good} of {total} were good{_last(last[0])}; {beside}{_last(last[1])}"
     return f"{figures['signal']} is bad with the new release: {counts}."
 
@@ -152,6 +156,8 @@ def _many(figures: Figures, evidence: Evidence) -> str:
 
 
 def _beside(figures: Figures, evidence: Evidence) -> str:
+    if evidence.baseline and evidence.share < 1:
+        return f"{_percent(figures['old'])} of its baseline's, and {_percent(figures['rest'])} of all others'"
     if evidence.share < 1:
         return f"and {_percent(figures['old'])} of the old one's"
     good, total = figures["old_probes"]
@@ -162,7 +168,7 @@ def _shared(figures: Figures, evidence: Evidence) -> str:
     if "signal" in figures:
         (good, of), (old, old_of), last = figures["new"], figures["old"], figures.get("said", ("", ""))
         told = f"{figures['signal']}: {good} of {of} are good with the new one{_last(last[0])}, "
-        told += f"{old} of {old_of} with the old one{_last(last[1])}"
+        told += f"{old} of {old_of} with {_old(evidence)}{_last(last[1])}"
     elif "hanging" in figures:
         told = "neither answers"
     else:
@@ -174,17 +180,17 @@ def _share(figures: Figures, evidence: Evidence) -> str:
     del figures
     new, old = (sum(draw.seen[arm] for draw in evidence.draws) for arm in (0, 1))
     return (
-        f"The shares are not what was set: {new} clients came to the new release and {old} to the old one, at "
+        f"The shares are not what was set: {new} clients came to the new release and {old} to {_old(evidence)}, at "
         f"{_of_clients(evidence)}; so nothing can be compared."
     )
 
 
 def _p95(figures: Figures, evidence: Evidence) -> str:
-    del evidence
     new, old = figures["p95_s"]
+    whose = "its baseline's" if evidence.baseline else "the old one's"
     return (
         f"For {_minutes(figures['within_s'])} more than one request in 20 has been too slow: the new release's p95 is "
-        f"{_seconds(new)}, the old one's {_seconds(old) if old else 'unknown'}."
+        f"{_seconds(new)}, {whose} {_seconds(old) if old else 'unknown'}."
     )
 
 
@@ -210,7 +216,7 @@ def _waits(figures: Figures, evidence: Evidence) -> str:
 def _passed(figures: Figures, evidence: Evidence) -> str:
     del figures
     lasted = _minutes(evidence.now - evidence.since)
-    return f"No worse than the old one for {lasted} at {_of_clients(evidence)}: {_failing(evidence)}."
+    return f"No worse than {_old(evidence)} for {lasted} at {_of_clients(evidence)}: {_failing(evidence)}."
 
 
 SENTENCES: Mapping[str, Callable[[Figures, Evidence], str]] = {

@@ -81,6 +81,9 @@ def test_both_slots_take_what_their_processes_may() -> None:
     needs = fit.needs(description.read(TEXT), database=True)
     assert needs == {"memory_bytes": (2 * 2 * 256 + 1024) * 2**20, "connections": 5, "unlimited": []}
     assert fit.needs(description.read(TEXT), database=False)["connections"] == 0
+    beside = fit.needs(description.read(TEXT), database=True, baseline=True)
+    assert beside["memory_bytes"] == (3 * 2 * 256 + 1024) * 2**20, "the web processes once more, and no worker"
+    assert beside["connections"] == 7
     unlimited = fit.needs(description.read(TEXT.replace("memory_max: 1G", "memory_max: 50%")), database=True)
     assert unlimited["unlimited"] == ["worker"]
 

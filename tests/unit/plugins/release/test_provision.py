@@ -29,6 +29,13 @@ def test_a_process_gets_a_block_of_ten_in_each_slot() -> None:
     }
 
 
+def test_a_baseline_gets_ports_of_its_own_beside_those_that_were_given_out() -> None:
+    before = give_ports([], {}, ["web"])
+    after = give_ports([], before, ["web"], places=(*names.SLOTS, names.BASELINE))
+    assert after == {"web": {**before["web"], "baseline": list(range(20020, 20030))}}
+    assert give_ports([], after, ["web"]) == after, "what was given out stays"
+
+
 @given(
     st.lists(st.integers(20000, 20400), max_size=40),
     st.lists(st.lists(st.sampled_from(["web", "api", "ws", "admin"]), max_size=4), min_size=1, max_size=4),

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import canary_looks
 
-HEALTHY, FAILING, QUIET = (
-    canary_looks.looks(scenario) for scenario in (canary_looks.HEALTHY, canary_looks.FAILING, canary_looks.QUIET)
+HEALTHY, FAILING, QUIET, BESIDE = (
+    canary_looks.looks(scenario)
+    for scenario in (canary_looks.HEALTHY, canary_looks.FAILING, canary_looks.QUIET, canary_looks.BESIDE_BASELINE)
 )
 RUNS = [
-    pytest.param(run, id=name) for name, run in zip(("good", "bad", "quiet"), (HEALTHY, FAILING, QUIET), strict=True)
+    pytest.param(run, id=name)
+    for name, run in zip(("good", "bad", "quiet", "beside a baseline"), (HEALTHY, FAILING, QUIET, BESIDE), strict=True)
 ]
 HOSTILE = (
     """</style></title><script>alert('x')</script><img src="//example.org/x" onerror=alert(1)> {{ 7 * 7 }} &lt; "' """
@@ -61,6 +63,18 @@ def test_it_says_what_was_deployed_by_whom_and_what_became_of_it() -> None:
     ):  # fmt: skip
         assert said in text
     assert "is live" in Read(page(HEALTHY)).text
+
+
+def test_a_baseline_is_told_apart_from_all_others_of_the_old_release() -> None:
+    text = Read(page(BESIDE)).text
+    for said in (
+        "Baseline: the old release, as young",
+        "All others, with the old release",
+        "Baseline: ",
+        "All others: ",
+    ):
+        assert said in text
+    assert "aseline" not in Read(page(HEALTHY)).text
 
 
 def test_what_hosts_said_beyond_the_first_line_is_there_too() -> None:

@@ -144,6 +144,42 @@ def test_a_slot_that_clients_were_sent_to_is_drained_and_not_stopped(host: Syste
     assert not host.did("systemctl", "stop", "shop-web@green-1.service")
 
 
+def with_baseline(host: Systemd) -> None:
+    """Have a baseline of OLD, with the clients of ten buckets."""
+    host.link(host.site.slot(names.BASELINE), f"../releases/{OLD}")
+    shift.set_share(host, 10, baseline=range(90, 100))
+
+
+def test_whoever_sets_a_share_ends_a_baseline_with_it(host: Systemd) -> None:
+    with_baseline(host)
+    assert (shift.share(host), shift.has_baseline(host)) == (10, True)
+    there = [path.name for path in (host.site.state / "share").iterdir()]
+    assert sorted(there) == [*(f"{each:02d}" for each in range(10)), *(f"baseline-{each}" for each in range(90, 100))]
+    shift.set_share(host, 10)
+    assert (shift.share(host), shift.has_baseline(host)) == (10, False)
+
+
+def test_a_baseline_is_stopped_after_a_way_back_and_not_while_it_has_clients(host: Systemd) -> None:
+    shift.begin(host, slot="green", release=NEW, confirm_s=60)
+    with_baseline(host)
+    host.up.add("shop-web@baseline-1.service")
+    host.write(names.UNITS / "shop-web@baseline-1.service", "")
+    settling.cool(host, names.BASELINE, OLD, drain_s=0)
+    assert "shop-web@baseline-1.service" in host.up
+    assert guard.resolve(host, reason="its driver is gone") == "returned"
+    assert host.did("systemd-run", "cool", names.BASELINE)
+    settling.cool(host, names.BASELINE, OLD, drain_s=0)
+    assert "shop-web@baseline-1.service" not in host.up
+    assert not slots.holds(host, names.BASELINE)
+
+
+def test_a_boot_leaves_no_baseline(host: Systemd) -> None:
+    with_baseline(host)
+    guard._settle_at_boot(host)
+    assert not slots.holds(host, names.BASELINE)
+    assert not shift.has_baseline(host)
+
+
 def test_a_second_way_back_leaves_a_draining_slot_alone(host: Systemd) -> None:
     move(host)
     settling.go_back(host, release=NEW, reason="the guard was faster", drain_s=30)
