@@ -101,7 +101,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made, paper = World(tmp_path_factory.mktemp("drills") / "project"), tmp_path_factory.mktemp("paper") / "keys.txt"
     try:
         made.begin(paper)
-        made.sql("create table since (n int); insert into since values (1)")  # streamed, and in no base backup
+        made.sql("create table since (text text); insert into since values ('quokkas')")  # streamed, and in no base backup
         yield made
     finally:
         made.down()
@@ -216,7 +216,7 @@ def machine(world: World) -> str:
 
 
 LEFT = """
-grep -rl ours /srv /var/lib/postgresql /etc/ferryman /var/lib/ferryman 2>/dev/null
+grep -rl quokkas /srv /var/lib/postgresql /etc/ferryman /var/lib/ferryman 2>/dev/null
 find /srv /etc/ferryman/sites /var/lib/ferryman/sites /etc/ferryman-drill* -type f 2>/dev/null
 ps -u app-tiny-dev -o pid=; pgrep -x nginx; pgrep -x postgres; nft list tables | grep drill; :
 """
