@@ -13,6 +13,7 @@ description:
 options:
   name: {description: Name of the archive., type: str, required: true}
   step: {description: What to do., type: str, required: true, choices: [begin, send, record]}
+  run: {description: "Of C(send): the drill, as C(begin) has named it.", type: str, default: ''}
   host: {description: "Of C(send): the host as this one reaches it.", type: str, default: ''}
   port: {description: "Of C(send): its SSH port.", type: int, default: 22}
   host_keys: {description: "Of C(send): its public keys.", type: list, elements: str, default: []}
@@ -63,11 +64,12 @@ def record(own: Archive, told: str) -> Record:
 def act(own: Archive, given: dict[str, Any]) -> dict[str, Any]:
     """Do the step; return what it has to tell."""
     if given["step"] == "begin":
-        return full_send.begin(own)
+        return full_send.begin(own, command.run_name())
     if given["step"] == "record":
         return record(own, given["told"])
-    way = travel.Way(given["host"], given["port"], given["host_keys"], given["into"], full_send.key(own.name))
-    return full_send.send(own, command.run_name(), way)
+    key = full_send.key(own.name, given["run"])
+    way = travel.Way(given["host"], given["port"], given["host_keys"], given["into"], key)
+    return full_send.send(own, given["run"], way)
 
 
 def main() -> None:
@@ -75,6 +77,7 @@ def main() -> None:
         argument_spec={
             "name": {"required": True},
             "step": {"required": True, "choices": ["begin", "send", "record"]},
+            "run": {"default": ""},
             "host": {"default": ""},
             "port": {"type": "int", "default": 22},
             "host_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},

@@ -38,7 +38,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ferryman:
   description:
-    - "Under C(full), of open: C(run), C(into) and C(host_keys), where the archive sends to."
+    - "Under C(full), of open: C(into) and C(host_keys), where the archive sends to."
     - "Of take: C(checks), C(parts_s), and C(certificates), which clients of the drill are to trust."
   type: dict
   returned: by open and take
@@ -49,7 +49,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
-    command,
     full_fence,
     full_host,
     full_leave,
@@ -85,8 +84,8 @@ def act(given: dict[str, Any]) -> dict[str, Any]:
         return {}
     full_host.require_claimed(given["environment"])
     if given["step"] == "open":
-        run, needed = command.run_name(), given["bytes"]
-        return full_host.let_in(given["port"], run, given["public_key"], needed, given["keep_free_bytes"])
+        here = place.Place(given["port"], given["run"])
+        return here.open(given["public_key"], given["bytes"], given["keep_free_bytes"])
     return take(given)
 
 

@@ -139,13 +139,13 @@ def _through(environment: Environment, machine: Machine, apps: Apps, begun: Told
     with clock.part("provision"):
         _on(machine, "host_provision", {})
     with clock.part("restore") as inner:
-        opened = _host(machine, "open", public_key=begun["public_key"], bytes=begun["bytes"])
-        told["run"] = opened["run"]
-        way = {"address": machine.archive_address, "port": machine.archive_port}
+        run = told["run"] = begun["run"]
+        opened = _host(machine, "open", run=run, public_key=begun["public_key"], bytes=begun["bytes"])
+        way = {"run": run, "address": machine.archive_address, "port": machine.archive_port}
         sent = _archive(environment, "send", **way, host_keys=opened["host_keys"], into=opened["into"])
         _add(told, sent, inner)
         files = {kind: one["files"] for kind, one in sent["sets"].items() if one["files"]}
-        taken = _host(machine, "take", run=opened["run"], into=opened["into"], sets=files)
+        taken = _host(machine, "take", run=run, into=opened["into"], sets=files)
         _add(told, taken, inner)
     machine.authorities.write_text("".join(taken["certificates"]), encoding="ascii")
     with clock.part("provision over it"):

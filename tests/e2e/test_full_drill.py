@@ -101,7 +101,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made, paper = World(tmp_path_factory.mktemp("drills") / "project"), tmp_path_factory.mktemp("paper") / "keys.txt"
     try:
         made.begin(paper)
-        made.sql("create table since (text text); insert into since values ('quokkas')")  # streamed, and in no base backup
+        made.sql(
+            "create table since (text text); insert into since values ('quokkas')"
+        )  # streamed, and in no base backup
         yield made
     finally:
         made.down()

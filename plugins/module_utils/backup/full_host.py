@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import exchange, files_restore, full, place, tree
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import exchange, files_restore, full, tree
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import replace
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 from ansible_collections.ferryman.ops.plugins.module_utils.host import marker as markers
@@ -95,11 +95,6 @@ def _json(path: str) -> dict[str, Any]:
 
 
 # What it takes
-
-
-def let_in(port: int, run: str, public_key: str, needed: int, keep_free: int) -> dict[str, Any]:
-    """Let the archive's key in, where there is room for what it brings; return where to, and this host's keys."""
-    return {"run": run, **place.Place(port, run).open(public_key, needed, keep_free)}
 
 
 def take(

@@ -6,10 +6,20 @@ archive, and are compared with their manifest where they arrive.
 
 from __future__ import annotations
 
+import glob
+import os
 import time
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, drill, drill_files, full, job, travel
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
+    archive,
+    drill,
+    drill_files,
+    full,
+    job,
+    place,
+    travel,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.drill_database import OfDatabase
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.drill_files import OfFiles
@@ -18,19 +28,26 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import
 Told = dict[str, Any]
 
 
-def key(name: str) -> str:
-    """Return where the key lies by which what is restored travels; each drill has one of its own."""
-    return f"{archive.SETTINGS}/{name}/full_drill_ed25519"
+def key(name: str, run: str) -> str:
+    """Return where the key lies by which what a drill restores travels; each drill has one of its own."""
+    return f"{archive.SETTINGS}/{name}/full-drill-{run}"
 
 
-def begin(own: archive.Archive) -> Told:
-    """Return the public half of a new key, the sets, and the bytes they take; Trouble where one has no good backup."""
+def begin(own: archive.Archive, run: str) -> Told:
+    """Return the drill's name, the public half of its key, the sets, and the bytes that they take.
+
+    Trouble where a set has no good backup. Keys of drills that were killed, which open nothing any more, go.
+    """
     kinds, records = full.chosen(own.settings["sets"]), own.records()
     without = [kind for kind in kinds if of.newest(records, kind) is None]
     if without:
         runs = ", ".join(f"`backup.run --set {kind}`" for kind in without)
         raise Trouble(f"no backup of {', '.join(without)} has passed a check, so nothing was begun: take one ({runs})")
-    return {"public_key": travel.key(key(own.name)), "sets": kinds, "bytes": sum(_bytes(own, kind) for kind in kinds)}
+    for path in glob.glob(key(own.name, "*")):
+        if time.time() - os.stat(path).st_mtime > place.WAY_IN_S:
+            os.unlink(path)
+    needed = sum(_bytes(own, kind) for kind in kinds)
+    return {"run": run, "public_key": travel.key(key(own.name, run)), "sets": kinds, "bytes": needed}
 
 
 def _bytes(own: archive.Archive, kind: str) -> int:
