@@ -23,6 +23,7 @@ HOOKS = "/etc/ferryman/certificates.d"  # programs that make servers take up wha
 ACME = "/etc/ferryman/acme"  # certbot's own files, apart from those of a certbot that may be there already
 VERSIONS = "/var/lib/ferryman/certificate-versions"
 RECORDS = "/var/lib/ferryman/certificates"
+WORK = "/var/lib/ferryman/certbot"
 CERTBOT = "/usr/local/lib/ferryman/certbot"
 REQUIREMENTS = f"{CERTBOT}/requirements.txt"
 LOGS = "/var/log/ferryman/certbot"

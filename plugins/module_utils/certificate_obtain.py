@@ -47,7 +47,7 @@ def words_for(certbot_path: str, settings: dict[str, Any], certificate: dict[str
         "--config-dir",
         host.ACME,
         "--work-dir",
-        "/var/lib/ferryman/certbot",
+        host.WORK,
         "--logs-dir",
         host.LOGS,
         "--no-directory-hooks",
@@ -82,7 +82,7 @@ def _forgotten(output: str) -> bool:
 def obtain_acme(settings: dict[str, Any], certificate: dict[str, Any], *, force: bool) -> None:
     """Have a certificate that is not due; raise host.Problem with the authority's own reason."""
     environment = {**os.environ, **({"REQUESTS_CA_BUNDLE": settings["ca_file"]} if settings["ca_file"] else {})}
-    for path in (host.ACME, host.LOGS, "/var/lib/ferryman/certbot"):
+    for path in (host.ACME, host.LOGS, host.WORK):
         os.makedirs(path, mode=0o700, exist_ok=True)
     challenges = os.path.join(settings["webroot"], ".well-known/acme-challenge")
     os.makedirs(challenges, mode=0o755, exist_ok=True)

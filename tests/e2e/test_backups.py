@@ -127,6 +127,18 @@ class Pair:
         assert answer.code == code, str(answer)
         return dict(answer.said)
 
+    def asking(self) -> histories.Version:
+        """Have a table in the database, and return a version whose steps ask for what is in it, and write there."""
+        self.sql("create table shown (text text); insert into shown values ('ours'); grant all on shown to tiny")
+        sql = {"asks": "select text from shown", "writes": "insert into shown values ('of a drill') returning text"}
+        return histories.Version("asks", sql, description={
+            "env": {"PGHOST": "localhost", "PGUSER": "tiny", "PGDATABASE": "tiny"}, "secret_env": ["PGPASSWORD"],
+            "verify": [
+                {"name": "what is shown", "path": "/rows", "expect": {"json": {"rows": ["ours"]}}},
+                {"name": "write", "method": "POST", "path": "/rows", "writes": True, "expect": {"status": 201}},
+            ],
+        })  # fmt: skip
+
     def two_writes(self, before: str, after: str) -> str:
         """Write a row, then another; return a moment between the two."""
         self.sql(f"insert into line values ('{before}')")
@@ -281,15 +293,7 @@ def test_a_check_of_hosts_tells_the_last_drill_of_each_set_and_is_wrong_only_whe
 @pytest.fixture(scope="module")
 def shown(pair: Pair) -> Iterator[str]:
     """A release whose steps ask for what is in its database, and write there, is live; returns it."""
-    pair.sql("create table shown (text text); insert into shown values ('ours'); grant all on shown to tiny")
-    sql = {"asks": "select text from shown", "writes": "insert into shown values ('of a drill') returning text"}
-    version = histories.Version("asks", sql, description={
-        "env": {"PGHOST": "localhost", "PGUSER": "tiny", "PGDATABASE": "tiny"}, "secret_env": ["PGPASSWORD"],
-        "verify": [
-            {"name": "what is shown", "path": "/rows", "expect": {"json": {"rows": ["ours"]}}},
-            {"name": "write", "method": "POST", "path": "/rows", "writes": True, "expect": {"status": 201}},
-        ],
-    })  # fmt: skip
+    version = pair.asking()
     commit = pair.site.repository.commit(version)
     with pair.site.inventory(secrets={"PGPASSWORD": PASSWORD}):
         answer = pair.site.deploy(commit)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.e2e.test_backups import ARCHIVE, MEDIA, PASSWORD, Pair
-from tests.support import histories, prober
+from tests.support import prober
 from tests.support import site as sites
 from tests.support.pages import blocks
 
@@ -47,16 +47,7 @@ class World(Pair):
         """Have it up, with an archive, a release that serves, a file, and a backup of each set."""
         hosts.up(self.sandbox, print)
         self.command("backup.setup", "--paper", str(paper), seconds=600)
-        self.sql("create table shown (text text); insert into shown values ('ours'); grant all on shown to tiny")
-        sql = {"asks": "select text from shown", "writes": "insert into shown values ('of a drill') returning text"}
-        version = histories.Version("asks", sql, description={
-            "env": {"PGHOST": "localhost", "PGUSER": "tiny", "PGDATABASE": "tiny"}, "secret_env": ["PGPASSWORD"],
-            "verify": [
-                {"name": "what is shown", "path": "/rows", "expect": {"json": {"rows": ["ours"]}}},
-                {"name": "write", "method": "POST", "path": "/rows", "writes": True, "expect": {"status": 201}},
-            ],
-        })  # fmt: skip
-        answer = self.site.deploy(self.site.repository.commit(version), timeout_s=400)
+        answer = self.site.deploy(self.site.repository.commit(self.asking()), timeout_s=400)
         assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
         self.release = str(answer.said["release"])
         self.on(sites.HOST, f"mkdir {MEDIA}/pictures; echo one > {MEDIA}/pictures/one; chown -R app-tiny-dev: {MEDIA}")

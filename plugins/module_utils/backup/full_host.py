@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.ferryman.ops.plugins.module_utils import certificate_host
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import exchange, files_restore, full, tree
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import replace
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
@@ -18,11 +19,10 @@ from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 
 MARK = "/etc/ferryman-drill.json"  # outside of what a restore exchanges
 LISTENS = "0A"  # of a socket, as the kernel has it (net/tcp_states.h)
-CERTIFICATE = "/etc/ferryman/certificates/{}/fullchain.pem"
 # A certificate of the drill's own takes the place of these: the account of the real authority stays where it is.
 APART = (
-    "/etc/ferryman/acme", "/etc/ferryman/certificate", "/etc/ferryman/certificates", "/etc/ferryman/certificates.d",
-    "/var/lib/ferryman/certificates", "/var/lib/ferryman/certificate-versions", "/var/lib/ferryman/certbot",
+    certificate_host.ACME, certificate_host.SETTINGS, certificate_host.PUBLISHED, certificate_host.HOOKS,
+    certificate_host.RECORDS, certificate_host.VERSIONS, certificate_host.WORK,
 )  # fmt: skip
 
 # Whose host it is
@@ -148,4 +148,4 @@ def _compared(into: str, run: str, kind: str, files: dict[str, Any]) -> dict[str
 
 def certificates(sites: Iterable[str]) -> list[str]:
     """Return what clients of sites are to trust: the certificate that this host made for each."""
-    return [_text(CERTIFICATE.format(site)) for site in sites]
+    return [_text(f"{certificate_host.PUBLISHED}/{site}/fullchain.pem") for site in sites]

@@ -92,16 +92,18 @@ def send(own: archive.Archive, run: str, way: travel.Way) -> Told:
     """
     told: Told = {"sets": {}, "parts_s": {}, "checks": [], "reason": ""}
     way.know()
-    with own.alone("drill", wait=True):
-        for kind in full.chosen(own.settings["sets"]):
-            work = _work(own, kind, run, way)
-            with work.undisturbed():
-                work.began = time.time()
-                work.measure()
-            _add(told, kind, work.record)
-            if told["reason"]:
-                break
-    way.forget()
+    try:
+        with own.alone("drill", wait=True):
+            for kind in full.chosen(own.settings["sets"]):
+                work = _work(own, kind, run, way)
+                with work.undisturbed():
+                    work.began = time.time()
+                    work.measure()
+                _add(told, kind, work.record)
+                if told["reason"]:
+                    break
+    finally:
+        way.forget()
     return told
 
 

@@ -89,8 +89,8 @@ def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the host to where releases can be staged.
 
     `request`: processes (names of the web processes), baseline (whether they have ports for one), address (where they
-    listen), rehearsal (how a release is asked
-    where no driver is: domain, times, whether steps may write), packed (this code, base64) and its version.
+    listen), rehearsal (how a release is asked where no driver is: domain, times, whether steps may write), packed (this
+    code, base64) and its version.
     """
     site, roles = host.site, request["roles"]
     _account(host)

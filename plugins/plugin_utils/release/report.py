@@ -16,13 +16,11 @@ from typing import Any
 
 import jinja2
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import report_charts
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.report_charts import ARMS, Look, percent, seconds
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.report_charts import Look, percent, seconds
 
 Line = Mapping[str, Any]
 LOOKS, NAME = "canary.jsonl", "report.html"
 ENDS = {"live": "is live", "returned": "went back", "failed": "failed"}
-NAMES = {"new": "new", "old": "baseline", "rest": "all others"}
-"""How the arms are called where the old release has a baseline, and others beside it."""
 HEADINGS = {"new": "New release", "old": "Old release", "rest": "All others, with the old release"}
 WORDS = {"promote": "goes on", "hold": "holds", "rollback": "goes back", "no_data": "no data"}
 
@@ -61,9 +59,9 @@ def page(line: Line, looks: Sequence[Look], *, app: str, environment: str) -> st
         ended_clock=_clock(looks[-1]["at"]),
         lasted=span(looks[-1]["at"] - looks[0]["since"]),
         entries=", ".join(sorted({entry for look in looks for entry in look["entries"]})),
-        arms=[_arm(looks, arm) for arm in NAMES if arm in looks[-1]["lately"]],
+        arms=[_arm(looks, arm) for arm in HEADINGS if arm in looks[-1]["lately"]],
         headings=HEADINGS | ({"old": "Baseline: the old release, as young"} if baseline else {}),
-        names=NAMES if baseline else {arm: arm for arm in ARMS},
+        names=report_charts.called(looks),
         charts=report_charts.charts(looks),
         bands=report_charts.bands(looks),
         history=history(looks),

@@ -15,6 +15,7 @@ POINTS = 48
 LEAST_ERRORS, LEAST_P95_S = 0.05, 0.5
 """The tops of charts that are all lower (what HEALTH-3 asks for is low in them): what is small is to look small."""
 ARMS = ("new", "old")
+BESIDE_BASELINE = {"new": "new", "old": "baseline", "rest": "all others"}
 SPACE = "\N{NO-BREAK SPACE}"  # a number and its unit stay on one line
 
 
@@ -62,6 +63,11 @@ def bands(looks: Sequence[Look]) -> list[Band]:
     ]
 
 
+def called(looks: Sequence[Look]) -> Mapping[str, str]:
+    """Return how the arms are called in words: where the old release has a baseline, others are beside it."""
+    return BESIDE_BASELINE if "rest" in looks[-1]["lately"] else dict(zip(ARMS, ARMS))
+
+
 def charts(looks: Sequence[Look]) -> list[Chart]:
     """Return both charts: which share of the requests failed, and how long the slowest in twenty took."""
     return [
@@ -78,18 +84,18 @@ def _chart(
     said: Callable[[float], str],
     least: float,
 ) -> Chart:
-    first, last = _ends(looks)
+    (first, last), names = _ends(looks), called(looks)
     parts = list(_slices(looks, first, last))
     points = {arm: [(at, value(part, arm)) for at, part in parts] for arm in ARMS}
     known = {arm: [height for _, height in points[arm] if height is not None] for arm in ARMS}
     top = _round_up(max([least, *known["new"], *known["old"]]))
-    most = {arm: f"{arm}: {'at most ' + said(max(known[arm])) if known[arm] else 'nothing measured'}" for arm in ARMS}
+    most = [f"{names[arm]}: {'at most ' + said(max(known[arm])) if known[arm] else 'nothing measured'}" for arm in ARMS]
     return Chart(
         key=key,
         title=title,
         labels=(said(top), said(top / 2), "0"),
         paths={arm: _path(points[arm], top) for arm in ARMS},
-        told=f"{title}. {'; '.join(most.values())}. The table below has the figures.",
+        told=f"{title}. {'; '.join(most)}. The table below has the figures.",
     )
 
 

@@ -21,6 +21,7 @@ CACHE = "/var/cache/ferryman-offsite"
 REPOSITORY = re.compile(r"s3:https://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._-]+)+")
 NAMED = re.compile(rf"\d{{8}}T\d{{6}}Z-{of.OFFSITE}")
 CONNECT_S = 10
+SILENT = "look at the address, the network and the provider"
 CREDENTIALS = """\
 [default]
 aws_access_key_id = {place.access_key}
@@ -49,7 +50,7 @@ MEANT = (
      "another one is at work on it: wait for that; a lock that was left is given up after half an hour"),
     (("connection refused", "no such host", "i/o timeout", "no route to host", "network is unreachable",
       "context deadline exceeded", "connection reset", "server misbehaving"), "",
-     "it does not answer: look at the address, the network and the provider"),
+     f"it does not answer: {SILENT}"),
 )  # fmt: skip
 ASKED = "Is there a repository at the following location"  # of whatever keeps it from reading one
 GONE = ("The specified key does not exist", "The specified bucket does not exist", "NoSuchKey", "NoSuchBucket")
@@ -109,9 +110,7 @@ def require_answer(place: Place) -> None:
         socket.create_connection((url.hostname or "", url.port or 443), CONNECT_S).close()
     except OSError as error:
         said = error.strerror or error
-        raise Unusable(
-            f"{place.repository}: it does not answer ({said}): look at the address, the network and the provider"
-        ) from None
+        raise Unusable(f"{place.repository}: it does not answer ({said}): {SILENT}") from None
 
 
 class Restic:

@@ -72,6 +72,7 @@ def test_a_baseline_is_told_apart_from_all_others_of_the_old_release() -> None:
         "All others, with the old release",
         "Baseline: ",
         "All others: ",
+        "baseline: at most",
     ):
         assert said in text
     assert "aseline" not in Read(page(HEALTHY)).text
