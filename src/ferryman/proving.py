@@ -25,7 +25,7 @@ from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 3  # of what needs no hosts: two of the tests, which wait for nothing, and one of a linter
 HOSTED_WORKERS = 4  # those with hosts wait for them between their own work; four keep two cores busy
-AT_TIMES = 8  # of journeys that are long and like something else, each whole run takes one in so many
+AT_TIMES = 12  # of journeys that are long and like something else, each whole run takes one in so many
 Of = TypeVar("Of")
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
