@@ -120,9 +120,13 @@ class Project:
             "ANSIBLE_COLLECTIONS_PATH": str(paths.collections_path()),
         }
 
+    def argv(self, *words: str) -> list[str]:
+        """Return how a command of Ferryman is run in the project."""
+        return [sys.executable, "-m", "ferryman", *words, "--json"]
+
     def run(self, *words: str) -> dict[str, Any]:
         """Run a command of Ferryman in the project, and return what it prints with --json."""
-        argv = [sys.executable, "-m", "ferryman", *words, "--json"]
+        argv = self.argv(*words)
         done = subprocess.run(argv, cwd=self.root, env=self.environment, check=False, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}")

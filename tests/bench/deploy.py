@@ -1,23 +1,23 @@
 """`./invoke bench deploy`: what a deploy costs, beside the least that could do it, in one interleaved run.
 
-    python -m tests.bench.deploy [--rounds 7] [--hosts 10] [--capistrano] [--record]
+    python -m tests.bench.deploy [--rounds 7] [--hosts 6 10 30] [--capistrano] [--record]
 
 Every round measures each thing once, one after the other, so that a busy machine is busy for all of them alike; what is
 printed are medians and ratios of medians. Nothing is asserted: a benchmark that fails on a busy day teaches nobody.
 """
 
-from __future__ import annotations
-
 import argparse
+import functools
 import statistics
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from tests.bench import _record
+from tests.bench import _record, _use
 from tests.bench._project import WAITS, Project
 from tests.bench._rivals import Bare, Capistrano, Nothing
 from tests.bench._wire import Cost, Meter
@@ -26,6 +26,7 @@ from tests.support import histories
 from ferryman import paths
 
 ROOT = paths.CHECKOUT
+Of = TypeVar("Of")
 SEED = 23  # of the application's files: tests/support/histories.py
 
 
@@ -127,8 +128,8 @@ def _counts(table: Table) -> None:
         table.rows.append((f"{name}: sessions", str(cost.sessions), f"at most {wanted[name]}"))
 
 
-def many_hosts(project: Project, table: Table, *, rounds: int) -> None:
-    """Measure an update of many light hosts against the bare script on as many."""
+def many_hosts(project: Project, table: Table, *, rounds: int) -> _use.Use:
+    """Measure an update of many light hosts against the bare script on as many; return what it takes of the driver."""
     count = len(project.hosts)
     bare, in_turn = Bare(project, "cold"), Bare(project, "turn", at_once=False)
     project.run("deploy", "--env", "bench")
@@ -142,15 +143,38 @@ def many_hosts(project: Project, table: Table, *, rounds: int) -> None:
         table.seconds[f"bare, cold, {count} hosts in turn"].append(in_turn.deploy(commit))
         project.cold()
         table.seconds[f"update, {count} hosts"].append(clocked(project, "deploy")[0])
-    table.ratio(f"update, {count} hosts", f"bare, cold, {count} hosts", 1.6)
-    table.ratio(f"update, {count} hosts", f"bare, cold, {count} hosts in turn", 1.6)
+    table.ratio(f"update, {count} hosts", f"bare, cold, {count} hosts", 2)
+    table.ratio(f"update, {count} hosts", f"bare, cold, {count} hosts in turn", 2)
+    # Once more with somebody who looks, which takes time itself.
+    project.repository.commit(histories.good("watched"))
+    project.cold()
+    use = _use.of(project.argv("deploy", "--env", "bench"), cwd=project.root, env=project.environment)
+    table.rows.append((f"update, {count} hosts: the driver's processor", f"{use.cpu_s:.1f} s", ""))
+    table.rows.append((f"update, {count} hosts: the driver's memory at most", f"{use.memory_mb:.0f} MB", ""))
+    return use
+
+
+def reckon(table: Table, uses: Mapping[int, _use.Use], hosts: int = 100) -> None:
+    """Add what the straight lines through what was measured say of so many hosts, and how far they miss it."""
+    of = {
+        "": {count: table.median(f"update, {count} hosts") for count in uses},
+        ": the driver's processor": {count: use.cpu_s for count, use in uses.items()},
+        ": the driver's memory at most": {count: use.memory_mb for count, use in uses.items()},
+    }
+    for what, measured in of.items():
+        unit = "MB" if "memory" in what else "s"
+        slope, begin = statistics.linear_regression(list(measured), list(measured.values()))
+        missed = max(abs(begin + slope * count - is_now) / is_now for count, is_now in measured.items())
+        table.rows.append((f"update{what}, for each host more", f"{slope:.2f} {unit}", ""))
+        table.rows.append((f"update, {hosts} hosts{what}, reckoned", f"{begin + slope * hosts:.0f} {unit}", ""))
+        table.rows.append((f"update{what}: the line misses what was measured by", f"{100 * missed:.0f} %", ""))
 
 
 def main() -> None:
     """Measure, print, and record where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--hosts", type=int, default=0, help="also measure so many hosts at once; none by default")
+    parser.add_argument("--hosts", type=int, nargs="*", default=[], help="also measure so many hosts at once, each")
     parser.add_argument("--only-hosts", action="store_true", help="leave out what is measured on one host")
     parser.add_argument("--capistrano", action="store_true", help="install Capistrano here, and measure it too")
     parser.add_argument("--record", action="store_true", help="write docs/records/bench-*.json")
@@ -162,10 +186,13 @@ def main() -> None:
         if not words.only_hosts:
             project = Project(state / words.name, words.name, count=1, kind="bulk", sockets=Path(sockets))
             _measured(project, lambda: one_host(project, table, rounds=words.rounds, capistrano=words.capistrano))
-        if words.hosts:
-            many = Project(state / f"{words.name}-many", f"{words.name}-many", count=words.hosts, kind="tiny",
+        uses = {}
+        for count in words.hosts:
+            many = Project(state / f"{words.name}-many", f"{words.name}-many", count=count, kind="tiny",
                            sockets=Path(sockets))  # fmt: skip
-            _measured(many, lambda: many_hosts(many, table, rounds=words.rounds))
+            uses[count] = _measured(many, functools.partial(many_hosts, many, table, rounds=words.rounds))
+        if len(uses) > 1:
+            reckon(table, uses)
     table.print()
     print(f"\nwaits on purpose, all off: {', '.join(f'{name}={value}' for name, value in WAITS.items())}")
     if words.record:
@@ -181,10 +208,10 @@ def main() -> None:
         )
 
 
-def _measured(project: Project, measure: Any) -> None:
+def _measured(project: Project, measure: Callable[[], Of]) -> Of:
     try:
         project.make()
-        measure()
+        return measure()
     finally:
         project.down()
 

@@ -1,0 +1,66 @@
+"""What a command takes of the machine that it runs on, with all that it starts: its processors' time, its memory."""
+
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+EVERY_S = 0.1
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Use:
+    """`cpu_s` of all processes that ended before the command did; `memory_mb` is the most that was held at once, where
+    what several processes share is counted once."""
+
+    cpu_s: float
+    memory_mb: float
+
+
+def of(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Use:
+    """Run a command to its end, and return what it took; it must end well."""
+    most, over = 0.0, threading.Event()
+    with subprocess.Popen(argv, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+
+        def watch() -> None:
+            nonlocal most
+            while not over.wait(EVERY_S):
+                most = max(most, sum(map(_held_mb, family(process.pid))))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        over.set()
+        watcher.join()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(argv)}: {process.returncode}")
+    return Use(used.ru_utime + used.ru_stime, most)
+
+
+def family(pid: int) -> set[int]:
+    """Return a process and all that descend from it."""
+    parents = {}
+    for place in PROC.glob("[0-9]*"):
+        try:
+            # "pid (name) state ppid ...", and a name may hold spaces and brackets.
+            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has ended
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def _held_mb(pid: int) -> float:
+    try:
+        told = (PROC / str(pid) / "smaps_rollup").read_text()
+    except OSError:
+        return 0.0  # it has ended
+    share = re.search(r"^Pss:\s+(\d+) kB", told, re.MULTILINE)
+    return int(share.group(1)) / 1000 if share else 0.0
