@@ -18,6 +18,8 @@ WITHIN_S = 2.0
 """From a verdict until nobody comes to the release any more; counted in full where nothing else is at work."""
 SECRET = "planted-9f1c77aa"
 POOL = {"name": "pool", "path": "/metrics", "prometheus": 'pool_free{db="main"}', "at_least": 1}
+PAID = {"name": "paid", "path": "/metrics", "prometheus": 'payments_total{result="ok"}', "of": "payments_total",
+        "at_least": 90}  # fmt: skip
 FAULTS: dict[str, dict[str, Any]] = {
     "failing": {"errors": 0.5},
     "hanging": {"hangs": True},
@@ -35,10 +37,10 @@ def shop(site: Site) -> Iterator[Site]:
         yield site
 
 
-def taken_through(shop: Site, version: Version) -> tuple[Answer, Visitors]:
+def taken_through(shop: Site, version: Version, *, timeout_s: float = 120) -> tuple[Answer, Visitors]:
     """Deploy a version while clients come; return what came of it, and what they got."""
     with Visitors(shop) as visitors:
-        answer = shop.deploy(shop.repository.commit(version))
+        answer = shop.deploy(shop.repository.commit(version), timeout_s=timeout_s)
         time.sleep(1)
     return answer, visitors
 
@@ -120,6 +122,25 @@ def test_a_release_that_tells_of_itself_that_it_is_not_well_goes_back_although_i
         assert (verdict["rule"], verdict["figures"]["signal"]) == ("signal", "metric 'pool' (at least 1)")
         assert (verdict["figures"]["old"], verdict["figures"]["said"]) == ([4, 4], ["0", "8"])
         assert not visitors.failures, "no client had seen anything of it yet"
+    finally:
+        shop.repository.commit(histories.Version("without metrics", description={"metrics": []}))
+
+
+@pytest.mark.at_times(journey="a canary whose payments are declined")
+def test_a_release_whose_counters_say_that_payments_are_declined_goes_back_although_each_page_is_well(
+    shop: Site,
+) -> None:
+    before = shop.served()
+    bad = histories.shop("payments are declined", declines=0.5)
+    described = histories.Version(bad.text, bad.behaviour, description={"metrics": [PAID]})
+    try:
+        with shop.settings(release_stages=[{"share": 30, "for_s": 240}]):
+            answer, visitors = taken_through(shop, described, timeout_s=300)
+        verdict = went_back(shop, answer, visitors, before)
+        assert (verdict["rule"], verdict["figures"]["signal"]) == ("signal", "metric 'paid' (at least 90 %)")
+        assert (verdict["figures"]["old"], verdict["figures"]["said"][1]) == ([4, 4], "100 %")
+        assert float(verdict["figures"]["said"][0].removesuffix(" %")) < 90
+        assert not visitors.failures
     finally:
         shop.repository.commit(histories.Version("without metrics", description={"metrics": []}))
 

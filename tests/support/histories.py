@@ -106,8 +106,9 @@ def shop(text: str, **fault: Any) -> Version:
     """Return a version (of tiny) that is healthy and whose /shop misbehaves: the page that most clients ask for.
 
     errors: the share of requests with 500; slow_s: seconds more; hangs; leaks_mb a request; dies: the share of requests
-    in which the process ends; logged_in: errors and dies concern those alone who are; once: all of it only while a
-    shared file of that name is there. slow_young_s: seconds more until the process is young_s old.
+    in which the process ends; logged_in: errors and dies concern those alone who are; declines: the share of requests
+    whose payment is declined, which its counters alone tell; once: all of it only while a shared file of that name is
+    there. slow_young_s: seconds more until the process is young_s old.
     """
     return Version(text, {"shop": fault})
 

@@ -192,7 +192,7 @@ class Watched:
             new, answer["old_probe"] = elsewhere.well(*ways)
         else:
             new = not probe.check(host, self.slot, kinds=("web",))
-        self.seen.take(answer, new=self.slot, called=metrics.called(self.metrics))
+        self.seen.take(answer, new=self.slot, declared=self.metrics)
         self.seen.signals.append(seen.Asked(self.seen.now, HEALTH, (new, answer["old_probe"])))
         self._hear()
         return self._evidence()

@@ -53,8 +53,8 @@ class Canary:
     def __init__(self, action: ReleaseAction, request: Mapping[str, Any]) -> None:
         self.action, self.slot = action, str(request["slot"])
         self.sent = {key: request[key] for key in SENT if key in request}
-        declared = (request.get("description") or {}).get("metrics") or []
-        self.called, self.asking = metrics.called(declared), metrics.asking(declared)
+        self.declared = declared = (request.get("description") or {}).get("metrics") or []
+        self.asking = metrics.asking(declared)
         self.probing = {key: request[key] for key in PROBING if key in request and ("verify" in request or declared)}
         self.log, self.baseline = str(request["stages"]["log"]), bool(request["stages"].get("baseline"))
         self.stages: list[Mapping[str, Any]] = [*request["stages"]["stages"]]
@@ -119,7 +119,7 @@ class Canary:
             stream.write(json.dumps(look) + "\n")
         for host in self.seen:
             for each in self._unread(host):
-                came = self.seen[host].take(each, new=self.slot, called=self.called, baseline=self.baseline)
+                came = self.seen[host].take(each, new=self.slot, declared=self.declared, baseline=self.baseline)
                 self.looks.came(host, came)
 
     def _looks_of(self, host: str) -> Path:

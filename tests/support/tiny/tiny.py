@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +29,7 @@ RELEASE = os.environ.get("FERRYMAN_RELEASE", "unreleased")
 SHARED = Path(os.environ.get("FERRYMAN_SHARED", HERE / "shared"))
 BLOCK = 1 << 18
 LEAKED: list[bytes] = []
+PAYMENTS: Counter[str] = Counter()  # by their result: a thread more or less is nothing that a share would tell
 
 
 def age() -> float:
@@ -174,13 +176,16 @@ class Handler(BaseHTTPRequestHandler):
         if concerned and random.random() < fault.get("dies", 0):
             die()
         bad = concerned and random.random() < fault.get("errors", 0)
+        PAYMENTS["declined" if random.random() < fault.get("declines", 0) else "ok"] += 1
         self.answer(500 if bad else 200, {"goods": [] if bad else ["bread", "salt"]})
 
     def metrics(self) -> None:
-        """What this version tells of itself: how many connections of its pool are free."""
+        """What this version tells of itself: how many connections of its pool are free, what became of payments."""
         told = "pool" in BEHAVIOUR and (SHARED / BEHAVIOUR["pool"]).exists()
         free = 0 if told or age() >= BEHAVIOUR.get("pool_s", float("inf")) else 8
-        self.answer(200, f'# TYPE pool_free gauge\npool_free{{db="main"}} {free}\n'.encode(), "text/plain")
+        lines = ["# TYPE pool_free gauge", f'pool_free{{db="main"}} {free}', "# TYPE payments_total counter"]
+        lines += [f'payments_total{{result="{result}"}} {count}' for result, count in sorted(PAYMENTS.items())]
+        self.answer(200, "\n".join([*lines, ""]).encode(), "text/plain")
 
     def rows(self, what: str, status: int) -> None:
         """Answer what the database says to the SQL that this version has for it."""

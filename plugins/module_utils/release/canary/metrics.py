@@ -1,7 +1,8 @@
 """What an application tells of itself, as numbers that have a bound: read from the processes of both releases.
 
 Metrics are those of `ferryman.yml`, checked and filled with defaults. Every process of a slot is asked; of several
-numbers the worst counts, so that one process whose pool is exhausted is not hidden by its neighbours.
+numbers the worst counts, so that one process whose pool is exhausted is not hidden by its neighbours. Of counters only
+what they are at is read here: how fast they rise is known once they are read again (`counters`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect
 from ansible_collections.ferryman.ops.plugins.module_utils.release.expect import Answer
@@ -46,24 +47,26 @@ class Lacking(Exception):
     """An answer that has no number where one was meant."""
 
 
+def counter(metric: Metric) -> bool:
+    """Say whether a metric is a number that only rises, told as its rate, or as a share of what another rises by."""
+    return bool(metric.get("rate") or metric.get("of"))
+
+
+def figure(metric: Metric, value: float) -> str:
+    """Return a number of a metric as sentences have it, with its unit where it has one."""
+    unit = " a second" if metric.get("rate") else " %" if metric.get("of") else ""
+    return (f"{value:.0f}" if value == round(value, 0) and abs(value) < EXACT else f"{value:.4g}") + unit
+
+
 def named(metric: Metric) -> str:
     """Return a metric as sentences call it."""
     word, bound = ("at least", metric["at_least"]) if metric["at_most"] is None else ("at most", metric["at_most"])
-    return f"metric {metric['name']!r} ({word} {_figure(bound)})"
-
-
-def called(metrics: Iterable[Metric]) -> dict[str, str]:
-    """Return how sentences call each, by its name."""
-    return {str(metric["name"]): named(metric) for metric in metrics}
+    return f"metric {metric['name']!r} ({word} {figure(metric, bound)})"
 
 
 def asking(metrics: Iterable[Metric]) -> set[str]:
     """Return what sentences call those of which a person is asked."""
     return {named(metric) for metric in metrics if metric["then"] == "ask"}
-
-
-def _figure(value: float) -> str:
-    return f"{value:.0f}" if value == round(value, 0) and abs(value) < EXACT else f"{value:.4g}"
 
 
 def keeps(metric: Metric, value: float) -> bool:
@@ -74,12 +77,14 @@ def keeps(metric: Metric, value: float) -> bool:
 # From an answer to numbers
 
 
-def numbers(metric: Metric, text: str) -> list[float]:
+def numbers(metric: Metric, text: str, *, of: bool = False) -> list[float]:
     """Return the numbers that an answer has for a metric; none where it says that there is nothing to tell now.
 
-    That is null in JSON, and NaN in Prometheus' text. Raises Lacking where it does not know the metric.
+    That is null in JSON, and NaN in Prometheus' text. `of` asks for those of what a share is of. Raises Lacking where
+    it does not know the metric.
     """
-    return _of_json(metric["json"], text) if metric["json"] else _of_text(metric["prometheus"], text)
+    wanted = metric["of"] if of else metric["json"] or metric["prometheus"]
+    return _of_json(wanted, text) if metric["json"] else _of_text(wanted, text, counted=counter(metric))
 
 
 def _of_json(path: str, text: str) -> list[float]:
@@ -97,8 +102,12 @@ def _of_json(path: str, text: str) -> list[float]:
         raise Lacking(f"has a number beyond all bounds at {path}") from None
 
 
-def _of_text(wanted: str, text: str) -> list[float]:
-    """Read Prometheus' text format (Prometheus, Exposition formats): each line a series, its labels, its value."""
+def _of_text(wanted: str, text: str, *, counted: bool) -> list[float]:
+    """Read Prometheus' text format (Prometheus, Exposition formats): each line a series, its labels, its value.
+
+    A counter has no line for labels that nothing has happened with yet: where others of its name are told, or its type
+    alone, it is at 0.
+    """
     name, labels = series(wanted)
     found = []
     for line in text.split("\n"):
@@ -112,9 +121,15 @@ def _of_text(wanted: str, text: str) -> list[float]:
             found.append(float(words[0]))
         except (IndexError, ValueError):
             raise Lacking(f"has no number for {wanted}") from None
-    if not found:
+    if not found and not (counted and _declared(name, text)):
         raise Lacking(f"has no {wanted}")
-    return [value for value in found if not math.isnan(value)]
+    return [value for value in found or [0.0] if not math.isnan(value)]
+
+
+def _declared(name: str, text: str) -> bool:
+    """Say whether a text has a counter of that name, whatever its labels; OpenMetrics names its type without _total."""
+    family = re.escape(name[: -len("_total")] if name.endswith("_total") else name)
+    return bool(re.search(rf"^(?:{re.escape(name)}[{{ ]|# TYPE {family}(?:_total)? counter\b)", text, re.MULTILINE))
 
 
 def series(wanted: str) -> tuple[str, dict[str, str]]:
@@ -147,20 +162,42 @@ def reading(metric: Metric, answers: Iterable[Answer], *, owned: bool) -> Readin
     Who does not answer, or only with an error, has none that is good. A release that answers and does not know the
     metric is bad where it is its own (`owned`); the one before it may never have had it, and nothing is known.
     """
-    found: list[tuple[bool, float]] = []
+    told = _told(metric, answers, owned=owned)
+    if isinstance(told, Reading):
+        return told
+    found = [(keeps(metric, value), value) for values, _ in told for value in values]
+    if not found:
+        return Reading(None, "nothing to tell")
+    upward = metric["at_most"] is None
+    good, worst = min(found, key=lambda each: each[1] if upward else -each[1])
+    return Reading(good, figure(metric, worst))
+
+
+def counts(metric: Metric, answers: Mapping[str, Answer], *, owned: bool) -> Union[Reading, dict[str, list[float]]]:
+    """Return by process what a counter is at, and what it is a share of (0 for none); or why that is not known.
+
+    Series that several labels make are one: they are added up.
+    """
+    told = _told(metric, answers.values(), owned=owned)
+    if isinstance(told, Reading):
+        return told
+    return {process: [sum(values), sum(of)] for process, (values, of) in zip(answers, told) if values}
+
+
+def _told(
+    metric: Metric, answers: Iterable[Answer], *, owned: bool
+) -> Union[Reading, list[tuple[list[float], list[float]]]]:
+    """Return the numbers in each answer, and those of what they are a share of; or why they say nothing."""
+    found = []
     for answer in answers:
         if answer.error or answer.status >= BROKEN:
             return Reading(False, f"{metric['path']}: {answer.error or f'status {answer.status}'}")
         try:
             told = numbers(metric, answer.text) if answer.status == 200 else _none(answer)
+            found.append((told, numbers(metric, answer.text, of=True) if metric.get("of") else []))
         except Lacking as lacking:
             return Reading(False if owned else None, f"{metric['path']} {lacking}")
-        found += [(keeps(metric, value), value) for value in told]
-    if not found:
-        return Reading(None, "nothing to tell")
-    upward = metric["at_most"] is None
-    good, worst = min(found, key=lambda each: each[1] if upward else -each[1])
-    return Reading(good, _figure(worst))
+    return found
 
 
 def _none(answer: Answer) -> list[float]:
@@ -170,6 +207,7 @@ def _none(answer: Answer) -> list[float]:
 def read(metrics: Sequence[Metric], arms: Sequence[Sequence[tuple[str, int]]], get: Get) -> dict[str, Any]:
     """Ask the processes of the new release and of the old one (`arms`); return by name `good` and `said` of both.
 
+    A counter has `counts` of both beside, by process; None where they are not known, and `good` and `said` tell why.
     A path that several metrics are at is asked for once; the old one first, so that a new one that hangs takes no time
     from it.
     """
@@ -187,11 +225,26 @@ def read(metrics: Sequence[Metric], arms: Sequence[Sequence[tuple[str, int]]], g
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = dict(zip(wanted, pool.map(ask, wanted)))  # of equal length
-    found: dict[str, Any] = {}
-    for metric in metrics:
-        both = [
-            reading(metric, [answers[arm, each, metric["path"]] for each in processes], owned=not arm)
-            for arm, processes in enumerate(arms)
-        ]
-        found[metric["name"]] = {"good": [each.good for each in both], "said": [each.said for each in both]}
-    return found
+    return {
+        metric["name"]: _both(
+            metric, [{each: answers[arm, each, metric["path"]] for each in arms[arm]} for arm in range(len(arms))]
+        )
+        for metric in metrics
+    }
+
+
+def _both(metric: Metric, arms: Sequence[Mapping[tuple[str, int], Answer]]) -> dict[str, Any]:
+    """Return what is told of a metric, by the answers of new and old."""
+    if not counter(metric):
+        both = [reading(metric, arm.values(), owned=not number) for number, arm in enumerate(arms)]
+        return {"good": [each.good for each in both], "said": [each.said for each in both]}
+    told = [
+        counts(metric, {f"{host}:{port}": answer for (host, port), answer in arm.items()}, owned=not number)
+        for number, arm in enumerate(arms)
+    ]
+    why = [each if isinstance(each, Reading) else Reading(None, "") for each in told]
+    return {
+        "good": [each.good for each in why],
+        "said": [each.said for each in why],
+        "counts": [None if isinstance(each, Reading) else each for each in told],
+    }

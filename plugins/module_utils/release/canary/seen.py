@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, Optional
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, counters, gathering, metrics
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Pair, Signal, Waiting
 
 ANSWERED_S = 10.0  # beyond the limit: what a release that hangs has answered before it did
@@ -34,14 +34,15 @@ class Seen:
     answered: list[tuple[float, Pair]] = field(default_factory=list)
     old_probes: list[tuple[float, bool]] = field(default_factory=list)
     signals: list[Asked] = field(default_factory=list)
+    counters: dict[str, counters.Both] = field(default_factory=dict)
     word: Mapping[str, Any] = field(default_factory=dict)
 
     def take(
-        self, look: Mapping[str, Any], *, new: str, called: Mapping[str, str], baseline: bool = False
+        self, look: Mapping[str, Any], *, new: str, declared: Sequence[metrics.Metric], baseline: bool = False
     ) -> access.Tally:
         """Take in a look, as the entry's own task wrote it; return what came.
 
-        `called` says how sentences call the application's metrics.
+        `declared` are the application's metrics.
         """
         came = access.read(look["tally"])
         access.add(self.tally, came)
@@ -52,8 +53,22 @@ class Seen:
             self.old_probes.append((self.now, bool(look["old_probe"])))
         probes, told = look.get("probes") or {}, look.get("metrics") or {}
         self.signals += [Asked(self.now, f"verify step {name!r}", good) for name, good in probes.items()]
-        self.signals += [Asked(self.now, called[name], each["good"], each["said"]) for name, each in told.items()]
+        self._numbers(declared, told)
         return came
+
+    def _numbers(self, declared: Sequence[metrics.Metric], told: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take in what metrics came to; of a counter that is known once a span of it is over."""
+        for metric in declared:
+            each = told.get(metric["name"])
+            if each is None:
+                continue
+            good, said = each["good"], each["said"]
+            if "counts" in each:
+                both = self.counters.setdefault(metric["name"], counters.Both(metric)).take(each, at=self.now)
+                if both is None:
+                    continue
+                good, said = [arm.good for arm in both], [arm.said for arm in both]
+            self.signals.append(Asked(self.now, metrics.named(metric), good, said))
 
     @property
     def asked_at(self) -> float:
