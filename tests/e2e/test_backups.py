@@ -14,6 +14,7 @@ import pytest
 import yaml
 from tests.support import histories, prober, typing_in
 from tests.support import site as sites
+from tests.support.by_hand import Hands, block
 from tests.support.pages import blocks
 from tests.support.planted import CODE, Watch, holding
 
@@ -69,12 +70,12 @@ def sandbox_of_the_guide(*, archive: str, port: int) -> dict[str, Any]:
     """Return the files that the guide names for a sandbox, with this one's names and port."""
     ours = {"backup1": archive, "local1": sites.HOST, "2224": str(port)}
     files = {}
-    for block in blocks(PAGE, "yaml"):
-        if block.file.startswith("inventories/local/"):
-            text = block.text
+    for told in blocks(PAGE, "yaml"):
+        if told.file.startswith("inventories/local/"):
+            text = told.text
             for theirs, mine in ours.items():
                 text = text.replace(theirs, mine)
-            files[Path(block.file).name] = yaml.safe_load(text)
+            files[Path(told.file).name] = yaml.safe_load(text)
     return files
 
 
@@ -109,11 +110,11 @@ class Pair:
         self.sandbox = Sandbox(self.site.name, root / ".ferryman/sandbox" / self.site.name,
                                tuple(inventory.from_tree(tree)))  # fmt: skip
 
-    def on(self, host: str, script: str, *, binary: bytes | None = None) -> bytes:
+    def on(self, host: str, script: str, *, binary: bytes | None = None, seconds: float = 120) -> bytes:
         """Run a script as root on a host."""
         argv = ["ssh", "-F", str(self.sandbox.directory / "ssh_config"), "-o", "BatchMode=yes"]
         argv += [host, f"sudo bash -c {shlex.quote(script)}"]
-        done = subprocess.run(argv, check=False, capture_output=True, timeout=120, input=binary or b"")
+        done = subprocess.run(argv, check=False, capture_output=True, timeout=seconds, input=binary or b"")
         assert done.returncode == 0, f"{script}\n{done.stdout.decode()}{done.stderr.decode()}"
         return done.stdout
 
@@ -168,10 +169,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         yield made
     finally:
         sites.down(made.site)
-
-
-def by_hand() -> list[list[str]]:
-    return [block.lines for block in blocks(PAGE, "text")]
 
 
 def test_a_setup_makes_what_is_missing_and_takes_a_first_backup_of_each_set(pair: Pair) -> None:
@@ -492,39 +489,22 @@ def test_what_cannot_be_restored_is_refused_with_what_can(pair: Pair) -> None:
 
 @pytest.mark.at_times(journey="backups restored by hand")
 def test_a_backup_is_restored_by_hand_with_the_engines_own_commands(pair: Pair) -> None:
-    """The guide's lines, with this environment's names; how the files travel between hosts is the reader's matter."""
     moment = pair.two_writes("kept", "lost")
     pair.sql("select pg_switch_wal()")
     pair.sql("insert into line values ('lost')")  # in the next file of WAL: the stream is ahead of the new history
-    typed = ("barman restore", "database/streaming/*", "mv /var/lib/postgresql", "systemctl restart", "backup.run")
-    archive, last, place, stream, run = (
-        next(listed for listed in by_hand() if line in "\n".join(listed)) for line in typed
-    )
-
-    def ours(lines: list[str]) -> str:
-        text = "set -e\n" + "\n".join(lines)
-        return text.replace("prod", "dev").replace("2026-11-26T09:00:00Z", moment)
-
-    pair.on(ARCHIVE, ours(archive))
-    pair.on(ARCHIVE, ours(last))
-    version = pair.on(sites.HOST, "ls /etc/postgresql").decode().strip()
-    before, after = ("\n".join(place).replace("15", version).split("rsync ")[part] for part in (0, 1))
-    files = pair.on(ARCHIVE, "tar -C /srv/backups/dev/database/by-hand/data -c .")
-    pair.on(sites.HOST, ours(before.splitlines()))
-    main = f"/var/lib/postgresql/{version}/main"
-    pair.on(sites.HOST, f"install -d -o postgres -g postgres -m 700 {main}; tar -C {main} -x", binary=files)
-    pair.on(sites.HOST, f"chown -R postgres:postgres {main}; chmod 700 {main}")
-    pair.on(sites.HOST, "timeout 60 bash -c " + shlex.quote(ours(after.splitlines()[1:])))
+    hands = Hands(PAGE, pair, ARCHIVE, port_of(pair))
+    hands.restore(moment)
+    hands.serve()
     what = "select string_agg(text, ' ' order by text) from line where text in ('kept', 'lost', 'since', 'anew')"
     assert pair.sql(what) == "kept"
-    pair.on(ARCHIVE, ours(stream))
+    hands.follow()
     pair.sql("insert into line values ('since')")  # it is acknowledged: the stream follows the new history
     (wrong,) = (one for one in pair.command("backup.status", code=3)["wrong"] if "timeline" in one["said"])
     assert (wrong["severity"], wrong["do"]) == ("P1", "backup.run --set database")
     told = restored(pair, what)
     assert told["rows"] == "kept since"
     assert "which the source began after this backup" in told["note"]
-    (line,) = run
+    (line,) = block(PAGE, "./invoke backup.run --env prod")
     assert line.split()[2:] == ["--env", "prod"]
     assert pair.command(line.split()[1])["record"]["check"]["result"] == "passed"
     assert not [one for one in pair.command("backup.list")["wrong"] if "timeline" in one["said"]]
@@ -532,6 +512,20 @@ def test_a_backup_is_restored_by_hand_with_the_engines_own_commands(pair: Pair) 
     told = restored(pair, what)
     assert (told["rows"], told["note"]) == ("anew kept since", "")
     pair.command("backup.restore", "--end")
+
+
+@pytest.mark.at_times(journey="backups restored by hand")
+def test_a_database_whose_disk_is_lost_is_restored_by_hand_with_what_was_acknowledged_last(pair: Pair) -> None:
+    pair.sql("insert into line values ('acknowledged last')")
+    data = pair.sql("show data_directory")
+    pair.on(sites.HOST, f"systemctl kill --signal=KILL 'postgresql@*-main'; rm -rf {data}")
+    hands = Hands(PAGE, pair, ARCHIVE, port_of(pair))
+    hands.restore()
+    hands.serve(lost=True)
+    hands.follow()
+    assert pair.sql("select count(*) from line where text = 'acknowledged last'") == "1"
+    pair.sql("insert into line values ('since it was lost')")  # it is acknowledged: the stream follows the new history
+    assert pair.command("backup.run")["record"]["check"]["result"] == "passed"
 
 
 def restored(pair: Pair, asked: str) -> dict[str, Any]:
@@ -612,7 +606,7 @@ def test_files_are_restored_by_hand_with_borg_alone_on_either_host(pair: Pair) -
 
 @pytest.mark.at_times(journey="backups restored by hand")
 def test_commits_wait_no_longer_once_the_guides_line_is_typed_and_again_by_the_next(pair: Pair) -> None:
-    ends, begins = (text for lines in by_hand() for text in lines if "synchronous_standby_names" in text)
+    ends, begins = block(PAGE, "synchronous_standby_names")
     pair.on(sites.HOST, f"cd / && {ends}")
     assert pair.sql("show synchronous_standby_names") == ""
     told = [one["said"] for one in pair.command("backup.status", code=3)["wrong"] if one["severity"] == "P1"]
