@@ -44,7 +44,7 @@ class ActionModule(ReleaseAction):
         if self.args["as_planned"]:
             agreed.require(self, plan)
         self.remember("plan", plan)
-        short = {key: plan[key] for key in ("release", "previous", "slot", "migrate")}
+        short = self.short_of(plan)
         return {
             **short,
             "left_out": [*self.left_out],

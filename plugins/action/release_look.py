@@ -5,7 +5,6 @@ Changes nothing that serves.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any, ClassVar
@@ -79,7 +78,7 @@ class ActionModule(ReleaseAction):
     def _looked(self) -> dict[str, Any]:
         """Ask the host, keep its answer for the tasks that follow, and return the short of it."""
         if self.args["purpose"]:
-            self.refuse_unfit()
+            self.refuse_unfit(self.args["purpose"])
         wanted = source.read_once(self) if self.args["source"] else {}
         more: dict[str, Any] = {
             "bare": self.args["plan"],  # what a plan is made of may have to be provisioned first
@@ -108,6 +107,8 @@ class ActionModule(ReleaseAction):
         short = self._short(seen)
         if self.args["purpose"]:
             short.update(confirm_s=self.settings["confirm_s"], lease_s=LEASE_S)
+        if self.detached(self.args["purpose"]):
+            self.remember(f"told-{self.host}", {"stale": kept["stale"], "ferryman": short})
         if self.args["purpose"] and self.several and self.host == self.arbiter:
             stale = self._let_go_unless_needed(answer.get("stale", "asked for"))
             answer.update({"stale": stale} if wanted else {})
@@ -194,7 +195,7 @@ class ActionModule(ReleaseAction):
             "app": self.app,
             "run": self.run_id,
             "url": url,
-            "ca": os.path.normpath(ca) if (ca := str(self.value("ca", "") or "")) else "",
+            "ca": self.ca,
             **short,
         }
 

@@ -36,7 +36,7 @@ class ActionModule(ReleaseAction):
         """Come back with the lock, or be refused when the time is over; in check mode nobody waits."""
         if self.host != self.arbiter or self._task.check_mode:
             return {"skipped_here": True}
-        self.refuse_unfit()
+        self.refuse_unfit(self.args["purpose"])
         wanted = source.read_once(self) if self.args["source"] else {}
         lock = self.lock(str(self.args["purpose"]), wanted)
         try:
@@ -67,6 +67,7 @@ class ActionModule(ReleaseAction):
                 Display().display(MARK + line(told))
             seen = told
         waited = {"waited_s": round(time.monotonic() - began, 1), "waited_for": _who(first)} if first else {}
+        self.remember("waited", waited)
         return {**waited, "ferryman": waited}
 
     @staticmethod

@@ -14,6 +14,7 @@ CODES = {
     "live": DONE,
     "unchanged": DONE,
     "done": DONE,
+    "handed_over": DONE,
     "refused": REFUSED,
     "returned": RETURNED,
     "failed": RETURNED,
@@ -35,6 +36,7 @@ TOLD = (
     "pruned",
     "report",
     "watched_s",
+    "handed_over",
 )
 WITH_DATABASE = ("lost", "kept", "undone", "unwell", "under_way_s")
 LOST = ("left", "unknown")
@@ -153,6 +155,8 @@ def status(story: Story, ended: Ended) -> str:
     """Return how a deploy or a rollback ended, in one word of CODES."""
     if story.facts.get("status") == "live" or story.facts.get("committed"):
         return "live"
+    if ended.status == "done" and story.facts.get("handed_over"):
+        return "handed_over"
     if ended.status == "done":
         return "unchanged" if story.looked and not story.stale else "done"
     if ended.status == "left" and not story.facts.get("plan"):

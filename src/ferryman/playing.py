@@ -6,7 +6,7 @@ from typing import Any
 from ferryman import canary, interrupts, outcomes, paths, readiness, runs, secrets, telling
 from ferryman.environments import Environment
 from ferryman.errors import REFUSED, Stop
-from ferryman.progress import parts, progress
+from ferryman.progress import Progress, parts, progress
 
 UNFIT = ("has no attribute", "is undefined")
 """What Ansible says of values that are not as a playbook wants them, with no word of where they stand."""
@@ -32,16 +32,7 @@ def run(
 
     def listen(event: runs.Event) -> None:
         looks.follow()  # what was seen before it is told before it
-        story.hear(event)
-        if event.kind == "task":
-            seen.step(event.title)
-        elif event.kind == "begun":
-            seen.begun(event.host)
-        else:
-            told = event.result.get("ferryman") or {}
-            seen.ended(event.title, event.host, event.kind, parts(told))
-            for line in telling.waits(told):
-                seen.note(line)
+        hear(event, story, seen)
 
     def see(look: canary.Look) -> None:
         story.see(look)
@@ -77,6 +68,20 @@ def run(
     finally:
         seen.close()
     return story, ended
+
+
+def hear(event: runs.Event, story: outcomes.Story, seen: Progress) -> None:
+    """Take an event into the story of a run, and show it."""
+    story.hear(event)
+    if event.kind == "task":
+        seen.step(event.title)
+    elif event.kind == "begun":
+        seen.begun(event.host)
+    else:
+        told = event.result.get("ferryman") or {}
+        seen.ended(event.title, event.host, event.kind, parts(told))
+        for line in telling.waits(told):
+            seen.note(line)
 
 
 def look_at(playbook: str, environment: Environment, values: Mapping[str, Any]) -> tuple[outcomes.Story, runs.Ended]:

@@ -34,13 +34,19 @@ VANTAGES = ("driver", "hosts", "both")
 MENDED = "once that is mended, the same command goes on: what is done stays"
 
 
-def deploy(env: str, *, app: str, ref: str, allow_dirty: bool, wait: int, partial: int, plan: str) -> Told:
-    """Deploy a commit, or what a `plan` says; return the report. A failure is a Stop that carries it."""
+def deploy(
+    env: str, *, app: str, ref: str, allow_dirty: bool, wait: int, partial: int, plan: str, detach: bool
+) -> Told:
+    """Deploy a commit, or what a `plan` says; return the report. A failure is a Stop that carries it.
+
+    With `detach` the arbiter drives it once it is built, and the report says no more than that (`detached`).
+    """
+    over = {**_over(wait, partial), **({"release_detach": True} if detach else {})}
     if plan:
         if ref or allow_dirty:
             raise Stop("--plan says what is deployed", hint="leave out --ref and --allow-dirty, or --plan")
-        return _as_planned(env, app=app, file=Path(plan), over=_over(wait, partial))
-    wanted = {**_wanted(env, ref=ref, allow_dirty=allow_dirty), **_over(wait, partial)}
+        return _as_planned(env, app=app, file=Path(plan), over=over)
+    wanted = {**_wanted(env, ref=ref, allow_dirty=allow_dirty), **over}
     environment = readiness.agreed(env, app=app)
     if reason := _uncommitted(environment, app, wanted):
         raise _refused({"reason": reason}, environment, app)
@@ -351,12 +357,16 @@ def _provision(environment: Environment, *, check: bool = False) -> Told:
 
 def _told(command: str, environment: Environment, app: str, values: Mapping[str, Any]) -> Told:
     story, ended = playing.run(f"release_{command}", environment, {"release_app": app, **values}, way_back=True)
-    said = outcomes.report(command, story, ended, environment=environment.name, app=app)
-    if said["url"] and said["code"] == 0:
-        with suppress(KeyboardInterrupt):  # it is done; only this look is cut short
-            said["outside"] = outside.look(said["url"], ca=said["ca"])
+    return told_of(outcomes.report(command, story, ended, environment=environment.name, app=app), story, environment)
+
+
+def told_of(said: Told, story: outcomes.Story, environment: Environment) -> Told:
+    """Return a run's report with what a client here gets now; a Stop that carries it where the run has failed."""
     if said["code"]:
         raise _failed(said, story, environment)
+    if said["url"] and said["status"] != "handed_over":
+        with suppress(KeyboardInterrupt):  # it is done; only this look is cut short
+            said["outside"] = outside.look(said["url"], ca=said["ca"])
     return said
 
 

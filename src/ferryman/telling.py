@@ -81,6 +81,9 @@ def summary(told: Told) -> str:
     if told["status"] == "unchanged":
         said = f"{told['release']} is live already on {env}; nothing was changed {took}"
         return "\n".join([said, told["url"], *told.get("left_out", {}).values()])
+    if told["status"] == "handed_over":
+        follow, host = paths.command("attach", env, told["app"]), told["handed_over"]["host"]
+        return f"{told['release']} is handed over: {host} brings it live by itself {took}\n`{follow}` follows it"
     lines = [f"{told['release']} is live on {env} {took}", told["url"]]
     lines += _outside(told)
     lines += _left_out(told)

@@ -53,7 +53,7 @@ def own(directory: str) -> set[str]:
 
 def test_the_tarball_holds_the_collection_and_nothing_else(tarball: set[str]) -> None:
     tops = {name.split("/")[0] for name in tarball}
-    allowed = OURS | {"README.md", "LICENSE", "docs", "changelogs", "MANIFEST.json", "FILES.json"}
+    allowed = OURS | {"README.md", "LICENSE", "docs", "changelogs", "requirements", "MANIFEST.json", "FILES.json"}
     assert tops <= allowed, f"the tarball carries {sorted(tops - allowed)}"
     assert not [name for name in tarball if re.search(r"__pycache__|\.pyc$|vault\.yml$|\.venv|\.ferryman", name)]
 
@@ -70,7 +70,7 @@ def test_the_wheel_brings_program_and_collection(wheel: Path) -> None:
     for directory in OURS:
         missing = {f"{at}/{name}" for name in own(directory)} - names
         assert not missing, f"the wheel leaves out {sorted(missing)}"
-    assert {f"{at}/galaxy.yml", "ferryman/ansible.cfg", "ferryman/py.typed"} <= names
+    assert {f"{at}/galaxy.yml", f"{at}/requirements/run.txt", "ferryman/ansible.cfg", "ferryman/py.typed"} <= names
     tops = {name.split("/")[0] for name in names}
     assert tops == {"ferryman", "ansible_collections", f"ferryman-{ferryman.__version__}.dist-info"}
     assert not [name for name in names if "__pycache__" in name]

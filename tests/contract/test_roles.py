@@ -109,7 +109,9 @@ def test_every_number_has_its_bounds_and_every_default_is_within(name: str) -> N
 
 
 # They look, or act on what a deploy has judged; a session more would be felt in each of them.
-LOOKING = {*"plan compare diff check look health verify unlock maintenance once why word judge fence patch_end".split()}
+LOOKING = {
+    *"plan compare diff check look health verify unlock maintenance once why word attach judge fence patch_end".split()
+}
 
 
 @every_role

@@ -206,6 +206,17 @@ def test_a_plan_names_the_hosts_of_each_step(fleet: Fleet) -> None:
 
 
 @PLANNED
+def test_a_fleet_is_not_driven_by_its_arbiter_and_whoever_asks_is_told_why_with_nothing_touched(fleet: Fleet) -> None:
+    before = fleet.settles(2)
+    refused = fleet.deploy(fleet.repository.commit(histories.good("not from there")), "--detach")
+    assert (refused.code, refused.said["status"], refused.said["steps"]) == (1, "refused", []), str(refused)
+    assert f"{ENTRIES[0]} would have to drive app1, app2, app3, db1, entry2" in refused.text
+    assert "leave out --detach" in refused.text
+    assert not fleet.arbiter()["lock"].get("alive")
+    assert fleet.settles(2) == before
+
+
+@PLANNED
 def test_a_second_deploy_waits_and_all_hosts_go_on_to_it(fleet: Fleet) -> None:
     first, second = (fleet.repository.commit(histories.good(text)) for text in ("first in line", "second in line"))
     with fleet.settings(release_soak_s=10):

@@ -220,7 +220,8 @@ def test_soak_kills(site: Site, soak: Soak) -> None:
         commit = site.repository.commit(version("to see the steps", migrating=True))
         planned = site.run("plan", "--app", site.app, "--ref", commit)
         steps = [each["step"] for each in planned.said["steps"]]
-        assert set(steps) == names.BEFORE_COMMIT - {*names.RESTORING, *names.AMONG_MANY, *names.SCALING} | {"settle"}
+        others = {*names.RESTORING, *names.AMONG_MANY, *names.SCALING, names.HAND_OVER}
+        assert set(steps) == names.BEFORE_COMMIT - others | {"settle"}
         deploys = boundaries(begin(site, commit), "deploy", journal, steps)
         words = ("rollback", "--accept-schema", "--env", ENV, "--app", site.app, "--json")
         steps = [step for step in steps if step not in BEFORE_START]

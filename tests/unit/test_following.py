@@ -23,6 +23,10 @@ def file_of(path: Path, **more: Any) -> Path:
     return path
 
 
+def asked(*, plan: str, ref: str = "") -> None:
+    release.deploy("prod", app="", ref=ref, allow_dirty=False, wait=0, partial=0, plan=plan, detach=False)
+
+
 @pytest.mark.parametrize(
     ("more", "said", "way_out"),
     [
@@ -35,9 +39,7 @@ def test_a_plan_that_cannot_be_followed_is_refused_with_the_way_out(
     tmp_path: Path, more: dict[str, Any], said: str, way_out: str
 ) -> None:
     with pytest.raises(Stop, match=said) as stop:
-        release.deploy(
-            "prod", app="", ref="", allow_dirty=False, wait=0, partial=0, plan=str(file_of(tmp_path / "p", **more))
-        )
+        asked(plan=str(file_of(tmp_path / "p", **more)))
     assert way_out in stop.value.hint
 
 
@@ -62,7 +64,7 @@ def test_a_plan_of_another_environment_or_application_is_refused_with_the_option
 
 def test_a_plan_and_a_commit_are_not_both_named() -> None:
     with pytest.raises(Stop, match="--plan says what is deployed"):
-        release.deploy("prod", app="", ref="main", allow_dirty=False, wait=0, partial=0, plan="plan.json")
+        asked(ref="main", plan="plan.json")
 
 
 changed = st.lists(

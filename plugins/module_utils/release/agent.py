@@ -79,6 +79,10 @@ def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dic
         answer["verify"] = verifying.live(host, request)
     elif act == "wait":
         answer["waits"] = _wait(host, request)
+    elif act in ("able", "follow"):
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import driving  # few requests want it
+
+        answer[act] = driving.able() if act == "able" else driving.follow(host, request)
     elif act == "kept":
         answer["kept"] = kept.kept(host, request["releases"], have=request["have"])
     elif act == "provision":

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, ledger, lock
+from ansible_collections.ferryman.ops.plugins.module_utils.release import chain, ledger, lock, names
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now, read_json, utc
 
 WAITS = "`--wait SECONDS` waits for it (of a playbook: -e release_wait_s=SECONDS)"
@@ -50,7 +50,8 @@ def take(host: Host, *, owner: str, purpose: str, lease_s: float) -> int:
     try:
         return attempt(host, owner=owner, purpose=purpose, lease_s=lease_s)
     except lock.Held as held_by:
-        hint = f"{WAITS}, or `unlock` if its owner is gone and you know that nothing of it runs"
+        follows = "`attach` follows it, " if held_by.lock.get("purpose", "").endswith(names.DETACHED) else ""
+        hint = f"{follows}{WAITS}, or `unlock` if its owner is gone and you know that nothing of it runs"
         raise Failed(str(held_by), hint=hint, refused=True) from None
     except lock.Behind as behind:
         raise Failed(str(behind), hint=WAITS, refused=True) from None

@@ -61,7 +61,7 @@ def deciding(host: Host) -> Iterator[None]:
     if host.decides or host.check:
         yield
         return
-    with _alone(host.site.state / "decision.flock"):
+    with alone(host.site.state / "decision.flock"):
         host.decides = True
         try:
             yield
@@ -70,7 +70,8 @@ def deciding(host: Host) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
+    """Keep others of this host out that name the same file, until they have their turn."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="ascii") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
@@ -265,7 +266,7 @@ class Host:
         if self.check:
             self._compare()
             return
-        with _alone(self.site.state / "token.flock"):
+        with alone(self.site.state / "token.flock"):
             if self.token > self._compare():
                 self.write_json(self.site.state / "token.json", {"format": 1, "token": self.token})
 

@@ -17,13 +17,17 @@ BASELINE = "baseline"
 KINDS = ("web", "worker", "cron", "once")
 RESTORING = ("restore", "compare", "forget", "quiet", "exchange")
 """The steps of a rollback that takes the database along."""
+HAND_OVER = "hand_over"
+"""The step by which the arbiter drives a run from there on."""
+DETACHED = ", detached"
+"""What the purpose of a lock ends with whose run the arbiter drives itself."""
 AMONG_MANY = ("mend", "note", "leave_out", "hold")
 """The steps of a run on several hosts alone: one host agrees with itself."""
 SCALING = ("grow", "members", "shrink", "scaled")
 """The steps by which as many instances run as somebody asked for."""
 BEFORE_COMMIT = frozenset(
     {"stage", "snapshot", "migrate", "start", "switch", "workers", "commit", "restore", "compare", "quiet", "exchange"}
-    | {*AMONG_MANY, "grow"}
+    | {*AMONG_MANY, "grow", HAND_OVER}
 )
 """The steps that a run which is asked to stop no longer begins; what comes after the commit goes on to its end."""
 PORTS = range(20000, 30000)  # below 32768, where the kernel starts to give ports to outgoing connections
@@ -35,6 +39,7 @@ HOST_MARKER = Path("/etc/ferryman/host.json")
 PENDING = Path("/var/lib/ferryman/pending")
 FOLLOWS = ".follows"  # no name of a site has a dot
 SITES = Path("/var/lib/ferryman/sites")
+DRIVER = Path("/var/lib/ferryman/driver")  # what an arbiter needs to drive a run itself
 UNITS = Path("/etc/systemd/system")
 
 
@@ -135,7 +140,7 @@ def unit_parts(unit: str) -> dict[str, str]:
 
 
 COMMANDS = re.compile(
-    r"`(deploy|plan|rollback|provision|releases|status|unlock|check|scale|fence\.on|fence\.off)\b([^`]*)`"
+    r"`(attach|deploy|plan|rollback|provision|releases|status|unlock|check|scale|fence\.on|fence\.off)\b([^`]*)`"
 )
 OF_AN_ENVIRONMENT = ("provision", "check")
 

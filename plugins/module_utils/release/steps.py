@@ -457,6 +457,12 @@ def _recent(host: Host, request: Request, body: IO[bytes]) -> Answer:
     return recently.recent(host, request, body)
 
 
+def _hand_over(host: Host, request: Request, body: IO[bytes]) -> Answer:
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import driving  # few runs want it
+
+    return driving.hand_over(host, request, body)
+
+
 STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "stage": _stage,
     "snapshot": _snapshot,
@@ -483,6 +489,7 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "interrupt": _interrupt,
     "keep": _keep,
     "free": _free,
+    names.HAND_OVER: _hand_over,
     **scaling.STEPS,
     **{name: _restoring(name) for name in names.RESTORING},
 }

@@ -252,15 +252,28 @@ class ReleaseAction(ActionBase):
     def _serving(self) -> set[str]:
         return {*self.every["app"], *self.every["entry"]}
 
-    def refuse_unfit(self) -> None:
-        """Refuse hosts and stages to which no release can be brought."""
+    def refuse_unfit(self, purpose: str) -> None:
+        """Refuse hosts and stages to which no release can be brought, or not so."""
         reason, hint = self.unfit
         if reason:
             raise Stopped(self.host, {"reason": reason, "hint": hint, "refused": True})
+        others = {host for hosts in self.every.values() for host in hosts} - {self.arbiter}
+        if others and self.detached(purpose):
+            reason = (
+                f"{self.arbiter} would have to drive {', '.join(sorted(others))}, and has no way there: no host has"
+            )
+            hint = "leave out --detach: a fleet is driven from here, or from a machine that stays (tmux, a pipeline)"
+            raise Stopped(self.host, {"reason": f"{reason} keys to others", "hint": hint, "refused": True})
+
+    def detached(self, purpose: str) -> bool:
+        """Say whether the arbiter drives a run for this purpose itself, once it has been built."""
+        return purpose == "deploy" and bool(self.value("detach", False))
 
     def lock(self, purpose: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Return the lock as this run asks for it; others read what it is for: the purpose, and what is `wanted`."""
-        named = f"{purpose} {wanted.get('commit', '')[:7]}".rstrip()
+        named = f"{purpose} {wanted.get('commit', '')[:7]}".rstrip() + (
+            names.DETACHED if self.detached(purpose) else ""
+        )
         return {"owner": self.who, "purpose": named, "lease_s": LEASE_S}
 
     @cached_property
@@ -337,6 +350,12 @@ class ReleaseAction(ActionBase):
         return Path(str(self.value("work_dir"))).expanduser().resolve()
 
     @property
+    def ca(self) -> str:
+        """Where the CA bundle is that clients on the driver's machine need; empty where the certificate is public."""
+        told = str(self.value("ca", "") or "")
+        return os.path.normpath(told) if told else ""
+
+    @property
     def who(self) -> str:
         """Who runs this."""
         return str(self.value("who", "") or f"{getpass.getuser()}@{socket.gethostname()}")
@@ -379,8 +398,9 @@ class ReleaseAction(ActionBase):
 
     @property
     def memory(self) -> Path:
-        """This run's directory on the driver."""
-        return run_directory(self.work_dir / "runs", unique_id())
+        """This run's directory on the driver; of one that is gone on with, what came along with it."""
+        taken_up = str(self.value("run", "") or "")
+        return self.work_dir / "runs" / taken_up if taken_up else run_directory(self.work_dir / "runs", unique_id())
 
     @property
     def run_id(self) -> str:
@@ -473,6 +493,11 @@ class ReleaseAction(ActionBase):
             "changes": answer.get("changes", []),
             **more,
         }
+
+    @staticmethod
+    def short_of(plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is told of a release's plan."""
+        return {key: plan[key] for key in ("release", "previous", "slot", "migrate")}
 
     def slot(self) -> str:
         """Return the slot that a new release goes to: the one that does not serve."""

@@ -23,6 +23,7 @@ WAIT = "Seconds to wait in line where another run holds the lock; without it tha
         "wait": WAIT,
         "partial": PARTIAL,
         "plan": "Do what this file of `plan --out` says; refused where the world has changed since.",
+        "detach": "Once it is built, have the host drive it itself, and leave; `attach` follows it (one host alone).",
     }
 )
 def deploy(
@@ -34,12 +35,23 @@ def deploy(
     wait: int = 0,
     partial: int = 0,
     plan: str = "",
+    detach: bool = False,
 ) -> None:
     """Deploy a commit: build, stage, start beside the old one, switch, settle; or return to the old one."""
     from ferryman import release, telling
 
-    told = release.deploy(env, app=app, ref=ref, allow_dirty=allow_dirty, wait=wait, partial=partial, plan=plan)
+    told = release.deploy(
+        env, app=app, ref=ref, allow_dirty=allow_dirty, wait=wait, partial=partial, plan=plan, detach=detach
+    )
     telling.tell(told, telling.summary, ctx)
+
+
+@task(help=ENV)
+def attach(ctx: Context, env: str = "", app: str = "") -> None:
+    """Follow the last deploy that was handed over (`deploy --detach`) to its end, and end as it does."""
+    from ferryman import detached, telling
+
+    telling.tell(detached.attach(env, app=app), telling.summary, ctx)
 
 
 @task(
