@@ -120,6 +120,19 @@ def test_a_failing_release_that_was_handed_over_goes_back_and_attach_ends_as_the
     prober.served_only(before)
 
 
+def test_a_host_that_lacks_what_a_driver_needs_is_told_so_and_nothing_is_touched(site: Site) -> None:
+    before, place = site.served(), site.ssh("python3 -c 'import ensurepip; print(ensurepip.__path__[0])'")
+    site.ssh(f"mv {place} {place}.away")
+    try:
+        refused = site.deploy(site.repository.commit(good("cannot be driven there")), "--detach")
+    finally:
+        site.ssh(f"mv {place}.away {place}")
+    assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
+    assert "apt-get install python3-venv" in refused.text
+    assert not site.arbiter()["lock"].get("alive")
+    assert (site.served(), drives(site)) == (before, False)
+
+
 @pytest.mark.at_times(journey="a deploy that goes on without who began it")
 def test_who_leaves_attach_leaves_the_deploy_going(site: Site) -> None:
     with site.settings(release_soak_s=8):

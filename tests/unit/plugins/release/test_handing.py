@@ -10,6 +10,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.ferryman.ops.plugins.module_utils.release import driving
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import handing
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +97,18 @@ def test_a_line_that_is_longer_than_an_answer_is_told_whole(tmp_path: Path) -> N
     lines, at = driving.lines_of(tmp_path / "events.jsonl", 0)
     assert lines[0] == line
     assert at == len(line) + 1 + (len("next\n") if len(lines) == 2 else 0)
+
+
+def test_what_another_application_has_removed_since_is_never_taken_for_there(tmp_path: Path) -> None:
+    place, sent = tmp_path / "environments" / "key", tmp_path / "wheels"
+    with pytest.raises(Failed, match="has just been removed"):
+        driving._room(place, sent)
+    sent.mkdir()
+    assert driving._room(place, sent)
+    place.mkdir()
+    (place / "half").touch()
+    assert driving._room(place, sent)
+    assert not place.exists(), "what was cut off is made anew"
+    place.mkdir()
+    (place / driving.WHOLE).touch()
+    assert not driving._room(place, sent)
