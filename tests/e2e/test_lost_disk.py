@@ -34,7 +34,7 @@ def test_soak_drills(pair: Pair, soak: Soak) -> None:
     for _ in range(times):
         with writes(pair, rows) as writer:
             time.sleep(chance.uniform(0.5, 5))
-            pair.on(sites.HOST, f"systemctl kill --signal=KILL 'postgresql@*-main'; rm -rf {data}")
+            pair.on(sites.HOST, f"systemctl kill --signal=KILL 'postgresql@*-main.service'; rm -rf {data}")
             printed = writer.communicate(timeout=60)[0]
             acknowledged = [int(line) for line in printed[: printed.rfind("\n") + 1].split()]
         began = time.monotonic()

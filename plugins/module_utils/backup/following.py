@@ -64,7 +64,8 @@ def require_same(own: archive.Archive, home: str, system: str) -> None:
 
 
 def put_right(home: str, source: Source, held_from: str, aside: str, archive_wal: Callable[[], None]) -> str:
-    """Move aside what was streamed of a history that the source has left, and go on where the two part.
+    """Move aside what was streamed of a history that the source has left, and go on where the two part; where it has
+    dropped what comes there, with the first that it holds.
 
     `held_from` is from which place on the source holds WAL for this archive. Return what was done; empty where nothing
     was to be done.
@@ -84,16 +85,20 @@ def put_right(home: str, source: Source, held_from: str, aside: str, archive_wal
             "`backup.restore --into place` gives the source one of its own, and keeps what serves"
         )
     here = streaming.whole(streaming.lying(home))
-    gone = timelines.strayed(here, source.way, source.flushed)
+    held = wal.place(held_from) // wal.SEGMENT if held_from else 0
+    stranded = timelines.stranded(here, source.way, held)
+    gone = sorted(here) if stranded else timelines.strayed(here, source.way, source.flushed)
     if not gone:
         return ""
     _move(home, aside, [name for name in gone if not here[name]])
     begin = timelines.resume(streaming.whole(streaming.received(home)), source.way, source.flushed)
-    if begin and held_from and wal.number(begin) >= wal.place(held_from) // wal.SEGMENT:
+    if begin and held_from and wal.number(begin) >= held:
         _mark(home, begin)
     archive_wal()  # what is whole; but the last of it where there is no part
     _move(home, aside, [name for name in gone if here[name]])
-    return f"the source is on timeline {source.way.line}: what was streamed of a history that it left lies in {aside}"
+    dropped = ", and has dropped WAL with which that began: it is not here, and `backup.run` takes a backup without it"
+    moved = f": what was streamed of a history that it left lies in {aside}" if os.path.isdir(aside) else ""
+    return f"the source is on timeline {source.way.line}{dropped if stranded else ''}{moved}"
 
 
 def _move(home: str, aside: str, names: list[str]) -> None:

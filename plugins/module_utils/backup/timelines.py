@@ -46,6 +46,17 @@ def strayed(waiting: Mapping[str, bool], way: Way, flushed: int) -> list[str]:
     ]
 
 
+def stranded(waiting: Mapping[str, bool], way: Way, held: int) -> bool:
+    """Say whether the source has dropped the file with which a receiver would go on, on a timeline that it left.
+
+    `held` is the number of the first file that it holds. Where a timeline ends, the next one's file is what it sends
+    (PostgreSQL's WalSndSegmentOpen), and who wrote much since may have that no more. On its own timeline a slot sees to
+    it: there such a gap is another's doing, and is told as one.
+    """
+    last = max(waiting, default="")
+    return bool(last) and wal.timeline(last) != way.line and wal.number(last) + waiting[last] < held
+
+
 def other(way: Way, known: Mapping[int, Way | None]) -> list[int]:
     """Return the timelines of a way of which an archive knows another history under that number (None: it has none)."""
     so_far = [Way(line, {each: way.left[each] for each in way.left if each < line}) for line in [*way.left, way.line]]

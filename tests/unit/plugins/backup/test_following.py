@@ -1,8 +1,9 @@
-"""Which server an archive is of."""
+"""Which server an archive is of, and with which of its WAL a stream goes on."""
 
 from pathlib import Path
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import following
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, following, timelines, wal
 from tests.unit.plugins.backup.test_retention import record
 
 
@@ -16,3 +17,43 @@ def test_the_server_that_is_archived_is_known_by_barmans_word_else_by_the_newest
         assert following.known_system(home, listed) == "2"
     identity.write_text('{"systemid": "3", "version": "15"}')
     assert following.known_system(home, listed) == "3"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A server's place in the archive: WAL of timeline 1 was streamed, two files whole and a part."""
+    monkeypatch.setattr(archive, "USER", "root")
+    for name in ("streaming", "wals"):
+        (tmp_path / name).mkdir()
+    for segment in (1, 2):
+        (tmp_path / "streaming" / wal.name(1, segment)).write_bytes(bytes(16))
+    (tmp_path / "streaming" / f"{wal.name(1, 3)}.partial").write_bytes(b"the last that was acknowledged")
+    return tmp_path
+
+
+def put_right(home: Path, held_from: str) -> str:
+    """Put a stream right whose source left timeline 1 in its fourth file, and has written two more since."""
+
+    def archive_wal() -> None:
+        for each in (home / "streaming").glob("0000*[0-9A-F]"):
+            each.rename(home / "wals" / each.name)
+
+    source = following.Source("7", timelines.Way(2, {1: 3 * wal.SEGMENT + 40}), 5 * wal.SEGMENT + 9)
+    return following.put_right(str(home), source, held_from, str(home / "aside"), archive_wal)
+
+
+def test_a_stream_goes_on_by_itself_where_the_source_still_has_the_file_in_which_it_left_a_timeline(home: Path) -> None:
+    before = sorted(home.rglob("*"))
+    assert put_right(home, f"0/{3 * wal.SEGMENT:X}") == ""
+    assert sorted(home.rglob("*")) == before
+
+
+def test_a_stream_whose_source_has_dropped_that_file_begins_with_the_first_that_is_held_and_nothing_is_lost(
+    home: Path,
+) -> None:
+    said = put_right(home, f"0/{5 * wal.SEGMENT:X}")
+    assert said.startswith("the source is on timeline 2, and has dropped WAL with which that began")
+    assert not list((home / "streaming").iterdir()), "a receiver without any file begins where its slot does"
+    (kept,) = (home / "aside").iterdir()
+    assert kept.read_bytes() == b"the last that was acknowledged"
+    assert put_right(home, f"0/{5 * wal.SEGMENT:X}") == "", "that is done once"

@@ -56,6 +56,16 @@ def test_what_is_moved_aside_is_just_that_from_which_no_receiver_could_go_on(
         assert (name in gone) == refused(wal.timeline(name), start, *told)
 
 
+@given(ways(), files, st.integers(0, 16))
+def test_who_is_stranded_would_ask_for_a_file_before_the_first_that_is_held_and_not_of_the_sources_own_timeline(
+    told: tuple[timelines.Way, int], waiting: dict[str, bool], held: int
+) -> None:
+    way, last = told[0], max(waiting, default="")
+    asked = wal.number(last) + waiting[last] if last else 0
+    own = bool(last) and wal.timeline(last) == way.line
+    assert timelines.stranded(waiting, way, held) == (bool(last) and not own and asked < held)
+
+
 @given(ways(), st.integers(0, 12))
 def test_a_stream_that_only_stopped_loses_nothing(told: tuple[timelines.Way, int], first: int) -> None:
     """All that a receiver brought before, the last in part, stays where the source went on."""
