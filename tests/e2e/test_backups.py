@@ -494,7 +494,8 @@ def test_a_backup_is_restored_by_hand_with_the_engines_own_commands(pair: Pair) 
     pair.sql("insert into line values ('lost')")  # in the next file of WAL: the stream is ahead of the new history
     hands = Hands(PAGE, pair, ARCHIVE, port_of(pair))
     hands.restore(moment)
-    hands.serve()
+    with hands.way():
+        hands.serve()
     what = "select string_agg(text, ' ' order by text) from line where text in ('kept', 'lost', 'since', 'anew')"
     assert pair.sql(what) == "kept"
     hands.follow()
@@ -521,7 +522,8 @@ def test_a_database_whose_disk_is_lost_is_restored_by_hand_with_what_was_acknowl
     pair.on(sites.HOST, f"systemctl kill --signal=KILL 'postgresql@*-main'; rm -rf {data}")
     hands = Hands(PAGE, pair, ARCHIVE, port_of(pair))
     hands.restore()
-    hands.serve(lost=True)
+    with hands.way():
+        hands.serve(lost=True)
     hands.follow()
     assert pair.sql("select count(*) from line where text = 'acknowledged last'") == "1"
     pair.sql("insert into line values ('since it was lost')")  # it is acknowledged: the stream follows the new history

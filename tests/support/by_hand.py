@@ -45,12 +45,11 @@ class Hands:
         self.type(self.archive, block(self.page, "database/streaming/*"))
 
     def serve(self, *, lost: bool = False, seconds: float = 120) -> None:
-        """Serve from it, in the place of what serves, or of what was lost."""
+        """Serve from it, in the place of what serves, or of what was lost; there must be a `way`."""
         lines = block(self.page, "mv /var/lib/postgresql")
         if lost:
             lines[1:2] = block(self.page, "install -d -o postgres")
-        with self.way():
-            self.type(sites.HOST, lines, seconds=seconds)
+        self.type(sites.HOST, lines, seconds=seconds)
 
     def follow(self) -> None:
         """Have the stream follow the history that began, and what was restored on the archive's host gone."""

@@ -88,6 +88,8 @@ class Place:
         nowhere where the disk with it was lost."""
         if not os.path.exists(f"{self.incoming}/PG_VERSION"):
             raise Trouble(f"{self.incoming} holds no cluster: take the restore again (`backup.restore`)")
+        # It was stopped in order, so that PostgreSQL takes all of it to be on the disk already.
+        postgresql_server.run(["sync", "--file-system", self.incoming])
         return {"aside": self._exchange(self.incoming, self.before)}
 
     def back(self) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Restore:
         self.scratch.end()
         job.require_room(self.own, self.works.restored_bytes(self.backup))
         self.works.restore(self.backup, self.to, self.scratch.make())
-        self.scratch.start()
+        self.scratch.start(fsync="off")  # this is a copy; where it travels to, it is on the disk before it serves
         self.scratch.wait_for("select not pg_is_in_recovery()")
         found = {}
         if self.to.get("point"):  # before anything is written there: then it is of another moment

@@ -14,6 +14,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble
 
 WAIT_S = 3600
+JOBS = 8  # tables and indexes that are looked at side by side: fewer than a server has connections
 # A server that recovers needs at least what its source had of these; the restored files say how much that was.
 SIZES = ("max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_xacts", "max_locks_per_xact")
 NAMES = {"max_prepared_xacts": "max_prepared_transactions", "max_locks_per_xact": "max_locks_per_transaction"}
@@ -150,7 +151,8 @@ class Scratch:
             with closing(postgres.Session(self.conninfo, f"'{base['name']}'")) as session:
                 if session.ask("select count(*) from pg_extension where extname = 'amcheck'") == "0":
                     without.append(base["name"])
-        words = ["-h", self.socket, "-U", "postgres", "--all", "--install-missing"]
+        jobs = min(os.cpu_count() or 1, JOBS)
+        words = ["-h", self.socket, "-U", "postgres", "--all", "--install-missing", f"--jobs={jobs}"]
         try:
             archive.run([f"{self.programs}/pg_amcheck", *words])
         except Trouble as trouble:
