@@ -19,11 +19,14 @@ from ferryman.sandbox import hosts
 pytestmark = pytest.mark.at_times(journey="several controllers")
 GUIDE = paths.CHECKOUT / "docs" / "guides" / "many-hosts.md"
 ONCE, PREPARED = blocks(GUIDE, "text")
-(SHARED,) = blocks(GUIDE, "sh")
+(PLAYBOOK,) = blocks(GUIDE, "yaml")
+SHARED = blocks(GUIDE, "sh")[0].text.replace("app[0:14]", "app[0]").replace("app[15:]", "app[1:]")
+"""The guide's script, for a fleet of two instead of thirty."""
 CONTROLLERS, APPS = ("ops1", "ops2"), ("app1", "app2")
-LEFT = "ls -A /dev/shm; grep -rlE 'of a test|ANSIBLE_VAULT' /tmp /dev/shm /home 2>/dev/null | grep -v /ansible/ || true"
-"""Prints what a worker still holds of the job: anything in memory, the vault's key, a file that the vault encrypted."""
 PLANTED = "a-word-that-only-the-vault-knows"
+WORDS = f"of a test|{PLANTED}|ANSIBLE_VAULT"
+LEFT = f"ls -A /dev/shm; grep -rlE '{WORDS}' /tmp /dev/shm /home 2>/dev/null | grep -v /ansible/ || true"
+"""Prints what a worker still holds of the job: anything in memory, the vault's key, a file that the vault encrypted."""
 
 
 class Estate:
@@ -31,7 +34,10 @@ class Estate:
 
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.name, self.files = root, name, root / "files"
-        sandbox.up(name, self.files, [{"name": each} for each in (*CONTROLLERS, *APPS)])
+        self.agent: dict[str, str] = {}
+
+    def up(self) -> None:
+        sandbox.up(self.name, self.files, [{"name": each} for each in (*CONTROLLERS, *APPS)])
         self._ssh()
         self._project()
 
@@ -50,10 +56,13 @@ class Estate:
         at: dict[str, Any] = {each: {"ansible_host": told[each], "ansible_port": ports[each]} for each in APPS}
         prod = self.root / "inventories" / "prod"
         (prod / "group_vars" / "all").mkdir(parents=True)
-        groups = {"entry": {"hosts": {"app1": at["app1"]}}, "app": {"hosts": at}}
-        (prod / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": groups}}))
-        values = {"ansible_user": "ops", "environment_name": "prod", "apps": {}, "host_bans_enabled": False}
-        (prod / "group_vars" / "all" / "all.yml").write_text(yaml.safe_dump(values))
+        (prod / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": {"app": {"hosts": at}}}}))
+        values = {"ansible_user": "ops", "environment_name": "prod"}
+        (prod / "group_vars" / "all" / "environment.yml").write_text(yaml.safe_dump(values))
+        (self.root / "group_vars" / "all").mkdir(parents=True)
+        (self.root / "group_vars" / "all" / "host.yml").write_text("host_bans_enabled: false\n")
+        (prod / "group_vars" / "all" / "00-shared").symlink_to("../../../../group_vars/all")
+        (self.root / "site.yml").write_text(PLAYBOOK.text)
         (self.root / ".ferryman" / "vault").mkdir(parents=True)
         (self.root / ".ferryman" / "vault" / "prod.key").write_text("of a test")
         # It is asked for on the way to each host: without the vault's key nothing is reached.
@@ -78,7 +87,7 @@ class Estate:
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self.root,
-            env={**kept, **getattr(self, "agent", {}), "PATH": programs, "NO_COLOR": "1"},
+            env={**kept, **self.agent, "PATH": programs, "NO_COLOR": "1"},
             input=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -90,14 +99,16 @@ class Estate:
         return done.stdout
 
     def down(self) -> None:
-        self.bash('kill "$SSH_AGENT_PID"')
         hosts.down(self.name, self.files)
+        if self.agent:
+            self.bash('kill "$SSH_AGENT_PID"')
 
 
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     found = Estate(tmp_path_factory.mktemp("estate"), f"e2e-controllers-{os.getpid()}")
     try:
+        found.up()
         clone = tmp_path_factory.mktemp("clean") / "clone"
         found.bash(
             f"git clone --quiet --no-local {paths.CHECKOUT} {clone}; cd {clone}; ansible-galaxy collection build"
@@ -114,19 +125,25 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
 
 
 def test_each_takes_its_half_and_leaves_nothing_of_what_it_was_sent(estate: Estate) -> None:
-    said = estate.bash(SHARED.text)
-    assert PLANTED not in said
+    assert PLANTED not in estate.bash(SHARED)
     for controller, app in zip(CONTROLLERS, APPS, strict=True):
-        stdout = (estate.root / "job" / "artifacts" / controller / "stdout").read_text()
+        stdout = (estate.root / ".ferryman" / "job" / "artifacts" / controller / "stdout").read_text()
         recap = stdout.rpartition("PLAY RECAP")[2]
         assert f"{app} " in recap
         assert "unreachable=0    failed=0" in recap
         assert not any(other in recap for other in APPS if other != app)
         assert '"prod"' in estate.bash(f"ssh {app} cat /etc/ferryman/host.json")
+        bans = f"ssh {app} systemctl is-enabled fail2ban.service 2>&1 || true"
+        assert "enabled" not in estate.bash(bans), "what all environments share was brought along"
         assert estate.bash(f"ssh {controller} sudo sh", given=LEFT) == ""
 
 
-def test_a_share_that_fails_is_the_exit_code(estate: Estate) -> None:
-    unknown = SHARED.text.replace("'app[1:]'", "app2:!app2")
-    assert unknown != SHARED.text
-    assert "no hosts" in estate.bash(unknown, code=1)
+def test_a_host_with_another_key_is_refused_by_a_worker_too_and_that_is_the_exit_code(estate: Estate) -> None:
+    estate.bash("ssh ops2 'mv .ssh/known_hosts .ssh/known_hosts.kept'")
+    try:
+        said = estate.bash(SHARED, code=1)
+    finally:
+        estate.bash("ssh ops2 'mv .ssh/known_hosts.kept .ssh/known_hosts'")
+    assert "Host key verification failed" in said
+    recaps = [(estate.root / ".ferryman/job/artifacts" / each / "rc").read_text() for each in CONTROLLERS]
+    assert recaps == ["0", "4"], "the other share went through"

@@ -59,7 +59,10 @@ def begin(host: Host, request: Told) -> float:
         return 0.0
     moment, before = now(), slots.holds(host, names.other(str(request["slot"])))
     told = {"before": before, "boot": moment.boot, "until": moment.boottime + warm_s, "seal": seal}
-    _start(host, request, **told, metrics=request["description"].get("metrics") or [])
+    # What an earlier version put on the host reads `metrics`, and would take a counter for what it is at.
+    declared = request["description"].get("metrics") or []
+    plain, ratios = ([each for each in declared if metrics.is_ratio(each) == wanted] for wanted in (False, True))
+    _start(host, request, **told, metrics=plain, ratios=ratios)
     host.journal("after", "started", release=str(request["release"]), slot=str(request["slot"]), for_s=warm_s)
     return warm_s
 
@@ -175,7 +178,7 @@ class Watched:
         self.told, self.slot = told, str(told["slot"])
         self.limits = limits.read(told["after"]["limits"])
         self.log, self.since = Path(told["after"]["log"]), float(told["after"]["since"])
-        self.metrics = told["metrics"]
+        self.metrics = [*told["metrics"], *told.get("ratios", [])]
         _, self.place = reading.beginning(self.log)  # what came in the watch before the commit counts, too
         self.seen = seen.Seen()
         self.others: dict[str, access.Tally] = {}
@@ -215,7 +218,7 @@ class Watched:
             share=1.0,
             minutes=gathering.minutes(whole, new=self.slot, since=self.since, now=at),
             waiting=seen.waiting(entries, began=self.since, now=at, hang_s=self.limits.hang_s),
-            signals=seen.signals(entries, now=at, asking=metrics.asking(self.metrics)),
+            signals=seen.signals(entries, now=at, declared=self.metrics),
             old_probes=seen.old_probes(entries, now=at),
         )
 

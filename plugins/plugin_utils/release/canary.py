@@ -14,7 +14,6 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import
     access,
     gathering,
     limits,
-    metrics,
     telling,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import seen as seeing
@@ -53,9 +52,10 @@ class Canary:
     def __init__(self, action: ReleaseAction, request: Mapping[str, Any]) -> None:
         self.action, self.slot = action, str(request["slot"])
         self.sent = {key: request[key] for key in SENT if key in request}
-        self.declared = declared = (request.get("description") or {}).get("metrics") or []
-        self.asking = metrics.asking(declared)
-        self.probing = {key: request[key] for key in PROBING if key in request and ("verify" in request or declared)}
+        self.declared = (request.get("description") or {}).get("metrics") or []
+        self.probing = {
+            key: request[key] for key in PROBING if key in request and ("verify" in request or self.declared)
+        }
         self.log, self.baseline = str(request["stages"]["log"]), bool(request["stages"].get("baseline"))
         self.stages: list[Mapping[str, Any]] = [*request["stages"]["stages"]]
         self.limits = limits.read(action.value("limits", {}) or {})
@@ -196,7 +196,7 @@ class Canary:
             draws=gathering.draws(whole, new=self.slot, shares=shares, began=self.began, baseline=self.baseline),
             minutes=gathering.minutes(whole, new=self.slot, since=self.began[0], now=now, baseline=self.baseline),
             waiting=seeing.waiting(self.seen.values(), began=self.began[0], now=now, hang_s=self.limits.hang_s),
-            signals=seeing.signals(self.seen.values(), now=now, asking=self.asking),
+            signals=seeing.signals(self.seen.values(), now=now, declared=self.declared),
             old_probes=seeing.old_probes(self.seen.values(), now=now),
             baseline=self.baseline,
             operator=self._operator(since),

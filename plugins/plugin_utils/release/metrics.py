@@ -15,7 +15,6 @@ METRIC: Spec = {
     "path": {"type": "str", "required": True},
     "json": {"type": "str", "default": ""},
     "prometheus": {"type": "str", "default": ""},
-    "rate": {"type": "bool", "default": False},
     "of": {"type": "str", "default": ""},
     "at_least": {"type": "float"},
     "at_most": {"type": "float"},
@@ -41,7 +40,8 @@ def read(reader: Reader, given: Iterable[Any] | None) -> list[dict[str, Any]]:
         _one_of(reader, metric, SOURCES, place)
         _one_of(reader, metric, BOUNDS, place)
         _series(reader, metric["prometheus"], (*place, "prometheus"))
-        _counter(reader, metric, place)
+        if metric["prometheus"]:
+            _series(reader, metric["of"], (*place, "of"))
         for key in BOUNDS:
             _bound(reader, metric, (*place, key))
         found.append(metric)
@@ -73,14 +73,6 @@ def _series(reader: Reader, wanted: str, place: Path) -> None:
         reader.wrong(place, f'{wanted!r} must be as the application writes it, like pool_free{{db="main"}}')
 
 
-def _counter(reader: Reader, metric: Mapping[str, Any], place: Path) -> None:
-    """See that a number which only rises is told in one way: as its rate, or as a share of another."""
-    if metric["rate"] and metric["of"]:
-        reader.wrong((*place, "of"), "cannot go along with rate: a share of another counter has no rate")
-    if metric["prometheus"]:
-        _series(reader, metric["of"], (*place, "of"))
-
-
 def _bound(reader: Reader, metric: Mapping[str, Any], place: Path) -> None:
     """See that something can be beyond a bound, and something within it."""
     bound = metric[place[-1]]
@@ -88,7 +80,5 @@ def _bound(reader: Reader, metric: Mapping[str, Any], place: Path) -> None:
         return
     if not math.isfinite(bound):
         reader.wrong(place, "must be a number that something can be beyond")
-    elif metric["of"] and not 0 <= bound <= 100:
-        reader.wrong(place, "must be a percentage from 0 to 100: with of it bounds a share")
-    elif metric["rate"] and bound < 0:
-        reader.wrong(place, "must not be negative: with rate it bounds how much is counted in a second")
+    elif metric["of"] and not 0 < bound < 100:
+        reader.wrong(place, "must be a percentage above 0 and below 100: with of it bounds a ratio")

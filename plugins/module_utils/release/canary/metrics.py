@@ -2,7 +2,7 @@
 
 Metrics are those of `ferryman.yml`, checked and filled with defaults. Every process of a slot is asked; of several
 numbers the worst counts, so that one process whose pool is exhausted is not hidden by its neighbours. Of counters only
-what they are at is read here: how fast they rise is known once they are read again (`counters`).
+what they are at is read here: their ratio is known once they are read again (`ratios`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, Optional, TypeVar, Union
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect
 from ansible_collections.ferryman.ops.plugins.module_utils.release.expect import Answer
 
 Metric = Mapping[str, Any]
+Told = TypeVar("Told")
 Get = Callable[[tuple[str, int], str, float], Answer]
 """Asks a process (address and port) for a path, within so many seconds."""
 
@@ -47,14 +48,14 @@ class Lacking(Exception):
     """An answer that has no number where one was meant."""
 
 
-def counter(metric: Metric) -> bool:
-    """Say whether a metric is a number that only rises, told as its rate, or as a share of what another rises by."""
-    return bool(metric.get("rate") or metric.get("of"))
+def is_ratio(metric: Metric) -> bool:
+    """Say whether a metric is a counter that is told as a percentage of what another one increases by."""
+    return bool(metric.get("of"))
 
 
 def figure(metric: Metric, value: float) -> str:
     """Return a number of a metric as sentences have it, with its unit where it has one."""
-    unit = " a second" if metric.get("rate") else " %" if metric.get("of") else ""
+    unit = " %" if is_ratio(metric) else ""
     return (f"{value:.0f}" if value == round(value, 0) and abs(value) < EXACT else f"{value:.4g}") + unit
 
 
@@ -77,59 +78,77 @@ def keeps(metric: Metric, value: float) -> bool:
 # From an answer to numbers
 
 
-def numbers(metric: Metric, text: str, *, of: bool = False) -> list[float]:
+def numbers(metric: Metric, text: str) -> list[float]:
     """Return the numbers that an answer has for a metric; none where it says that there is nothing to tell now.
 
-    That is null in JSON, and NaN in Prometheus' text. `of` asks for those of what a share is of. Raises Lacking where
-    it does not know the metric.
+    That is null in JSON, and NaN in Prometheus' text. Raises Lacking where it does not know the metric.
     """
-    wanted = metric["of"] if of else metric["json"] or metric["prometheus"]
-    return _of_json(wanted, text) if metric["json"] else _of_text(wanted, text, counted=counter(metric))
+    found = _of_json(metric["json"], text) if metric["json"] else _of_text(metric["prometheus"], text)
+    return [value for value in found.values() if not math.isnan(value)]
 
 
-def _of_json(path: str, text: str) -> list[float]:
+def counters(metric: Metric, text: str) -> Optional[list[dict[str, float]]]:
+    """Return by series what an answer has for a ratio's counter, and for the one that it is a ratio of.
+
+    None where it says of one of them that there is nothing to tell now. Raises Lacking as `numbers`.
+    """
+    if metric["json"]:
+        found = [_of_json(metric[key], text) for key in ("json", "of")]
+    else:
+        found = [_of_text(metric[key], text, counted=True) for key in ("prometheus", "of")]
+    known = all(math.isfinite(value) for values in found for value in values.values())
+    return found if known and all(found) else None
+
+
+def _of_json(path: str, text: str) -> dict[str, float]:
     try:
         value = expect.at(json.loads(text), path)
     except (ValueError, RecursionError):
         raise Lacking("is no JSON") from None
     if value is None:
-        return []
+        return {}
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Lacking(f"has no number at {path}")
     try:
-        return [] if math.isnan(value) else [float(value)]
+        return {path: float(value)}
     except OverflowError:
         raise Lacking(f"has a number beyond all bounds at {path}") from None
 
 
-def _of_text(wanted: str, text: str, *, counted: bool) -> list[float]:
+def _of_text(wanted: str, text: str, *, counted: bool = False) -> dict[str, float]:
     """Read Prometheus' text format (Prometheus, Exposition formats): each line a series, its labels, its value.
 
-    A counter has no line for labels that nothing has happened with yet: where others of its name are told, or its type
-    alone, it is at 0.
+    A counter has no line for the value of a label that nothing has happened with yet: it is at 0 there, where others of
+    its name have these labels, or where its type alone is told.
     """
     name, labels = series(wanted)
-    found = []
+    found, known = dict[str, float](), set[str]()
     for line in text.split("\n"):
         if not line.startswith(name):
             continue
         told = SERIES.match(line)
-        if not told or told[1] != name or not labels.items() <= _labels(told[2] or "").items():
+        if not told or told[1] != name:
+            continue
+        here = _labels(told[2] or "")
+        known |= here.keys()
+        if not labels.items() <= here.items():
             continue
         words = line[told.end() :].split()
         try:
-            found.append(float(words[0]))
+            found[told[0]] = float(words[0])
         except (IndexError, ValueError):
             raise Lacking(f"has no number for {wanted}") from None
-    if not found and not (counted and _declared(name, text)):
+    if not found and counted and (labels.keys() <= known if known else _declared(name, text)):
+        return {wanted: 0.0}
+    if not found:
         raise Lacking(f"has no {wanted}")
-    return [value for value in found or [0.0] if not math.isnan(value)]
+    return found
 
 
 def _declared(name: str, text: str) -> bool:
-    """Say whether a text has a counter of that name, whatever its labels; OpenMetrics names its type without _total."""
+    """Say whether a text tells of a counter's type; OpenMetrics leaves _total out there."""
     family = re.escape(name[: -len("_total")] if name.endswith("_total") else name)
-    return bool(re.search(rf"^(?:{re.escape(name)}[{{ ]|# TYPE {family}(?:_total)? counter\b)", text, re.MULTILINE))
+    return bool(re.search(rf"^# TYPE {family}(?:_total)? counter$", text, re.MULTILINE))
 
 
 def series(wanted: str) -> tuple[str, dict[str, str]]:
@@ -162,10 +181,10 @@ def reading(metric: Metric, answers: Iterable[Answer], *, owned: bool) -> Readin
     Who does not answer, or only with an error, has none that is good. A release that answers and does not know the
     metric is bad where it is its own (`owned`); the one before it may never have had it, and nothing is known.
     """
-    told = _told(metric, answers, owned=owned)
+    told = _told(metric, answers, numbers, owned=owned)
     if isinstance(told, Reading):
         return told
-    found = [(keeps(metric, value), value) for values, _ in told for value in values]
+    found = [(keeps(metric, value), value) for values in told for value in values]
     if not found:
         return Reading(None, "nothing to tell")
     upward = metric["at_most"] is None
@@ -173,43 +192,31 @@ def reading(metric: Metric, answers: Iterable[Answer], *, owned: bool) -> Readin
     return Reading(good, figure(metric, worst))
 
 
-def counts(metric: Metric, answers: Mapping[str, Answer], *, owned: bool) -> Union[Reading, dict[str, list[float]]]:
-    """Return by process what a counter is at, and what it is a share of (0 for none); or why that is not known.
-
-    Series that several labels make are one: they are added up.
-    """
-    told = _told(metric, answers.values(), owned=owned)
-    if isinstance(told, Reading):
-        return told
-    return {process: [sum(values), sum(of)] for process, (values, of) in zip(answers, told) if values}
-
-
 def _told(
-    metric: Metric, answers: Iterable[Answer], *, owned: bool
-) -> Union[Reading, list[tuple[list[float], list[float]]]]:
-    """Return the numbers in each answer, and those of what they are a share of; or why they say nothing."""
+    metric: Metric, answers: Iterable[Answer], what: Callable[[Metric, str], Told], *, owned: bool
+) -> Union[Reading, list[Told]]:
+    """Return what each answer has of a metric, as `what` reads it; or why they say nothing."""
     found = []
     for answer in answers:
         if answer.error or answer.status >= BROKEN:
             return Reading(False, f"{metric['path']}: {answer.error or f'status {answer.status}'}")
         try:
-            told = numbers(metric, answer.text) if answer.status == 200 else _none(answer)
-            found.append((told, numbers(metric, answer.text, of=True) if metric.get("of") else []))
+            found.append(what(metric, answer.text if answer.status == 200 else _none(answer)))
         except Lacking as lacking:
             return Reading(False if owned else None, f"{metric['path']} {lacking}")
     return found
 
 
-def _none(answer: Answer) -> list[float]:
+def _none(answer: Answer) -> str:
     raise Lacking(f"answers {answer.status}")
 
 
 def read(metrics: Sequence[Metric], arms: Sequence[Sequence[tuple[str, int]]], get: Get) -> dict[str, Any]:
     """Ask the processes of the new release and of the old one (`arms`); return by name `good` and `said` of both.
 
-    A counter has `counts` of both beside, by process; None where they are not known, and `good` and `said` tell why.
-    A path that several metrics are at is asked for once; the old one first, so that a new one that hangs takes no time
-    from it.
+    Of a ratio that is whether its counters are told at all, None where nobody runs; what they are at is in `counts` of
+    both beside: by process, then of either counter (`counters`), by series. A path that several metrics are at is asked
+    for once; the old one first, so that a new one that hangs takes no time from it.
     """
     until = time.monotonic() + MOST_S
     wanted = [
@@ -235,16 +242,16 @@ def read(metrics: Sequence[Metric], arms: Sequence[Sequence[tuple[str, int]]], g
 
 def _both(metric: Metric, arms: Sequence[Mapping[tuple[str, int], Answer]]) -> dict[str, Any]:
     """Return what is told of a metric, by the answers of new and old."""
-    if not counter(metric):
+    if not is_ratio(metric):
         both = [reading(metric, arm.values(), owned=not number) for number, arm in enumerate(arms)]
         return {"good": [each.good for each in both], "said": [each.said for each in both]}
-    told = [
-        counts(metric, {f"{host}:{port}": answer for (host, port), answer in arm.items()}, owned=not number)
-        for number, arm in enumerate(arms)
-    ]
-    why = [each if isinstance(each, Reading) else Reading(None, "") for each in told]
+    told = [_told(metric, arm.values(), counters, owned=not number) for number, arm in enumerate(arms)]
+    why = [each if isinstance(each, Reading) else Reading(True if each else None, "") for each in told]
     return {
         "good": [each.good for each in why],
         "said": [each.said for each in why],
-        "counts": [None if isinstance(each, Reading) else each for each in told],
+        "counts": [
+            {f"{host}:{port}": at for (host, port), at in zip(arm, [] if isinstance(each, Reading) else each) if at}
+            for arm, each in zip(arms, told)
+        ],
     }

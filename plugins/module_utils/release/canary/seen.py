@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, Optional
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, counters, gathering, metrics
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering, metrics, ratios
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Pair, Signal, Waiting
 
 ANSWERED_S = 10.0  # beyond the limit: what a release that hangs has answered before it did
@@ -34,7 +34,7 @@ class Seen:
     answered: list[tuple[float, Pair]] = field(default_factory=list)
     old_probes: list[tuple[float, bool]] = field(default_factory=list)
     signals: list[Asked] = field(default_factory=list)
-    counters: dict[str, counters.Both] = field(default_factory=dict)
+    ratios: dict[str, ratios.Ratio] = field(default_factory=dict)
     word: Mapping[str, Any] = field(default_factory=dict)
 
     def take(
@@ -57,18 +57,14 @@ class Seen:
         return came
 
     def _numbers(self, declared: Sequence[metrics.Metric], told: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take in what metrics came to; of a counter that is known once a span of it is over."""
+        """Take in what metrics came to; of a ratio what its counters are at, too."""
         for metric in declared:
             each = told.get(metric["name"])
             if each is None:
                 continue
-            good, said = each["good"], each["said"]
-            if "counts" in each:
-                both = self.counters.setdefault(metric["name"], counters.Both(metric)).take(each, at=self.now)
-                if both is None:
-                    continue
-                good, said = [arm.good for arm in both], [arm.said for arm in both]
-            self.signals.append(Asked(self.now, metrics.named(metric), good, said))
+            self.signals.append(Asked(self.now, metrics.named(metric), each["good"], each["said"]))
+            if metrics.is_ratio(metric):
+                self.ratios.setdefault(metric["name"], ratios.Ratio()).take(each["counts"], at=self.now)
 
     @property
     def asked_at(self) -> float:
@@ -92,11 +88,13 @@ def waiting(seen: Collection[Seen], *, began: float, now: float, hang_s: float) 
     return Waiting(_sum([each for each in told if each]), _sum(lately), within)
 
 
-def signals(seen: Collection[Seen], *, now: float, asking: Collection[str]) -> tuple[Signal, ...]:
-    """Return how the application's own steps and metrics did the last few times: what was before is over.
+def signals(seen: Collection[Seen], *, now: float, declared: Sequence[metrics.Metric]) -> tuple[Signal, ...]:
+    """Return how the application's own steps and its metrics (`declared`) did the last few times, and its ratios in the
+    last minutes: what was before is over.
 
-    Of what is in `asking` a person is asked where it is bad.
+    Of what is to be asked a person is asked where it is bad.
     """
+    asking = metrics.asking(declared)
     whole = sorted((each for entry in seen for each in entry.signals if each.at > now - PROBED_S), key=attrgetter("at"))
     newest, found = PROBES * len(seen), []
     for name in sorted({each.name for each in whole}):
@@ -104,6 +102,9 @@ def signals(seen: Collection[Seen], *, now: float, asking: Collection[str]) -> t
         new, old = (_good(each.good[arm] for each in asked) for arm in (0, 1))
         said = (asked[-1].said[0], asked[-1].said[1])
         found.append(Signal(name, new, old, least_samples=newest, back=name not in asking, said=said))
+    for metric in declared:
+        read = [each.ratios[metric["name"]] for each in seen if metric["name"] in each.ratios]
+        found += [ratios.signal(metric, read, since=now - PROBED_S)] if read else []
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ def read(*metrics: str) -> list[dict[str, object]]:
 def test_a_metric_is_filled_with_defaults() -> None:
     assert read("{name: pool, path: /metrics, prometheus: pool_free, at_least: 1}") == [
         {
-            "name": "pool", "path": "/metrics", "json": "", "prometheus": "pool_free", "rate": False, "of": "",
+            "name": "pool", "path": "/metrics", "json": "", "prometheus": "pool_free", "of": "",
             "at_least": 1.0, "at_most": None, "then": "back",
         }
     ]  # fmt: skip
@@ -44,13 +44,12 @@ def test_a_bound_may_be_nothing() -> None:
         ('{name: x, path: /, prometheus: "a b", at_most: 1}', "metrics.0.prometheus 'a b' must be as"),
         ("{name: x, path: /, prometheus: 'a{b=c}', at_most: 1}", "metrics.0.prometheus 'a{b=c}' must be as"),
         ("{name: x, path: /, json: a, at_most: 1, then: pray}", "must be one of: back, ask"),
-        ("{name: x, path: /, json: a, of: b, rate: true, at_most: 1}", "metrics.0.of cannot go along with rate"),
         ("{name: x, path: /, prometheus: a, of: 'b c', at_most: 1}", "metrics.0.of 'b c' must be as"),
         (
-            "{name: x, path: /, json: a, of: b, at_least: 0.9e3}",
-            "metrics.0.at_least must be a percentage from 0 to 100",
+            "{name: x, path: /, json: a, of: b, at_least: 900}",
+            "metrics.0.at_least must be a percentage above 0 and below",
         ),
-        ("{name: x, path: /, json: a, rate: true, at_most: -1}", "metrics.0.at_most must not be negative"),
+        ("{name: x, path: /, json: a, of: b, at_most: 0}", "metrics.0.at_most must be a percentage above 0 and below"),
     ],
 )
 def test_an_error_names_its_place_and_the_way_out(metric: str, said: str) -> None:
