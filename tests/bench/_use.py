@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ PROC = Path("/proc")
 @dataclass(frozen=True)
 class Use:
     """`cpu_s` of all processes that ended before the command did; `memory_mb` is the most that was held at once, where
-    what several processes share is counted once."""
+    what several processes share is counted once. SSH's masters are in neither: they outlive the command."""
 
     cpu_s: float
     memory_mb: float
@@ -24,7 +25,10 @@ class Use:
 def of(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Use:
     """Run a command to its end, and return what it took; it must end well."""
     most, over = 0.0, threading.Event()
-    with subprocess.Popen(argv, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(argv, cwd=cwd, env=env, stdout=said, stderr=said) as process,
+    ):
 
         def watch() -> None:
             nonlocal most
@@ -33,12 +37,15 @@ def of(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Use:
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        _, status, used = os.wait4(process.pid, 0)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        finally:
+            over.set()
+            watcher.join()
         process.returncode = os.waitstatus_to_exitcode(status)
-        over.set()
-        watcher.join()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(argv)}: {process.returncode}")
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(f"{' '.join(argv)}: {process.returncode}\n{said.read()}")
     return Use(used.ru_utime + used.ru_stime, most)
 
 
