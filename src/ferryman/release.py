@@ -39,7 +39,7 @@ def deploy(
 ) -> Told:
     """Deploy a commit, or what a `plan` says; return the report. A failure is a Stop that carries it.
 
-    With `detach` the arbiter drives it once it is built, and the report says no more than that (`detached`).
+    With `detach` the arbiter drives it once it is built, and the report says no more than that (status `handed_over`).
     """
     over = {**_over(wait, partial), **({"release_detach": True} if detach else {})}
     if plan:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.action import release_follow
 
 from ferryman import detached, outcomes, telling
 from ferryman.errors import DONE
@@ -42,6 +43,10 @@ def test_events_and_the_end_become_what_they_were_and_other_lines_are_left(capsy
     assert found.story.stages == {}, "a newer format is none of ours"
     assert found.ended == Ended("failed", 12.5)
     assert "Settle" in capsys.readouterr().err
+
+
+def test_what_the_action_prints_is_heard_by_the_mark_that_it_prints() -> None:
+    assert release_follow.MARK == detached.MARK
 
 
 def test_without_a_told_end_nobody_knows_it() -> None:

@@ -96,7 +96,9 @@ def put_right(home: str, source: Source, held_from: str, aside: str, archive_wal
         _mark(home, begin)
     archive_wal()  # what is whole; but the last of it where there is no part
     _move(home, aside, [name for name in gone if here[name]])
-    dropped = ", and has dropped WAL with which that began: it is not here, and `backup.run` takes a backup without it"
+    dropped = (
+        ", and has dropped WAL with which that began: no restore goes past it before the next backup (`backup.run`)"
+    )
     moved = f": what was streamed of a history that it left lies in {aside}" if os.path.isdir(aside) else ""
     return f"the source is on timeline {source.way.line}{dropped if stranded else ''}{moved}"
 

@@ -117,20 +117,21 @@ def _unpack(place: Path, body: IO[bytes], sums: Mapping[str, str]) -> None:
 
 def _install(host: Host, place: Path, wheels: Path) -> None:
     """Make the driver's environment, where it is not there; one that was cut off is made anew."""
-    if _room(place, wheels):
+    if room(place, wheels):
         python.install(host, place, sorted(wheels.glob("*.whl")))
         (place / WHOLE).touch()
 
 
 def _move_in(place: Path, fresh: Path) -> None:
     """Put the toolkit in its place, where it is not there."""
-    if _room(place, fresh):
+    if room(place, fresh):
         fresh.rename(place)
         (place / WHOLE).touch()
 
 
-def _room(place: Path, sent: Path) -> bool:
-    """Make room for what was sent; say False where it is there already, and whole."""
+def room(place: Path, sent: Path) -> bool:
+    """Make room for what was sent; say False where it is there already, and whole. Failed where it is neither here nor
+    there."""
     if (place / WHOLE).exists():
         return False
     if not sent.exists():  # it was here when this run asked, and another one's end has taken it away

@@ -102,13 +102,13 @@ def test_a_line_that_is_longer_than_an_answer_is_told_whole(tmp_path: Path) -> N
 def test_what_another_application_has_removed_since_is_never_taken_for_there(tmp_path: Path) -> None:
     place, sent = tmp_path / "environments" / "key", tmp_path / "wheels"
     with pytest.raises(Failed, match="has just been removed"):
-        driving._room(place, sent)
+        driving.room(place, sent)
     sent.mkdir()
-    assert driving._room(place, sent)
+    assert driving.room(place, sent)
     place.mkdir()
     (place / "half").touch()
-    assert driving._room(place, sent)
+    assert driving.room(place, sent)
     assert not place.exists(), "what was cut off is made anew"
     place.mkdir()
     (place / driving.WHOLE).touch()
-    assert not driving._room(place, sent)
+    assert not driving.room(place, sent)
