@@ -1,9 +1,7 @@
 """Running Ferryman's own tests: which there are, several at a time where they wait, and one sum at the end."""
 
 import contextlib
-import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -18,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from ferryman import paths
+from ferryman import paths, sampling
 from ferryman.errors import RETURNED, Stop
 from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 3  # of what needs no hosts: two of the tests, which wait for nothing, and one of a linter
 HOSTED_WORKERS = 4  # those with hosts wait for them between their own work; four keep two cores busy
-AT_TIMES = 12  # of journeys that are long and like something else, each whole run takes one in so many
 Of = TypeVar("Of")
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
@@ -59,7 +56,7 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     root = checkout()
     out = sys.stderr if as_json else sys.stdout
     say: Callable[[str], None] = lambda text: print(text, file=out, flush=True)  # noqa: E731  # shorter than a class
-    left = {} if what else left_out(root, turn(commit(root)))
+    left = {} if what else left_out(root, commit(root))
     for part, names in left.items():
         say(f"  left to ./invoke test {part}: {', '.join(names)}")
     results: list[Result] = []
@@ -113,20 +110,28 @@ def steps(part: str, root: Path, junit: str, left: Collection[str] = ()) -> list
     if part == "roles":
         return [step for step in scenarios(root) if step.name not in left]
     # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended. So
-    # do those of one site, which two workers would provision twice; other files have hosts of their own, and go two at
-    # a time.
-    split = ["--numprocesses", "2", "--dist", "loadfile"]
+    # do those of one site, which two workers would provision twice, and those of one pair with its archive; other files
+    # have hosts of their own, and go two at a time where all of them go.
+    pair = "tests/e2e/test_backups.py"
+    split = [] if left else ["--numprocesses", "2", "--dist", "loadfile"]
 
     def only(*marks: str) -> list[str]:
         words = [*marks, *(f"not at_times(journey={name!r})" for name in left)]
         return ["-m", " and ".join(words)] if words else []
 
+    others = [*only("not newcomer", "not hosted"), f"--ignore={pair}", *split]
     return [
-        *pytest("e2e", ["tests/e2e"], root, junit, *only("not newcomer", "not hosted"), *split, width=2),
         *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, *only("newcomer")),
         *pytest("faults", ["tests/faults"], root, junit, *only()),
+        *pytest("e2e of backups", [pair], root, junit, *only()),
+        *pytest("e2e", ["tests/e2e"], root, junit, *others, width=1 if left else 2),
         *pytest("e2e of a site", ["tests/e2e"], root, junit, *only("hosted")),
     ]
+
+
+def left_out(root: Path, of: str) -> dict[str, list[str]]:
+    """Return by part what the whole run of a commit leaves out."""
+    return sampling.left_out(root, sampling.turn(of), [step.name for step in scenarios(root)])
 
 
 def scenarios(root: Path) -> list[Step]:
@@ -142,37 +147,6 @@ def scenarios(root: Path) -> list[Step]:
             command = [sys.executable, "-m", "molecule", "test", "-s", name]
             found.append(Step(f"role {name}{on}", command, variables=variables))
     return found
-
-
-def turn(of: str) -> str:
-    """Return what chooses for a commit: it, and FERRYMAN_SEED where that is set, so that it can have another turn."""
-    return f"{of} {os.environ.get('FERRYMAN_SEED', '')}".strip()
-
-
-def left_out(root: Path, seed: str) -> dict[str, list[str]]:
-    """Return by part what the whole run leaves out: each role on all of its Debians but one, and of the journeys that
-    are marked `at_times` all but one in AT_TIMES.
-
-    One seed always leaves out the same; over many, all have their turn.
-    """
-
-    def by_chance(names: Collection[str]) -> list[str]:
-        return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-
-    roles: dict[str, list[str]] = {}
-    for step in scenarios(root):
-        roles.setdefault(step.name.partition(" on Debian ")[0], []).append(step.name)
-    marked = re.compile(r'\.at_times\(journey="(.+?)"\)')
-    journeys = {
-        name
-        for directory in ("e2e", "faults")
-        for path in root.glob(f"tests/{directory}/*.py")
-        for name in marked.findall(path.read_text())
-    }
-    return {
-        "roles": sorted(name for each in roles.values() for name in by_chance(each)[1:]),
-        "e2e": sorted(by_chance(journeys)[math.ceil(len(journeys) / AT_TIMES) :]),
-    }
 
 
 def debians(meta: Path) -> list[int]:
@@ -197,9 +171,9 @@ def linters(root: Path) -> list[Step]:
     ]
 
 
-def pytest(name: str, directories: list[str], root: Path, junit: str, *words: str, width: int = 1) -> list[Step]:
-    """Return one pytest run over the directories that there are; none for none, or pytest would take its defaults."""
-    there = [directory for directory in directories if (root / directory).is_dir()]
+def pytest(name: str, places: list[str], root: Path, junit: str, *words: str, width: int = 1) -> list[Step]:
+    """Return one pytest run over those places that there are; none for none, or pytest would take its defaults."""
+    there = [place for place in places if (root / place).exists()]
     report = [f"--junit-xml={Path(junit).resolve() / name.replace(' ', '-')}.xml"] if junit else []
     command = [sys.executable, "-m", "pytest", "-q", *words, *report, *there]
     return [Step(name, command, counted=True, width=width)] if there else []

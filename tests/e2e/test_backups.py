@@ -552,6 +552,7 @@ def port_of(pair: Pair) -> int:
     return int(yaml.safe_load((variables / "backup.yml").read_text())["backup_archive_port"])
 
 
+@pytest.mark.at_times(journey="files restored in place")
 def test_files_of_the_application_are_restored_beside_and_in_place_and_put_back(pair: Pair) -> None:
     for line in guide_to_files("backup.run"):
         if "backup.setup" not in line:  # what it does again is told above

@@ -148,6 +148,7 @@ def test_who_leaves_attach_leaves_the_deploy_going(site: Site) -> None:
     assert (followed.code, followed.said["release"]) == (0, handed.said["release"]), str(followed)
 
 
+@pytest.mark.at_times(journey="handovers that are cut")
 @pytest.mark.parametrize("reached", ["runs/tiny", "environments/*/bin"])
 def test_a_client_that_is_killed_while_it_hands_over_leaves_one_release_and_the_next_command_goes_on(
     site: Site, prober: Prober, reached: str

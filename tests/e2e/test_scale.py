@@ -12,6 +12,7 @@ from tests.support.prober import Prober
 from tests.support.site import ENV, Site
 from tests.support.visitors import Visitors
 
+pytestmark = pytest.mark.at_times(journey="scaling")
 WORKER = {"worker": {"kind": "worker", "command": "python tiny.py worker", "stop_timeout_s": 2}}
 DESCRIBED = {**WORKER, "web": {"instances_max": 4}}
 UNFIT = "[Unit]\nAssertPathExists=/nowhere\n"
@@ -91,7 +92,6 @@ def test_nobody_loses_a_request_while_processes_come_and_go_and_a_deploy_and_a_r
     assert "scaled web from 4 to 2, worker from 2 to 1" in listed
 
 
-@pytest.mark.at_times(journey="scaling")
 def test_a_boot_and_provisioning_keep_what_was_said_and_status_tells_who_said_it(site: Site) -> None:
     assert scale(site, "web=3", "worker=2").code == 0
     site.reboot()
@@ -107,7 +107,6 @@ def test_a_boot_and_provisioning_keep_what_was_said_and_status_tells_who_said_it
     assert reached(site) == 1
 
 
-@pytest.mark.at_times(journey="scaling")
 def test_what_cannot_be_is_refused_with_all_its_reasons_and_nothing_is_touched(site: Site) -> None:
     before, known = running(site), len(site.ledger())
     ports = json.loads(site.ssh(f"cat /etc/ferryman/sites/{site.app}/ports.json"))["ports"]["web"]
@@ -138,7 +137,6 @@ def test_what_cannot_be_is_refused_with_all_its_reasons_and_nothing_is_touched(s
     assert (held.code, "holds the lock" in held.text) == (1, True), str(held)
 
 
-@pytest.mark.at_times(journey="scaling")
 def test_a_process_that_does_not_come_up_gets_no_client_and_none_of_the_new_ones_stays(
     site: Site, prober: Prober
 ) -> None:

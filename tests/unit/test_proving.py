@@ -126,51 +126,27 @@ def test_a_part_that_is_none_is_refused() -> None:
         proving.prove("units")
 
 
-def test_what_the_whole_run_leaves_out_is_chosen_by_its_commit_and_over_commits_nothing_is_left_out() -> None:
-    root = paths.CHECKOUT
-    left = proving.left_out(root, "a commit")
-    assert left == proving.left_out(root, "a commit")
-    # So many that each journey, of which a run takes one in AT_TIMES, has had its turn.
-    over = [proving.left_out(root, f"commit {number}") for number in range(8 * proving.AT_TIMES)]
-    assert {"kinto", "node-red"} <= {name for one in over for name in one["e2e"]}
-    for part in ("roles", "e2e"):
-        every = [set(one[part]) for one in over]
-        assert set.union(*every)
-        assert not set.intersection(*every)
-
-
-def test_every_role_is_taken_on_one_of_its_debians_and_over_commits_on_each() -> None:
-    every = [step.name for step in proving.scenarios(paths.CHECKOUT)]
-    taken = [set(every) - set(proving.left_out(paths.CHECKOUT, f"commit {number}")["roles"]) for number in range(30)]
-    roles = sorted({name.partition(" on Debian ")[0] for name in every})
-    assert all(sorted(name.partition(" on Debian ")[0] for name in names) == roles for names in taken)
-    assert set.union(*taken) == set(every)
-    assert len(roles) < len(every)
-
-
-def test_a_seed_chooses_anew_for_the_same_commit_and_the_same_one_chooses_the_same(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("FERRYMAN_SEED", raising=False)
-    assert proving.turn("a commit") == "a commit"
-    chosen = []
-    for seed in (*range(100), *range(100)):
-        monkeypatch.setenv("FERRYMAN_SEED", str(seed))
-        chosen.append(proving.left_out(paths.CHECKOUT, proving.turn("a commit")))
-    assert chosen[:100] == chosen[100:]
-    for part in ("roles", "e2e"):
-        assert not set.intersection(*(set(each[part]) for each in chosen)), "no seed ever takes it"
-
-
 def test_what_is_left_out_is_not_run() -> None:
     names = [step.name for step in proving.steps("roles", paths.CHECKOUT, "")]
     assert [step.name for step in proving.steps("roles", paths.CHECKOUT, "", names[2:])] == names[:2]
-    alone, newcomer, faults, site = proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "node-red"])
+    steps = {step.name: step.command for step in proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "node-red"])}
     left = "not at_times(journey='kinto') and not at_times(journey='node-red')"
-    assert f"not newcomer and not hosted and {left}" in alone.command
-    assert f"newcomer and {left}" in newcomer.command
-    assert left in faults.command
-    assert f"hosted and {left}" in site.command
+    assert f"not newcomer and not hosted and {left}" in steps["e2e"]
+    assert f"newcomer and {left}" in steps["e2e of a newcomer"]
+    assert left in steps["faults"]
+    assert left in steps["e2e of backups"]
+    assert f"hosted and {left}" in steps["e2e of a site"]
+
+
+def test_every_test_with_hosts_is_in_one_of_the_runs_and_in_no_two() -> None:
+    collected: list[str] = []
+    for step in proving.steps("e2e", paths.CHECKOUT, "", ["none of this name"]):
+        words = [*step.command, "--collect-only"]
+        done = subprocess.run(words, cwd=paths.CHECKOUT, capture_output=True, text=True, check=False)
+        collected += [line for line in done.stdout.splitlines() if "::" in line]
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/e2e", "tests/faults"]
+    done = subprocess.run(words, cwd=paths.CHECKOUT, capture_output=True, text=True, check=False)
+    assert sorted(collected) == sorted(line for line in done.stdout.splitlines() if "::" in line)
 
 
 def test_six_hosts_are_brought_up_for_no_test_that_every_run_takes() -> None:
@@ -180,9 +156,8 @@ def test_six_hosts_are_brought_up_for_no_test_that_every_run_takes() -> None:
 
 
 def test_whoever_asks_for_journeys_alone_gets_every_one_of_them() -> None:
-    assert all("at_times" not in word for step in proving.steps("e2e", paths.CHECKOUT, "") for word in step.command)
-    marked = {name for n in range(40) for name in proving.left_out(paths.CHECKOUT, f"commit {n}")["e2e"]}
-    assert {"kinto", "contract tests on the newest driver"} <= marked, "marks of parameters count, too"
+    steps = proving.steps("e2e", paths.CHECKOUT, "")
+    assert all("at_times" not in word for step in steps for word in step.command)
 
 
 def test_steps_go_side_by_side_as_wide_as_they_are_and_in_their_order() -> None:
