@@ -23,6 +23,7 @@ options:
       port: {description: TCP port., type: int, required: true}
       user: {description: Role., type: str, required: true}
   database_password: {description: Its password., type: str, required: true}
+  database_rate: {description: MB that a base backup reads in a second at most; 0 is no limit., type: int, default: 0}
   synchronous: {description: Whether commits are to wait for this host., type: bool, required: true}
   keep_days: {description: Days that every set is kept., type: int, required: true}
   keep_years: {description: 'Years that the first of each month is kept, by set.', type: dict, required: true}
@@ -60,6 +61,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     archive,
     command,
     drill,
+    pace,
     postgres,
     records,
     retention,
@@ -68,8 +70,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.placing import Placing
 from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 
-KEPT = ("path", "sets", "synchronous", "keep_days", "keep_years", "keep_free_bytes", "every_s", "wal_lag_s",
-        "full_days", "drill_days", "full_drill_days")  # fmt: skip
+KEPT = ("path", "sets", "database_rate", "synchronous", "keep_days", "keep_years", "keep_free_bytes", "every_s",
+        "wal_lag_s", "full_days", "drill_days", "full_drill_days")  # fmt: skip
 RECEIVER = """#!/bin/sh
 # Written by Ferryman (role backup). Barman asks at its start alone whether commits wait; they may begin to later.
 exec {programs}/pg_receivewal "$@" --synchronous
@@ -125,6 +127,9 @@ class Setup:
             self.paths.append(drill.key(self.name))
         program.environment(archive.BARMAN, archive.REQUIREMENTS, "barman")
         facts = postgres.facts(self.conninfo)
+        slow = pace.problem(self.wished["database_rate"], facts["bytes"], self.wished["every_s"])
+        if slow:
+            raise records.Trouble(slow)
         programs = os.path.dirname(postgres.program(facts["number"] // 10000, "pg_verifybackup"))
         self.settings(programs, self.beside(programs))
         return {"version": facts["version"]}
@@ -202,6 +207,7 @@ def main() -> None:
             "sets": {"type": "list", "elements": "str", **required},
             "database": {"type": "dict", **required, "options": {"host": required, "port": integer, "user": required}},
             "database_password": {"no_log": True, **required},
+            "database_rate": {"type": "int", "default": 0},
             "synchronous": {"type": "bool", **required},
             "keep_years": {"type": "dict", **required},
             **dict.fromkeys([key for key in KEPT if key.startswith("keep_") and key != "keep_years"], integer),

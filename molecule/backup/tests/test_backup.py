@@ -73,6 +73,15 @@ def test_a_backup_holds_a_manifest_of_one_moment_and_passes_its_check(archive: A
     assert tables["public.note"]["hash"] == "".join(f"{half:016x}" for half in halves)
 
 
+def test_a_backup_reads_no_faster_than_it_is_told_and_a_restore_is_not_held_back(archive: Any) -> None:
+    watch = "until pgrep -af '[p]g_basebackup.*--max-rate'; do sleep 0.05; done"
+    seen = archive.sh(f"{watch} & timeout 200 /usr/local/lib/ferryman/backup run --name demo; kill $! 2>/dev/null || :")
+    assert "--max-rate=48828 " in f"{seen} ", "50 MB a second, in KiB"
+    barman = "runuser -u barman -- /usr/local/lib/ferryman/barman/*/bin/barman -c /etc/ferryman/backup/demo.conf"
+    told = archive.sh(f"{barman} show-servers database | grep bandwidth_limit: | grep -v tablespace")
+    assert told.split() == ["bandwidth_limit:", "None"], "which would hold back restores, too"
+
+
 def test_state_and_metrics_tell_what_is_there(archive: Any) -> None:
     state = archive.state()
     assert state["sets"]["database"]["passed"] == archive.records()[-1]["id"]

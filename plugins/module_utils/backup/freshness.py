@@ -9,7 +9,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup.space import s
 
 DAY_S = 86400
 HOUR_S = 3600
-LATE_S = 2 * HOUR_S  # a schedule's random delay, and the taking itself
+LATE_S = 2 * HOUR_S  # a schedule's random delay, and more; beside it, as long as the last one took
 GOOD_RATE = 0.98  # BAK-5
 RATE_DAYS = 30
 
@@ -63,10 +63,13 @@ def _of_set(records: list[dict[str, Any]], kind: str, rule: Rule, now: float) ->
         found.append(Wrong("P0", kind, said, look if whole else take))
     if whole is not None:
         age = now - of.taken_at(whole)
-        missed = age > rule.every_s + LATE_S
-        if missed:
-            severity = "P1" if age > 2 * rule.every_s + LATE_S else "P2"
+        late_s = LATE_S + whole["duration_s"]
+        if age > rule.every_s + late_s:
+            severity = "P1" if age > 2 * rule.every_s + late_s else "P2"
             found.append(Wrong(severity, kind, f"the last backup is {span(age)} old", take))
+        if whole["duration_s"] > rule.every_s:
+            said = f"{whole['id']} took {span(whole['duration_s'])}, and one is due every {span(rule.every_s)}"
+            found.append(Wrong("P2", kind, said, "backup.show"))
         if of.has_failed_check(whole):
             said = "; ".join(each["said"] for each in whole["check"]["findings"]) or "it says nothing of why"
             found.append(Wrong("P1", kind, f"{whole['id']} did not pass its check: {said}", take))

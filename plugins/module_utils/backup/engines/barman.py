@@ -15,6 +15,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     archive,
     following,
     manifest,
+    pace,
     postgres,
     sealed,
     space,
@@ -82,7 +83,8 @@ class Barman:
         if not streaming.archived(self.home):  # without any, Barman holds the stream for one that was never set up
             self._switch("ferryman-begin")
         source = postgres.facts(self.conninfo)
-        self.call("backup", "--wait", "--wait-timeout", str(WAIT_S), "--name", record["id"], SERVER)
+        held_back = pace.words(self.archive.settings.get("database_rate", 0))
+        self.call("backup", *held_back, "--wait", "--wait-timeout", str(WAIT_S), "--name", record["id"], SERVER)
         found = self.info(record["id"])
         record["engine_id"], record["bytes"] = found["id"], found["bytes"]
         record["source"] = {"host": self.archive.settings["database"]["host"], "version": source["version"],

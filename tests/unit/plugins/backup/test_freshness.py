@@ -41,6 +41,7 @@ def copy(days: float, state: str = "passed", **more: Any) -> dict[str, Any]:
 def test_where_all_is_well_nothing_is_said() -> None:
     assert told() == []
     assert told(copies=[copy(1.5), copy(0.5)]) == []
+    assert told(records=[record(39 * HOUR, duration_s=14 * 3600.0)]) == [], "the next one is being taken as long"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,12 @@ def test_where_all_is_well_nothing_is_said() -> None:
         ({"records": [record(0.5, "unseen")]}, "P0", "none of 1 backups has passed a check"),
         ({"records": [record(28 * HOUR)]}, "P2", "the last backup is 28 hours old"),
         ({"records": [record(3)]}, "P1", "the last backup is 3 days old"),
+        ({"records": [record(41 * HOUR, duration_s=14 * 3600.0)]}, "P2", "the last backup is 41 hours old"),
+        (
+            {"records": [record(30 * HOUR, duration_s=25 * 3600.0)]},
+            "P2",
+            "20261124T210000Z-database took 25 hours, and one is due every 24 hours",
+        ),
         (
             {"records": [record(2, "bad"), record(0.5)]},
             "P1",
