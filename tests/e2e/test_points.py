@@ -267,9 +267,9 @@ def test_a_rollback_with_the_database_that_is_killed_after_the_exchange_is_undon
 def test_an_old_release_that_does_not_start_leaves_the_new_one_on_its_own_data(
     newcomer: Newcomer, writer: Writer
 ) -> None:
-    live, now = newcomer.served(), writer.notes()
-    target = arbiter(newcomer, "status")["would_roll_back_to"]
-    launcher = f"/srv/notes/releases/{target}/run/web"
+    said = deploy(newcomer, "To be left for one that does not start")
+    live, now = said["release"], writer.notes()
+    launcher = f"/srv/notes/releases/{said['previous']}/run/web"
     newcomer.ssh(f"mv {launcher} /root/web && printf '#!/bin/sh\\nexit 7\\n' > {launcher} && chmod 755 {launcher}")
     answer = newcomer.type(f"{BACK} --yes", code=2)
     newcomer.ssh(f"mv /root/web {launcher}")
