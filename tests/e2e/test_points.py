@@ -282,9 +282,11 @@ def test_an_old_release_that_does_not_start_leaves_the_new_one_on_its_own_data(
 
 @pytest.mark.at_times(journey="rollbacks with the database that go wrong")
 def test_what_was_left_serves_again_as_the_guide_tells(newcomer: Newcomer, writer: Writer) -> None:
-    left, now = newcomer.served(), writer.notes()
+    said = deploy(newcomer, "To be left, and to serve again")
+    left, now = said["release"], writer.notes()
     first, named = next(block for block in GUIDE if "--to" in block[-1])
     back = newcomer.type(f"{BACK} --yes --json").said
+    assert back["release"] == said["previous"]
     writer.write("written after the rollback")
     ssh = f"ssh -F .ferryman/sandbox/{newcomer.name}/ssh_config -o BatchMode=yes local1"
     for line in next(block for block in GUIDE if "maintenance.on" in block[0]):
