@@ -180,7 +180,7 @@ class ActionModule(ReleaseAction):
         if "start" in wanted:
             # What is warm there was connected to a database that has another name by then.
             more["fresh"] = plan.get("event") == "deploy" or "point" in plan
-            more["baseline"] = self._has_baseline(plan)
+            more["baseline"] = self._has_baseline(plan) and self.host not in self.away
         if "recent" in wanted:
             more["recent"] = self._recent()
         if "switch" in wanted and "entry" in self.roles and plan.get("event") == "deploy":
@@ -231,8 +231,7 @@ class ActionModule(ReleaseAction):
             return told
         entries = {host: dict(self.value("addresses")).get(host) for host in self.groups["entry"]}
         del entries[self.arbiter]
-        away = self.left_out or fencing.off_for(self.look_of(self.arbiter).get("fenced", {}), fencing.AWAY)
-        if away or not plan["previous"] or not all(entries.values()):
+        if self.left_out or self.away or not plan["previous"] or not all(entries.values()):
             return {}
         back = {"release": plan["previous"], "description": self._described({"release": plan["previous"]})}
         return {**told, "entries": entries, "back": back}
@@ -325,12 +324,15 @@ class ActionModule(ReleaseAction):
             more["patience_s"] = self._stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
         if "switch" in wanted and "entry" in self.roles:
             more["takes_part"] = self.groups["app"]
-            members = {host: self.recall(f"listens-{host}").get("listens", []) for host in self.groups["app"]}
             processes = described["processes"].values()
             health: dict[str, Any] = next(
                 (p["health"] for p in processes if p["kind"] == "web" and p.get("health")), {}
             )
-            more["members"] = {"members": members, "health": health}
+            listens = {host: self.recall(f"listens-{host}").get("listens", {}) for host in self.groups["app"]}
+            more["members"] = {
+                place: {"members": {host: each.get(place, []) for host, each in listens.items()}, "health": health}
+                for place in {place for each in listens.values() for place in each}
+            }
         if "return" in wanted:
             more["end"] = str(self.recall("end").get("end", ""))
             more["judged"] = bool(self.recall("judged"))
@@ -338,8 +340,8 @@ class ActionModule(ReleaseAction):
             arbiter, pending = self.look_of(self.arbiter), self.look_of(self.host)["shift"]
             live = ledger.committed(arbiter["ledger"]["lines"], str(pending.get("run", "")))
             stable = {"slot": arbiter["shift"]["stable"], "release": arbiter["shift"]["release_stable"]}
-            out = self.host in fencing.off_for(arbiter.get("fenced", {}), fencing.AWAY)
-            more["arbiter"] = {**stable, "end": "live" if live else "returned", "left_out": out}
+            end = "live" if live else "returned"
+            more["arbiter"] = {**stable, "end": end, "left_out": self.host in self.away}
             by = arbiter["shift"].get("stable_run", {})
             if by.get("undoes") and by["undoes"] == pending.get("stable_run", {}).get("run"):
                 more["arbiter"]["back"] = {**stable, "by": by["run"], "token": arbiter["shift"]["token"]}

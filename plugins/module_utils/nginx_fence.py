@@ -17,7 +17,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils import nginx_place as
 
 FILE = "fenced.json"
 """Beside the share: {"format": 1, "hosts": {NAME: {"address": ..., "for": {...}}}}."""
-UPSTREAM = re.compile(r"^upstream (?P<name>\S+_(?:blue|green)) \{")
+UPSTREAM = re.compile(r"^upstream (?P<name>\S+_(?:blue|green)(?:_baseline)?) \{")
 SERVER = re.compile(
     r"^(?P<said>\s+server (?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^\s:;]+)):\d+[^;]*?)(?P<down> down)?;(?P<rest>.*)$"
 )

@@ -1,8 +1,13 @@
-"""What the journeys share: one newcomer, whose first deploy all of them begin from."""
+"""What the journeys share: one newcomer, whose first deploy all of them begin from, and a fleet."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.support import fleet as fleets
+from tests.support import site as sites
+from tests.support.fleet import APPS, ENTRIES, Fleet
 from tests.support.newcomer import Newcomer, arrived
 
 
@@ -11,6 +16,33 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     """A fresh clone with a release that serves."""
     with arrived(tmp_path_factory.mktemp("newcomer") / "ferryman") as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A fleet with a first release. FERRYMAN_TEST_FLEET names a directory that keeps it from run to run."""
+    sites.sweep()
+    kept = os.environ.get("FERRYMAN_TEST_FLEET")
+    if kept and (Path(kept) / "inventories").is_dir():
+        yield fleets.found(Path(kept))
+        return
+    root = Path(kept) if kept else tmp_path_factory.mktemp("fleet")
+    made = fleets.lay_out(root, root.name if kept else f"{sites.PREFIX}-fleet-{os.getpid()}")
+    try:
+        fleets.up(made)
+        yield made
+    finally:
+        if not kept:
+            fleets.down(made)
+
+
+@pytest.fixture
+def fleet(whole: Fleet) -> Fleet:
+    """The fleet with one good release live everywhere, and nobody at work."""
+    if any(whole.state(host)["phase"] != "stable" for host in (*ENTRIES, *APPS)):
+        whole.run("unlock", "--app", whole.app, "--yes")
+        whole.good("mended")
+    return whole
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

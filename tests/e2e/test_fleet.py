@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ import yaml
 from tests.conftest import Soak
 from tests.support import fleet as fleets
 from tests.support import histories
-from tests.support import site as sites
 from tests.support.fleet import APPS, DATABASE, ENTRIES, PASSWORD, Fleet
 from tests.support.pages import blocks
 from tests.support.prober import Prober
@@ -63,33 +61,6 @@ try:
 except OSError as error:
     print(type(error).__name__)
 """
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A fleet with a first release. FERRYMAN_TEST_FLEET names a directory that keeps it from run to run."""
-    sites.sweep()
-    kept = os.environ.get("FERRYMAN_TEST_FLEET")
-    if kept and (Path(kept) / "inventories").is_dir():
-        yield fleets.found(Path(kept))
-        return
-    root = Path(kept) if kept else tmp_path_factory.mktemp("fleet")
-    made = fleets.lay_out(root, root.name if kept else f"{sites.PREFIX}-fleet-{os.getpid()}")
-    try:
-        fleets.up(made)
-        yield made
-    finally:
-        if not kept:
-            fleets.down(made)
-
-
-@pytest.fixture
-def fleet(whole: Fleet) -> Fleet:
-    """The fleet with one good release live everywhere, and nobody at work."""
-    if any(whole.state(host)["phase"] != "stable" for host in (*ENTRIES, *APPS)):
-        whole.run("unlock", "--app", whole.app, "--yes")
-        whole.good("mended")
-    return whole
 
 
 def reaches(fleet: Fleet, host: str, there: str, port: int) -> bool:

@@ -34,6 +34,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     sharing,
     shift,
     slots,
+    steps,
     verifying,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
@@ -43,6 +44,9 @@ ARBITER, ENTRIES, APPS = "entry1", ("entry1", "entry2"), ("app1", "app2")
 HOSTS = (*ENTRIES, *APPS)
 ROLES = {"entry1": ["entry", "arbiter"], "entry2": ["entry"], "app1": ["app"], "app2": ["app"]}
 WARM_S, CONFIRM_S, LEASE_S = 300.0, 15.0, 30.0
+STAGES = (10, 30)
+ABANDONED_S = 5.0
+"""So early the timer of a baseline that nobody ever gave clients comes, which else would come to no history."""
 SETTINGS = {
     "warm_s": WARM_S, "confirm_s": CONFIRM_S, "drain_s": 30.0, "watch_s": 0.0, "soak_s": 0.0, "worker_soak_s": 0.0,
     "health_consecutive": 1, "start_timeout_s": 5.0, "keep": 50,
@@ -71,12 +75,16 @@ class There(Placed):
 
 @dataclass
 class Machine:
-    """One host: its time, its boot, whether the arbiter is reached from it, and what works on it."""
+    """One host: its time, its boot, whether the arbiter is reached from it, what works on it, and which timers run."""
 
     boottime: float
     boot: int = 0
     reached: bool = True
     workers: str = ""
+    compares: bool = False
+    """Whether a baseline was started in this boot."""
+    cooling: list[tuple[float, str, str, float]] = field(default_factory=list)
+    """When which slot is stopped, if it still holds which release and has drained for so long."""
 
 
 @dataclass
@@ -96,6 +104,8 @@ class World:
     """How many releases were brought back with nobody there."""
     followed: int = 0
     """How often another host heard of that by itself."""
+    compared: int = 0
+    """How often an entry gave clients to a baseline."""
 
     def begin(self) -> None:
         """Bring a first release everywhere."""
@@ -146,7 +156,10 @@ class World:
         return answer
 
     def deploy(self, *, stages: bool) -> Iterator[None]:
-        """Bring a new release everywhere, a step at a time; it ends wherever it is refused."""
+        """Bring a new release everywhere, a step at a time, with `stages` beside a baseline on each app host.
+
+        It ends wherever it is refused.
+        """
         self.made += 1
         run, release, seal = f"20260101T{self.made:06d}Z-abcdef", f"r{self.made}", f"seal of {self.made}"
         head = self.host(ARBITER, run)
@@ -166,11 +179,9 @@ class World:
                     yield
             self.ask(ARBITER, ["stage"], token, **more)
             for name in APPS:
-                self.ask(name, ["start"], token, **more)
+                self.ask(name, ["start"], token, **more, baseline=stages)
                 yield
-            for name in HOSTS:
-                self.ask(name, ["switch"], token, **more, **sealed[name])
-                yield
+            yield from self._moves(token, more, sealed, stages=stages)
             for name in HOSTS:
                 self.ask(name, ["workers", "hold"], token, **more)
                 yield
@@ -192,6 +203,29 @@ class World:
                     end = end or ("live" if answer.get("committed") else "returned") * (name == ARBITER)
                 yield
 
+    def _moves(self, token: int, more: Any, sealed: Any, *, stages: bool) -> Iterator[None]:
+        """Send everyone to the new release, with `stages` some of them before; app hosts only wait meanwhile."""
+        patience = {"patience_s": 60.0 * stages}
+        for name in (ARBITER, *self.chance.sample(HOSTS[1:], len(HOSTS) - 1)):
+            if stages and name in ENTRIES:
+                self._share(name, STAGES[0], token, {**more, **sealed[name]})
+            else:
+                self.ask(name, ["switch"], token, **more, **sealed[name], **(patience if name in APPS else {}))
+            yield
+        for percent in STAGES[1:] * stages:
+            for name in ENTRIES:
+                self._share(name, percent, token, more, place=[])
+                yield
+        for name in ENTRIES * stages:
+            self.ask(name, ["switch"], token, **more, ends={"percent": STAGES[-1], "verdict": {}})
+            yield
+
+    def _share(self, name: str, percent: int, token: int, more: Any, **told: Any) -> None:
+        """Have an entry give the new release a share of its clients, and the baseline as many."""
+        log = {"log": str(self.place / "access.json"), "salt": "", "hang_s": 2, "for_s": 1}
+        self.ask(name, ["share"], token, **more, share={**log, "percent": percent, "baseline": True, **told})
+        self.compared += 1
+
     def _mend(self, name: str, seen: Any, stable: Any, token: int, more: Any) -> None:
         """Do as the driver's task does with a host that has something else for stable than the arbiter."""
         to = {"slot": stable["stable"], "release": stable["release_stable"]}
@@ -203,10 +237,13 @@ class World:
             told["back"] = {**to, "by": by["run"], "token": stable["token"]}
         self.ask(name, ["mend"], token, **more, arbiter=told)
 
-    def finish(self, driver: Iterator[None]) -> None:
-        """Have a driver come to his end."""
+    def finish(self, driver: Iterator[None], *, each_s: float = 0) -> None:
+        """Have a driver come to his end, with so many seconds for each of his steps."""
         for _ in driver:
-            pass
+            for machine in self.machines.values():
+                machine.boottime += each_s
+            for name in HOSTS * bool(each_s):
+                self.poll(name)
 
     # What happens
 
@@ -217,7 +254,12 @@ class World:
         self.chance.choice([*acts, self.cut, self.boot, self.vanish])(name)
 
     def poll(self, name: str) -> None:
-        """Give a host's guard its turn."""
+        """Give a host's guard its turn, and the timers by which slots are stopped."""
+        machine = self.machines[name]
+        due = [timer for timer in machine.cooling if timer[0] <= machine.boottime]
+        machine.cooling = [timer for timer in machine.cooling if timer not in due]
+        for _, slot, release, drain_s in due:
+            settling.cool(self.host(name), slot, release, drain_s=drain_s)
         host, before = self.host(name), self.state(name).get("stable_run", {}).get("run")
         if host.site.pending.exists():
             guard._look_after(host)
@@ -281,6 +323,8 @@ class World:
         """Start a host again."""
         machine = self.machines[name]
         machine.boot, machine.boottime, machine.workers = machine.boot + 1, self.chance.uniform(1, 30), ""
+        machine.compares = False
+        machine.cooling.clear()
         if name == ARBITER:
             self.watched = {}
         guard._settle_at_boot(self.host(name))
@@ -292,7 +336,7 @@ class World:
             machine.reached = True
         for _ in range(6):
             for machine in self.machines.values():
-                machine.boottime += WARM_S
+                machine.boottime += WARM_S + 1
             self.look("")
             for name in HOSTS:
                 self.poll(name)
@@ -303,7 +347,15 @@ def living(world: World) -> Iterator[World]:
     """Have the product's code act in a world that begins: its time, its network; of systemd only where workers are."""
 
     def start(host: Host, slot: str, name: str, **_: Any) -> None:
+        machine = world.machines[host.site.state.parent.name]
+        machine.cooling = [timer for timer in machine.cooling if timer[1] != slot]
+        machine.compares |= slot == names.BASELINE
         host.link(host.site.slot(slot), f"../releases/{name}")
+
+    def cool_later(host: Host, slot: str, *, after_s: float) -> None:
+        if release := slots.holds(host, slot):
+            cooling = world.machines[host.site.state.parent.name].cooling
+            cooling.append((world.now().boottime + after_s, slot, release, after_s))
 
     def workers(host: Host, slot: str = "", **_: Any) -> None:
         if host.site.root.exists():
@@ -314,19 +366,23 @@ def living(world: World) -> Iterator[World]:
         if "arbiter" in request["roles"]:
             world.watched = {**{key: request[key] for key in keys}, **more}
 
-    def moved(host: Host, percent: int) -> None:
-        host.link(host.site.state / "share", f"sets/{percent}")
+    def moved(host: Host, percent: int, **more: Any) -> None:
+        set_share(host, percent, **more)
         if world.fragile and world.chance.random() < 0.2:
             raise PowerCut
 
     def nothing(*_: Any, **__: Any) -> Any:
         return {}
 
+    set_share, described = shift.set_share, {"processes": {"web": {"kind": "web", "command": "x"}}}
     told: list[tuple[Any, str, Any]] = [
         (os, "fsync", nothing), (Host, "systemctl", nothing), (Host, "journal", nothing), (shift, "get", world.get),
-        (shift, "set_share", moved), (shift, "verify", nothing), (probe, "pass_gate", nothing),
-        (probe, "require_well", nothing), (verifying, "at_slot", nothing), (verifying, "through_entry", nothing),
-        (draining, "wait", lambda *_, **__: 0), (settling, "cool_later", nothing),
+        (shift, "set_share", moved), (shift, "verify", nothing), (shift, "read_back", nothing),
+        (probe, "pass_gate", nothing), (probe, "require_well", nothing),
+        (verifying, "at_slot", nothing), (verifying, "through_entry", nothing),
+        (draining, "wait", lambda *_, **__: 0), (settling, "cool_later", cool_later),
+        (steps, "ABANDONED_S", ABANDONED_S), (slots, "record", lambda *_: described),
+        (slots, "instances", lambda *_, **__: []),
         (settling, "prune", lambda *_, **__: []), (slots, "start", start), (slots, "stop", nothing),
         (slots, "bring_up", nothing), (slots, "enable", nothing), (slots, "rest", workers),
         (slots, "move_workers", workers), (slots, "has_background", lambda host, _: host.site.root.exists()),

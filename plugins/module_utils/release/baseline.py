@@ -18,9 +18,16 @@ WITHOUT = "set release_baseline: false to deploy without one"
 
 
 def start(host: Host) -> None:
-    """Start fresh web processes of the stable release; Failed (refused) where there is none, or no port for them."""
-    name = slots.holds(host, str(shift.state(host)["stable"]))
-    processes = slots.record(host, str(shift.state(host)["stable"])).get("processes", {})
+    """Start fresh web processes of the stable release; Failed (refused) where there is none, or no port for them.
+
+    Of several hosts each has to have that release: nginx would send clients to processes that are not there.
+    """
+    state = shift.state(host)
+    name = slots.holds(host, str(state["stable"]))
+    if name != state["release_stable"]:
+        said = f"{state['release_stable']} is live, and not on this host: there is nothing to start a baseline of"
+        raise Failed(said, hint=WITHOUT, refused=True)
+    processes = slots.record(host, str(state["stable"])).get("processes", {})
     if not any(each["kind"] == "web" and each.get("command") for each in processes.values()):
         raise Failed(f"{name or 'nothing'} is live, and has no process for a baseline", hint=WITHOUT, refused=True)
     try:

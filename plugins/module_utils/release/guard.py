@@ -68,7 +68,7 @@ def _resolve(host: Host, *, reason: str, end: str = "") -> str:
         return _wait(host, state)
     if end in ("live", commits.PAST):
         slots.bring_up(host, str(candidate))  # after a boot, only what was enabled before it has come up
-        settling.settle(host, slot=str(candidate), release=release, after_s=DRAIN_S)
+        settling.settle(host, slot=str(candidate), release=release, after_s=DRAIN_S, drain_s=DRAIN_S)
         settling.end_exchange(host)
         if end == "live" and settling.holds_stable(host):
             slots.move_workers(host, str(candidate), alive_s=0, wait=False)

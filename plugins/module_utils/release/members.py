@@ -16,10 +16,13 @@ WAY = "way to "
 AT_ONCE = 8
 
 
-def keep(host: Host, slot: str, told: Mapping[str, Any]) -> None:
-    """Write down who serves `slot`: members (addresses by host), and health, as the application has it described."""
+def keep(host: Host, told: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write down who serves each slot that is told of, or its baseline: members (addresses by host), and health.
+
+    That is the health as the application has it described.
+    """
     path = host.site.state / "members.json"
-    slots = {**read_json(path).get("slots", {}), slot: dict(told)}
+    slots = {**read_json(path).get("slots", {}), **told}
     host.write_json(path, {"format": 1, "slots": slots})
 
 

@@ -38,10 +38,10 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime impor
 DAY_S = 24 * 3600
 
 
-def settle(host: Host, *, slot: str, release: str, after_s: float) -> None:
+def settle(host: Host, *, slot: str, release: str, after_s: float, drain_s: float) -> None:
     """Make what was switched to permanent: `current`, what comes up at boot, the stable slot.
 
-    The other slot cools down `after_s` seconds later.
+    The other slot cools down `after_s` seconds later, a baseline after `drain_s`.
     """
     if host.site.root.exists() and slots.holds(host, slot) == release:
         host.link(host.site.root / "current", f"releases/{release}")
@@ -52,6 +52,7 @@ def settle(host: Host, *, slot: str, release: str, after_s: float) -> None:
     shift.confirm(host, slot=slot, release=release)
     host.journal("settle", "done", release=release, slot=slot)
     fencing.let_in(host, mended)
+    end_baseline(host, drain_s=drain_s)
     cool_later(host, names.other(slot), after_s=after_s)
 
 
@@ -189,7 +190,8 @@ def cool(host: Host, slot: str, release: str, *, drain_s: float) -> None:
     """Stop a slot that nobody is sent to any more, unless it was given other work meanwhile or still drains."""
     with deciding(host):
         state = shift.state(host)
-        used = slot in (state["stable"], state["candidate"]) or (slot == names.BASELINE and shift.has_baseline(host))
+        # Who gives a baseline clients may be elsewhere, and does so at most as long as this host has the shift pending.
+        used = state["phase"] != "stable" if slot == names.BASELINE else slot in (state["stable"], state["candidate"])
         if slots.holds(host, slot) != release or used:
             return
         left = shift.drained_in(host, slot, drain_s=drain_s)

@@ -62,7 +62,7 @@ def begin(host: Host, request: Request) -> None:
     if "arbiter" in request["roles"]:
         commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="open")
     if "entry" in request["roles"] and request.get("members"):
-        members.keep(host, request["slot"], request["members"])
+        members.keep(host, request["members"])
 
 
 def require_pending(host: Host) -> None:

@@ -46,13 +46,6 @@ def share(host: Host) -> int:
     return 0
 
 
-def has_baseline(host: Host) -> bool:
-    """Say whether nginx sends some clients of this entry to a baseline."""
-    with suppress(OSError):
-        return "+" in os.readlink(host.site.state / "share")
-    return False
-
-
 def full(slot: str) -> int:
     """Return the share at which everyone is served by `slot`."""
     return BUCKETS if slot == "green" else 0

@@ -118,9 +118,14 @@ def _come_up(host: Host, request: Request, slot: str) -> Answer:
     # A driver that vanishes from here on leaves processes that nobody is sent to: they end by themselves.
     for each in (slot, names.BASELINE):
         settling.cool_later(host, each, after_s=settings["confirm_s"] + ABANDONED_S)
-    webs = (i for i in slots.instances(host, slot, slots.record(host, slot)) if i.port)
-    listens = [f"[{i.address}]:{i.port}" if ":" in i.address else f"{i.address}:{i.port}" for i in webs]
+    places = (slot, names.BASELINE) if request.get("baseline") else (slot,)
+    listens = {each: _listens(host, each) for each in places}
     return {"gate": passed, "gate_s": round(time.monotonic() - began, 3), "listens": listens}
+
+
+def _listens(host: Host, slot: str) -> list[str]:
+    webs = (i for i in slots.instances(host, slot, slots.record(host, slot)) if i.port)
+    return [f"[{i.address}]:{i.port}" if ":" in i.address else f"{i.address}:{i.port}" for i in webs]
 
 
 def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -139,7 +144,6 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
     entry = "entry" in request["roles"]
     if entry:
         shift.set_share(host, shift.full(slot))
-        settling.end_baseline(host, drain_s=settings["drain_s"])
     verified, until = None, 0.0
     while True:
         if entry:
@@ -258,7 +262,8 @@ def _settled(host: Host, request: Request) -> Answer:
     if request.get("after"):
         after_s += KEPT_S
     began_anew = shift.state(host)["phase"] == "doubt"  # by a boot since its last word, which ended its workers
-    settling.settle(host, slot=request["slot"], release=request["release"], after_s=after_s)
+    kept_s = {"after_s": after_s, "drain_s": settings["drain_s"]}
+    settling.settle(host, slot=request["slot"], release=request["release"], **kept_s)
     settling.end_exchange(host)
     if began_anew and "app" in request["roles"] and not host.check:
         slots.bring_up(host, str(request["slot"]))

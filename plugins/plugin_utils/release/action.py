@@ -233,7 +233,7 @@ class ReleaseAction(ActionBase):
             return reason, layout.WAY_OUT
         told = self.value("stages", []) or []
         if self.value("baseline", False) and self.args.get("purpose", "deploy") == "deploy":  # who goes back has none
-            reason = stages.baseline_refusal(told, self._serving)
+            reason = stages.baseline_refusal(told)
             if reason:
                 return reason, stages.BASELINE_WAY_OUT
         reason = stages.refusal(told)
@@ -245,12 +245,7 @@ class ReleaseAction(ActionBase):
 
     def compares_with_baseline(self, described: Mapping[str, Any]) -> bool:
         """Say whether a release is compared with fresh processes of the one before it; files alone have none."""
-        wanted = bool(self.value("baseline", False)) and len(self._serving) == 1
-        return wanted and described["runtime"]["kind"] != "static"
-
-    @property
-    def _serving(self) -> set[str]:
-        return {*self.every["app"], *self.every["entry"]}
+        return bool(self.value("baseline", False)) and described["runtime"]["kind"] != "static"
 
     def refuse_unfit(self, purpose: str) -> None:
         """Refuse hosts and stages to which no release can be brought, or not so."""
@@ -311,8 +306,12 @@ class ReleaseAction(ActionBase):
     @property
     def first_app(self) -> str:
         """The app host that stands for all: the first that has what is live, as one that was left out has not."""
-        out = fencing.off_for(self.look_of(self.arbiter).get("fenced", {}), fencing.AWAY)
-        return next((host for host in self.groups["app"] if host not in out), self.groups["app"][0])
+        return next((host for host in self.groups["app"] if host not in self.away), self.groups["app"][0])
+
+    @property
+    def away(self) -> list[str]:
+        """The app hosts that were left out of what is live: entries send them nobody until they get it."""
+        return fencing.off_for(self.look_of(self.arbiter).get("fenced", {}), fencing.AWAY)
 
     @property
     def who_takes_part(self) -> dict[str, list[str]]:

@@ -22,12 +22,16 @@ OPTIONS = {
 
 
 def text(hosts: list[str]) -> str:
-    """The site of an application on these hosts, whose first ones are entries, too: they ask each other on port 80."""
+    """The site of an application on these hosts, with a baseline.
+
+    The first ones are entries, too: they ask each other on port 80.
+    """
     slots = {
         slot: [f"[{each}]:{port}" if ":" in each else f"{each}:{port}" for each in hosts]
         for slot, port in (("blue", 20000), ("green", 20010))
     }
-    done, wrong = sites.complete([{"name": "shop", "domains": ["shop.test"], "slots": slots}])
+    beside = [address.replace(":20000", ":20020") for address in slots["blue"]]
+    done, wrong = sites.complete([{"name": "shop", "domains": ["shop.test"], "slots": slots, "baseline": beside}])
     assert wrong == []
     return action.render(TEMPLATES, done, OPTIONS)[1]["shop"]
 
@@ -47,7 +51,8 @@ def test_who_is_out_depends_on_the_last_word_alone_and_all_others_lines_stay(one
             assert any(before.strip().startswith((f"server {each}:2", f"server [{each}]:2")) for each in one)
     for each in one & {*HOSTS}:
         named = [line for line in told.splitlines() if f"server {each}:2" in line or f"server [{each}]:2" in line]
-        assert len(named) == 6, "in its slot, behind it where all are left out, and behind the other slot"
+        slots = "in its slot, behind it where all are left out, and behind the other slot"
+        assert len(named) == 6 + 4, f"{slots}; for each slot's baseline, and behind that"
         assert all(line.split(";")[0].endswith(" down") for line in named)
 
 

@@ -31,7 +31,7 @@ def text(where: list[str], count: int, *, baseline: bool = False) -> str:
         slot: [f"[{each}]:{port}" if ":" in each else f"{each}:{port}" for each in where for port in ports]
         for slot, ports in (("blue", range(20000, 20000 + count)), ("green", range(20010, 20010 + count)))
     }
-    beside = [f"{where[0]}:{20020 + number}" for number in range(count if baseline else 0)]
+    beside = [address.replace(":2000", ":2002") for address in slots["blue"]] if baseline else []
     done, wrong = sites.complete([{"name": "shop", "domains": ["shop.test"], "slots": slots, "baseline": beside}])
     assert wrong == []
     return action.render(TEMPLATES, done, OPTIONS)[1]["shop"]
@@ -43,10 +43,9 @@ def test_a_text_is_what_would_have_been_rendered_for_that_count(where: list[str]
     assert members.servers(text(where, one)) == one
 
 
-@given(counts, counts)
-def test_a_baseline_has_as_many_processes_as_a_slot(one: int, other: int) -> None:
-    alone = ["127.0.0.1"]
-    assert members.sized(text(alone, one, baseline=True), other) == text(alone, other, baseline=True)
+@given(hosts, counts, counts)
+def test_a_baseline_has_as_many_processes_of_each_host_as_a_slot(where: list[str], one: int, other: int) -> None:
+    assert members.sized(text(where, one, baseline=True), other) == text(where, other, baseline=True)
 
 
 @given(hosts, counts)

@@ -48,7 +48,7 @@ def told_by(host: Host, *, new: list[dict[str, str]], old: list[dict[str, str]])
     with ExitStack() as running:
         for slot, processes in (("green", new), ("blue", old)):
             addresses = [running.enter_context(process(each)) for each in processes]
-            members.keep(host, slot, {"members": {"app1": addresses}})
+            members.keep(host, {slot: {"members": {"app1": addresses}}})
         found = asking.both(host, request, ("green", "blue"))
     assert found["probes"] == {}, "it has no steps"
     return dict(found["metrics"])

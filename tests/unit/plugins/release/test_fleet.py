@@ -140,7 +140,7 @@ def test_who_was_live_is_told_to_be_past_by_the_next_run_that_is_settled_and_not
         shift.begin(entry, slot=slot, release=NEW, confirm_s=60, seal=f"seal of {run}")
         commits.tell(entry, run=run, seal=f"seal of {run}", end="live")
         for _ in range(2):
-            settling.settle(entry, slot=slot, release=NEW, after_s=0)
+            settling.settle(entry, slot=slot, release=NEW, after_s=0, drain_s=0)
     assert (end("20260103T000000Z-1"), end("20260104T000000Z-2")) == ("past", "live")
 
 

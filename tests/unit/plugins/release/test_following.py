@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.release import afterwards, commits, following, ledger
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    afterwards,
+    commits,
+    following,
+    ledger,
+    names,
+    slots,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import Soak
@@ -51,6 +58,19 @@ def sees(world: World) -> None:
                 assert world.host(name).site.follows.exists(), f"{name} would not hear of it"
     elif world.watched:
         assert not afterwards._goes_on(world.host(ARBITER), world.watched), "nobody is brought back who was told so"
+    baselines(world, states)
+
+
+def baselines(world: World, states: dict[str, dict[str, Any]]) -> None:
+    """See that who is sent to a baseline finds it, on all hosts that take part in that run as the entry does."""
+    for entry in ENTRIES:
+        if "+" in (world.host(entry).site.state / "share").readlink().name:
+            assert states[entry]["phase"] == "shifting", "nobody stays with one in doubt, or after a run"
+            for name in APPS:
+                along = (states[name]["phase"], states[name].get("run")) == ("shifting", states[entry]["run"])
+                if along and world.machines[name].compares:  # else it was started again: nginx goes to another
+                    there = slots.holds(world.host(name), names.BASELINE)
+                    assert there == states[name]["release_stable"], f"{entry} sends clients to {name}, which has none"
 
 
 def rests(world: World) -> None:
@@ -66,13 +86,15 @@ def rests(world: World) -> None:
     assert not any(site.pending.exists() or site.follows.exists() for site in sites), (
         "nobody waits for anything any more"
     )
+    for name in APPS:
+        assert not slots.holds(world.host(name), names.BASELINE), f"{name} still has a baseline"
 
 
 @pytest.mark.soak
 def test_soak_back(soak: Soak, tmp_path: Path) -> None:
     """However hosts are cut off and rebooted and drivers come and go, one decides what is live, and all come to it."""
     chance, histories = soak.random(), soak.times(sample=60, full=2000)
-    back = followed = made = 0
+    back = followed = made = compared = 0
     for number in range(histories):
         place = tmp_path / str(number)
         with living(World(place, chance)) as world:
@@ -81,9 +103,12 @@ def test_soak_back(soak: Soak, tmp_path: Path) -> None:
                 sees(world)
             world.comes_to_rest()
             rests(world)
-            world.finish(world.deploy(stages=False))
+            world.finish(world.deploy(stages=True), each_s=3)
+            world.comes_to_rest()
             rests(world)
             back, followed, made = back + world.back, followed + world.followed, made + world.made
+            compared += world.compared
         shutil.rmtree(place)
     assert back > histories / 10, "histories in which nothing is brought back show nothing"
-    soak.record(histories=histories, deploys=made, brought_back=back, followed=followed, apart=0)
+    assert compared > histories, "nor do those without a baseline"
+    soak.record(histories=histories, deploys=made, brought_back=back, followed=followed, shares=compared, apart=0)

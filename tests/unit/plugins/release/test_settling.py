@@ -18,6 +18,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.data.database import 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     agent,
     arbiter,
+    baseline,
     draining,
     guard,
     names,
@@ -152,24 +153,41 @@ def with_baseline(host: Systemd) -> None:
 
 def test_whoever_sets_a_share_ends_a_baseline_with_it(host: Systemd) -> None:
     with_baseline(host)
-    assert (shift.share(host), shift.has_baseline(host)) == (10, True)
-    there = [path.name for path in (host.site.state / "share").iterdir()]
-    assert sorted(there) == [*(f"{each:02d}" for each in range(10)), *(f"baseline-{each}" for each in range(90, 100))]
+    assert shift.share(host) == 10
+    there = sorted(path.name for path in (host.site.state / "share").iterdir())
+    assert there == [*(f"{each:02d}" for each in range(10)), *(f"baseline-{each}" for each in range(90, 100))]
     shift.set_share(host, 10)
-    assert (shift.share(host), shift.has_baseline(host)) == (10, False)
+    assert sorted(path.name for path in (host.site.state / "share").iterdir()) == there[:10]
 
 
-def test_a_baseline_is_stopped_after_a_way_back_and_not_while_it_has_clients(host: Systemd) -> None:
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("entry", [False, True])
+def test_a_baseline_is_stopped_once_a_run_has_ended_and_not_while_it_may_have_clients(
+    host: Systemd, live: bool, entry: bool
+) -> None:
     shift.begin(host, slot="green", release=NEW, confirm_s=60)
     with_baseline(host)
+    if not entry:  # whose clients come from elsewhere
+        (host.site.state / "share").unlink()
     host.up.add("shop-web@baseline-1.service")
     host.write(names.UNITS / "shop-web@baseline-1.service", "")
     settling.cool(host, names.BASELINE, OLD, drain_s=0)
     assert "shop-web@baseline-1.service" in host.up
-    assert guard.resolve(host, reason="its driver is gone") == "returned"
+    if live:
+        arbiter.record(host, event="deploy", release=NEW, status="live")
+    assert guard.resolve(host, reason="its driver is gone") == ("confirmed" if live else "returned")
     assert host.did("systemd-run", "cool", names.BASELINE)
     settling.cool(host, names.BASELINE, OLD, drain_s=0)
     assert "shop-web@baseline-1.service" not in host.up
+    assert not slots.holds(host, names.BASELINE)
+
+
+def test_a_host_without_what_is_live_is_refused_a_baseline_and_nothing_is_started(host: Systemd) -> None:
+    shift.keep(host, {**shift.state(host), "release_stable": NEWEST})
+    with pytest.raises(Failed, match=f"{NEWEST} is live, and not on this host") as failed:
+        baseline.start(host)
+    assert failed.value.refused
+    assert "release_baseline: false" in failed.value.hint
     assert not slots.holds(host, names.BASELINE)
 
 
@@ -177,7 +195,7 @@ def test_a_boot_leaves_no_baseline(host: Systemd) -> None:
     with_baseline(host)
     guard._settle_at_boot(host)
     assert not slots.holds(host, names.BASELINE)
-    assert not shift.has_baseline(host)
+    assert (host.site.state / "share").readlink().name == "0"
 
 
 def test_a_second_way_back_leaves_a_draining_slot_alone(host: Systemd) -> None:
@@ -291,7 +309,7 @@ def test_settling_twice_is_settling_once(host: Systemd) -> None:
     move(host)
     arbiter.record(host, event="deploy", release=NEW, status="live")
     for _ in range(2):
-        settling.settle(host, slot="green", release=NEW, after_s=300)
+        settling.settle(host, slot="green", release=NEW, after_s=300, drain_s=0)
     assert shift.state(host)["stable"] == "green"
     assert not host.site.pending.exists()
 

@@ -46,19 +46,9 @@ def test_what_is_read_back_tells_both_sides_of_each_edge(slot: str, percent: int
         assert (where == slot) == (bucket in new_buckets(slot, percent))
 
 
-@pytest.mark.parametrize(
-    ("told", "hosts", "said"),
-    [
-        ([{"share": 10}], ["web1", "web1"], ""),
-        ([], ["web1"], "release_stages is empty"),
-        ([{"share": 10}], ["web1", "web2"], "here are web1, web2"),
-    ],
-)
-def test_a_baseline_is_refused_without_stages_and_on_several_hosts(
-    told: list[dict[str, int]], hosts: list[str], said: str
-) -> None:
-    refused = stages.baseline_refusal(told, hosts)
-    assert (said in refused) if said else not refused
+def test_a_baseline_is_refused_without_stages() -> None:
+    assert not stages.baseline_refusal([{"share": 10}])
+    assert "release_stages is empty" in stages.baseline_refusal([])
 
 
 def test_shares_at_which_no_baseline_can_have_as_many_are_told() -> None:
