@@ -31,6 +31,7 @@ EXAMPLES = r"""
 RETURN = r"""
 into: {description: The directory to send to., type: str, returned: by open}
 host_keys: {description: The host's public keys., type: list, elements: str, returned: by open}
+takes: {description: "Whether it has rsync, which files travel by.", type: bool, returned: by open}
 ferryman:
   description:
     - "By switch and back, under C(placed): where the other cluster lies now (C(aside); empty where its disk was lost)."

@@ -1,16 +1,24 @@
 """What is put in place: only what starts, only where there is room, and nobody keeps a way in."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+HOME = "/srv/backups/demo"
 RUN = "20261126T000000Z-abcdef"
 
 
 def step(database: Any, name: str, **words: Any) -> dict[str, Any]:
     given = json.dumps({"step": name, "run": RUN, **words})
     return dict(database.host.ansible("ferryman.ops.backup_place", given, check=False, become=True))
+
+
+def restore(archive: Any, **words: Any) -> dict[str, Any]:
+    given = json.dumps({"name": "demo", "set": "database", **words})
+    return dict(archive.host.ansible("ferryman.ops.backup_restore", given, check=False, become=True))
 
 
 @pytest.fixture
@@ -50,3 +58,52 @@ def test_one_key_is_let_in_where_there_is_room_and_taken_back(database: Any, dat
     step(database, "close")
     assert database.host.file(keys).content_string == "ssh-ed25519 OWN somebody\n"
     assert not database.host.file(f"{data}.restored-{RUN}").exists
+
+
+CONTENT = "cd {}; find . -path ./barman_wal -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"
+SENDING = "pgrep -f '[r]sync --archive.*restored-' || :"
+
+
+@contextmanager
+def let_in(archive: Any, database: Any) -> Iterator[dict[str, Any]]:
+    """Begin a restore that the database's host lets in; give where it goes."""
+    begun = restore(archive, begin=True)
+    run = {"run": begun["run"]}
+    opened = step(database, "open", **run, bytes=begun["bytes"], public_key=begun["public_key"])
+    try:
+        assert opened["takes"] == database.host.exists("rsync")
+        database.host.check_output("command -v rsync || apt-get install -y -q rsync")
+        port = int(database.host.check_output("sshd -T | sed -n 's/^port //p'"))
+        yield {**run, "host": "db", "port": port, "host_keys": opened["host_keys"], "into": opened["into"]}
+    finally:
+        step(database, "close", **run)
+        restore(archive, end=True)
+
+
+def test_what_comes_to_the_databases_host_is_what_was_found_whole(archive: Any, database: Any) -> None:
+    database.sql("drop table if exists wide, gone, later; create table gone as select 1")
+    database.sql("create table wide as select n, repeat('a', 500) a from generate_series(1, 20000) n")
+    archive.take()
+    database.sql("update wide set a = repeat('b', 500) where n % 100 = 0; drop table gone; create table later (n int)")
+    with let_in(archive, database) as away:
+        told = restore(archive, away=away)["ferryman"]["restore"]
+        assert (told["id"], told["result"], told["reason"]) == (away["run"], "passed", "")
+        here, there = f"{HOME}/scratch/restore/data", away["into"]
+        assert database.host.check_output(CONTENT.format(there)) == archive.sh(CONTENT.format(here))
+        assert not database.host.file(f"{there}/barman_wal").exists
+        assert not archive.host.file(f"/etc/ferryman/backup/demo/restore-{away['run']}").exists, "its key"
+    database.sql("drop table wide; drop table later")
+
+
+def test_what_does_not_get_there_or_is_not_whole_here_is_told_and_nothing_goes_on(archive: Any, database: Any) -> None:
+    with let_in(archive, database) as away:
+        assert f"db did not take {away['into']}" in restore(archive, away={**away, "port": 9})["msg"]
+    control = f"{HOME}/database/base/{archive.records()[-1]['engine_id']}/data/global/pg_control"
+    with let_in(archive, database) as away:
+        archive.sh(f"mv {control} /run/kept")
+        try:
+            answer = restore(archive, away=away)
+        finally:
+            archive.sh(f"mv /run/kept {control}")
+        assert answer["ferryman"]["restore"]["result"] == "failed"
+        assert not archive.sh(SENDING)

@@ -21,12 +21,13 @@ BARMAN = "/usr/local/lib/ferryman/barman"
 REQUIREMENTS = f"{BARMAN}/requirements.txt"
 PROGRAM = "/usr/local/lib/ferryman/backup"
 USER = "barman"
+AROUND = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}  # a program's environment
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def run(words: list[str], text: str = "", user: str = USER, environment: Mapping[str, str] | None = None) -> str:
     """Run a program as the owner of the archive; return what it printed, or raise with its last words."""
-    settings = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **(environment or {})}
+    settings = {**AROUND, **(environment or {})}
     argv = words if user == "root" else ["runuser", "-u", user, "--", *words]
     done = subprocess.run(argv, input=text, text=True, capture_output=True, cwd="/", env=settings, check=False)
     if done.returncode:

@@ -6,8 +6,6 @@ archive, and are compared with their manifest where they arrive.
 
 from __future__ import annotations
 
-import glob
-import os
 import time
 from typing import Any
 
@@ -17,7 +15,6 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     drill_files,
     full,
     job,
-    place,
     travel,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
@@ -43,9 +40,7 @@ def begin(own: archive.Archive, run: str) -> Told:
     if without:
         runs = ", ".join(f"`backup.run --set {kind}`" for kind in without)
         raise Trouble(f"no backup of {', '.join(without)} has passed a check, so nothing was begun: take one ({runs})")
-    for path in glob.glob(key(own.name, "*")):
-        if time.time() - os.stat(path).st_mtime > place.WAY_IN_S:
-            os.unlink(path)
+    travel.tidy(key(own.name, "*"))
     needed = sum(_bytes(own, kind) for kind in kinds)
     return {"run": run, "public_key": travel.key(key(own.name, run)), "sets": kinds, "bytes": needed}
 

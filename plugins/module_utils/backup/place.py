@@ -20,7 +20,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import space
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 OWNER = "postgres"
-WAY_IN_S = 6 * 3600  # a key that nobody takes back works no longer
+WAY_IN_S = 6 * 3600  # a key that nobody takes back works no longer; and as long as what it brings takes,
+SLOW = 5 * 10**6  # in bytes a second, where disks and network are slow
 START_S = 600
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
@@ -55,9 +56,9 @@ class Place:
         for path in (self.incoming, os.path.dirname(self.keys)):
             os.makedirs(path, mode=0o700, exist_ok=True)
             shutil.chown(path, OWNER, OWNER)
-        until = time.strftime("%Y%m%d%H%M", time.localtime(time.time() + WAY_IN_S))
+        until = time.strftime("%Y%m%d%H%M", time.localtime(time.time() + WAY_IN_S + needed / SLOW))
         self._write([*self._lines(), f'restrict,expiry-time="{until}" {public_key} {self._mark()}'])
-        return {"into": self.incoming, "host_keys": host_keys()}
+        return {"into": self.incoming, "host_keys": host_keys(), "takes": shutil.which("rsync") is not None}
 
     def close(self, *, everything: bool = False) -> None:
         """Take the key back; with `everything` what came by it, too."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, job, travel
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
@@ -32,12 +32,9 @@ def crossing(backup: Record, to: dict[str, Any]) -> str:
     return f"from timeline {of.timeline(backup)} it goes on to {to['line']}, which the source began after this backup"
 
 
-def send(own: archive.Archive, host: str, port: int, host_keys: list[str], into: str) -> None:
-    """Bring what was made ready to the host whose keys these are; that host let this one in for it."""
-    scratch = place_of(own)
-    way = travel.Way(host, port, host_keys, into, f"{scratch.directory}/key")
-    way.know()
-    way.bring(scratch.data)
+def key(name: str, run: str) -> str:
+    """Return where the key lies by which what a restore made travels to the host where it is to serve."""
+    return f"{archive.SETTINGS}/{name}/restore-{run}"
 
 
 def place_of(own: archive.Archive) -> Scratch:
@@ -73,9 +70,43 @@ class Restore:
 
     def into_scratch(self) -> Record:
         """Restore beside everything else, leave a server there, and return the job, which is written down."""
+        return self._recorded(self._shown)
+
+    def _shown(self) -> None:
+        self._restored()
+        self.job["look"] = f"sudo runuser -u {archive.USER} -- psql -h {self.scratch.socket} -U postgres"
+
+    def begin(self) -> dict[str, Any]:
+        """Return what a host must know that is to let this restore in: the key's public half, and the bytes."""
+        travel.tidy(key(self.own.name, "*"))
+        path = key(self.own.name, self.job["id"])
+        return {"public_key": travel.key(path), "bytes": self.works.restored_bytes(self.backup)}
+
+    def away(self, host: str, port: int, host_keys: list[str], into: str) -> Record:
+        """Restore here, and bring it to the host that let this one in; return the job, which is written down.
+
+        The backup goes there while it is restored, recovered and looked at here. Once it was found whole and its server
+        has stopped, what differs follows: what lies there then is what was found whole.
+        """
+        way = travel.Way(host, port, host_keys, into, key(self.own.name, self.job["id"]))
+        try:
+            way.know()
+            return self._recorded(lambda: self._brought(way))
+        finally:
+            way.forget()
+
+    def _brought(self, way: travel.Way) -> None:
+        with way.beside(self.works.lies(self.backup)) as arrived:
+            self._restored()
+            self.scratch.rest()
+            arrived()
+        way.finish(self.scratch.data)
+
+    def _recorded(self, act: Callable[[], None]) -> Record:
+        """Do it alone, and return the job with what came of it, which is written down."""
         with self.own.alone("scratch"):
             try:
-                self._restored()
+                act()
                 self.job["result"] = "passed"
             except (Trouble, OSError) as error:
                 self.job["reason"] = job.said(error)
@@ -98,9 +129,3 @@ class Restore:
         wrong = [line for said in found.values() for line in said]
         if wrong:
             raise Trouble("; ".join(wrong[:5]))
-        self.job["look"] = f"sudo runuser -u {archive.USER} -- psql -h {self.scratch.socket} -U postgres"
-
-    def ready(self) -> dict[str, Any]:
-        """Stop the server that was found whole, as it is to be in its new place; return what lets it travel there."""
-        self.scratch.rest()
-        return {"public_key": travel.key(f"{self.scratch.directory}/key"), "bytes": self.scratch.bytes()}

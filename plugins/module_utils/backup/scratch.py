@@ -108,12 +108,6 @@ class Scratch:
         if os.path.exists(f"{told}.origin"):
             os.replace(f"{told}.origin", told)
 
-    def bytes(self) -> int:
-        """Return the size of the restored files."""
-        return sum(
-            os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(self.data) for name in names
-        )
-
     def end(self) -> None:
         """Stop the server, and remove everything."""
         if os.path.isdir(self.data):

@@ -128,6 +128,10 @@ class Barman:
         self.call("restore", *target(record["point"], to), SERVER, record["engine_id"], into)
         self._bring_partial(into)
 
+    def lies(self, record: Record) -> str:
+        """Return where a backup lies: the files that a restore begins with, which nobody changes any more."""
+        return f"{self.home}/base/{record['engine_id']}/data"
+
     def line(self) -> int | None:
         """Return the timeline that was streamed last; None where nobody knows."""
         way = streaming.way(self.home)
@@ -293,7 +297,7 @@ class Barman:
 
     def _check_base(self, record: Record) -> list[str]:
         path = f"{self.archive.settings['database']['programs']}/pg_verifybackup"
-        archive.run([path, "--quiet", "--no-parse-wal", f"{self.home}/base/{record['engine_id']}/data"])
+        archive.run([path, "--quiet", "--no-parse-wal", self.lies(record)])
         return []
 
     def _check_wal(self, record: Record) -> list[str]:
