@@ -37,6 +37,7 @@ from tests.support.by_hand import Hands
 from ferryman.sandbox import hosts
 
 LONG_S = 900
+SECRETS = {"PGPASSWORD": PASSWORD}
 ALONE_S = 25  # clients alone, before a backup begins
 CLIENTS = 4
 THINK_S = 0.2
@@ -137,7 +138,7 @@ def lay_out(pair: Pair, scale: int) -> int:
     """Have hosts, a release whose requests write, and a database of that size with its backup; return its bytes."""
     hosts.up(pair.sandbox, print)
     pair.command("backup.setup", "--paper", str(pair.site.root / "keys.txt"), seconds=LONG_S)
-    with pair.site.inventory(secrets={"PGPASSWORD": PASSWORD}):
+    with pair.site.inventory(secrets=SECRETS):
         answer = pair.site.deploy(pair.site.repository.commit(pair.asking()))
     if answer.said.get("status") != "live":
         raise RuntimeError(str(answer))
@@ -171,7 +172,7 @@ def main() -> None:
                 requests.append(p95(pair))
                 print(f"  round {number + 1}: ours {ours[-1]:.1f} s, by hand {bare[-1]:.1f} s; requests "
                       f"{requests[-1][0]:.0f} ms, in a base backup {requests[-1][1]:.0f} ms", flush=True)  # fmt: skip
-            with pair.site.settings(backup_database_rate=given.rate):
+            with pair.site.settings(backup_database_rate=given.rate), pair.site.inventory(secrets=SECRETS):
                 pair.command("provision", seconds=LONG_S)
                 for _ in range(given.rounds):
                     slower.append(p95(pair))
