@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ferryman.errors import Stop
-from ferryman.sandbox import access, acme, command, image
+from ferryman.sandbox import access, acme, command, image, room
 from ferryman.sandbox.image import Say
 from ferryman.sandbox.lock import locked
 from ferryman.sandbox.model import Host, Sandbox
@@ -51,6 +51,7 @@ def up(sandbox: Sandbox, say: Say) -> bool:
     with locked(f"sandbox-{sandbox.name}"):
         there = found(engine, sandbox.name)
         _refuse_foreign(sandbox, there)
+        room.ensure(sum(not _started(there.get(host.name)) for host in sandbox.hosts), say)
         sandbox.directory.mkdir(parents=True, mode=0o700, exist_ok=True)
         access.ensure_key(sandbox.key)
         _ensure_network(engine, sandbox)
