@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e.test_canary import taken_through, verdicts, wait_for_share, went_back
+from tests.e2e.test_canary import wait_for_share
 from tests.support import histories
+from tests.support.canaries import taken_through, verdicts, went_back
 from tests.support.site import Site
 from tests.support.visitors import Visitors
 
@@ -50,8 +51,8 @@ def ended(shop: Site) -> None:
 @pytest.mark.at_times(journey="a baseline")
 def test_a_release_that_fails_beside_its_baseline_goes_back_and_the_baseline_ends(shop: Site) -> None:
     before = at_once(shop, histories.good("the one before"))
-    answer, visitors = taken_through(shop, histories.shop("fails half of them", errors=0.5))
-    verdict = went_back(shop, answer, visitors, before)
+    answer, failures = taken_through(shop, histories.shop("fails half of them", errors=0.5))
+    verdict = went_back(shop, answer, failures, before)
     assert (verdict["rule"], verdict["baseline"]) == ("errors", True)
     assert verdict["arms"]["old"]["failed"] == 0
     assert "its baseline" in verdict["sentence"]
@@ -81,9 +82,9 @@ def test_a_release_that_is_slow_when_young_goes_back_without_a_baseline_and_live
     before = at_once(shop, histories.shop("slow when young", **SLOW_WHEN_YOUNG))
     time.sleep(SLOW_WHEN_YOUNG["young_s"])  # what serves is to be old by then, and age is a matter of time alone
     with shop.settings(release_baseline=False):
-        answer, visitors = taken_through(shop, histories.shop("slow when young, too", **SLOW_WHEN_YOUNG))
-    assert went_back(shop, answer, visitors, before)["rule"] == "slower"
-    answer, visitors = taken_through(shop, histories.shop("slow when young, again", **SLOW_WHEN_YOUNG))
+        answer, failures = taken_through(shop, histories.shop("slow when young, too", **SLOW_WHEN_YOUNG))
+    assert went_back(shop, answer, failures, before)["rule"] == "slower"
+    answer, failures = taken_through(shop, histories.shop("slow when young, again", **SLOW_WHEN_YOUNG))
     assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
     told = verdicts(shop, answer.said["release"])[0]
     assert told["baseline"]
@@ -92,7 +93,7 @@ def test_a_release_that_is_slow_when_young_goes_back_without_a_baseline_and_live
     assert arms["old"]["p95_s"] > 0.4 > arms["rest"]["p95_s"], "the baseline was as young, and the rest was not"
     assert arms["old"]["requests"] > 100
     assert arms["rest"]["requests"] > 100
-    assert not visitors.failures
+    assert not failures
     why = shop.begin("release.why", "--env", "dev", "--app", shop.app).wait().out
     assert "baseline: 0 of" in why, why
     assert "all others: 0 of" in why, why

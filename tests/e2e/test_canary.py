@@ -2,80 +2,40 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from tests.conftest import Soak
-from tests.support import histories
-from tests.support.driving import Answer
-from tests.support.histories import Version
+from tests.support import canaries, histories
+from tests.support.canaries import taken_through, verdicts, went_back
 from tests.support.site import Site
 from tests.support.visitors import Visitors
 
-STAGES = [{"share": 30, "for_s": 8}, {"share": 60, "for_s": 8}]
-LIMITS = {"hang_s": 2, "warm_s": 2}
-WITHIN_S = 2.0
-"""From a verdict until nobody comes to the release any more; counted in full where nothing else is at work."""
 SECRET = "planted-9f1c77aa"
 POOL = {"name": "pool", "path": "/metrics", "prometheus": 'pool_free{db="main"}', "at_least": 1}
 PAID = {"name": "paid", "path": "/metrics", "prometheus": 'payments_total{result="ok"}', "of": "payments_total",
         "at_least": 90}  # fmt: skip
-FAULTS: dict[str, dict[str, Any]] = {
-    "failing": {"errors": 0.5},
-    "hanging": {"hangs": True},
-    "crashing": {"dies": 0.3},
-    "leaking": {"leaks_mb": 4},
-    "failing those who are logged in": {"errors": 0.6, "logged_in": True},
-    "slow": {"slow_s": 0.6},
-}
 
 
 @pytest.fixture
 def shop(site: Site) -> Iterator[Site]:
     """The site, with stages; its clients ask for /shop."""
-    with site.settings(release_stages=STAGES, release_limits=LIMITS, release_watch_s=4, release_ask_s=20):
+    with site.settings(**canaries.SETTINGS):
         yield site
 
 
-def taken_through(shop: Site, version: Version) -> tuple[Answer, Visitors]:
-    """Deploy a version while clients come; return what came of it, and what they got."""
-    with Visitors(shop) as visitors:
-        answer = shop.deploy(shop.repository.commit(version))
-        time.sleep(1)
-    return answer, visitors
-
-
-def verdicts(shop: Site, release: str) -> list[dict[str, Any]]:
-    """Return the verdicts that the ledger has of a release."""
-    return [each for line in shop.ledger() if line.get("release") == release for each in line.get("verdicts", [])]
-
-
-def went_back(shop: Site, answer: Answer, visitors: Visitors, before: str) -> dict[str, Any]:
-    """See that a release went back by a verdict, and that nobody came to it afterwards; return that verdict."""
-    assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
-    assert shop.served() == before
-    verdict = verdicts(shop, answer.said["release"])[-1]
-    assert verdict["verdict"] == "rollback"
-    assert verdict["rule"] == "health" or verdict["sentence"] in answer.text, "people read why"
-    drawn = [each["detail"]["at_s"] for each in shop.journal() if each["step"] == "draw_back"][-1]
-    late = [each for each in visitors.failures if each["at"] > drawn]
-    assert not late, late
-    return {**verdict, "back_s": drawn - verdict["at"]}
-
-
 def test_a_release_that_is_no_worse_goes_through_its_stages_by_itself_and_nobody_sees_a_failure(shop: Site) -> None:
-    answer, visitors = taken_through(shop, histories.good("as good as the one before"))
+    answer, failures = taken_through(shop, histories.good("as good as the one before"))
     assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
     told = verdicts(shop, answer.said["release"])
     assert [(each["verdict"], each["share"]) for each in told] == [("promote", 0.3), ("promote", 0.6), ("promote", 1.0)]
     assert all(each["draws"][0]["seen"][0] for each in told), "clients came to it"
-    assert not visitors.failures
+    assert not failures
 
 
 def test_a_release_that_fails_its_clients_goes_back_by_itself_with_the_figures_for_it(shop: Site) -> None:
     before = shop.served()
-    answer, visitors = taken_through(shop, histories.shop("fails half of them", errors=0.5))
-    verdict = went_back(shop, answer, visitors, before)
+    answer, failures = taken_through(shop, histories.shop("fails half of them", errors=0.5))
+    verdict = went_back(shop, answer, failures, before)
     assert (verdict["rule"], verdict["share"]) == ("errors", 0.3)
     arms = verdict["arms"]
     assert arms["new"]["failed"] >= 5
@@ -88,8 +48,8 @@ def test_a_release_that_fails_its_clients_goes_back_by_itself_with_the_figures_f
 def test_a_release_that_answers_nobody_goes_back(shop: Site) -> None:
     before = shop.served()
     with shop.settings(release_stages=[{"share": 30, "for_s": 40}]):
-        answer, visitors = taken_through(shop, histories.shop("hangs", hangs=True))
-    assert went_back(shop, answer, visitors, before)["rule"] in ("hanging", "errors")
+        answer, failures = taken_through(shop, histories.shop("hangs", hangs=True))
+    assert went_back(shop, answer, failures, before)["rule"] in ("hanging", "errors")
 
 
 @pytest.mark.at_times(journey="a canary whose login fails")
@@ -100,8 +60,8 @@ def test_a_release_that_lets_nobody_in_any_more_goes_back_although_its_pages_are
     described = histories.Version(bad.text, bad.behaviour, description={"verify": [login]})
     try:
         with shop.inventory(secrets={"PW": SECRET}), shop.settings(release_stages=[{"share": 30, "for_s": 90}]):
-            answer, visitors = taken_through(shop, described)
-        verdict = went_back(shop, answer, visitors, before)
+            answer, failures = taken_through(shop, described)
+        verdict = went_back(shop, answer, failures, before)
         assert (verdict["rule"], verdict["figures"]["signal"]) == ("signal", "verify step 'log in'")
         assert verdict["figures"]["old"] == [4, 4], "the old release was asked, too"
         kept = [path for path in (shop.root / ".ferryman").rglob("*") if path.is_file()]
@@ -117,11 +77,11 @@ def test_a_release_that_tells_of_itself_that_it_is_not_well_goes_back_although_i
     described = histories.Version(bad.text, bad.behaviour, description={"metrics": [POOL]})
     try:
         with shop.settings(release_stages=[{"share": 30, "for_s": 90}]):
-            answer, visitors = taken_through(shop, described)
-        verdict = went_back(shop, answer, visitors, before)
+            answer, failures = taken_through(shop, described)
+        verdict = went_back(shop, answer, failures, before)
         assert (verdict["rule"], verdict["figures"]["signal"]) == ("signal", "metric 'pool' (at least 1)")
         assert (verdict["figures"]["old"], verdict["figures"]["said"]) == ([4, 4], ["0", "8"])
-        assert not visitors.failures, "no client had seen anything of it yet"
+        assert not failures, "no client had seen anything of it yet"
     finally:
         shop.repository.commit(histories.Version("without metrics", description={"metrics": []}))
 
@@ -135,14 +95,14 @@ def test_a_release_whose_counters_tell_of_declined_payments_goes_back_although_e
     described = histories.Version(bad.text, bad.behaviour, description={"metrics": [PAID]})
     try:
         with shop.settings(release_stages=[{"share": 30, "for_s": 90}]):
-            answer, visitors = taken_through(shop, described)
-        verdict = went_back(shop, answer, visitors, before)
+            answer, failures = taken_through(shop, described)
+        verdict = went_back(shop, answer, failures, before)
         assert (verdict["rule"], verdict["figures"]["signal"]) == ("signal", "metric 'paid' (at least 90 %)")
         (good, of), (old_good, old_of), (said, old_said) = (verdict["figures"][key] for key in ("new", "old", "said"))
         assert old_good == old_of > 0
         assert (said, old_said) == (f"{round(100 * good / of, 1):g} %", "100 %")
         assert good / of < 0.9
-        assert not visitors.failures
+        assert not failures
     finally:
         shop.repository.commit(histories.Version("without metrics", description={"metrics": []}))
 
@@ -236,29 +196,7 @@ def test_a_deploy_whose_driver_is_killed_in_a_stage_leaves_everybody_with_the_re
 @pytest.mark.at_times(journey="canaries of all kinds")
 def test_soak_canaries(shop: Site, soak: Soak) -> None:
     """Bad releases of six kinds are brought back by themselves, good ones go through."""
-    chance, times = soak.random(), soak.times(sample=1, full=20)
-    kinds = chance.sample(sorted(FAULTS), soak.times(sample=1, full=len(FAULTS)))
-    found: dict[str, list[str]] = {}
-    back_s: list[float] = []
-    with shop.settings(release_stages=[{"share": 30, "for_s": 130}]):
-        for number in range(times):
-            for kind in kinds:
-                before = shop.served()
-                answer, visitors = taken_through(shop, histories.shop(f"{kind} {number}", **FAULTS[kind]))
-                verdict = went_back(shop, answer, visitors, before)
-                found.setdefault(kind, []).append(verdict["rule"])
-                back_s.append(verdict["back_s"])
-    for number in range(times):
-        answer, visitors = taken_through(shop, histories.good(f"well {number}"))
-        assert answer.code == 0, str(answer)
-        assert not visitors.failures
-        found.setdefault("well", []).append("promoted")
-    assert not soak.full or max(back_s) <= WITHIN_S, back_s
-    soak.record(
-        back_max_s=round(max(back_s), 2),
-        runs={kind: len(rules) for kind, rules in found.items()},
-        rules={kind: {rule: rules.count(rule) for rule in sorted(set(rules))} for kind, rules in found.items()},
-    )
+    soak.record(**canaries.count(shop, soak))
 
 
 @pytest.mark.at_times(journey="a live release that is judged")

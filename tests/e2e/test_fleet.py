@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.conftest import Soak
+from tests.support import canaries, histories
 from tests.support import fleet as fleets
-from tests.support import histories
 from tests.support.fleet import APPS, DATABASE, ENTRIES, PASSWORD, Fleet
 from tests.support.pages import blocks
 from tests.support.prober import Prober
@@ -35,6 +35,7 @@ LEFT_OUT = pytest.mark.at_times(journey="a fleet with hosts left out")
 REBOOTED = pytest.mark.at_times(journey="a fleet that is rebooted host by host")
 LOSES = pytest.mark.at_times(journey="a fleet that loses hosts")
 KILLED = pytest.mark.at_times(journey="a fleet whose drivers are killed")
+CANARIES = pytest.mark.at_times(journey="a fleet with canaries of all kinds")
 IN_STAGES = pytest.mark.at_times(journey="a fleet in stages")
 BROUGHT_BACK = pytest.mark.at_times(journey="a fleet whose release turns bad once it is live")
 
@@ -720,6 +721,15 @@ def test_a_release_that_fails_clients_of_one_entry_is_brought_back_on_both_at_on
     assert line["verdicts"][-1]["rule"] == "errors"
     late = [each for each in visitors.failures if each["at"] > line["verdicts"][-1]["at"] + BACK_S]
     assert not late, late
+
+
+@CANARIES
+@pytest.mark.soak
+def test_soak_fleet_canaries(fleet: Fleet, soak: Soak) -> None:
+    """Bad releases of six kinds are brought back by themselves on both entries, good ones go through."""
+    with fleet.settings(**canaries.SETTINGS):
+        figures = canaries.count(fleet, soak, ENTRIES)
+    soak.record(hosts=len(fleets.HOSTS), **figures)
 
 
 # After the commit
