@@ -727,7 +727,7 @@ def test_a_release_that_fails_clients_of_one_entry_is_brought_back_on_both_at_on
 @pytest.mark.soak
 def test_soak_fleet_canaries(fleet: Fleet, soak: Soak) -> None:
     """Bad releases of six kinds are brought back by themselves on both entries, good ones go through."""
-    with fleet.settings(**canaries.SETTINGS):
+    with fleet.settings(**canaries.SETTINGS, release_confirm_s=60):  # two crowds and six hosts on one machine
         figures = canaries.count(fleet, soak, ENTRIES)
     soak.record(hosts=len(fleets.HOSTS), **figures)
 
