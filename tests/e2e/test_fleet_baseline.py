@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release.guard import DRAIN_S
 from tests.e2e.test_baseline import LIMITS, SLOW_WHEN_YOUNG, STAGES
-from tests.e2e.test_canary import verdicts
 from tests.e2e.test_fleet import CONFIRM_S, WITHIN_S, cut_off
 from tests.support import histories
+from tests.support.canaries import verdicts
 from tests.support.fleet import APPS, ENTRIES, Fleet
 from tests.support.visitors import Visitors
 
