@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,9 @@ from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 3  # of what needs no hosts: two of the tests, which wait for nothing, and one of a linter
 HOSTED_WORKERS = 4  # those with hosts wait for them between their own work; four keep two cores busy
+# What begins first, so that the others fill what is left beside it.
+LONG = ("e2e of a newcomer", "faults", "e2e of backups", "role backup")
+NOTHING: Mapping[str, Collection[str]] = {}
 Of = TypeVar("Of")
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
@@ -57,12 +61,13 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     out = sys.stderr if as_json else sys.stdout
     say: Callable[[str], None] = lambda text: print(text, file=out, flush=True)  # noqa: E731  # shorter than a class
     left = {} if what else left_out(root, commit(root))
-    for part, names in left.items():
-        say(f"  left to ./invoke test {part}: {', '.join(names)}")
+    for kind, names in left.items():
+        say(f"  {kind} left to ./invoke test {'roles' if kind == 'roles' else 'e2e (or roles)'}: {', '.join(names)}")
     results: list[Result] = []
     # What needs no hosts comes first: it fails soonest. What needs them waits a lot, and goes side by side.
     for parts in [[what]] if what else [["unit"], ["e2e", "roles"]]:
-        wanted = [step for part in parts for step in steps(part, root, junit, left.get(part, ()))]
+        wanted = [step for part in parts for step in steps(part, root, junit, left)]
+        wanted.sort(key=lambda step: not step.name.startswith(LONG))
         workers = WORKERS if parts == ["unit"] else HOSTED_WORKERS
         results += side_by_side(wanted, workers, lambda step: run(step, root, say))
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
@@ -98,8 +103,9 @@ def side_by_side(steps: Sequence[Step], workers: int, act: Callable[[Step], Of])
         return list(pool.map(go, steps))
 
 
-def steps(part: str, root: Path, junit: str, left: Collection[str] = ()) -> list[Step]:
-    """Return what there is to run for a part, without what is `left` out of it by name."""
+def steps(part: str, root: Path, junit: str, left: Mapping[str, Collection[str]] = NOTHING) -> list[Step]:
+    """Return what there is to run for a part, without what is `left` out of it, as `left_out` has it."""
+    journeys = left.get("journeys", ())
     if part == "unit":
         # These need no hosts: they wait for nothing, and each core takes half of them.
         split = ["--numprocesses", "2"]
@@ -108,42 +114,44 @@ def steps(part: str, root: Path, junit: str, left: Collection[str] = ()) -> list
             *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit, *split, width=2),
         ]
     if part == "roles":
-        return [step for step in scenarios(root) if step.name not in left]
-    # The longest begin first. Those of one newcomer go one after another: each begins where the one before it ended. So
-    # do those of one site, which two workers would provision twice, and those of one pair with its archive; other files
-    # have hosts of their own, and go two at a time where all of them go.
+        return [step for step in scenarios(root, journeys) if step.name not in left.get("roles", ())]
+    # Those of one newcomer go one after another: each begins where the one before it ended. So do those of one site,
+    # which two workers would provision twice, and those of one pair with its archive; other files have hosts of their
+    # own, and go two at a time where all of them go.
     pair = "tests/e2e/test_backups.py"
-    split = [] if left else ["--numprocesses", "2", "--dist", "loadfile"]
+    split = [] if journeys else ["--numprocesses", "2", "--dist", "loadfile"]
 
     def only(*marks: str) -> list[str]:
-        words = [*marks, *(f"not at_times(journey={name!r})" for name in left)]
-        return ["-m", " and ".join(words)] if words else []
+        words = sampling.only(journeys, *marks)
+        return ["-m", words] if words else []
 
     others = [*only("not newcomer", "not hosted"), f"--ignore={pair}", *split]
     return [
         *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, *only("newcomer")),
         *pytest("faults", ["tests/faults"], root, junit, *only()),
         *pytest("e2e of backups", [pair], root, junit, *only()),
-        *pytest("e2e", ["tests/e2e"], root, junit, *others, width=1 if left else 2),
+        *pytest("e2e", ["tests/e2e"], root, junit, *others, width=1 if journeys else 2),
         *pytest("e2e of a site", ["tests/e2e"], root, junit, *only("hosted")),
     ]
 
 
 def left_out(root: Path, of: str) -> dict[str, list[str]]:
-    """Return by part what the whole run of a commit leaves out."""
+    """Return what the whole run of a commit leaves out, as `sampling.left_out` has it."""
     return sampling.left_out(root, sampling.turn(of), [step.name for step in scenarios(root)])
 
 
-def scenarios(root: Path) -> list[Step]:
-    """Return every role's Molecule scenario, once for each Debian that the role's own meta names."""
+def scenarios(root: Path, left: Collection[str] = ()) -> list[Step]:
+    """Return every role's Molecule scenario, once for each Debian that the role's own meta names, without the journeys
+    that are `left` out of its tests."""
     found = []
+    less = {"PYTEST_ADDOPTS": shlex.join(["-m", sampling.only(left)])} if left else {}
     for name in sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml")):
         for debian in debians(root / "roles" / name / "meta" / "main.yml"):
             on = f" on Debian {debian}" if debian != DEFAULT_DEBIAN else ""
             # Two of one scenario may run at once, and one may have been killed before: each keeps its hosts and files
             # apart.
             place = Path(tempfile.gettempdir()) / f"ferryman-molecule-{os.getpid()}" / f"{name}-{debian}"
-            variables = {"FERRYMAN_SANDBOX_DEBIAN": str(debian), "MOLECULE_EPHEMERAL_DIRECTORY": str(place)}
+            variables = {"FERRYMAN_SANDBOX_DEBIAN": str(debian), "MOLECULE_EPHEMERAL_DIRECTORY": str(place), **less}
             command = [sys.executable, "-m", "molecule", "test", "-s", name]
             found.append(Step(f"role {name}{on}", command, variables=variables))
     return found

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ferryman.errors import Stop
 
-BUDGET_MIN = 10  # of journeys in each whole run: what keeps it under half an hour on two cores
+BUDGET_MIN = 7  # of journeys in each whole run: what keeps it under half an hour on two cores
 MINUTES = "tests/journeys.yml"  # how long each journey takes
+WITH_HOSTS = ("tests/e2e/*.py", "tests/faults/*.py", "molecule/*/tests/*.py")
 MARKED = re.compile(r'\.at_times\(journey="(.+?)"\)')
 
 
@@ -19,8 +20,8 @@ def turn(of: str) -> str:
 
 
 def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[str]]:
-    """Return by part what the whole run leaves out: of each role all `scenarios` but one, and of the journeys that are
-    marked `at_times` those for which its minutes do not suffice.
+    """Return what the whole run leaves out: of each role (`roles`) all `scenarios` but one, and of the `journeys` that
+    are marked `at_times` those for which its minutes do not suffice.
 
     One seed always leaves out the same; over many, all have their turn.
     """
@@ -35,8 +36,13 @@ def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[
     taken = fill(minutes, by_chance(minutes), BUDGET_MIN)
     return {
         "roles": sorted(name for each in roles.values() for name in by_chance(each)[1:]),
-        "e2e": sorted(minutes.keys() - taken),
+        "journeys": sorted(minutes.keys() - taken),
     }
+
+
+def only(left: Iterable[str], *marks: str) -> str:
+    """Return pytest's expression for the tests with these marks, without those of journeys that are left out."""
+    return " and ".join([*marks, *(f"not at_times(journey={name!r})" for name in left)])
 
 
 def fill(minutes: Mapping[str, float], order: Iterable[str], budget: float) -> set[str]:
@@ -57,8 +63,8 @@ def journeys(root: Path) -> dict[str, float]:
 
     marked = {
         name
-        for directory in ("e2e", "faults")
-        for path in root.glob(f"tests/{directory}/*.py")
+        for pattern in WITH_HOSTS
+        for path in root.glob(pattern)
         for name in MARKED.findall(path.read_text(encoding="utf-8"))
     }
     path = root / MINUTES

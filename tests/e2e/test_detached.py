@@ -20,6 +20,7 @@ from tests.support.visitors import Visitors
 
 from ferryman import paths
 
+pytestmark = pytest.mark.at_times(journey="a deploy that goes on without who began it")
 PAGE = paths.CHECKOUT / "docs" / "guides" / "detached.md"
 UNIT = "ferryman-drive-tiny.service"
 A_STAGE = {"release_stages": [{"share": 30, "for_s": 60}], "release_limits": {"hang_s": 2, "warm_s": 2}}
@@ -88,7 +89,6 @@ def test_a_deploy_whose_client_is_killed_once_it_is_handed_over_goes_live_and_at
     prober.served_only(before, followed.said["release"], plain.said["release"])
 
 
-@pytest.mark.at_times(journey="a deploy that goes on without who began it")
 def test_what_the_guide_types_hands_a_deploy_over_and_follows_it(site: Site) -> None:
     site_is, commit = ("--env", ENV, "--app", site.app), site.repository.commit(good("as the guide has it"))
     (deploy,), (follow,) = (block.lines for block in blocks(PAGE, "sh"))
@@ -133,7 +133,6 @@ def test_a_host_that_lacks_what_a_driver_needs_is_told_so_and_nothing_is_touched
     assert (site.served(), drives(site)) == (before, False)
 
 
-@pytest.mark.at_times(journey="a deploy that goes on without who began it")
 def test_who_leaves_attach_leaves_the_deploy_going(site: Site) -> None:
     with site.settings(release_soak_s=8):
         handed = hand_over(site, good("left alone"))
@@ -148,7 +147,6 @@ def test_who_leaves_attach_leaves_the_deploy_going(site: Site) -> None:
     assert (followed.code, followed.said["release"]) == (0, handed.said["release"]), str(followed)
 
 
-@pytest.mark.at_times(journey="handovers that are cut")
 @pytest.mark.parametrize("reached", ["runs/tiny", "environments/*/bin"])
 def test_a_client_that_is_killed_while_it_hands_over_leaves_one_release_and_the_next_command_goes_on(
     site: Site, prober: Prober, reached: str
@@ -170,7 +168,6 @@ def test_a_client_that_is_killed_while_it_hands_over_leaves_one_release_and_the_
     prober.served_only(before, arbiter["live"], after)
 
 
-@pytest.mark.at_times(journey="a deploy that goes on without who began it")
 def test_a_release_in_stages_that_was_handed_over_is_seen_as_if_it_were_driven_from_here(site: Site) -> None:
     stages = [{"share": 50, "for_s": 6}]
     limits = {"hang_s": 2, "warm_s": 2}
@@ -187,7 +184,6 @@ def test_a_release_in_stages_that_was_handed_over_is_seen_as_if_it_were_driven_f
     assert followed.said["release"] in site.ssh(f"cat {path}")
 
 
-@pytest.mark.at_times(journey="a deploy that goes on without who began it")
 @pytest.mark.parametrize("by", ["the unit's stop", "unlock"])
 def test_a_driver_that_is_ended_in_a_stage_leaves_everybody_with_the_release_before(site: Site, by: str) -> None:
     before = site.served()
@@ -208,7 +204,6 @@ def test_a_driver_that_is_ended_in_a_stage_leaves_everybody_with_the_release_bef
     site.run("unlock", "--app", site.app, "--yes")
 
 
-@pytest.mark.at_times(journey="a deploy that goes on without who began it")
 def test_somebodys_word_sends_a_release_back_that_was_handed_over(site: Site) -> None:
     before = site.served()
     with site.settings(**A_STAGE), Visitors(site):
@@ -222,7 +217,6 @@ def test_somebodys_word_sends_a_release_back_that_was_handed_over(site: Site) ->
     assert site.served() == before
 
 
-@pytest.mark.at_times(journey="a deploy that goes on without who began it")
 def test_a_boot_in_the_middle_goes_back_and_attach_says_so(site: Site) -> None:
     before = site.served()
     with site.settings(release_soak_s=10):

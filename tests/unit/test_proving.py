@@ -128,8 +128,11 @@ def test_a_part_that_is_none_is_refused() -> None:
 
 def test_what_is_left_out_is_not_run() -> None:
     names = [step.name for step in proving.steps("roles", paths.CHECKOUT, "")]
-    assert [step.name for step in proving.steps("roles", paths.CHECKOUT, "", names[2:])] == names[:2]
-    steps = {step.name: step.command for step in proving.steps("e2e", paths.CHECKOUT, "", ["kinto", "node-red"])}
+    assert [step.name for step in proving.steps("roles", paths.CHECKOUT, "", {"roles": names[2:]})] == names[:2]
+    steps = {
+        step.name: step.command
+        for step in proving.steps("e2e", paths.CHECKOUT, "", {"journeys": ["kinto", "node-red"]})
+    }
     left = "not at_times(journey='kinto') and not at_times(journey='node-red')"
     assert f"not newcomer and not hosted and {left}" in steps["e2e"]
     assert f"newcomer and {left}" in steps["e2e of a newcomer"]
@@ -146,9 +149,33 @@ def collected(words: list[str]) -> list[str]:
 
 
 def test_every_test_with_hosts_is_in_one_of_the_runs_and_in_no_two() -> None:
-    steps = proving.steps("e2e", paths.CHECKOUT, "", ["none of this name"])
+    steps = proving.steps("e2e", paths.CHECKOUT, "", {"journeys": ["none of this name"]})
     every = collected([sys.executable, "-m", "pytest", "-q", "tests/e2e", "tests/faults"])
     assert sorted(each for step in steps for each in collected(step.command)) == every
+
+
+def test_a_roles_tests_leave_out_the_same_journeys_and_all_of_them_are_run_where_a_role_is_asked_for() -> None:
+    name = "an archive that is encrypted"
+    (step,) = (step for step in proving.scenarios(paths.CHECKOUT, [name]) if step.name == "role backup")
+    words = [sys.executable, "-m", "pytest", "-q", "--collect-only", "molecule/backup/tests/test_sealed.py"]
+    for variables, seen in ((step.variables, "no tests collected"), ({}, "test_sealed.py::")):
+        done = subprocess.run(words, cwd=paths.CHECKOUT, env=proving.environment(**variables), capture_output=True,
+                              text=True, check=False)  # fmt: skip
+        assert seen in done.stdout, done.stdout + done.stderr
+    assert all("PYTEST_ADDOPTS" not in step.variables for step in proving.scenarios(paths.CHECKOUT))
+
+
+def test_what_takes_long_begins_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def side_by_side(steps: list[proving.Step], *_: object) -> list[proving.Result]:
+        begun.extend(step.name.partition(" on Debian ")[0] for step in steps)
+        return []
+
+    monkeypatch.setattr(proving, "side_by_side", side_by_side)
+    proving.prove("")
+    hosted = begun[begun.index("unit and contract") + 1 :]
+    assert hosted[: len(proving.LONG)] == list(proving.LONG)
 
 
 def test_six_hosts_are_brought_up_for_no_test_that_every_run_takes() -> None:

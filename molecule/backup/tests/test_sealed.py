@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.at_times(journey="an archive that is encrypted")
 HOME = "/srv/backups/demo"
 KEPT, INSIDE = f"{HOME}/database.sealed", f"{HOME}/database"
 WAL, OPEN = "ferryman-backup-demo-wal.service", "ferryman-backup-demo-open.service"
