@@ -20,8 +20,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import space
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 OWNER = "postgres"
-WAY_IN_S = 6 * 3600  # a key that nobody takes back works no longer; and as long as what it brings takes,
-SLOW = 5 * 10**6  # in bytes a second, where disks and network are slow
+WAY_IN_S = 6 * 3600  # a key that nobody takes back works no longer, but for as long as what it brings may take
+SLOW = 5 * 10**6  # bytes a second of slow disks and networks, by which that is reckoned
 START_S = 600
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
