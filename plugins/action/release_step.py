@@ -6,7 +6,7 @@ import gzip
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, files, ledger, names, render, sizes
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
@@ -139,7 +139,7 @@ class ActionModule(ReleaseAction):
         if step in ONE_APP_HOST:
             return self.host == self.first_app
         if step == "mend":
-            return self._differs()
+            return self._differs() or self._has_a_former_key()
         if step == "start" and "app" not in self.roles:
             return self.host == self.arbiter and self.recall("plan").get("event") == "rollback"
         if step == "return" and self.several:
@@ -153,6 +153,10 @@ class ActionModule(ReleaseAction):
             return False
         same = ("stable", "release_stable")
         return bool(mine["pending"]) or [mine["shift"][key] for key in same] != [theirs["shift"][key] for key in same]
+
+    def _has_a_former_key(self) -> bool:
+        """Say whether this host lets in the key of an earlier run: that goes with the first step here."""
+        return "way" in self.look_of(self.host) and self.host not in self.left_out
 
     def _request(self, plan: dict[str, Any], wanted: list[str]) -> tuple[dict[str, Any], bytes]:
         more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}
@@ -241,11 +245,11 @@ class ActionModule(ReleaseAction):
         told = self.args["fence"]
         host, out = told["host"], told["out"]
         if host not in self.groups["app"]:
-            self._refuse(f"{host!r} is no app host", f"one of: {', '.join(self.groups['app'])}")
+            self.refuse(f"{host!r} is no app host", f"one of: {', '.join(self.groups['app'])}")
         fences = self.look_of(self.host).get("fenced", {})
         if not out and told["reason"] == fencing.HAND and host in fencing.off_for(fences, fencing.AWAY):
             why = fences[host]["for"][fencing.AWAY]["why"]
-            self._refuse(f"{host} was left out: {why}", "`deploy` brings the release there, and lets it in")
+            self.refuse(f"{host} was left out: {why}", "`deploy` brings the release there, and lets it in")
         more = {"out": out, "reason": told["reason"], "why": told["why"], "drain_s": self.settings["drain_s"]}
         return {"hosts": self._addresses_of([host]), **more}
 
@@ -256,10 +260,7 @@ class ActionModule(ReleaseAction):
 
     def _addresses_of(self, hosts: Iterable[str]) -> dict[str, str]:
         wrong = "the entries do not know where {} is, whom they send no clients to"
-        return {host: self._address_of(host, wrong) for host in hosts}
-
-    def _refuse(self, reason: str, hint: str) -> NoReturn:
-        raise Stopped(self.host, {"reason": reason, "hint": hint, "refused": True})
+        return {host: self.address_of(host, wrong) for host in hosts}
 
     def _stages(self) -> dict[str, Any]:
         """The shares of the clients that a release is given one after the other, and where the entry logs them."""
@@ -312,7 +313,7 @@ class ActionModule(ReleaseAction):
         """What a host is told beside, where others must come to the same end."""
         more: dict[str, Any] = {}
         if "seal" in plan and not SEALED.isdisjoint(wanted):
-            where = self._address_of(
+            where = self.address_of(
                 self.arbiter, "the other hosts do not know where {} is, whom they ask how a run ended"
             )
             asks = {"address": where, "seal": plan["seal"], **self.entry}
@@ -337,7 +338,7 @@ class ActionModule(ReleaseAction):
             more["end"] = str(self.recall("end").get("end", ""))
             more["judged"] = bool(self.recall("judged"))
         if "mend" in wanted:
-            arbiter, pending = self.look_of(self.arbiter), self.look_of(self.host)["shift"]
+            arbiter, pending = self.look_of(self.arbiter), self.look_of(self.host).get("shift", {})
             live = ledger.committed(arbiter["ledger"]["lines"], str(pending.get("run", "")))
             stable = {"slot": arbiter["shift"]["stable"], "release": arbiter["shift"]["release_stable"]}
             end = "live" if live else "returned"
@@ -346,15 +347,6 @@ class ActionModule(ReleaseAction):
             if by.get("undoes") and by["undoes"] == pending.get("stable_run", {}).get("run"):
                 more["arbiter"]["back"] = {**stable, "by": by["run"], "token": arbiter["shift"]["token"]}
         return more
-
-    def _address_of(self, host: str, wrong: str) -> str:
-        """Return where other hosts reach one; what is `wrong` without that is said with its name."""
-        found = dict(self.value("addresses")).get(host)
-        if not found:
-            self._refuse(
-                wrong.format(host), f"give {host} its `release_address`: the address at which other hosts reach it"
-            )
-        return str(found)
 
     def _asked(self, more: dict[str, Any], body: bytes, plan: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
         answer = self.ask("steps", body, **more)

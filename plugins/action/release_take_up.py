@@ -16,4 +16,5 @@ class ActionModule(ReleaseAction):
         """Return what the build's result was, for the steps that follow, and for whoever listens what came before."""
         told, short = self.recall(f"told-{self.host}"), self.short_of(self.recall("plan"))
         seen = {**told["ferryman"], **self.recall("waited"), "plan": short}
+        seen |= {"left_out": self.left_out} if self.left_out else {}
         return {**short, "left_out": [*self.left_out], "stale": told["stale"], "ferryman": seen}

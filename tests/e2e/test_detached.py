@@ -147,6 +147,35 @@ def test_who_leaves_attach_leaves_the_deploy_going(site: Site) -> None:
     assert (followed.code, followed.said["release"]) == (0, handed.said["release"]), str(followed)
 
 
+def test_a_second_deploy_waits_behind_one_that_its_host_drives(site: Site) -> None:
+    second = site.repository.commit(good("next in line"))
+    with site.settings(release_soak_s=8):
+        handed = hand_over(site, good("first in line"))
+    waits = site.deploy(second, "--wait", "200", timeout_s=300)
+    assert waits.code == 0, str(waits)
+    assert "holds the lock (deploy " in waits.progress
+    assert ", detached)" in waits.progress, waits.progress
+    assert (waits.said["previous"], site.served()) == (handed.said["release"], waits.said["release"])
+
+
+def test_what_was_planned_is_handed_over_and_nothing_else(site: Site) -> None:
+    commit, before = site.repository.commit(good("planned")), site.served()
+    planned = site.run("plan", "--app", site.app, "--ref", commit, "--out", "plan.json")
+    assert planned.code == 0, str(planned)
+    between = site.good("somebody was faster")
+    refused = site.run("deploy", "--app", site.app, "--plan", "plan.json", "--detach")
+    assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
+    assert (site.served(), drives(site)) == (between, False)
+    assert between != before
+    planned = site.run("plan", "--app", site.app, "--ref", commit, "--out", "plan.json")
+    assert planned.code == 0, str(planned)
+    handed = site.run("deploy", "--app", site.app, "--plan", "plan.json", "--detach")
+    assert (handed.code, handed.said["status"]) == (0, "handed_over"), str(handed)
+    followed = attach(site).wait()
+    assert (followed.code, followed.said["release"]) == (0, site.served()), str(followed)
+    assert site.served().endswith(commit[:7])
+
+
 @pytest.mark.parametrize("reached", ["runs/tiny", "environments/*/bin"])
 def test_a_client_that_is_killed_while_it_hands_over_leaves_one_release_and_the_next_command_goes_on(
     site: Site, prober: Prober, reached: str

@@ -34,6 +34,7 @@ PLANNED = pytest.mark.at_times(journey="a fleet whose deploys are planned and wa
 LEFT_OUT = pytest.mark.at_times(journey="a fleet with hosts left out")
 REBOOTED = pytest.mark.at_times(journey="a fleet that is rebooted host by host")
 LOSES = pytest.mark.at_times(journey="a fleet that loses hosts")
+SCALED = pytest.mark.at_times(journey="a fleet that is scaled while something fails")
 KILLED = pytest.mark.at_times(journey="a fleet whose drivers are killed")
 CANARIES = pytest.mark.at_times(journey="a fleet with canaries of all kinds")
 IN_STAGES = pytest.mark.at_times(journey="a fleet in stages")
@@ -178,17 +179,6 @@ def test_a_plan_names_the_hosts_of_each_step(fleet: Fleet) -> None:
 
 
 @PLANNED
-def test_a_fleet_is_not_driven_by_its_arbiter_and_whoever_asks_is_told_why_with_nothing_touched(fleet: Fleet) -> None:
-    before = fleet.settles(2)
-    refused = fleet.deploy(fleet.repository.commit(histories.good("not from there")), "--detach")
-    assert (refused.code, refused.said["status"], refused.said["steps"]) == (1, "refused", []), str(refused)
-    assert f"{ENTRIES[0]} would have to drive app1, app2, app3, db1, entry2" in refused.text
-    assert "leave out --detach" in refused.text
-    assert not fleet.arbiter()["lock"].get("alive")
-    assert fleet.settles(2) == before
-
-
-@PLANNED
 def test_a_second_deploy_waits_and_all_hosts_go_on_to_it(fleet: Fleet) -> None:
     first, second = (fleet.repository.commit(histories.good(text)) for text in ("first in line", "second in line"))
     with fleet.settings(release_soak_s=10):
@@ -231,7 +221,8 @@ def taken(fleet: Fleet, host: str) -> Iterator[None]:
     ports = json.loads(fleet.ssh(f"cat /etc/ferryman/sites/{fleet.app}/ports.json", host=host))
     port = ports["ports"]["web"][slot][0]
     listen = f"import socket, time; s = socket.create_server(('{fleet.addresses[host]}', {port})); time.sleep(600)"
-    fleet.ssh(f"systemd-run --quiet --unit=squatter python3 -c {shlex.quote(listen)}", host=host)
+    warm = f"systemctl stop 'tiny-web@{slot}-*'"  # what served before may still have that port
+    fleet.ssh(f"{warm}; systemd-run --quiet --collect --unit=squatter python3 -c {shlex.quote(listen)}", host=host)
     try:
         yield
     finally:
@@ -451,6 +442,48 @@ def test_a_fleet_is_scaled_on_every_host_or_on_none(fleet: Fleet) -> None:
         assert (fewer.code, webs(fleet)) == (0, dict.fromkeys(APPS, 1)), str(fewer)
         assert {fleet.version()["host"] for _ in range(TRIES)} == {*APPS}
     prober.served_only(live)
+
+
+@SCALED
+@pytest.mark.parametrize(
+    "step", ["Start what is added", "Send the clients to all that run", "Stop what gets no clients"]
+)
+def test_a_driver_that_is_killed_while_a_fleet_is_scaled_costs_no_request_and_the_same_command_finishes(
+    fleet: Fleet, step: str
+) -> None:
+    live = fleet.settles(2)
+    with Prober(fleet, forgiving=True) as prober:
+        for wanted, count in (("web=2", 2), ("web=declared", 1)):
+            driver = fleet.begin("scale", wanted, "--app", fleet.app, "--env", "dev", "--json")
+            assert driver.wait_for_step(step, 60), str(driver.wait())
+            driver.kill()
+            done = fleet.run("scale", wanted, "--wait", "100", "--app", fleet.app, timeout_s=200)
+            assert (done.code, webs(fleet)) == (0, dict.fromkeys(APPS, count)), str(done)
+            told = fleet.begin("status", "--env", "dev").wait().out
+            assert "wrong" not in told, told
+        assert {fleet.version()["host"] for _ in range(TRIES)} == {*APPS}
+    prober.served_only(live)
+
+
+@SCALED
+def test_an_app_host_that_loses_its_power_while_a_fleet_is_scaled_leaves_the_others_as_they_were(fleet: Fleet) -> None:
+    live = fleet.settles(2)
+    driver = fleet.begin("scale", "web=2", "--app", fleet.app, "--env", "dev", "--json")
+    assert driver.wait_for_step("Start what is added", 60), str(driver.wait())
+    fleet.cut("app2")
+    failed = driver.wait(200)
+    try:
+        assert (failed.code in (2, 3), "app2" in failed.text) == (True, True), str(failed)
+        count = "systemctl list-units --plain --no-legend --state=active 'tiny-web@{}-*.service' | wc -l"
+        for host in ("app1", "app3"):
+            assert fleet.ssh(count.format(fleet.state(host)["stable"]), host=host) == "1"
+        assert fleet.releases() == {live}
+    finally:
+        fleet.back("app2")
+    done = fleet.run("scale", "web=2", "--wait", "100", "--app", fleet.app, timeout_s=200)
+    assert (done.code, webs(fleet)) == (0, dict.fromkeys(APPS, 2)), str(done)
+    done = fleet.run("scale", "web=declared", "--app", fleet.app)
+    assert (done.code, webs(fleet)) == (0, dict.fromkeys(APPS, 1)), str(done)
 
 
 @contextmanager

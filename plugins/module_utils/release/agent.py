@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import IO, Any
 
@@ -39,8 +39,11 @@ ANSWER = "ferryman-answer "
 """What the line of the answer begins with, so that a login banner is not taken for it."""
 
 
-def serve(stream: IO[bytes]) -> dict[str, Any]:
-    """Do what the request in `stream` says and return the answer; every failure is an answer too."""
+def serve(stream: IO[bytes], require: Callable[[Mapping[str, Any]], None] | None = None) -> dict[str, Any]:
+    """Do what the request in `stream` says and return the answer; every failure is an answer too.
+
+    What a request may be is said by `require`, which fails.
+    """
     request = json.loads(stream.read(struct.unpack("!Q", stream.read(8))[0]))
     host = Host(
         Site(request["site"]),
@@ -50,6 +53,8 @@ def serve(stream: IO[bytes]) -> dict[str, Any]:
     )
     answer: dict[str, Any] = {"ok": True, "steps": []}
     try:
+        if require:
+            require(request)
         look.marker(request["environment"], required=not request.get("bare"))
         _work(host, request, stream, answer)
     except Failed as failed:
@@ -82,7 +87,9 @@ def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dic
     elif act in ("able", "follow"):
         from ansible_collections.ferryman.ops.plugins.module_utils.release import driving  # few requests want it
 
-        answer[act] = driving.able() if act == "able" else driving.follow(host, request)
+        answer[act] = driving.able(host, request) if act == "able" else driving.follow(host, request)
+    elif act == "reach":  # whoever asks wants to know whether it gets here
+        answer["reached"] = True
     elif act == "kept":
         answer["kept"] = kept.kept(host, request["releases"], have=request["have"])
     elif act == "provision":
@@ -154,7 +161,7 @@ def do(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[s
     with _lease(host, float(request["lease_s"])) if held else nullcontext(nobodys) as lost:
         for name in request["steps"]:
             if name not in steps.UNLOCKED:
-                host.admit()
+                _admit(host)
             if lost:
                 raise lost[0]
             if name in names.BEFORE_COMMIT:
@@ -170,6 +177,15 @@ def do(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[s
             answer["steps"].append({"step": name, "seconds": round(time.monotonic() - began, 3)})
             if answer.get("missing"):
                 break
+
+
+def _admit(host: Host) -> None:
+    """Let this run act here; a key that was let in for one before it goes."""
+    host.admit()
+    if host.site.way.exists():
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import driven  # few runs have left one
+
+        driven.let_out_former(host)
 
 
 @contextmanager
@@ -203,7 +219,7 @@ def main(words: list[str]) -> None:
     """Run on a host.
 
     Without words for a request on standard input, else `guard [--boot]`, `cool SITE SLOT RELEASE DRAIN_S`,
-    `after SITE` or `rehearse UNIT PLACE SITE...`.
+    `after SITE`, `rehearse UNIT PLACE SITE...`, or `driven SITE RUN TOKEN` for a request of that run alone.
     """
     os.umask(0o022)  # a hardened host's own would hide a release's directories from its processes
     if words[:1] == ["guard"]:
@@ -221,5 +237,16 @@ def main(words: list[str]) -> None:
         afterwards.watch(words[1])
     elif words[:1] == ["cool"]:
         settling.cool(Host(Site(words[1])), words[2], words[3], drain_s=float(words[4]))
+    elif words[:1] == ["driven"]:
+        _driven(words[1], words[2], int(words[3]))
     else:
         print(ANSWER + json.dumps(serve(sys.stdin.buffer)), flush=True)
+
+
+def _driven(site: str, run: str, token: int) -> None:
+    """Answer who comes by the key of one run."""
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import driven  # few requests want it
+
+    stream = sys.stdin.buffer
+    stream.read(struct.unpack("!Q", stream.read(8))[0])  # code, which is not run
+    print(ANSWER + json.dumps(serve(stream, lambda request: driven.require(request, site, run, token))), flush=True)

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import names
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names, reaching
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, alone, read_json
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import python
 
@@ -30,12 +30,19 @@ OLDEST = (3, 11)
 ENVIRONMENTS, TOOLKITS, RUNS = (names.DRIVER / kind for kind in ("environments", "toolkits", "runs"))
 WHOLE = ".whole"
 EVENTS = "events.jsonl"
+KNOWN = "known_hosts"
 SETTINGS = """\
 [defaults]
 collections_path = {collections}
 stdout_callback = ferryman.ops.release_events
+forks = {forks}
+timeout = 20
 [connection]
 pipelining = true
+[ssh_connection]
+ssh_args = -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=4
+control_path_dir = /run/{unit}
+retries = 1
 """
 """Of Ansible there; what the host has of its own is not for it."""
 LINES_BYTES = 1 << 20  # of what is told, in one answer
@@ -43,8 +50,11 @@ LOOKS_S = 0.2
 GONE = ("inactive", "failed", "")
 
 
-def able() -> dict[str, Any]:
-    """Return what this host has already that a driver needs, and what it must fit; Failed where it can't drive."""
+def able(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what this host has already that a driver needs, and what it must fit; Failed where it can't drive.
+
+    Where it is to drive `others`, too (addresses by host), it makes itself the key to them.
+    """
     if sys.version_info[:2] < OLDEST:
         mine, wanted = (".".join(map(str, version)) for version in (sys.version_info[:2], OLDEST))
         reason = f"its Python is {mine}, and who drives a deploy here needs {wanted}"
@@ -54,33 +64,37 @@ def able() -> dict[str, Any]:
         raise Failed(
             reason, hint="install it there: `apt-get install python3-venv`; or leave out --detach", refused=True
         )
-    return {"tools": python.tools(), "environments": _whole(ENVIRONMENTS), "toolkits": _whole(TOOLKITS)}
+    ways = reaching.prepare(host, request["others"]) if request.get("others") else {}
+    return {"tools": python.tools(), "environments": _whole(ENVIRONMENTS), "toolkits": _whole(TOOLKITS), **ways}
 
 
 def _whole(place: Path) -> list[str]:
     return sorted(path.parent.name for path in place.glob(f"*/{WHOLE}"))
 
 
-def unit_of(host: Host) -> str:
-    """Return the name of the unit that drives this site's run."""
-    return f"ferryman-drive-{host.site.name}.service"
+def unit_of(site: str) -> str:
+    """Return the name of the unit that drives a run of a site."""
+    return f"ferryman-drive-{site}.service"
 
 
 def hand_over(host: Host, request: Mapping[str, Any], body: IO[bytes]) -> dict[str, Any]:
     """Take over the run that asks: unpack what its driver needs, and start it.
 
     `request["drive"]`: environment and toolkit (their keys), sums (SHA-256 of each wheel), values (what the driver is
-    told, as YAML).
+    told, as YAML), ways (to the other hosts, as reaching.known has them), forks (how many it works on at once).
     """
-    told, unit, place = request["drive"], unit_of(host), RUNS / host.site.name / host.run_id
+    told, unit, place = request["drive"], unit_of(host.site.name), RUNS / host.site.name / host.run_id
     if host.check:
         return {"handed_over": {"unit": unit}}
-    with suppress(Failed):  # one whose lock was broken can do nothing any more
-        host.systemctl("stop", unit)
-    names.DRIVER.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with alone(names.DRIVER / "flock"):  # another application's run may be handed over to this host just now
-        _take_in(host, place, told, body)
-    _start(host, unit, place, told)
+    with reaching.handed_on(host):
+        reaching.require(host, request, told["ways"])
+        with suppress(Failed):  # one whose lock was broken can do nothing any more
+            host.systemctl("stop", unit)
+        names.DRIVER.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with alone(names.DRIVER / "flock"):  # another application's run may be handed over to this host just now
+            _take_in(host, place, told, body)
+        (place / KNOWN).write_text(reaching.known(told["ways"]), encoding="ascii")
+        _start(host, unit, place, told)
     host.journal("hand_over", "done")
     return {"handed_over": {"unit": unit}}
 
@@ -152,13 +166,16 @@ def _forget() -> None:
 
 def _start(host: Host, unit: str, place: Path, told: Mapping[str, Any]) -> None:
     way, settings = Path("/run") / f"{unit}.sock", place / "ansible.cfg"
-    settings.write_text(SETTINGS.format(collections=TOOLKITS / told["toolkit"]), encoding="ascii")
+    collections, forks = TOOLKITS / told["toolkit"], int(told["forks"])
+    settings.write_text(SETTINGS.format(collections=collections, unit=unit, forks=forks), encoding="ascii")
+    key = [f"--property=LoadCredential=key:{reaching.key_of(host)}"] if told["ways"] else []
     with _told_to(way, str(told["values"]).encode()):
         host.command(
             *("systemd-run", "--quiet", "--collect", f"--unit={unit}", "--service-type=exec"),
             f"--description=Drives run {host.run_id} of {host.site.name}",
-            *(f"--property=LoadCredential=values:{way}", f"--property=StandardOutput=append:{place / EVENTS}"),
+            *(*key, f"--property=LoadCredential=values:{way}", f"--property=StandardOutput=append:{place / EVENTS}"),
             *(f"--property=WorkingDirectory={place}", "--property=UMask=0022"),
+            *(f"--property=RuntimeDirectory={unit}", "--property=RuntimeDirectoryMode=0700"),
             *("--property=StandardError=journal", f"--setenv=HOME={place}", f"--setenv=ANSIBLE_CONFIG={settings}"),
             *(str(ENVIRONMENTS / told["environment"] / "bin/ansible-playbook"), "--inventory=hosts.yml"),
             *(f"--extra-vars=@/run/credentials/{unit}/values", "ferryman.ops.release_drive"),
@@ -204,11 +221,11 @@ def follow(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
         raise Failed(reason, hint="`attach` again once it has begun; `status` says who drives", refused=True)
     at, until = int(request["at"]), time.monotonic() + float(request["for_s"])
     while True:
-        over = host.systemctl("show", "--property=ActiveState", "--value", unit_of(host)).strip() in GONE
+        over = host.systemctl("show", "--property=ActiveState", "--value", unit_of(host.site.name)).strip() in GONE
         lines, end = lines_of(place / EVENTS, at)
         if lines or over or time.monotonic() > until:
             over = over and not lines
-            log = host.logs(unit_of(host), since=place.stat().st_ctime, lines=12) if over else []
+            log = host.logs(unit_of(host.site.name), since=place.stat().st_ctime, lines=12) if over else []
             return {"of": place.name, "at": end, "lines": lines, "over": over, "log": log}
         time.sleep(LOOKS_S)
 

@@ -105,6 +105,11 @@ class Site:
         return self.state / "sizes.json"
 
     @property
+    def way(self) -> Path:
+        """Exists while a key of the arbiter is let in here, which drives a run itself (driven.py)."""
+        return self.state / "way.json"
+
+    @property
     def exchange(self) -> Path:
         """Exists while a rollback takes the database along."""
         return self.state / "exchange.json"

@@ -97,7 +97,7 @@ def provision(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
     for path in (names.LIBRARY, names.CODE, names.PENDING, names.SITES, site.state, site.settings):
         host.directory(path)
     packed = base64.b64decode(request["packed"])
-    _code(host, packed, version=str(request["version"]))
+    leave_code(host, packed, version=str(request["version"]))
     _guard(host, packed)
     ports: dict[str, Any] = {}
     if "app" in roles:
@@ -154,7 +154,7 @@ def _taken(host: Host) -> list[int]:
     return taken
 
 
-def _code(host: Host, packed: bytes, *, version: str) -> None:
+def leave_code(host: Host, packed: bytes, *, version: str) -> None:
     """Leave the code unpacked and compiled, so that no request need bring it; what no run can use any more goes."""
     import compileall  # with what they import, a tenth of the time that any other request takes
     import zipfile

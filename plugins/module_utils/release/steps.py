@@ -203,7 +203,7 @@ def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
     back the run that is live here, where this host has not heard of it.
     """
     told, mine = request["arbiter"], (host.run_id, host.token)
-    if host.check:
+    if host.check or {"app", "entry"}.isdisjoint(request["roles"]):  # a key that was let in is gone already
         return {}
     if host.site.pending.exists():
         guard.resolve(host, reason="its driver is gone", end=str(told["end"]))
@@ -468,6 +468,20 @@ def _hand_over(host: Host, request: Request, body: IO[bytes]) -> Answer:
     return driving.hand_over(host, request, body)
 
 
+def _let_in(host: Host, request: Request, body: IO[bytes]) -> Answer:
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import driven  # as above
+
+    return driven.let_in(host, request["let_in"], body)
+
+
+def _let_out(host: Host, _: Request, __: IO[bytes]) -> Answer:
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import driven, reaching  # as above
+
+    reaching.forget(host)
+    driven.let_out(host)
+    return {}
+
+
 STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "stage": _stage,
     "snapshot": _snapshot,
@@ -495,10 +509,12 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "keep": _keep,
     "free": _free,
     names.HAND_OVER: _hand_over,
+    "let_in": _let_in,
+    "let_out": _let_out,
     **scaling.STEPS,
     **{name: _restoring(name) for name in names.RESTORING},
 }
-UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free", "say", "recent", "fence"}
+UNLOCKED = {"unlock", "maintenance", "snapshot", "once", "interrupt", "free", "say", "recent", "fence", "let_out"}
 """Steps that need no lease.
 
 Unlocking is for when the lease is somebody else's, and the others change nothing that a deploy does.

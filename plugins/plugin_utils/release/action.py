@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from ansible import constants, context
 from ansible.errors import AnsibleError
@@ -247,18 +247,18 @@ class ReleaseAction(ActionBase):
         """Say whether a release is compared with fresh processes of the one before it; files alone have none."""
         return bool(self.value("baseline", False)) and described["runtime"]["kind"] != "static"
 
+    def refuse(self, reason: str, hint: str) -> NoReturn:
+        """Refuse, with nothing touched."""
+        raise Stopped(self.host, {"reason": reason, "hint": hint, "refused": True})
+
     def refuse_unfit(self, purpose: str) -> None:
         """Refuse hosts and stages to which no release can be brought, or not so."""
         reason, hint = self.unfit
         if reason:
-            raise Stopped(self.host, {"reason": reason, "hint": hint, "refused": True})
-        others = {host for hosts in self.every.values() for host in hosts} - {self.arbiter}
-        if others and self.detached(purpose):
-            reason = (
-                f"{self.arbiter} would have to drive {', '.join(sorted(others))}, and has no way there: no host has"
-            )
-            hint = "leave out --detach: a fleet is driven from here, or from a machine that stays (tmux, a pipeline)"
-            raise Stopped(self.host, {"reason": f"{reason} keys to others", "hint": hint, "refused": True})
+            self.refuse(reason, hint)
+        if self.detached(purpose):
+            for host in {host for hosts in self.every.values() for host in hosts} - {self.arbiter}:
+                self.address_of(host, f"{self.arbiter} is to drive this deploy, and does not know where {{}} is")
 
     def detached(self, purpose: str) -> bool:
         """Say whether the arbiter drives a run for this purpose itself, once it has been built."""
@@ -353,6 +353,15 @@ class ReleaseAction(ActionBase):
         """Where the CA bundle is that clients on the driver's machine need; empty where the certificate is public."""
         told = str(self.value("ca", "") or "")
         return os.path.normpath(told) if told else ""
+
+    def address_of(self, host: str, wrong: str) -> str:
+        """Return where other hosts reach one; what is `wrong` without that is said with its name."""
+        found = dict(self.value("addresses")).get(host)
+        if not found:
+            self.refuse(
+                wrong.format(host), f"give {host} its `release_address`: the address at which other hosts reach it"
+            )
+        return str(found)
 
     @property
     def who(self) -> str:

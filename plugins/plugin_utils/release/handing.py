@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ TOOLS = (
 """Of the lock, what Ansible itself needs: the commands, and what builds, stay where they are."""
 MINE = ("root", "repository", "path", "ref", "allow_dirty", "ca", "plan_file", "stop_file", "wait_s", "detach")
 """Options that mean this machine, or are done with once a run is handed over."""
+UNCOMPARED = ("address", "public_port", "env", "secrets", "database")
+"""Options that a host has for itself, or of which nothing is written down: `apps` has those, for all."""
 
 
 def lock(tools: Mapping[str, str]) -> Lock:
@@ -103,6 +105,12 @@ def options() -> list[str]:
     spec = yaml.safe_load((ROOT / "roles/release/meta/argument_specs.yml").read_text(encoding="utf-8"))
     every = [str(name).removeprefix("release_") for name in spec["argument_specs"]["main"]["options"]]
     return [name for name in every if name not in MINE]
+
+
+def digests(value: Callable[[str], Any]) -> dict[str, str]:
+    """Return the digest of each option that must be the same on all hosts: who drives elsewhere is told one of each."""
+    names = (name for name in options() if name not in UNCOMPARED)
+    return {name: hashlib.sha256(text(value(name)).encode()).hexdigest() for name in names}
 
 
 def text(value: Any) -> str:

@@ -23,7 +23,7 @@ WAIT = "Seconds to wait in line where another run holds the lock; without it tha
         "wait": WAIT,
         "partial": PARTIAL,
         "plan": "Do what this file of `plan --out` says; refused where the world has changed since.",
-        "detach": "Once it is built, have the host drive it itself, and leave; `attach` follows it (one host alone).",
+        "detach": "Once it is built, have the host with the lock drive it itself, and leave; `attach` follows it.",
     }
 )
 def deploy(

@@ -183,12 +183,12 @@ def test_check_mode_says_that_the_guard_is_not_enabled_and_leaves_it() -> None:
 
 def test_code_that_lost_its_bytes_is_written_anew(provisioned: Path) -> None:
     host, version = Systemd(), pack.version()
-    provision._code(host, pack.packed(), version=version)
+    provision.leave_code(host, pack.packed(), version=version)
     agents = provisioned / "code" / version / pack.PACKAGE / "agent.py"
     whole = agents.read_text()
     agents.write_text("")
     host.changes.clear()
-    provision._code(host, pack.packed(), version=version)
+    provision.leave_code(host, pack.packed(), version=version)
     assert (agents.read_text(), len(host.changes)) == (whole, 1)
-    provision._code(host, pack.packed(), version=version)
+    provision.leave_code(host, pack.packed(), version=version)
     assert len(host.changes) == 1
