@@ -51,6 +51,17 @@ def sizes(memory: int, percent: int = 50) -> dict[str, str]:
     }
 
 
+def archiving(program: str, is_there: bool, before: str) -> dict[str, str]:
+    """Return the settings by which whole files of WAL are given to a program (and its arguments), once it is there.
+
+    `before` is what our file said. Where it asked for a program and none is wished any more, each file counts as
+    archived: with no program at all the server would keep them for ever, and without the mode it would want a restart.
+    """
+    if program and is_there:
+        return {"archive_mode": "on", "archive_command": f"{program} %p"}
+    return {"archive_mode": "on", "archive_command": "/bin/true"} if "archive_mode = 'on'" in before else {}
+
+
 def conf(settings: Mapping[str, str]) -> str:
     """Return the text of conf.d/ferryman.conf."""
     lines = [f"{name} = {literal(value)}" for name, value in sorted(settings.items())]

@@ -34,6 +34,7 @@ options:
   drill_days: {description: Days after which a drill is too old., type: int, required: true}
   full_drill_days: {description: The same of a full drill; 0 asks for none., type: int, default: 0}
   sealed: {description: Whether the database's archive is encrypted., type: bool, default: false}
+  wal_archive: {description: Whether the source sends files of WAL beside the stream., type: bool, default: false}
   requirements: {description: "Hashed requirements of Barman's environment.", type: str, required: true}
 author: [The Ferryman authors]
 attributes:
@@ -166,16 +167,22 @@ class Setup:
         """Write what depends on the source."""
         slot = f"ferryman_{self.name.replace('-', '_')}"
         database = {"conninfo": self.conninfo, "slot": slot, "programs": programs, **self.wished["database"]}
-        told = {"format": 1, "name": self.name, **{key: self.wished[key] for key in KEPT}, "database": database}
-        told |= {"sealed": True} if self.wished["sealed"] else {}
-        self.place.file(f"{archive.SETTINGS}/{self.name}.json", records.written(told))
         words = {
             "user": archive.USER,
             "home": self.home,
             "name": self.name,
             "conninfo": f"{self.conninfo} dbname=postgres",
         }
-        self.place.file(f"{archive.SETTINGS}/{self.name}.conf", CONF.format(**words, slot=slot, beside=beside))
+        text, both = CONF.format(**words, slot=slot, beside=beside), f"{archive.SETTINGS}/{self.name}.archiver.conf"
+        self.place.file(f"{archive.SETTINGS}/{self.name}.conf", text)
+        if self.wished["wal_archive"]:
+            self.place.file(both, f"{text}archiver = on\n")
+        elif os.path.exists(both):
+            self.paths.append(both)
+            os.unlink(both)
+        told = {"format": 1, "name": self.name, **{key: self.wished[key] for key in KEPT}, "database": database}
+        told |= {key: True for key in ("sealed", "wal_archive") if self.wished[key]}
+        self.place.file(f"{archive.SETTINGS}/{self.name}.json", records.written(told))
 
 
 def problems(wished: dict[str, Any]) -> list[str]:
@@ -214,6 +221,7 @@ def main() -> None:
             **dict.fromkeys(("every_s", "wal_lag_s", "full_days", "drill_days"), integer),
             "full_drill_days": {"type": "int", "default": 0},
             "sealed": {"type": "bool", "default": False},
+            "wal_archive": {"type": "bool", "default": False},
             "requirements": required,
         },
         supports_check_mode=True,

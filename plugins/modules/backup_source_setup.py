@@ -51,6 +51,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     repositories,
     source,
     source_command,
+    ssh,
     tree,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.placing import Placing
@@ -67,12 +68,6 @@ def problems(wished: dict[str, Any]) -> list[str]:
         f"backup_{kind}_paths: {said}" for kind, roots in wished["sets"].items() for said in tree.overlapping(roots)
     ]
     return found if wished["sets"] else [*found, "no set has a directory: name some in backup_media_paths"]
-
-
-def known(address: str, port: int, keys: list[str]) -> str:
-    """Return the text of known_hosts for the archive's host alone."""
-    name = address if port == 22 else f"[{address}]:{port}"
-    return "".join(f"{name} {key}\n" for key in keys)
 
 
 def require_opening(told: dict[str, Any], hosts: str, passphrase: str) -> None:
@@ -112,7 +107,7 @@ def main() -> None:
         module.fail_json(msg="; ".join(wrong))
     own = source.secrets(wished["name"])
     told = {"format": records.FORMAT, **{key: wished[key] for key in KEPT}}
-    hosts = known(wished["address"], wished["port"], wished["host_keys"])
+    hosts = ssh.known(wished["address"], wished["port"], wished["host_keys"])
     try:
         if not module.check_mode:
             require_opening(told, hosts, wished["passphrase"])

@@ -67,6 +67,10 @@ options:
     description: "What a replication slot may hold back, as max_slot_wal_keep_size takes it; empty: no bound."
     type: str
     default: ''
+  archive:
+    description: "A program and its arguments that is given each whole file of WAL; once it is there. Empty: none."
+    type: str
+    default: ''
   memory_percent: {description: Share of the host's memory that the server may plan with., type: int, default: 50}
   settings: {description: Further settings by name; they win over computed ones., type: dict, default: {}}
   restart: {description: Whether to restart where a setting needs it., type: bool, default: true}
@@ -130,10 +134,12 @@ SPEC = {
     "login_passwords": {"type": "dict", "no_log": True, "default": {}},
     "synchronous": LIST,
     "slot_keep": {"type": "str", "default": ""},
+    "archive": {"default": ""},
     "memory_percent": {"type": "int", "default": 50},
     "settings": {"type": "dict", "default": {}},
     "restart": {"type": "bool", "default": True},
 }
+AUTO = "/postgresql.auto.conf"  # what somebody has said by `alter system`, such as that none are sent just now
 LOCAL = {"localhost", "127.0.0.1", "*", "0.0.0.0"}  # noqa: S104 -- compared with, not listened on
 
 
@@ -146,7 +152,7 @@ class Setup:
         self.hba = server.cluster.conf / "pg_hba.conf"
         self.steps: list[str] = []
         self.pending: list[str] = []
-        self.stopped = self.waits = False
+        self.stopped = self.waits = self.archives = False
         self.diffs: list[dict[str, str]] = []
         self.memory = memory()
         self.settings: dict[str, str] = {}
@@ -171,6 +177,7 @@ class Setup:
             own["synchronous_standby_names"] = postgresql_logins.standbys(self.wished["synchronous"])
         if self.wished["slot_keep"]:
             own["max_slot_wal_keep_size"] = self.wished["slot_keep"]
+        own = {**self.archiving(), **own}
         own["password_encryption"] = "scram-sha-256"  # noqa: S105 -- the name of a method
         computed = plan.sizes(self.memory, self.wished["memory_percent"])
         self.settings = plan.chosen(computed, own, self.server.foreign(self.conf))
@@ -203,6 +210,28 @@ class Setup:
             elif changed:
                 self.server.reload()
             raise
+
+    def archiving(self) -> dict[str, str]:
+        """Return by what files of WAL are archived; refused where another file already has them archived elsewhere."""
+        program = self.wished["archive"]
+        theirs = [line for line in self.server.foreign(self.conf) if line["name"] == "archive_command"]
+        taken = [line["file"] for line in theirs if line["setting"] and not line["file"].endswith(AUTO)]
+        if program and taken:
+            raise Trouble(
+                f"{taken[-1]} sets archive_command, and files of WAL go one way alone: take it out there, or leave "
+                "postgresql_archive empty (backup_wal_archive: false)"
+            )
+        self.archives = bool(program) and os.path.exists(program.split()[0])
+        return plan.archiving(program, self.archives, self.conf.read_text() if self.conf.exists() else "")
+
+    def later(self) -> list[str]:
+        """Return what was wished and waits for what is not there yet."""
+        found = []
+        if self.wished["synchronous"] and not self.waits:
+            found.append("no standby is there yet, so commits wait for none")
+        if self.wished["archive"] and not self.archives:
+            found.append(f"{self.wished['archive'].split()[0]} is not there yet, so no files of WAL are archived")
+        return found
 
     def wake(self, unread: bool) -> None:
         """Reload what the server has not read, and restart where the server itself says that it is needed."""
@@ -277,8 +306,8 @@ def main() -> None:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
     for line in overridden:
         module.warn(f"postgresql: a later file wins over this setting of Ferryman's: {line}")
-    if wished["synchronous"] and not setup.waits:
-        module.warn("postgresql: no standby is there yet, so commits wait for none; the next run looks again")
+    for said in setup.later():
+        module.warn(f"postgresql: {said}; the next run looks again")
     if setup.pending:
         module.warn(f"postgresql: these settings wait for a restart: {', '.join(setup.pending)}")
     module.exit_json(changed=bool(setup.steps), version=setup.server.cluster.version, memory=setup.memory,

@@ -240,6 +240,17 @@ def lost_arbiter(loaded: Loaded) -> Iterator[Problem]:
             yield Problem(place, "lock_host", "is no host of this environment", f"one of: {', '.join(loaded.hosts)}")
 
 
+def unreached(loaded: Loaded) -> Iterator[Problem]:
+    """`backup_wal_archive` has the database's host send to the archive's: it must be said how that is reached."""
+    for host in loaded.groups.get("db", []) if loaded.groups.get("backup") else []:
+        values = loaded.hosts[host]
+        wanted = _filled(loaded, host, values.get("backup_wal_archive", False))
+        if wanted is True and "backup_archive_address" not in values:
+            place, key = loaded.place(host, "backup_wal_archive"), "backup_wal_archive"
+            wrong = "is true, and nothing says how the database's host reaches the archive's"
+            yield Problem(place, key, wrong, "backup_archive_address: a name or an address, beside it")
+
+
 # Applications
 
 
@@ -364,8 +375,8 @@ def _filled(loaded: Loaded, host: str, value: Any) -> Any:
 Rule = Callable[[Loaded], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
     unread, sealed, strangers, connection.misread, hosting.misspelt, hosting.no_sandbox, hosting.unreachable, hostless,
-    empty_groups, lost_arbiter, misshapen, domains, lost_sources, textless, neighbours.twins, neighbours.ports,
-    neighbours.shared,
+    empty_groups, lost_arbiter, unreached, misshapen, domains, lost_sources, textless, neighbours.twins,
+    neighbours.ports, neighbours.shared,
 )  # fmt: skip
 WHOLE: tuple[Rule, ...] = (uncertified, lost_secrets)
 """Rules about what is missing: where a file is broken, it may stand there."""

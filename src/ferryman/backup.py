@@ -222,6 +222,8 @@ def state(told: Told) -> str:
         lines.append(
             f"stream: {stream['behind_bytes']} bytes behind" + (", commits wait for it" if stream["waits"] else "")
         )
+    if stream and stream["beside"]:
+        lines.append(_beside(stream["beside"]))
     if space:
         lines.append(f"space: {size(space['free'])} free")
     if told["offsite"] and told["offsite"]["last"]:
@@ -229,6 +231,14 @@ def state(told: Told) -> str:
         last = f"the last {away['last']} ({size(away['bytes'])})"
         lines.append(f"off site: {away['count']} copies in {away['repository']}, {last}")
     return "\n".join(lines)
+
+
+def _beside(told: Told) -> str:
+    """Say how files of WAL come beside the stream."""
+    age = told["age_s"]
+    last = "none came yet" if age is None else f"the last {told['last']} {age:.0f} s ago"
+    waiting = f", {told['waiting']} wait" if told["waiting"] else ""
+    return f"beside the stream: {last}{waiting}, {told['failed']} tries failed"
 
 
 def _applications(drill: Told) -> list[str]:

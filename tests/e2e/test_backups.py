@@ -616,3 +616,28 @@ def test_commits_wait_no_longer_once_the_guides_line_is_typed_and_again_by_the_n
     assert [said for said in told if said.startswith("commits do not wait for the archive")]
     pair.on(sites.HOST, f"cd / && {begins}")
     assert pair.sql("show synchronous_standby_names") == "ANY 1 (barman_receive_wal)"
+
+
+@pytest.mark.at_times(journey="WAL by a second way")
+def test_files_of_wal_come_a_second_way_once_that_is_asked_for_and_no_more_once_it_is_not(pair: Pair) -> None:
+    keys, own = "/var/lib/barman/.ssh/authorized_keys", f"/etc/ferryman/backup/{sites.ENV}.wal"
+
+    def beside() -> Any:
+        return pair.command("backup.status")["stream"]["beside"]
+
+    def provision() -> bool:
+        return bool(pair.command("provision", seconds=600)["changed"])
+
+    assert provision() is False, "nothing of it is anywhere where it is not asked for"
+    pair.on(ARCHIVE, f"! test -e {keys}")
+    with pair.site.settings(backup_wal_archive=True):
+        assert (provision(), provision()) == (True, False)
+        pair.sql("select txid_current(), pg_switch_wal()")
+        came = "psql -XAtqc 'select count(*) > 0 from pg_stat_archiver where last_archived_wal is not null'"
+        pair.on(sites.HOST, f"cd /; until runuser -u postgres -- {came} | grep -q t; do sleep 0.2; done", seconds=60)
+        assert (beside()["on"], beside()["failing"]) == (True, False)
+        assert f"put-wal --name {sites.ENV}".encode() in pair.on(ARCHIVE, f"cat {keys}")
+    assert (provision(), provision()) == (True, False)
+    assert (pair.sql("show archive_command"), beside()) == ("/bin/true", None)
+    assert pair.on(ARCHIVE, f"cat {keys}") == b""
+    pair.on(sites.HOST, f"! ls -d {own}*")

@@ -96,6 +96,21 @@ def test_a_lock_host_that_is_no_host_is_told(project: Configured) -> None:
     assert one(project) == "environment.yml:2: lock_host is no host of this environment; one of: web1"
 
 
+def test_wal_that_is_to_be_sent_nobody_says_where_is_told(project: Configured) -> None:
+    hosts = "    db:\n      hosts:\n        web1:\n"
+    project.change(
+        "hosts.yml", hosts, f"{hosts}    backup:\n      hosts:\n        backup1: {{ansible_host: 10.1.0.20}}\n"
+    )
+    given = "backup_database_host: 10.1.0.11\nbackup_database_password: correct-horse\nbackup_wal_archive: true\n"
+    project.write("backup.yml", given)
+    assert one(project) == (
+        "backup.yml:3: backup_wal_archive is true, and nothing says how the database's host reaches the archive's; "
+        "backup_archive_address: a name or an address, beside it"
+    )
+    project.write("backup.yml", f"{given}backup_archive_address: 10.1.0.20\n")
+    assert project.problems() == []
+
+
 def test_a_secret_that_nothing_defines_is_told_at_each_place_that_uses_it(project: Configured) -> None:
     project.write("hidden.yml", "vault_ada: battery-staple\n")
     told = project.problems()

@@ -17,7 +17,8 @@ RECORD = {
     "source": {"host": "db1", "version": "15.20"}, "point": {"at": "2026-11-26T01:00:05Z"},
 }  # fmt: skip
 STATE: dict[str, Any] = {
-    "environment": "prod", "wrong": [], "stream": {"running": True, "behind_bytes": 0, "sync": "quorum", "waits": True},
+    "environment": "prod", "wrong": [], "stream": {"running": True, "behind_bytes": 0, "sync": "quorum", "waits": True,
+               "beside": None},
     "space": {"free": 5 * 10**9},
     "offsite": None,
     "full": None,

@@ -80,6 +80,15 @@ class Database:
         words = f"timeout {seconds} runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d {base} -c %s"
         return str(self.host.check_output(words, statements))
 
+    def until(self, asked: str) -> None:
+        """Wait until the server answers a question with yes."""
+        words = "timeout 40 sh -c 'until runuser -u postgres -- psql -XAtqc \"$0\" | grep -q t; do sleep 0.2; done' %s"
+        self.host.check_output(words, asked)
+
+    def archives(self, name: str) -> None:
+        """Wait until a file of WAL has gone the second way, beside the stream."""
+        self.until(f"select last_archived_wal >= '{name}' from pg_stat_archiver")
+
 
 @pytest.fixture(scope="module")
 def archive() -> Archive:

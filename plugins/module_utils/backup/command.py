@@ -14,7 +14,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import records
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
-VERBS = ("run", "check", "archive", "stream", "status", "drill", "offsite")
+VERBS = ("run", "check", "archive", "stream", "put-wal", "status", "drill", "offsite")
 
 
 def run_name() -> str:
@@ -22,11 +22,19 @@ def run_name() -> str:
     return f"{of.stamp(time.time())}-{os.urandom(3).hex()}"
 
 
+def become(own: Archive, verb: str) -> None:
+    """Become a program of Barman's: the stream, or, for who comes by the key for that, the taker of a file of WAL."""
+    works = job.engine(own, "database")
+    if verb == "stream":
+        works.stream()
+    works.put_wal(test=os.environ.get("SSH_ORIGINAL_COMMAND") == "test")
+
+
 def act(given: argparse.Namespace) -> int:
     """Do what was asked; return the exit code."""
     own = Archive(given.name)
-    if given.verb == "stream":
-        job.engine(own, "database").stream()
+    if given.verb in ("stream", "put-wal"):
+        become(own, given.verb)
     if given.verb == "archive":
         drill.tidy(own)
         job.engine(own, "database").archive_wal()

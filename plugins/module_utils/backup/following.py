@@ -35,10 +35,28 @@ def ask(session: postgres.Session) -> Source:
 
 def slot(session: postgres.Session, name: str) -> str:
     """Have a slot at the source, and return from which place on it holds WAL; empty where it holds none."""
+    status = f"select wal_status from pg_replication_slots where slot_name = '{name}'"  # noqa: S608 -- as below
+    if session.ask(status) == "lost":  # it will never hold anything again
+        session.ask(f"DROP_REPLICATION_SLOT {name}")
     asked = f"select restart_lsn from pg_replication_slots where slot_name = '{name}'"  # noqa: S608 -- a name that role backup made
     if session.ask(asked.replace("restart_lsn", "count(*)")) == "0":
         session.ask(f"CREATE_REPLICATION_SLOT {name} PHYSICAL RESERVE_WAL")  # the file in which a history begins, too
     return session.ask(asked)
+
+
+def skip(home: str, source: Source, held_from: str) -> str:
+    """Have the receiver begin with the first file of WAL that the source holds, where it would ask for an older one.
+
+    It would be refused for ever, and no backup could end the gap. What is missing then comes beside the stream, or is
+    told until the next backup. Return what was done; empty where nothing was to be done.
+    """
+    come = [wal.number(name) + is_whole for name, is_whole in streaming.whole(streaming.lying(home)).items()]
+    held = wal.place(held_from) // wal.SEGMENT if held_from else 0
+    if not come or max(come) >= held:
+        return ""
+    begin = wal.name(timelines.on(held, source.way, source.flushed), held)
+    _mark(home, begin)
+    return f"the source holds no WAL before {begin}: the stream goes on with that, and some that was to come is missing"
 
 
 def known_system(home: str, records: list[of.Record]) -> str:

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.space import size
+from ansible_collections.ferryman.ops.plugins.module_utils.backup.wal import SEGMENT
 
 DAY_S = 86400
 HOUR_S = 3600
 LATE_S = 2 * HOUR_S  # a schedule's random delay, and more; beside it, as long as the last one took
 GOOD_RATE = 0.98  # BAK-5
 RATE_DAYS = 30
+WAITING = 16  # files of WAL that may wait to be archived
 
 
 class Rule(NamedTuple):
@@ -39,12 +41,14 @@ def judge(state: dict[str, Any], rule: Rule, now: float) -> list[Wrong]:
     """Return everything that is wrong, worst first. `now` is in seconds since 1970.
 
     `state` holds `records` and `drills` (as in decision 14), `stream` ({running, lag_s, gap, waits, synchronous,
-    timeline: the source's, refusal: why the newest good backup does not lead there}; None: nobody could say; absent:
+    timeline: the source's, refusal: why the newest good backup does not lead there, beside: how files of WAL
+    come beside it, as `incoming.state` has it, with `refused`; None: none are to}; None: nobody could say; absent:
     there is none), `space` ({free, missing, days_until_full} or None), `copies` off site (absent: none are sent).
     """
     found = [wrong for kind in rule.sets for wrong in _of_set(state["records"], kind, rule, now)]
     if "database" in rule.sets and "stream" in state:
         found += _of_stream(state["stream"], rule)
+        found += _beside((state["stream"] or {}).get("beside"), rule)
         found += _of_history(state["stream"], of.newest(state["records"], "database"))
     found += _of_space(state.get("space"), rule) + of_drills(state["drills"], rule, now)
     found += _of_applications(state["drills"])
@@ -99,6 +103,26 @@ def _of_stream(stream: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
         said = "commits do not wait for the archive, as backup_synchronous says that they do"
         return [Wrong("P1", "database", said, "provision")]
     return []
+
+
+def _beside(told: dict[str, Any] | None, rule: Rule) -> list[Wrong]:
+    """Return what is wrong with the second way of WAL; None is none."""
+    if told is None:
+        return []
+    found = []
+    if told["refused"]:
+        said = f"{len(told['refused'])} files came beside the stream that are not of this archive: {told['refused'][0]}"
+        found.append(Wrong("P1", "database", f"{said}; whose are they? Remove them once you know", "backup.status"))
+    if not told["on"]:
+        said = "the source sends no files of WAL beside the stream, as backup_wal_archive says that it does"
+        return [*found, Wrong("P2", "database", said, "provision")]
+    waiting, age = told["waiting"] or 0, told["age_s"]
+    if waiting > WAITING or (told["failing"] and (age is None or age > rule.wal_lag_s)):
+        last = "none ever did" if age is None else f"the last {span(age)} ago"
+        held = f"{waiting} wait on the source's disk ({size(waiting * SEGMENT)}), {told['failed']} tries failed"
+        said = f"files of WAL do not arrive beside the stream ({last}): {held}; the source's log says why"
+        found.append(Wrong("P2", "database", said, "provision"))
+    return found
 
 
 def _of_history(stream: dict[str, Any] | None, passed: dict[str, Any] | None) -> list[Wrong]:

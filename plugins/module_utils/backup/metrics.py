@@ -23,6 +23,13 @@ OF_ALL = (
     ("wal_lag_seconds", ("stream", "lag_s"), "How far the stream of WAL is behind."),
     ("wal_behind_bytes", ("stream", "behind_bytes"), "Bytes of WAL that are not here yet."),
 )
+OF_BESIDE = (
+    ("wal_archive_running", "on", "Whether the source sends files of WAL beside the stream."),
+    ("wal_archive_age_seconds", "age_s", "Age of the last file of WAL that came beside the stream."),
+    ("wal_archive_failing", "failing", "Whether the last try to send one failed."),
+    ("wal_archive_failures", "failed", "Tries to send one that failed."),
+    ("wal_archive_waiting_files", "waiting", "Files of WAL that wait on the source's disk to be sent."),
+)
 OF_COPIES = (
     ("offsite_age_seconds", "age_s", "Age of the last copy off site."),
     ("offsite_size_bytes", "bytes", "Size of the last copy off site."),
@@ -56,6 +63,9 @@ def text(told: dict[str, Any]) -> str:
     add("restorable", "Whether a backup has passed its check.", passed)
     for name, (part, key), about in OF_ALL:
         add(name, about, [(own, (told[part] or {}).get(key))])
+    beside = (told["stream"] or {}).get("beside") or {}
+    for name, key, about in OF_BESIDE:
+        add(name, about, [(own, beside.get(key))])
     for name, key, about in OF_COPIES:
         add(name, about, [(own, (told["offsite"] or {}).get(key))])
     drills = [(f'{own},set="{kind}"', one["drill"]) for kind, one in told["sets"].items() if one["drill"]]

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import cache_take, space, tree
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import cache_take, space, ssh, tree
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import (
     METRICS,
@@ -32,10 +32,6 @@ KEYS = ("append", "room")  # what each of the SSH keys may do at the archive
 STATE = "/var/lib/ferryman/backup"
 OWN_BYTES = 16 * 2**20  # what a run writes here beside the lines below
 A_FILE = 500  # bytes that borg and we remember of a file
-SSH = (
-    "ssh -F none -i {key} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
-    " -o UserKnownHostsFile={known} -o ConnectTimeout=20 -o ServerAliveInterval=15 -p {port}"
-)
 
 
 class Source(Archive):
@@ -68,7 +64,7 @@ class Source(Archive):
         return list(self.settings["sets"][kind])
 
     def ssh(self, key: str) -> str:
-        return SSH.format(key=f"{self.secrets}/{key}", known=self.known, port=self.settings["port"])
+        return ssh.words(f"{self.secrets}/{key}", self.known, self.settings["port"])
 
     def engine(self, kind: str) -> borg.Borg:
         told = self.settings

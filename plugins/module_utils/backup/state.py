@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import copies, freshness, retention, sealed, space
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
+    copies,
+    freshness,
+    incoming,
+    retention,
+    sealed,
+    space,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.archive import Archive
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines.barman import Barman
@@ -124,7 +131,15 @@ def _stream(own: Archive, records: list[dict[str, Any]]) -> dict[str, Any] | Non
     except Trouble:
         return None
     refusal = _refusal(works, records, found["timeline"])
-    return {**found, "synchronous": own.settings["synchronous"], "refusal": refusal}
+    gap = found["gap"] or _gap(works, records, found["timeline"])
+    beside = {**found["beside"], "refused": incoming.refused(works.home)} if own.settings.get("wal_archive") else None
+    return {**found, "gap": gap, "beside": beside, "synchronous": own.settings["synchronous"], "refusal": refusal}
+
+
+def _gap(works: Barman, records: list[dict[str, Any]], line: int) -> str:
+    """Return what is missing between the newest good backup and what was streamed last, on the source's timeline."""
+    passed = of.newest(records, works.kind)
+    return works.refusal(passed) if passed and of.timeline(passed) == line == works.line() else ""
 
 
 def _refusal(works: Barman, records: list[dict[str, Any]], line: int) -> str:

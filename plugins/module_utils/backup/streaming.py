@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import postgres, timelines, wal
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import incoming, postgres, timelines, wal
 
 PART = ".partial"
 STANDBY = "barman_receive_wal"  # the name by which Barman's receiver is known to the source
@@ -16,15 +16,16 @@ QUESTION = """select json_build_object(
     'file', pg_walfile_name(pg_current_wal_lsn()),
     'slot', (select row_to_json(s) from (select active, wal_status, restart_lsn from pg_replication_slots
         where slot_name = '{slot}') s),
+    'archiver', {archiver},
     'standby', (select row_to_json(r) from (select sync_state, pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) behind,
         extract(epoch from flush_lag) lag from pg_stat_replication where application_name = '{standby}' limit 1) r))"""
 
 
 def state(conninfo: str, slot: str, home: str) -> dict[str, Any]:
     """Return how the stream is: running, behind_bytes, lag_s (None: nobody knows), sync (the source's own word),
-    whether commits wait for it, a gap in words, and the timeline that the source is on."""
+    whether commits wait for it, a gap in words, the timeline that the source is on, what comes beside the stream."""
     with closing(postgres.Session(conninfo, "postgres")) as session:
-        found = session.answer(QUESTION.format(slot=slot, standby=STANDBY))
+        found = session.answer(QUESTION.format(slot=slot, standby=STANDBY, archiver=incoming.QUESTION))
     standby = found["standby"] or {}
     came, line = received(home), wal.timeline(found["file"])
     return {
@@ -35,6 +36,7 @@ def state(conninfo: str, slot: str, home: str) -> dict[str, Any]:
         "waits": is_awaited(standby),
         "gap": gap(found["slot"], [name for name in came if wal.timeline(name) == line]),
         "timeline": line,
+        "beside": incoming.state(found["archiver"], found["file"]),
     }
 
 
@@ -75,9 +77,10 @@ def received(home: str) -> dict[str, str]:
     """
     found = {}
     came = [path for path in lying(home).values() if not _is_empty(path)]  # first: it may be archived meanwhile
+    beside = incoming.here(home).values()
     there = glob.glob(f"{home}/wals/*/*")
     broken_off = [path for path in there if path.endswith(PART)]
-    for path in [*broken_off, *came, *sorted(set(there) - set(broken_off))]:
+    for path in [*broken_off, *came, *beside, *sorted(set(there) - set(broken_off))]:
         name = _name(path)
         if wal.NAME.fullmatch(name):
             found[name] = path
@@ -87,6 +90,11 @@ def received(home: str) -> dict[str, str]:
 def lying(home: str) -> dict[str, str]:
     """Return the path of every file of WAL that a receiver would find, by its name: also those in which nothing is."""
     return {_name(path): path for path in glob.glob(f"{home}/streaming/*") if wal.NAME.fullmatch(_name(path))}
+
+
+def whole_or_coming(home: str) -> list[str]:
+    """Return the names of the files that are here, but for those of which an archived part is all that came."""
+    return [name for name, path in received(home).items() if _waits(path) or not path.endswith(PART)]
 
 
 def whole(paths: dict[str, str]) -> dict[str, bool]:
@@ -147,4 +155,4 @@ def waiting(home: str) -> dict[str, str]:
 
 
 def _waits(path: str) -> bool:
-    return os.path.basename(os.path.dirname(path)) == "streaming"
+    return os.path.basename(os.path.dirname(path)) in ("streaming", "incoming")

@@ -85,8 +85,13 @@ def resume(came: Mapping[str, bool], way: Way, flushed: int) -> str:
     if not reached:
         return ""
     segment = max(reached) // wal.SEGMENT
-    lines = [line for line, end in ends.items() if end // wal.SEGMENT > segment]
-    return wal.name(lines[0] if lines else way.line, segment)
+    return wal.name(on(segment, way, flushed), segment)
+
+
+def on(segment: int, way: Way, flushed: int) -> int:
+    """Return the timeline whose file of a segment holds all of it that is of the way."""
+    lines = [line for line, end in way.ends(flushed).items() if end // wal.SEGMENT > segment]
+    return lines[0] if lines else way.line
 
 
 def missing(names: Iterable[str], first: str, way: Way) -> list[str]:

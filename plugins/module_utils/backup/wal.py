@@ -6,6 +6,7 @@ import re
 
 SEGMENT = 16 * 2**20  # what Debian's clusters have
 NAME = re.compile(r"[0-9A-F]{24}")
+HEADER = 32  # bytes at the beginning of a file, as far as its system identifier (XLogLongPageHeaderData)
 COMMIT = re.compile(r"\btx:\s+(\d+),.*\bdesc: COMMIT(?:_PREPARED (\d+))?\b")
 
 
@@ -38,6 +39,11 @@ def name(line: int, segment: int) -> str:
 def of(line: int, lsn: str) -> str:
     """Return the name of the file in which a place lies."""
     return name(line, place(lsn) // SEGMENT)
+
+
+def system(header: bytes) -> str:
+    """Return the system identifier of the server that wrote a file, which begins with `header`."""
+    return str(int.from_bytes(header[24:HEADER], "little"))
 
 
 def follows(one: str, other: str) -> bool:

@@ -199,3 +199,15 @@ def test_every_mistake_in_a_login_is_named_at_once() -> None:
 def test_any_one_of_the_standbys_will_do() -> None:
     assert logins.standbys(["standby-1", "barman_receive_wal"]) == 'ANY 1 ("standby-1", barman_receive_wal)'
     assert logins.standbys([]) == ""
+
+
+def test_files_of_wal_are_given_to_a_program_once_it_is_there_and_let_go_where_none_is_wished_any_more() -> None:
+    ours = {"archive_mode": "on", "archive_command": "/x/send demo %p"}
+    assert plan.archiving("/x/send demo", True, "") == ours
+    let_go = {"archive_mode": "on", "archive_command": "/bin/true"}
+    assert plan.archiving("", False, plan.conf(ours)) == plan.archiving("", False, plan.conf(let_go)) == let_go
+
+
+def test_a_server_that_never_archived_is_left_as_it_is() -> None:
+    for program in ("", "/x/send demo"):
+        assert plan.archiving(program, False, plan.conf({"shared_buffers": "1GB"})) == {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     archive,
     following,
+    incoming,
     manifest,
     pace,
     postgres,
@@ -51,15 +52,17 @@ class Barman:
         self.conninfo = str(own.settings["database"]["conninfo"])
         self.home = os.path.join(own.path, SERVER)
         self.conf = f"{archive.SETTINGS}/{own.name}.conf"
+        # Barman refuses to take a backup where it is told of a second way, and files do not come on that just now.
+        self.archiver_conf = f"{archive.SETTINGS}/{own.name}.archiver.conf"
         self.unit = f"ferryman-backup-{own.name}-wal.service"  # the stream
 
-    def call(self, *words: str) -> str:
+    def call(self, *words: str, conf: str = "") -> str:
         """Run Barman as the archive's owner."""
         try:
             path = program.environment(archive.BARMAN, archive.REQUIREMENTS, "barman")
         except program.NotInstalled as error:
             raise Trouble(str(error)) from None
-        return archive.run([path, "-c", self.conf, *words])
+        return archive.run([path, "-c", conf or self.conf, *words])
 
     def told(self, *words: str) -> Any:
         return json.loads(self.call("-f", "json", *words))[SERVER]
@@ -142,7 +145,7 @@ class Barman:
         way = streaming.way(self.home)
         if way is None:
             return "no WAL was streamed"
-        names = streaming.received(self.home)
+        names = streaming.whole_or_coming(self.home)
         return timelines.refusal(record["engine_facts"]["begin_wal"], record["point"]["lsn"], way, names)
 
     def followed_since(self, line: int) -> float:
@@ -186,8 +189,8 @@ class Barman:
             held_from = following.slot(session, self.archive.settings["database"]["slot"])
         aside = os.path.join(self.home, f"streamed-{stamp(time.time())}")
         done = following.put_right(self.home, source, held_from, aside, self.archive_wal)
-        if done:
-            print(done, flush=True)  # this process is another's in a moment
+        for line in filter(None, [done, following.skip(self.home, source, held_from)]):
+            print(line, flush=True)  # this process is another's in a moment
         own = ["--reuid", archive.USER, "--regid", archive.USER, "--init-groups"]
         words = ["setpriv", *own, path, "-c", self.conf, "receive-wal", SERVER]
         os.execv("/usr/bin/setpriv", words)  # noqa: S606 -- no shell is wanted
@@ -200,7 +203,16 @@ class Barman:
     def archive_wal(self) -> None:
         """Move what has come to its place in the archive, while nobody copies that place."""
         with self.archive.alone("wal", wait=True):
-            self.call("archive-wal", SERVER)
+            if incoming.here(self.home):
+                system = following.known_system(self.home, self.archive.records())
+                incoming.set_aside(self.home, system, os.path.join(self.home, f"strange-{stamp(time.time())}"))
+            self.call("archive-wal", SERVER, conf=self.archiver_conf if os.path.exists(self.archiver_conf) else "")
+
+    def put_wal(self, *, test: bool) -> None:
+        """Become Barman's taker of a file of WAL on standard input, as whoever runs this; or only see that it would."""
+        path = program.installed(archive.BARMAN, archive.REQUIREMENTS, "barman")
+        words = [path, "-c", self.conf, "put-wal", *(["--test"] if test else []), SERVER]
+        os.execv(path, words)  # noqa: S606 -- no shell is wanted
 
     # Inside
 

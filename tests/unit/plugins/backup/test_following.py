@@ -48,6 +48,30 @@ def test_a_stream_goes_on_by_itself_where_the_source_still_has_the_file_in_which
     assert sorted(home.rglob("*")) == before
 
 
+def skip(home: Path, held_from: str) -> str:
+    """Have a stream begin whose source is on the timeline that was streamed, and holds WAL from a place on."""
+    return following.skip(str(home), following.Source("7", timelines.Way(1, {}), 9 * wal.SEGMENT + 9), held_from)
+
+
+@pytest.mark.parametrize("held_from", ["", "0/0", f"0/{2 * wal.SEGMENT:X}", f"0/{3 * wal.SEGMENT + 40:X}"])
+def test_a_stream_goes_on_by_itself_where_its_source_holds_what_comes_next(home: Path, held_from: str) -> None:
+    before = sorted(home.rglob("*"))
+    assert skip(home, held_from) == ""
+    assert sorted(home.rglob("*")) == before
+
+
+def test_a_stream_whose_source_has_given_up_what_comes_next_begins_with_the_first_that_is_held(home: Path) -> None:
+    before = {path: path.read_bytes() for path in (home / "streaming").iterdir()}
+    assert f"holds no WAL before {wal.name(1, 6)}" in skip(home, f"0/{6 * wal.SEGMENT + 40:X}")
+    mark = home / "streaming" / f"{wal.name(1, 6)}.partial"
+    assert {path: path.read_bytes() for path in (home / "streaming").iterdir()} == {**before, mark: b""}
+    assert skip(home, f"0/{6 * wal.SEGMENT + 40:X}") == "", "that is done once"
+
+
+def test_a_stream_that_begins_anywhere_is_left_to_begin_where_its_slot_does(tmp_path: Path) -> None:
+    assert skip(tmp_path, f"0/{6 * wal.SEGMENT:X}") == ""
+
+
 def test_a_stream_whose_source_has_dropped_that_file_begins_with_the_first_that_is_held_and_nothing_is_lost(
     home: Path,
 ) -> None:

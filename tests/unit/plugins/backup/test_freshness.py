@@ -107,6 +107,37 @@ def test_a_stream_that_commits_wait_for_is_well_where_that_is_wanted() -> None:
     assert told(stream={"running": True, "lag_s": 0, "gap": "", "waits": True, "synchronous": True}) == []
 
 
+BESIDE = {"on": True, "last": "", "age_s": 10.0, "failed": 0, "failing": False, "waiting": 0, "refused": []}
+
+
+def beside(**more: Any) -> list[tuple[str, str]]:
+    return told(stream={"running": True, "lag_s": 0, "gap": "", "beside": {**BESIDE, **more}})
+
+
+@pytest.mark.parametrize(
+    ("more", "severity", "said"),
+    [
+        ({"on": False}, "P2", "the source sends no files of WAL beside the stream, as backup_wal_archive says that it"),
+        (
+            {"waiting": 17, "age_s": 240.0},
+            "P2",
+            "files of WAL do not arrive beside the stream (the last 4 minutes ago)",
+        ),
+        ({"failing": True, "age_s": 900.0, "failed": 4}, "P2", "0 wait on the source's disk (0 B), 4 tries failed"),
+        ({"failing": True, "age_s": None, "waiting": None}, "P2", "beside the stream (none ever did)"),
+        ({"refused": ["/srv/x"]}, "P1", "1 files came beside the stream that are not of this archive: /srv/x"),
+    ],
+)
+def test_what_is_wrong_with_files_beside_the_stream_is_told(more: dict[str, Any], severity: str, said: str) -> None:
+    ((found, words),) = beside(**more)
+    assert (found, said in words) == (severity, True), words
+
+
+def test_files_beside_the_stream_are_well_where_they_come_where_nobody_writes_and_where_none_are_to() -> None:
+    assert beside() == beside(age_s=9e6) == beside(failing=True, age_s=20.0) == beside(waiting=16) == []
+    assert told(stream={"running": True, "lag_s": 0, "gap": "", "beside": None}) == []
+
+
 def test_a_newest_backup_that_did_not_pass_is_told_with_what_was_found() -> None:
     bad = record(0.2, "bad")
     bad["check"]["findings"] = [{"what": "base", "said": "base/5/1259 is not as it was written"}]
