@@ -172,8 +172,9 @@ def test_an_older_archive_put_in_the_place_of_this_one_is_told(archive: Any, dat
     others = [f"ferryman-backup-demo-{name}.{kind}" for name in ("archive", "collect") for kind in ("timer", "service")]
     archive.sh(f"systemctl stop {WAL} {' '.join(others)}; cp -a {HOME} /srv/older; systemctl start {WAL}")
     try:
-        for _ in range(4):
-            database.sql("insert into busy values (1); select pg_switch_wal()")
+        ended = "insert into busy values (1); select pg_walfile_name(pg_switch_wal())"
+        last = [database.sql(ended) for _ in range(4)][-1]
+        database.archives(last)  # else it would come beside the stream to the older one
         archive.sh(f"timeout 20 sh -c 'until [ $(ls {HOME}/database/streaming | wc -l) -ge 4 ]; do sleep 0.2; done'")
         database.host.check_output("sleep 2")
         archive.sh(f"systemctl stop {WAL}; mv {HOME} /srv/newer; mv /srv/older {HOME}")

@@ -60,6 +60,19 @@ def test_one_key_is_let_in_where_there_is_room_and_taken_back(database: Any, dat
     assert not database.host.file(f"{data}.restored-{RUN}").exists
 
 
+def test_what_a_restore_that_was_killed_left_goes_when_the_next_one_is_let_in(database: Any, data: str) -> None:
+    killed, keys = f"{data}.restored-20261101T000000Z-012345", "/var/lib/postgresql/.ssh/authorized_keys"
+    database.host.check_output(
+        f"install -d -o postgres {killed}/base && dd if=/dev/zero of={killed}/base/1 bs=1M count=1 status=none; "
+        f"echo 'restrict ssh-ed25519 B ferryman-restore-20261101T000000Z-012345' >> {keys}"
+    )
+    step(database, "open", bytes=1000, public_key="ssh-ed25519 A")
+    assert not database.host.file(killed).exists
+    assert "012345" not in database.host.file(keys).content_string
+    assert "ssh-ed25519 A" in database.host.file(keys).content_string
+    step(database, "close")
+
+
 CONTENT = "cd {}; find . -path ./barman_wal -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"
 SENDING = "pgrep -f '[r]sync --archive.*restored-' || :"
 

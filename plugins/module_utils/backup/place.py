@@ -45,7 +45,13 @@ class Place:
     # The way in
 
     def open(self, public_key: str, needed: int, keep_free: int) -> dict[str, Any]:
-        """Let one key in for a while, where there is room for what it brings; return where to, and this host's keys."""
+        """Let one key in for a while, where there is room for what it brings; return where to, and this host's keys.
+
+        What an earlier restore of this cluster left that was killed goes first: its key, and what came by it.
+        """
+        for left in glob.glob(f"{self.data}.restored-*"):
+            if left != self.incoming:
+                self._forget(left)
         beside = os.path.dirname(self.data)
         os.makedirs(beside, exist_ok=True)  # a disk that was lost took it along
         found = os.statvfs(beside)
@@ -57,23 +63,30 @@ class Place:
             os.makedirs(path, mode=0o700, exist_ok=True)
             shutil.chown(path, OWNER, OWNER)
         until = time.strftime("%Y%m%d%H%M", time.localtime(time.time() + WAY_IN_S + needed / SLOW))
-        self._write([*self._lines(), f'restrict,expiry-time="{until}" {public_key} {self._mark()}'])
+        self._write([*self._lines(self.name), f'restrict,expiry-time="{until}" {public_key} {self._mark(self.name)}'])
         return {"into": self.incoming, "host_keys": host_keys(), "takes": shutil.which("rsync") is not None}
 
     def close(self, *, everything: bool = False) -> None:
         """Take the key back; with `everything` what came by it, too."""
-        if os.path.exists(self.keys):
-            self._write(self._lines())
         if everything:
-            shutil.rmtree(self.incoming, ignore_errors=True)
+            self._forget(self.incoming)
+        elif os.path.exists(self.keys):
+            self._write(self._lines(self.name))
 
-    def _mark(self) -> str:
-        return f"ferryman-restore-{self.name}"
+    def _forget(self, incoming: str) -> None:
+        """Take back the key of a restore, and what came by it to `incoming`."""
+        if os.path.exists(self.keys):
+            self._write(self._lines(incoming.rpartition(".restored-")[2]))
+        shutil.rmtree(incoming, ignore_errors=True)
 
-    def _lines(self) -> list[str]:
+    def _mark(self, name: str) -> str:
+        return f"ferryman-restore-{name}"
+
+    def _lines(self, but: str) -> list[str]:
+        """Return the lines of the file of keys, but for the key of one restore."""
         try:
             with open(self.keys, encoding="utf-8") as file:
-                return [line for line in file.read().splitlines() if not line.endswith(self._mark())]
+                return [line for line in file.read().splitlines() if not line.endswith(f" {self._mark(but)}")]
         except FileNotFoundError:
             return []
 
