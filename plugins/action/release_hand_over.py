@@ -10,6 +10,7 @@ from typing import Any
 from ansible import constants, context
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 from ansible_collections.ferryman.ops.plugins.module_utils.release.driving import EVENTS, KNOWN, RUNS, unit_of
+from ansible_collections.ferryman.ops.plugins.module_utils.release.reaching import SAFE
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import handing
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction
@@ -17,7 +18,6 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import
 CHILDREN = ("app", "entry", "db")
 REACHED = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": "/usr/bin/python3"}
 """How the arbiter reaches itself: as root, which its unit is."""
-BY_SSH = ("BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes")
 
 
 class ActionModule(ReleaseAction):
@@ -110,7 +110,7 @@ class ActionModule(ReleaseAction):
 
     def _by_ssh(self, way: Mapping[str, Any]) -> dict[str, Any]:
         """Return how a host is reached by the key of this run, which brings its own command: it needs no sudo."""
-        options = (f"UserKnownHostsFile={self._place / KNOWN}", *BY_SSH)
+        options = (f"UserKnownHostsFile={self._place / KNOWN}", *SAFE)
         return {
             "ansible_host": way["address"],
             "ansible_port": way["port"],

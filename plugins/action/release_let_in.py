@@ -20,6 +20,8 @@ class ActionModule(ReleaseAction):
     def work(self) -> dict[str, Any]:
         """Do the step, where it concerns this host."""
         step = str(self.args["step"])
+        if step == "open" and self.host == self.arbiter and not self._task.check_mode:
+            self.vigil(self._keep, every_s=LEASE_S / 3)
         concerned = step == "close" or (step == "key") == (self.host == self.arbiter)
         if self._task.check_mode or not concerned or self.host in self.left_out:
             return {"skipped_here": True}
@@ -29,6 +31,10 @@ class ActionModule(ReleaseAction):
     def stoppable(self) -> bool:
         """What was let in is taken back in any case."""
         return bool(self.args["step"] != "close")
+
+    def _keep(self) -> None:
+        """Renew the lock while only others are at work."""
+        self.ask("steps", steps=["keep"], lease_s=LEASE_S)
 
     def _key(self) -> dict[str, Any]:
         """Have the arbiter make the key, and see that it can drive at all."""
@@ -40,9 +46,8 @@ class ActionModule(ReleaseAction):
     def _open(self) -> dict[str, Any]:
         """Let it in here."""
         able = self.recall("able")
-        stages_s = sum(2 * float(stage["for_s"]) for stage in self.value("stages", []) or [])
         told = {"public_key": able["public_key"], "source": able["sources"][self.host]}
-        told |= {"for_s": DAY_S + stages_s, "version": pack.version()}
+        told |= {"for_s": DAY_S + self.stages_take_s, "version": pack.version()}
         way = self.ask("steps", pack.packed(), steps=["let_in"], lease_s=LEASE_S, let_in=told)["way"]
         self.remember(
             f"way-{self.host}", {**way, "address": able["others"][self.host], "values": handing.digests(self.value)}
@@ -50,7 +55,7 @@ class ActionModule(ReleaseAction):
         return {"changed": True}
 
     def _close(self) -> dict[str, Any]:
-        """Take it back; where that cannot be done, it opens nothing any more once its run is over."""
+        """Take it back; where that cannot be done now, the next run does, and it ends by itself."""
         with suppress(Stopped, AnsibleError):
             self.ask("steps", steps=["let_out"], lease_s=LEASE_S)
         return {"changed": True}

@@ -303,12 +303,6 @@ class ActionModule(ReleaseAction):
         path = report.write(self.memory, line, app=self.app, environment=self.environment)
         return {"report": path} if path else {}
 
-    @property
-    def _stages_take_s(self) -> float:
-        """How long stages take at most: twice their time where few clients come, and somebody is asked in each."""
-        told = self.value("stages", []) or []
-        return sum(2 * float(stage["for_s"]) + float(self.value("ask_s", 900)) for stage in told)
-
     def _among_many(self, plan: dict[str, Any], wanted: list[str], described: Mapping[str, Any]) -> dict[str, Any]:
         """What a host is told beside, where others must come to the same end."""
         more: dict[str, Any] = {}
@@ -322,7 +316,7 @@ class ActionModule(ReleaseAction):
         if "switch" in wanted and "entry" not in self.roles:
             # The entries are at work for as long, and an app host has nothing to do meanwhile.
             verify = bool(described.get("verify")) and self.value("verify", True)
-            more["patience_s"] = self._stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
+            more["patience_s"] = self.stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
         if "switch" in wanted and "entry" in self.roles:
             more["takes_part"] = self.groups["app"]
             processes = described["processes"].values()

@@ -27,8 +27,8 @@ options:
       - V(key) has the arbiter make the key, and see that it can drive at all.
       - V(open) lets it in on every other host.
       - >-
-        V(close) takes it back on all hosts. What cannot be reached then is left alone, since the key opens nothing once
-        its run is over.
+        V(close) takes it back on all hosts. On one that is not reached then, the next run that changes something there
+        does, and the key ends by itself.
     type: str
     required: true
     choices: [key, open, close]

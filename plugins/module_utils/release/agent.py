@@ -35,11 +35,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, deciding
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
-ANSWER = "ferryman-answer "
-"""What the line of the answer begins with, so that a login banner is not taken for it."""
 
-
-def serve(stream: IO[bytes], require: Callable[[Mapping[str, Any]], None] | None = None) -> dict[str, Any]:
+def serve(stream: IO[bytes], require: Callable[[Host, Mapping[str, Any]], None] | None = None) -> dict[str, Any]:
     """Do what the request in `stream` says and return the answer; every failure is an answer too.
 
     What a request may be is said by `require`, which fails.
@@ -54,7 +51,7 @@ def serve(stream: IO[bytes], require: Callable[[Mapping[str, Any]], None] | None
     answer: dict[str, Any] = {"ok": True, "steps": []}
     try:
         if require:
-            require(request)
+            require(host, request)
         look.marker(request["environment"], required=not request.get("bare"))
         _work(host, request, stream, answer)
     except Failed as failed:
@@ -140,6 +137,10 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
     arbiter.take(host, owner=lock["owner"], purpose=lock["purpose"], lease_s=lock["lease_s"])
     if host.check:
         return
+    if (names.DRIVER_KEYS / host.site.name).exists():
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import reaching  # few runs have left one
+
+        reaching.forget(host)
     mine = (host.run_id, host.token)
     if host.site.pending.exists():
         guard.resolve(host, reason="its driver is gone")
@@ -219,7 +220,7 @@ def main(words: list[str]) -> None:
     """Run on a host.
 
     Without words for a request on standard input, else `guard [--boot]`, `cool SITE SLOT RELEASE DRAIN_S`,
-    `after SITE`, `rehearse UNIT PLACE SITE...`, or `driven SITE RUN TOKEN` for a request of that run alone.
+    `after SITE`, `rehearse UNIT PLACE SITE...`, or `driven SITE RUN` for a request of that run alone.
     """
     os.umask(0o022)  # a hardened host's own would hide a release's directories from its processes
     if words[:1] == ["guard"]:
@@ -238,15 +239,18 @@ def main(words: list[str]) -> None:
     elif words[:1] == ["cool"]:
         settling.cool(Host(Site(words[1])), words[2], words[3], drain_s=float(words[4]))
     elif words[:1] == ["driven"]:
-        _driven(words[1], words[2], int(words[3]))
+        _driven(words[1], words[2])
     else:
-        print(ANSWER + json.dumps(serve(sys.stdin.buffer)), flush=True)
+        print(names.ANSWER + json.dumps(serve(sys.stdin.buffer)), flush=True)
 
 
-def _driven(site: str, run: str, token: int) -> None:
+def _driven(site: str, run: str) -> None:
     """Answer who comes by the key of one run."""
     from ansible_collections.ferryman.ops.plugins.module_utils.release import driven  # few requests want it
 
     stream = sys.stdin.buffer
     stream.read(struct.unpack("!Q", stream.read(8))[0])  # code, which is not run
-    print(ANSWER + json.dumps(serve(stream, lambda request: driven.require(request, site, run, token))), flush=True)
+    print(
+        names.ANSWER + json.dumps(serve(stream, lambda host, request: driven.require(host, request, site, run))),
+        flush=True,
+    )

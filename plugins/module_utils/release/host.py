@@ -296,6 +296,10 @@ WAYS_OUT = {
         "where no slot leads to it, `rm -r {path.parent}` forgets the release"
     ),
     "fenced.json": "`rm {path}`, and provision: nobody is fenced off then, so see first that no app host was left out",
+    "way.json": (
+        "remove the line that ends with ferryman-drives-{path.parent.name} from authorized_keys, remove "
+        "/etc/sudoers.d/zz-ferryman-drives-{path.parent.name}, then `rm {path}`"
+    ),
     "sizes.json": "`rm {path}`: as many instances as are declared, until `scale` is typed again",
     "ports.json": (
         "nginx's file of the site names the ports, too: write them there; or `rm {path}`, provision and deploy, which "

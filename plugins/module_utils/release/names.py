@@ -17,6 +17,8 @@ BASELINE = "baseline"
 KINDS = ("web", "worker", "cron", "once")
 RESTORING = ("restore", "compare", "forget", "quiet", "exchange")
 """The steps of a rollback that takes the database along."""
+ANSWER = "ferryman-answer "
+"""What the line begins with that a host answers, so that a login banner is not taken for it."""
 HAND_OVER = "hand_over"
 """The step by which the arbiter drives a run from there on."""
 DETACHED = ", detached"
@@ -40,6 +42,7 @@ PENDING = Path("/var/lib/ferryman/pending")
 FOLLOWS = ".follows"  # no name of a site has a dot
 SITES = Path("/var/lib/ferryman/sites")
 DRIVER = Path("/var/lib/ferryman/driver")  # what an arbiter needs to drive a run itself
+DRIVER_KEYS = Path("/run/ferryman-drive")  # by site and run, until the unit that drives has its own
 UNITS = Path("/etc/systemd/system")
 
 

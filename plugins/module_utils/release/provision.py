@@ -174,6 +174,8 @@ def leave_code(host: Host, packed: bytes, *, version: str) -> None:
             if place.exists():
                 place.rename(place.with_name(f".{version}.{os.getpid()}.old"))
             fresh.rename(place)
+    elif not host.check:
+        os.utime(place)  # it is in use
     for old in names.CODE.iterdir() if names.CODE.is_dir() else ():
         if old != place and time.time() - old.stat().st_mtime > OLD_S:
             host.remove(old)

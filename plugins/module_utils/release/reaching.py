@@ -16,17 +16,22 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 
-KEYS = Path("/run/ferryman-drive")
 AT_ONCE = 8
 REACH_S = 20.0
 SAFE = ("BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", "LogLevel=ERROR", "ConnectTimeout=10")
 
 
+def keys_of(host: Host) -> Path:
+    """Return where keys of this site's runs lie until their unit has them."""
+    return names.DRIVER_KEYS / host.site.name
+
+
 def key_of(host: Host) -> Path:
-    """Return where the key lies until its unit has it."""
-    return KEYS / host.site.name
+    """Return where the key of this run does."""
+    return keys_of(host) / host.run_id
 
 
 def prepare(host: Host, others: Mapping[str, str]) -> dict[str, Any]:
@@ -35,10 +40,8 @@ def prepare(host: Host, others: Mapping[str, str]) -> dict[str, Any]:
         reason, hint = "it has no ssh to reach the other hosts by", "`apt-get install openssh-client` there"
         raise Failed(reason, hint=f"{hint}; or leave out --detach", refused=True)
     sources = {name: _source(address) for name, address in others.items()}
-    if host.check:
-        return {"public_key": "", "sources": sources}
     key = key_of(host)
-    KEYS.mkdir(exist_ok=True, mode=0o700)
+    key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key.unlink(missing_ok=True)
     host.command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key))
     public = key.with_name(f"{key.name}.pub")
@@ -57,13 +60,8 @@ def handed_on(host: Host) -> Iterator[None]:
 
 
 def forget(host: Host) -> None:
-    """Remove the key, where it is still in a file."""
-    key_of(host).unlink(missing_ok=True)
-    _known_of(host).unlink(missing_ok=True)
-
-
-def _known_of(host: Host) -> Path:
-    return KEYS / f"{host.site.name}.known_hosts"
+    """Remove the keys of this site's runs that are in a file: this run's, and those of runs that never handed over."""
+    shutil.rmtree(keys_of(host), ignore_errors=True)
 
 
 def _source(address: str) -> str:
@@ -91,11 +89,12 @@ def require(host: Host, request: Mapping[str, Any], ways: Mapping[str, Mapping[s
     """Fail with all that is not reached by its way, or does not let the key do what it is for."""
     if not ways:
         return
-    _known_of(host).write_text(known(ways), encoding="ascii")
+    known_hosts = key_of(host).with_suffix(".known_hosts")
+    known_hosts.write_text(known(ways), encoding="ascii")
     asked = {key: request[key] for key in ("site", "environment", "run", "token")}
     text = json.dumps({**asked, "act": "reach"}).encode()
-    message = struct.pack("!Q", 0) + struct.pack("!Q", len(text)) + text
-    words = ["ssh", "-i", str(key_of(host)), "-o", f"UserKnownHostsFile={_known_of(host)}"]
+    message = struct.pack("!Q", 0) + struct.pack("!Q", len(text)) + text  # no code, and nothing behind the request
+    words = ["ssh", "-i", str(key_of(host)), "-o", f"UserKnownHostsFile={known_hosts}"]
     words += [word for option in SAFE for word in ("-o", option)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         told = pool.map(lambda way: _refused([*words, *_to(way)], message), ways.values())
@@ -117,7 +116,7 @@ def _refused(words: Sequence[str], message: bytes) -> str:
     except subprocess.TimeoutExpired:
         return f"no answer in {REACH_S:g} s"
     lines = done.stdout.decode(errors="replace").splitlines()
-    answer = next((line.partition(" ")[2] for line in lines if line.startswith("ferryman-answer ")), "")
+    answer = next((line[len(names.ANSWER) :] for line in lines if line.startswith(names.ANSWER)), "")
     if answer:
         told = json.loads(answer)
         return "" if told["ok"] else str(told["reason"])

@@ -202,9 +202,9 @@ def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
     whether this host was left out of what went live: then it runs what nobody wants any more. `back` is what brought
     back the run that is live here, where this host has not heard of it.
     """
-    told, mine = request["arbiter"], (host.run_id, host.token)
     if host.check or {"app", "entry"}.isdisjoint(request["roles"]):  # a key that was let in is gone already
         return {}
+    told, mine = request["arbiter"], (host.run_id, host.token)
     if host.site.pending.exists():
         guard.resolve(host, reason="its driver is gone", end=str(told["end"]))
         host.run_id, host.token = mine
@@ -477,8 +477,9 @@ def _let_in(host: Host, request: Request, body: IO[bytes]) -> Answer:
 def _let_out(host: Host, _: Request, __: IO[bytes]) -> Answer:
     from ansible_collections.ferryman.ops.plugins.module_utils.release import driven, reaching  # as above
 
-    reaching.forget(host)
-    driven.let_out(host)
+    if reaching.key_of(host).exists():  # another run may be handing over by now
+        reaching.forget(host)
+    driven.let_out(host, host.run_id)
     return {}
 
 

@@ -34,7 +34,6 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import H
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import other, site_name
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building, layout, pack
 
-ANSWER = "ferryman-answer "
 LEASE_S = 30.0  # of the lock, renewed on the arbiter while its steps run (docs/decisions/0006-short-lease.md)
 ENOUGH_FORKS = 2
 PAUSE_S = 0.05
@@ -394,6 +393,12 @@ class ReleaseAction(ActionBase):
         """Times and counts of the role, as numbers."""
         return {name: float(self.value(name)) if name.endswith("_s") else int(self.value(name)) for name in SETTINGS}
 
+    @property
+    def stages_take_s(self) -> float:
+        """How long stages take at most: twice their time where few clients come, and somebody is asked in each."""
+        told = self.value("stages", []) or []
+        return sum(2 * float(stage["for_s"]) + float(self.value("ask_s", 900)) for stage in told)
+
     @cached_property
     def entry(self) -> dict[str, Any]:
         """How the entry is asked from its own host."""
@@ -468,12 +473,12 @@ class ReleaseAction(ActionBase):
             **more,
         }
         told = self._told(request, body)
-        line = next((line for line in reversed(told["stdout"].splitlines()) if line.startswith(ANSWER)), "")
+        line = next((line for line in reversed(told["stdout"].splitlines()) if line.startswith(names.ANSWER)), "")
         if not line:
             said = (told.get("stderr") or told["stdout"]).strip().splitlines()[-5:]
             reason = "it did not answer: " + " / ".join(said or [f"exit code {told.get('rc')}"])
             raise Stopped(self.host, {"reason": reason, "refused": False})
-        answer: dict[str, Any] = json.loads(line[len(ANSWER) :])
+        answer: dict[str, Any] = json.loads(line[len(names.ANSWER) :])
         if not answer["ok"]:
             raise Stopped(self.host, {**answer, "hint": self._completed(answer["hint"])})
         return answer

@@ -1,23 +1,37 @@
-"""What a key opens that an arbiter drives other hosts by, and what stands in their files of keys."""
+"""What a key opens that an arbiter drives other hosts by, and what is told of it."""
 
-import os
-import pwd
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.release import driven, reaching, steps
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release import driven, names, reaching, steps
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import handing
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 SITE, RUN, TOKEN = MAY = ("shop", "20261127T000000Z-abcdef", 7)
 ACTS = ("look", "health", "verify", "wait", "able", "follow", "kept", "provision", "reach", "steps")
 
 
+@pytest.fixture
+def sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(names, "SITES", tmp_path / "sites")
+    monkeypatch.setattr(driven, "SUDOERS", tmp_path)
+    return tmp_path
+
+
+def let_in(sites: Path, site: str = SITE, *, token: int = TOKEN, left_s: float = 100) -> Host:
+    host = Host(Site(site), run=RUN, token=token)
+    way = {"run": RUN, "token": token, "until": time.time() + left_s, "account": "root", "keys": str(sites / "keys")}
+    host.write_json(host.site.way, {"format": 1, **way})
+    return host
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     site=st.sampled_from([SITE, "other"]),
     run=st.sampled_from([RUN, "20261127T000000Z-abcdee", ""]),
@@ -26,13 +40,28 @@ ACTS = ("look", "health", "verify", "wait", "able", "follow", "kept", "provision
     asked=st.lists(st.sampled_from([*steps.STEPS]), max_size=3),
 )
 def test_a_key_opens_the_steps_of_its_run_and_nothing_else(
-    site: str, run: str, token: int, act: str, asked: list[str]
+    sites: Path, site: str, run: str, token: int, act: str, asked: list[str]
 ) -> None:
-    request = {"site": site, "run": run, "token": token, "act": act, "steps": asked}
-    mine = (site, run, token) == MAY
-    may = mine and act in ("reach", "steps") and {*asked} <= driven.STEPS
+    let_in(sites)
+    let_in(sites, "other")
+    may = (site, run, token) == MAY and act in ("reach", "steps") and {*asked} <= driven.STEPS
     with nullcontext() if may else pytest.raises(Failed, match="and nothing else"):
-        driven.require(request, SITE, RUN, TOKEN)
+        driven.require(Host(Site(site), run=run, token=token), {"act": act, "steps": asked}, SITE, RUN)
+
+
+def test_a_key_opens_nothing_once_it_was_taken_back_its_time_is_over_or_a_newer_run_came_by(sites: Path) -> None:
+    host, request = let_in(sites), {"act": "steps", "steps": ["settle"]}
+    driven.require(host, request, SITE, RUN)
+    let_in(sites, left_s=-1)
+    with pytest.raises(Failed, match="and nothing else"):
+        driven.require(host, request, SITE, RUN)
+    let_in(sites)
+    Host(Site(SITE), run="next", token=TOKEN + 1).admit()
+    with pytest.raises(Failed, match="another run came in between"):
+        driven.require(host, request, SITE, RUN)
+    driven.let_out(host, RUN)
+    with pytest.raises(Failed, match="and nothing else"):
+        driven.require(host, request, SITE, RUN)
 
 
 def test_what_takes_the_lock_or_lets_others_in_is_nothing_that_a_key_may_do() -> None:
@@ -40,36 +69,32 @@ def test_what_takes_the_lock_or_lets_others_in_is_nothing_that_a_key_may_do() ->
     assert not driven.STEPS & {"unlock", "free", "keep", "note", "commit", "once", "let_in", "hand_over", "maintenance"}
 
 
-@pytest.mark.parametrize(
-    ("told", "found"),
-    [
-        (".ssh/authorized_keys", "~/.ssh/authorized_keys"),
-        ("%h/.ssh/keys", "~/.ssh/keys"),
-        ("/etc/ssh/keys/%u", "/etc/ssh/keys/{me}"),
-        ("/etc/ssh/100%%/%u", "/etc/ssh/100%/{me}"),
-    ],
-)
-def test_keys_are_written_where_the_ssh_server_reads_them(told: str, found: str) -> None:
-    me = pwd.getpwuid(os.getuid())
-    expected = found.replace("~", me.pw_dir).format(me=me.pw_name)
-    assert driven._keys_of(me.pw_name, {"authorizedkeysfile": told}) == Path(expected).resolve()
+def test_a_run_takes_back_its_own_way_and_those_of_runs_before_it_alone(sites: Path) -> None:
+    host, keys = let_in(sites), sites / "keys"
+    keys.write_bytes(b"# b\xfcro\nssh-ed25519 A ferryman-drives-shop\nssh-ed25519 B ferryman-drives-shop-two\n")
+    driven.let_out(host, "another")
+    driven.let_out_former(host)
+    assert read_json(host.site.way)["run"] == RUN
+    driven.let_out_former(Host(Site(SITE), run="next", token=TOKEN + 1))
+    assert not host.site.way.exists()
+    assert keys.read_bytes() == b"# b\xfcro\nssh-ed25519 B ferryman-drives-shop-two\n"
 
 
-def test_a_server_that_reads_no_file_of_keys_is_named_with_the_way_out() -> None:
-    with pytest.raises(Failed, match="reads no file of keys of root") as failed:
-        driven._keys_of("root", {"authorizedkeysfile": "none"})
-    assert "AuthorizedKeysFile" in failed.value.hint
+@pytest.mark.parametrize("text", ["{", '{"format": 1, "token": 3, "run": "r"}'])
+def test_a_way_that_cannot_be_taken_back_stops_no_other_run(sites: Path, text: str) -> None:
+    host = let_in(sites)
+    host.site.way.write_text(text)
+    driven.let_out_former(host)
+    journal = (host.site.state / "journal.jsonl").read_text()
+    assert '"result": "failed"' in journal
 
 
-def test_other_keys_stay_as_they_are_with_their_owner_and_mode(tmp_path: Path) -> None:
-    me, keys, host = pwd.getpwuid(os.getuid()).pw_name, tmp_path / "of" / "keys", Host(Site("shop"))
-    driven._write(keys, me, ["ssh-ed25519 A ferryman-drives-shop", "# mine", "ssh-ed25519 B ferryman-drives-shop-two"])
-    assert (keys.parent.stat().st_mode & 0o777, keys.stat().st_mode & 0o777) == (0o700, 0o600)
-    keys.chmod(0o644)
-    driven._write(keys, me, driven._others(host, keys))
-    assert keys.read_text() == "# mine\nssh-ed25519 B ferryman-drives-shop-two\n"
-    assert keys.stat().st_mode & 0o777 == 0o644
-    assert [*keys.parent.iterdir()] == [keys]
+def test_a_way_that_nobody_understands_is_told_with_the_way_out(sites: Path) -> None:
+    host = let_in(sites)
+    host.site.way.write_text("{")
+    with pytest.raises(Failed) as failed:
+        read_json(host.site.way)
+    assert "sudoers.d/zz-ferryman-drives-shop" in failed.value.hint
 
 
 def test_a_host_is_known_by_its_address_whatever_its_port() -> None:

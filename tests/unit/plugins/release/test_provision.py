@@ -119,8 +119,8 @@ def test_a_host_of_another_version_asks_for_the_code(tmp_path: Path, monkeypatch
 
 def test_code_that_is_sent_along_needs_nothing_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = sent(pack.message(REQUEST, code=True), tmp_path, monkeypatch)
-    assert line.startswith(agent.ANSWER)
-    answer = json.loads(line[len(agent.ANSWER) :])
+    assert line.startswith(names.ANSWER)
+    answer = json.loads(line[len(names.ANSWER) :])
     assert answer["ok"], answer
     assert answer["changes"] == []
 
