@@ -88,7 +88,7 @@ def test_a_fleet_whose_client_is_killed_goes_live_on_every_host_by_a_key_that_op
         said = abuse(fleet, "app2", "id", code="import os; os.system('id')", **own, act="reach")
         assert ("uid=" in said, '"ok": true' in said) == (False, True), said
         tunnel = abuse(fleet, DATABASE, words=("-W", "127.0.0.1:5432"), **own, act="reach")
-        assert "administratively prohibited" in tunnel, tunnel
+        assert "stdio forwarding failed" in tunnel, tunnel
         followed = attach(fleet).wait()
         assert (followed.code, followed.said["status"]) == (0, "live"), str(followed)
         assert fleet.settles(WITHIN_S) == followed.said["release"]
