@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
@@ -56,6 +55,7 @@ class ActionModule(ReleaseAction):
 
     def _close(self) -> dict[str, Any]:
         """Take it back; where that cannot be done now, the next run does, and it ends by itself."""
-        with suppress(Stopped, AnsibleError):
-            self.ask("steps", steps=["let_out"], lease_s=LEASE_S)
-        return {"changed": True}
+        try:
+            return self.outcome(self.ask("steps", steps=["let_out"], lease_s=LEASE_S))
+        except (Stopped, AnsibleError) as error:
+            return {"warnings": [f"{self.host} may still let in the key of {self.run_id}: {error}"]}

@@ -71,8 +71,8 @@ def let_out(host: Host, run: str) -> None:
     way = read_json(host.site.way)
     if way.get("run") != run or host.check:
         return
-    _sudoers(host).unlink(missing_ok=True)
-    host.site.way.unlink(missing_ok=True)  # from here on the key opens nothing
+    host.remove(_sudoers(host))
+    host.remove(host.site.way)  # from here on the key opens nothing
     keyfile.change(Path(way["keys"]), way["account"], lambda lines: _others(host, lines))
     host.journal("let_out", "done", of=run)
 
