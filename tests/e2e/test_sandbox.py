@@ -232,6 +232,44 @@ def test_an_up_that_was_killed_anywhere_is_simply_run_again(tmp_path: Path) -> N
     assert not directory.exists()
 
 
+def test_a_host_that_waits_for_a_disk_is_removed_and_dies_once_the_disk_answers(tmp_path: Path) -> None:
+    """A process of it writes to a disk that takes nothing: SIGKILL ends it, and so its host, once the disk does."""
+    name, state, disk = f"e2e-disk-{os.getpid()}", tmp_path / "state", tmp_path / "disk"
+    disk.mkdir()
+    image = tmp_path / "image"
+    image.write_bytes(b"")
+    os.truncate(image, 32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, disk], check=True)
+    try:
+        one = json.dumps([{"name": "host", "image": "base"}])
+        subprocess.run(call("up", name, state), check=True, input=one.encode(), stdout=subprocess.DEVNULL, timeout=300)
+        (host,) = hosts.found(probe(), name).values()
+        subprocess.run(["fsfreeze", "--freeze", disk], check=True)
+        inside = ["nsenter", "--target", str(host["State"]["Pid"]), "--pid", "--", "sh", "-c", f"echo x > {disk}/x"]
+        try:
+            with subprocess.Popen(inside) as writer:
+                seen = ["ps", "-o", "stat=", "--ppid", str(writer.pid)]
+                deadline = time.monotonic() + 20
+                while "D" not in subprocess.run(seen, check=False, capture_output=True, text=True).stdout:
+                    assert time.monotonic() < deadline, "nothing waits for the disk"
+                    time.sleep(0.1)
+                removed = subprocess.run(call("down", name, state), check=False, timeout=120).returncode
+                there = Path("/proc", str(host["State"]["Pid"])).exists()
+                subprocess.run(["fsfreeze", "--unfreeze", disk], check=True)
+            assert (removed, there) == (0, True), "it was to be removed while its process cannot die"
+        finally:
+            subprocess.run(["fsfreeze", "--unfreeze", disk], check=False, stderr=subprocess.DEVNULL)
+    finally:
+        subprocess.run(call("down", name, state), check=True, timeout=150)
+        subprocess.run(["umount", disk], check=True)
+    assert leftovers(name) == []
+    deadline = time.monotonic() + 20
+    while Path("/proc", str(host["State"]["Pid"])).exists():
+        assert time.monotonic() < deadline, "it lives on"
+        time.sleep(0.1)
+
+
 def test_nothing_of_the_sandbox_listens_beyond_the_loopback(jumped: tuple[Path, Sandbox]) -> None:
     _, sandbox = jumped
     ports = {outside for host in sandbox.hosts for outside in host.publish}

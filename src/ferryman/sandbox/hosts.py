@@ -20,6 +20,7 @@ from ferryman.sandbox.probing import Engine, has_ipv6, probe
 READY = "ready.json"
 ADDRESSES = "addresses.json"
 BOOT_S = 60
+GONE_S = 120
 
 
 def found(engine: Engine, sandbox: str) -> dict[str, dict[str, Any]]:
@@ -246,9 +247,9 @@ def down(name: str, directory: Path, *, images: bool = False) -> bool:
         owners = {one["Config"]["Labels"][command.DIRECTORY] for one in there.values()}
         if owners - {str(directory)}:
             raise Stop(f"the sandbox {name!r} was made for {', '.join(sorted(owners))}", hint="take it down from there")
-        ids = engine.run("ps", "--all", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
+        ids = _containers(engine, name)
         if ids:
-            engine.run("rm", "--force", "--volumes", *(["--time", "0"] if engine.name == "podman" else []), *ids)
+            _remove(engine, name)
         networks = engine.run("network", "ls", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
         if networks:
             engine.run("network", "rm", *networks)
@@ -257,6 +258,27 @@ def down(name: str, directory: Path, *, images: bool = False) -> bool:
         if images:
             image.remove_all(engine)
     return was_there
+
+
+def _containers(engine: Engine, name: str) -> list[str]:
+    return engine.run("ps", "--all", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
+
+
+def _remove(engine: Engine, name: str) -> None:
+    """Remove the sandbox's containers: done is when none is left.
+
+    A process that waits for a disk dies of SIGKILL only once the disk has answered. Podman waits five seconds for it,
+    fails, and leaves the container; asked again, it lets go of it, and the kernel ends it when it can.
+    """
+    at_once = ["--time", "0"] if engine.name == "podman" else []
+    deadline = time.monotonic() + GONE_S
+    while ids := _containers(engine, name):
+        try:
+            engine.run("rm", "--force", "--volumes", *at_once, *ids)
+        except Stop:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def rows(sandbox: Sandbox) -> list[dict[str, Any]]:
