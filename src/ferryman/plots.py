@@ -9,7 +9,7 @@ WAYS = {
     "flagger_1": "Flagger's loop, 1 %",
     "plain": "over 10 % for 5 min",
 }
-WIDTH, LEFT, BAR, GAP, HEAD = 760, 270, 13, 16, 64
+WIDTH, LEFT, BAR, GAP, HEAD = 840, 350, 13, 16, 64
 SCALE = (WIDTH - LEFT - 130) / 100  # per cent
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328; } .dim { fill: #57606a; font-size: 11px; }

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import verdict
 from tests.support import canary_rivals
 from tests.support.canary_world import LIMITS, STAGES, Bad, Run, Surroundings, World, any_surroundings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+Ended = tuple[str, dict[str, tuple[str, float]]]
+"""By which rule a release ended, and by each way how it ended and after how many seconds."""
+Map = Callable[[Callable[[int], Ended], Iterable[int]], Iterable[Ended]]
 MOST_S = 3600.0  # who holds for so long has asked somebody, and nobody answered
 
 
@@ -87,15 +89,8 @@ BESIDE_BASELINE = [
     Scenario("12 % errors, failing when young, 10 rps, a baseline", 10, Bad(errors=0.12), failing_when_young, 5, True),
     Scenario("p95 three times as long, 10 rps, a baseline", 10, Bad(slower=3.0), quiet, baseline=True),
 ]
-FULL = {
-    "healthy, 2 rps": 10_000,
-    "healthy, 10 rps": 10_000,
-    "healthy, 50 rps": 1_500,
-    "healthy, a shared outage, 10 rps": 2_000,
-    "healthy, no traffic": 100,
-}
-"""How many runs a soak counts of each: some quarter of an hour of one core in all."""
-FULL_FAULTY = 500
+FULL = 10_000
+"""How many releases of each kind a soak counts: some two hours of one core in all."""
 
 
 def ours(world: World, tick_s: float) -> tuple[str, float, str]:
@@ -111,21 +106,26 @@ def ours(world: World, tick_s: float) -> tuple[str, float, str]:
     return found.word, run.at, found.rule
 
 
-def count(scenario: Scenario, seed: int, runs: int) -> dict[str, Any]:
-    """Return how often each way ended how, and after how many seconds it was sent back."""
+def one(scenario: Scenario, seed: int, number: int) -> Ended:
+    """Return how one release ended."""
+    world = scenario.world(Random(f"{seed} {scenario.name} {number}"))
+    word, at, rule = ours(world, scenario.tick_s)
+    slow = scenario.bad.slower > 1
+    return f"{word} {rule}", {
+        "verdict": (word, at),
+        "flagger_10": canary_rivals.flagger(world, 10, duration=slow),
+        "flagger_1": canary_rivals.flagger(world, 1, duration=slow),
+        "plain": canary_rivals.plain(world),
+    }
+
+
+def count(scenario: Scenario, seed: int, runs: int, over: Map = map) -> dict[str, Any]:
+    """Return how often each way ended how, and after how many seconds it was sent back; `over` is a pool's `map`."""
     ends: dict[str, Counter[str]] = {}
     times: dict[str, list[float]] = {}
     rules: Counter[str] = Counter()
-    slow = scenario.bad.slower > 1
-    for number in range(runs):
-        key = f"{seed} {scenario.name} {number}"
-        world = scenario.world(Random(key))
-        found = ours(world, scenario.tick_s)
-        told = {"verdict": found[:2]}
-        rules[f"{found[0]} {found[2]}"] += 1
-        told["flagger_10"] = canary_rivals.flagger(world, 10, duration=slow)
-        told["flagger_1"] = canary_rivals.flagger(world, 1, duration=slow)
-        told["plain"] = canary_rivals.plain(world)
+    for rule, told in over(functools.partial(one, scenario, seed), range(runs)):
+        rules[rule] += 1
         for way, (end, at) in told.items():
             ends.setdefault(way, Counter())[end] += 1
             if end == "rollback":
