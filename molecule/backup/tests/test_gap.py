@@ -126,8 +126,17 @@ def test_without_the_second_way_the_stream_goes_on_and_what_is_missing_is_told_u
         assert missing(archive) == [("P1", "backup.run --set database")]
         wrong = [one["said"] for one in archive.state()["wrong"] if one["severity"] == "P2"]
         assert "the source sends no files of WAL beside the stream, as backup_wal_archive says that it does" in wrong
+        before = archive.records()[-1]["id"]
         archive.take()
         assert missing(archive) == []
+    done = archive.act("check", "--backup", before)
+    assert (done.rc, done.stdout.split()[:2]) == (1, [before, "point"])
+    assert "after its point 1 files of WAL are missing" in done.stdout
+    given = json.dumps({"name": "demo", "set": "database", "to": before})
+    found = archive.host.ansible("ferryman.ops.backup_restore", given, check=False, become=True)
+    assert found["ferryman"]["restore"]["result"] == "passed", found
+    given = json.dumps({"name": "demo", "set": "database", "end": True})
+    archive.host.ansible("ferryman.ops.backup_restore", given, check=False, become=True)
 
 
 @AT_TIMES

@@ -32,7 +32,7 @@ def choose(records: list[Record], kind: str, to: str, now: float, refusal: Refus
     lies before it: of those whose check passed, since a restore from another may end anywhere. `refusal` says why a
     backup does not lead to what was streamed last: for `latest` it is the newest that does.
     """
-    passed = [record for record in records if record["set"] == kind and of.has_passed(record)]
+    passed = [record for record in records if record["set"] == kind and of.is_restorable(record)]
     if not passed:
         raise Trouble(f"no backup of {kind} has passed a check: take one (`backup.run --set {kind}`)")
     if to == "latest":
@@ -80,7 +80,7 @@ def _newest(records: list[Record], kind: str, told: Mapping[str, Any]) -> Record
 
     def fits(record: Record) -> bool:
         at = of.taken_at(record)
-        return of.has_passed(record) and any(began <= at and (not ended or at < ended) for began, ended in spans)
+        return of.is_restorable(record) and any(began <= at and (not ended or at < ended) for began, ended in spans)
 
     return of.newest(records, kind, fits)
 

@@ -49,7 +49,7 @@ def judge(state: dict[str, Any], rule: Rule, now: float) -> list[Wrong]:
     if "database" in rule.sets and "stream" in state:
         found += _of_stream(state["stream"], rule)
         found += _beside((state["stream"] or {}).get("beside"), rule)
-        found += _of_history(state["stream"], of.newest(state["records"], "database"))
+        found += _of_history(state["stream"], of.newest(state["records"], "database", of.is_restorable))
     found += _of_space(state.get("space"), rule) + of_drills(state["drills"], rule, now)
     found += _of_applications(state["drills"])
     if "copies" in state:
@@ -61,7 +61,7 @@ def _of_set(records: list[dict[str, Any]], kind: str, rule: Rule, now: float) ->
     listed = sorted((one for one in records if one["set"] == kind), key=of.taken_at)
     take, look = f"backup.run --set {kind}", f"backup.check --set {kind}"
     found = []
-    passed, whole = of.newest(records, kind), of.newest(records, kind, of.is_whole)
+    passed, whole = (of.newest(records, kind, good) for good in (of.is_restorable, of.is_whole))
     if passed is None:
         said = f"none of {len(listed)} backups has passed a check" if listed else "no backup was ever taken"
         found.append(Wrong("P0", kind, said, look if whole else take))
@@ -77,6 +77,8 @@ def _of_set(records: list[dict[str, Any]], kind: str, rule: Rule, now: float) ->
         if of.has_failed_check(whole):
             said = "; ".join(each["said"] for each in whole["check"]["findings"]) or "it says nothing of why"
             found.append(Wrong("P1", kind, f"{whole['id']} did not pass its check: {said}", take))
+        elif not of.has_passed(whole) and of.is_restorable(whole):
+            found.append(Wrong("P1", kind, f"{whole['id']} leads to its own point and no further", take))
     bad = [one["id"] for one in listed if one is not whole and of.has_failed_check(one)]
     if bad:
         found.append(Wrong("P1", kind, f"older ones did not pass their last check: {', '.join(bad)}", look))

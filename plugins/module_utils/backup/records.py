@@ -16,6 +16,8 @@ FILES = ("media", "config", "cache")
 SETS = ("database", *FILES)
 FULL = "full"  # what a drill of everything on a new host is called where a set would be named
 OFFSITE = "offsite"  # what a copy of all sets is called where a set would be named
+POINT = "point"  # what a check says of a backup that leads to its own point, and no further: WAL after it is missing
+BEYOND = "beyond"  # what such a finding is of
 STAMP = "%Y%m%dT%H%M%SZ"
 ID = re.compile(rf"(\d{{8}}T\d{{6}}Z)-({'|'.join(SETS)})")
 
@@ -83,6 +85,11 @@ def stored(record: Record) -> int:
 def has_passed(record: Record) -> bool:
     """Return whether its last check found nothing wrong; never looked at is not good."""
     return is_whole(record) and bool(record["check"]) and record["check"]["result"] == "passed"
+
+
+def is_restorable(record: Record) -> bool:
+    """Return whether its last check found it whole up to its own point; what came after it may not be there."""
+    return has_passed(record) or (is_whole(record) and bool(record["check"]) and record["check"]["result"] == POINT)
 
 
 def has_failed_check(record: Record) -> bool:

@@ -68,9 +68,10 @@ class _Set(NamedTuple):
 
 def _of_one_set(listed: list[dict[str, Any]], rule: Rule, now: float) -> list[Kept]:
     passed = [record for record in listed if of.has_passed(record)]
+    good = [record for record in listed if of.is_restorable(record)]
     since = now - rule.keep_days * DAY_S
-    before = [record for record in passed if of.taken_at(record) <= since]
-    whole = _Set(passed[-1] if passed else None, before[-1] if before else None, _first_of_months(passed), since)
+    before = [record for record in good if of.taken_at(record) <= since]
+    whole = _Set(passed[-1] if passed else None, before[-1] if before else None, _first_of_months(good), since)
     return [_of_one(record, whole, rule, now) for record in listed]
 
 

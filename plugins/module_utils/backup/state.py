@@ -138,18 +138,18 @@ def _stream(own: Archive, records: list[dict[str, Any]]) -> dict[str, Any] | Non
 
 def _gap(works: Barman, records: list[dict[str, Any]], line: int) -> str:
     """Return what is missing between the newest good backup and what was streamed last, on the source's timeline."""
-    passed = of.newest(records, works.kind)
+    passed = of.newest(records, works.kind, of.is_restorable)
     return works.refusal(passed) if passed and of.timeline(passed) == line == works.line() else ""
 
 
 def _refusal(works: Barman, records: list[dict[str, Any]], line: int) -> str:
     """Return why no backup leads to the history that the source is on; empty where one does."""
-    passed = of.newest(records, works.kind)
+    passed = of.newest(records, works.kind, of.is_restorable)
     if passed is None or of.timeline(passed) == line:
         return ""
     if works.line() != line:
         return f"nothing of timeline {line} was streamed yet"
-    others = (one for one in records if one["set"] == works.kind and of.has_passed(one))
+    others = (one for one in records if one["set"] == works.kind and of.is_restorable(one))
     return "" if any(not works.refusal(one) for one in others) else works.refusal(passed)
 
 

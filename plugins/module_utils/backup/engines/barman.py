@@ -24,6 +24,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup import (
     timelines,
     wal,
 )
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import records as of
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Record, Trouble, stamp
 from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 
@@ -115,7 +116,8 @@ class Barman:
     def check(self, record: Record) -> list[dict[str, str]]:
         """Read all that a restore of a backup would read; return what is not as it was written."""
         found = []
-        for what, look in (("catalogue", self._check_facts), ("base", self._check_base), ("wal", self._check_wal)):
+        looks = [("catalogue", self._check_facts), ("base", self._check_base), ("wal", self._check_wal)]
+        for what, look in [*looks, (of.BEYOND, self._check_beyond)]:
             try:
                 found += [{"what": what, "said": said} for said in look(record)]
             except (Trouble, OSError, KeyError, ValueError) as error:
@@ -315,9 +317,6 @@ class Barman:
     def _check_wal(self, record: Record) -> list[str]:
         first, last = record["engine_facts"]["begin_wal"], record["point"]["wal"]
         there, line = streaming.archived(self.home), wal.timeline(first)
-        gone = wal.missing([*there, *streaming.waiting(self.home)], first)
-        if gone:
-            return [f"{len(gone)} files of WAL are missing, the first is {gone[0]}"]
         wanted = [wal.name(line, number) for number in range(wal.number(first), wal.number(last) + 1)]
         absent = [name for name in wanted if name not in there]
         if absent:
@@ -325,6 +324,13 @@ class Barman:
         with self._files(wanted) as directory:
             self._dump(directory, line, record["engine_facts"]["begin_lsn"], record["point"]["lsn"], "--quiet")
         return []
+
+    def _check_beyond(self, record: Record) -> list[str]:
+        """Where WAL is missing after its point, a restore gets to that and no further."""
+        there = [*streaming.archived(self.home), *streaming.waiting(self.home)]
+        last = record["point"]["wal"]
+        gone = [name for name in wal.missing(there, record["engine_facts"]["begin_wal"]) if wal.follows(name, last)]
+        return [f"after its point {len(gone)} files of WAL are missing, the first is {gone[0]}"] if gone else []
 
     def _bring_partial(self, into: str) -> None:
         """Bring the WAL that has not been archived yet: what was acknowledged last stands in it."""

@@ -21,7 +21,9 @@ def backup(hours: int, kind: str = "database", state: str = "passed") -> dict[st
 
 
 catalogues = st.lists(
-    st.builds(backup, st.integers(1, 200), st.sampled_from(of.SETS), st.sampled_from(["passed", "bad", "failed"])),
+    st.builds(
+        backup, st.integers(1, 200), st.sampled_from(of.SETS), st.sampled_from(["passed", "point", "bad", "failed"])
+    ),
     max_size=40,
     unique_by=lambda one: one["id"],
 ).map(lambda listed: sorted(listed, key=lambda one: one["id"]))
@@ -33,7 +35,7 @@ def test_of_every_set_the_newest_good_one_before_the_moment_is_taken_and_nothing
 ) -> None:
     at = NOW - hours * HOUR
     before = {
-        kind: [one for one in records if one["set"] == kind and of.has_passed(one) and of.reaches(one) <= at]
+        kind: [one for one in records if one["set"] == kind and of.is_restorable(one) and of.reaches(one) <= at]
         for kind in of.SETS
     }
     lacking = [kind for kind, listed in before.items() if not listed]
@@ -47,9 +49,9 @@ def test_of_every_set_the_newest_good_one_before_the_moment_is_taken_and_nothing
     assert found["database"][1] == {"time": of.said(at)}
 
 
-@given(catalogues.filter(lambda records: any(of.has_passed(one) for one in records)), st.data())
+@given(catalogues.filter(lambda records: any(of.is_restorable(one) for one in records)), st.data())
 def test_a_backup_that_is_named_says_of_which_moment_all_the_others_are(records: list[Any], data: Any) -> None:
-    named = data.draw(st.sampled_from([one for one in records if of.has_passed(one)]))
+    named = data.draw(st.sampled_from([one for one in records if of.is_restorable(one)]))
     try:
         found = choosing.whole(records, list(of.SETS), named["id"], NOW, {})
     except of.Trouble:

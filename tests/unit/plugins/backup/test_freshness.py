@@ -178,7 +178,10 @@ def test_a_source_on_the_history_of_the_newest_good_backup_or_that_nobody_could_
 @given(catalogues, st.sampled_from(of.SETS))
 def test_a_set_without_a_backup_that_passed_is_never_called_well(records: list[Any], kind: str) -> None:
     found = freshness.judge({**WELL, "records": records}, freshness.Rule(sets=(kind,)), NOW)
-    assert (of.newest(records, kind) is None) == any(wrong.severity == "P0" for wrong in found)
+    assert (of.newest(records, kind, of.is_restorable) is None) == any(wrong.severity == "P0" for wrong in found)
+    newest = of.newest(records, kind, of.is_whole)
+    if newest and of.is_restorable(newest) and not of.has_passed(newest):
+        assert any(wrong.said.endswith("leads to its own point and no further") for wrong in found)
 
 
 @given(catalogues)

@@ -54,5 +54,7 @@ def test_a_backup_is_found_by_the_beginning_of_its_id() -> None:
 
 
 def test_what_was_never_looked_at_and_what_failed_is_not_good() -> None:
-    assert [of.has_passed(record(0, state)) for state in ("passed", "bad", "unseen", "failed")] == [1, 0, 0, 0]
-    assert [of.has_failed_check(record(0, state)) for state in ("passed", "bad", "unseen", "failed")] == [0, 1, 0, 0]
+    every = [record(0, state) for state in ("passed", "point", "bad", "unseen", "failed")]
+    assert list(map(of.has_passed, every)) == [1, 0, 0, 0, 0]
+    assert list(map(of.is_restorable, every)) == [1, 1, 0, 0, 0]
+    assert list(map(of.has_failed_check, every)) == [0, 0, 1, 0, 0]
