@@ -20,7 +20,8 @@ def page(text: str, root: Path) -> str:
     """Return the page with what its marked region holds written anew from the records below `root`."""
     if not REGION.search(text):
         raise Stop("docs/proof.md has no place for figures", hint="`git checkout docs/proof.md` brings it back")
-    lines = table(read(root), promises(root))
+    known = read(root)
+    lines = table(known, promises(root)) + matrix([case for record in known for case in record.get("cases", [])])
     return REGION.sub(lambda found: f"{found[1]}\n{lines}\n{found[2]}", text)
 
 
@@ -55,6 +56,39 @@ def table(records: list[Record], promised: dict[str, str]) -> str:
     ]
     return "\n".join([f"{missed} of {len(rows)} miss what is wanted: those say **no**.", "", *HEAD, *lines, "",
                       *(f"- {link(each)}: {provenance(each)}" for each in [*soaks, *benches]), ""])  # fmt: skip
+
+
+def matrix(cases: list[dict[str, Any]]) -> str:
+    """Return what became of deploys that something struck, as a table: boundaries by faults; empty without any.
+
+    A case holds `at` (the boundary), `fault`, `new_stands` (else the old release did) and `settled_s`.
+    """
+    if not cases:
+        return ""
+    rows, columns = (list(dict.fromkeys(case[key] for case in cases)) for key in ("at", "fault"))
+    said = (
+        "Deploys to a fleet that something struck at a boundary: which release stood on every host before anybody did "
+        "anything about it, how often, and the most seconds until all agreed."
+    )
+    lines = [
+        said,
+        "",
+        f"| struck at | {' | '.join(columns)} |",
+        f"|---{'|---' * len(columns)}|",
+    ]
+    for at in rows:
+        cells = [cell([case for case in cases if (case["at"], case["fault"]) == (at, fault)]) for fault in columns]
+        lines.append(f"| {at} | {' | '.join(cells)} |")
+    return "\n" + "\n".join([*lines, ""])
+
+
+def cell(cases: list[dict[str, Any]]) -> str:
+    """Return what became of the cases of one boundary and fault."""
+    if not cases:
+        return "-"
+    new = sum(case["new_stands"] for case in cases)
+    told = [f"{count} x {which}" for count, which in ((len(cases) - new, "old"), (new, "new")) if count]
+    return f"{', '.join(told)}; {max(case['settled_s'] for case in cases):.0f} s"
 
 
 @dataclass(frozen=True)

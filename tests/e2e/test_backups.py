@@ -1,6 +1,7 @@
 """Backups as a team has them: two hosts, the guide's commands, and the row that is there and the one that is not."""
 
 import os
+import random
 import shlex
 import shutil
 import subprocess
@@ -31,6 +32,8 @@ MEDIA = "/srv/tiny-dev/shared"
 SECRETS = ("vault_backup_database_password", "vault_backup_passphrase")
 STAGING = "staging"
 PASSWORD = "of the application"
+PLACED = ("backup.restore", "--into", "place", "--yes")
+KILLED = pytest.mark.at_times(journey="a restore that is killed")
 APART = """
 import socket, sys, tempfile, threading
 from pathlib import Path
@@ -422,6 +425,51 @@ def test_a_restore_in_place_asks_keeps_what_served_and_goes_back(pair: Pair) -> 
     assert pair.sql(both) == "goes stays"
     assert pair.sql("select count(*) from line where text = 'since'") == "0"
     assert pair.command("backup.drill", "--set", "database")["drills"][0]["rpo_s"] == 0.0
+
+
+def restored_again(pair: Pair, rows: str) -> None:
+    """The same command finishes: nothing that was acknowledged is lost, and nothing of the restore before is left."""
+    until = time.monotonic() + 90  # what was begun on the archive's host goes on until it sees that nobody takes it
+    while (answer := pair.site.begin(*PLACED, "--env", sites.ENV, "--json").wait(300)).code:
+        assert "is at work" in answer.text, str(answer)
+        assert time.monotonic() < until, str(answer)
+        time.sleep(2)
+    assert pair.sql(rows) == "killed"
+    beside = pair.on(sites.HOST, f"cd {pair.sql('show data_directory')}/..; ls -d main.*").decode().split()
+    assert [each for each in beside if not each.startswith(("main.before-", "main.undone-"))] == []
+    assert pair.on(sites.HOST, "cat ~postgres/.ssh/authorized_keys") == b""
+    pair.on(ARCHIVE, "test ! -e /srv/backups/dev/scratch/restore; ! ls /etc/ferryman/backup/dev/restore-*")
+
+
+@KILLED
+def test_a_restore_whose_driver_is_killed_leaves_what_serves_and_is_finished_by_the_same_command(pair: Pair) -> None:
+    rows = "select text from line where text = 'killed'"
+    driver = pair.site.begin(*PLACED, "--env", sites.ENV, "--json")
+    assert driver.wait_for_step("Restore beside everything", 120), str(driver.wait())
+    time.sleep(random.uniform(0, 4))
+    driver.kill()
+    pair.sql("insert into line values ('killed')")
+    restored_again(pair, rows)
+    pair.sql("delete from line where text = 'killed'")
+
+
+@KILLED
+def test_a_database_whose_host_loses_power_while_it_is_exchanged_serves_after_it_and_can_be_restored(
+    pair: Pair,
+) -> None:
+    rows = "select text from line where text = 'killed'"
+    pair.sql("insert into line values ('killed')")
+    driver = pair.site.begin(*PLACED, "--env", sites.ENV, "--json")
+    assert driver.wait_for_step("Put it in place", 120), str(driver.wait())
+    time.sleep(random.uniform(0, 2.5))
+    pair.site.cut(sites.HOST)
+    driver.kill()
+    hosts.up(pair.sandbox, print)
+    serves = "until runuser -u postgres -- psql -XAtqc 'select pg_is_in_recovery()' | grep -q f; do sleep 0.2; done"
+    pair.on(sites.HOST, f"cd /; timeout 60 bash -c {shlex.quote(serves)}")
+    assert pair.sql(rows) == "killed"
+    restored_again(pair, rows)
+    pair.sql("delete from line where text = 'killed'")
 
 
 @pytest.fixture

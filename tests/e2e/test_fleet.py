@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import cycle, islice
+from random import Random
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -35,6 +37,7 @@ LEFT_OUT = pytest.mark.at_times(journey="a fleet with hosts left out")
 REBOOTED = pytest.mark.at_times(journey="a fleet that is rebooted host by host")
 LOSES = pytest.mark.at_times(journey="a fleet that loses hosts")
 SCALED = pytest.mark.at_times(journey="a fleet that is scaled while something fails")
+STRICKEN = pytest.mark.at_times(journey="a fleet that is struck in a deploy")
 KILLED = pytest.mark.at_times(journey="a fleet whose drivers are killed")
 CANARIES = pytest.mark.at_times(journey="a fleet with canaries of all kinds")
 IN_STAGES = pytest.mark.at_times(journey="a fleet in stages")
@@ -633,39 +636,120 @@ def boundaries() -> list[str]:
     return ["Read the source", "Build the artifact", *names]
 
 
+class Case(NamedTuple):
+    """What became of a deploy: `fault` came to `host` at a boundary; how the driver ended (None where it was killed),
+    whether the new release stands before anybody does anything, after how many seconds, and requests that were lost."""
+
+    at: str
+    fault: str
+    host: str
+    driver: int | None
+    new_stands: bool
+    settled_s: float
+    asked: int
+    lost: int
+
+
+def ended_at(fleet: Fleet, at: str, fault: str, host: str, delay_s: float, chance: Random) -> Case:
+    """Have a fault come to a deploy at a boundary; see one release everywhere, and the same command finish."""
+    before = fleet.settles(2)
+    commit = fleet.repository.commit(histories.good(f"{fault} {host} at {at}, {time.time_ns()}"))
+    others = [entry for entry in ENTRIES if (fault, entry) != (POWER, host)]
+    with served_through(fleet, others), Prober(fleet, forgiving=fault != DRIVER) as prober:
+        driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
+        assert driver.wait_for_step(at), f"{at} never came\n{driver.wait()}"
+        time.sleep(chance.uniform(0, delay_s))
+        if fault == DRIVER:
+            driver.kill(whole=chance.random() < 0.7)
+            code = None
+        else:
+            with stricken(fleet, fault, host):
+                code = driver.wait(240).code
+        began = time.monotonic()
+        stands = fleet.settles(CONFIRM_S + (WITHIN_S if fault == DRIVER else BACK_IN_S))
+        settled_s = time.monotonic() - began
+        assert stands == before or stands.endswith(commit[:7])
+        fleet.run("unlock", "--app", fleet.app, "--yes")
+        again = fleet.deploy(commit)
+        assert again.code == 0, f"{fault} {host} at {at}: {again}"
+        assert fleet.settles(2).endswith(commit[:7])
+    lost = len(prober.failed)
+    assert lost <= (LOST if host in APPS and fault in (ARBITER, POWER) else 0), (
+        f"{fault} {host} at {at}: {prober.failed}"
+    )
+    prober.failed.clear()
+    prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
+    assert [line for line in fleet.ledger() if line.get("status")][-1]["status"] == "live"
+    return Case(at, fault, host, code, stands != before, round(settled_s, 2), prober.asked, lost)
+
+
+@contextmanager
+def served_through(fleet: Fleet, entries: list[str]) -> Iterator[None]:
+    """Have clients take these entries alone, in turn."""
+    before, fleet.turn = fleet.turn, cycle(entries)
+    try:
+        yield
+    finally:
+        fleet.turn = before
+
+
+DRIVER, WAY, ARBITER, POWER = "driver killed", "driver cut off from", "arbiter cut off from", "power lost by"
+
+
+@contextmanager
+def stricken(fleet: Fleet, fault: str, host: str) -> Iterator[None]:
+    """Have a host cut off for a while, or lose its power and have it again at once."""
+    if fault == WAY:
+        with unreached(fleet, host):
+            yield
+    elif fault == ARBITER:
+        with cut_off(fleet, host, ENTRIES[0]):
+            yield
+    else:
+        begin_anew(fleet, host)
+        yield
+
+
+def recorded(soak: Soak, cases: list[Case]) -> None:
+    """Keep what became of each, and their sums."""
+    soak.record(
+        cases=[each._asdict() for each in cases], went_live=sum(each.new_stands for each in cases),
+        requests=sum(each.asked for each in cases), failed=sum(each.lost for each in cases), confirm_s=CONFIRM_S,
+        settled_max_s=max(each.settled_s for each in cases), hosts=len(fleets.HOSTS),
+    )  # fmt: skip
+
+
 @KILLED
 @pytest.mark.soak
 def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
     """A driver killed at any boundary leaves one release on every host, and the same command again finishes."""
-    chance, settled, asked, live = soak.random(), list[float](), 0, 0
-    every = boundaries()
+    chance, every, cases = soak.random(), boundaries(), list[Case]()
     with fleet.settings(release_confirm_s=CONFIRM_S):
         for delay_s in (0.0, 0.7, 1.4)[: soak.times(sample=1, full=3)]:
             for at in chance.sample(every, soak.times(sample=2, full=len(every))):
-                before = fleet.settles(2)
-                commit = fleet.repository.commit(histories.good(f"killed at {at}, {time.time_ns()}"))
-                with Prober(fleet) as prober:
-                    driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
-                    assert driver.wait_for_step(at), f"{at} never came\n{driver.wait()}"
-                    time.sleep(chance.uniform(0, delay_s))
-                    driver.kill(whole=chance.random() < 0.7)
-                    began = time.monotonic()
-                    stands = fleet.settles(CONFIRM_S + WITHIN_S)
-                    settled.append(time.monotonic() - began)
-                    assert stands == before or stands.endswith(commit[:7])
-                    live += stands != before
-                    fleet.run("unlock", "--app", fleet.app, "--yes")
-                    again = fleet.deploy(commit)
-                    assert again.code == 0, f"{at}: {again}"
-                    assert fleet.settles(2).endswith(commit[:7])
-                prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
-                asked += prober.asked
-                lines = [line for line in fleet.ledger() if line.get("status")]
-                assert lines[-1]["status"] == "live"
-    soak.record(
-        kills=len(settled), boundaries=every, went_live=live, requests=asked, failed=0, confirm_s=CONFIRM_S,
-        settled_max_s=round(max(settled), 2), hosts=len(fleets.HOSTS),
-    )  # fmt: skip
+                cases.append(ended_at(fleet, at, DRIVER, "", delay_s, chance))
+    assert [each for each in cases if each.lost] == []
+    recorded(soak, cases)
+
+
+@STRICKEN
+@pytest.mark.soak
+def test_soak_fleet_faults(fleet: Fleet, soak: Soak) -> None:
+    """Cuts between driver, arbiter and any host, and a loss of power, at any boundary: one release stands, everywhere.
+
+    Over a soak each boundary sees six of the faults, and each fault of a host comes at four boundaries or three.
+    """
+    chance, every = soak.random(), boundaries()
+    faults = [(fault, host) for fault in (WAY, ARBITER, POWER) for host in fleets.HOSTS]
+    faults.remove((ARBITER, ENTRIES[0]))
+    chance.shuffle(faults)
+    pairs = zip(cycle(every), cycle(faults), strict=False)  # 11 and 17: each pair comes once in 187
+    with fleet.settings(release_confirm_s=CONFIRM_S):
+        cases = [
+            ended_at(fleet, at, fault, host, 1.0, chance)
+            for at, (fault, host) in islice(pairs, soak.times(sample=1, full=6 * len(every)))
+        ]
+    recorded(soak, cases)
 
 
 # Stages

@@ -159,6 +159,45 @@ def test_a_bucket_that_is_away_or_damaged_is_told_and_the_archive_goes_on(trio: 
     assert trio.command("backup.offsite", "--check")["record"]["check"]["result"] == "passed"
 
 
+def test_a_copy_that_is_killed_anywhere_in_the_middle_costs_none_and_the_next_one_is_whole(trio: Trio) -> None:
+    """Killed with all of it, as by a loss of power; what it left in the bucket and here hinders nobody."""
+    unit, chance = f"ferryman-backup-{sites.ENV}-offsite.service", Random(1)
+    good = trio.command("backup.offsite")["record"]["id"]
+    for _ in range(3):
+        trio.on(sites.HOST, f"head -c 20M /dev/urandom > {MEDIA}/pictures/large")
+        trio.command("backup.run", "--set", "media")
+        killed = f"systemctl start --no-block {unit}; sleep {chance.uniform(0.5, 3):.2f}; systemctl kill -s KILL {unit}"
+        trio.on(ARCHIVE, f"{killed}; until ! systemctl -q is-active {unit}; do sleep 0.1; done")
+    assert trio.command("backup.offsite")["record"]["check"]["result"] == "passed"
+    assert trio.command("backup.offsite", "--check")["record"]["check"]["result"] == "passed"
+    trio.on(ARCHIVE, f"test -e {HOME}/copies/{good}.json; ! ls -d {HOME}/.offsite {HOME}/database/.offsite")
+
+
+def test_a_full_bucket_is_told_costs_no_copy_and_is_gone_on_with_once_there_is_room(trio: Trio) -> None:
+    data = f"{PLACE}/data"
+    size = int(trio.on(BUCKET, f"du -sk {data} | cut -f1"))
+    small = f"mount -t tmpfs -o size={size + 8_000}k none"
+    trio.on(BUCKET, f"systemctl stop bucket; mv {data} {data}.kept; mkdir {data}; {small} {data}; "
+                    f"cp -a {data}.kept/. {data}/")  # fmt: skip
+    trio.answers()
+    try:
+        trio.on(sites.HOST, f"head -c 30M /dev/urandom > {MEDIA}/pictures/large")
+        trio.command("backup.run", "--set", "media")
+        before = trio.command("backup.status")["offsite"]["count"]
+        failed = trio.command("backup.offsite", code=3, seconds=1200)
+        assert "it is full: make room there" in failed["error"]
+        told = trio.command("backup.status")
+        assert told["offsite"]["count"] == before
+        (wrong,) = (one for one in told["wrong"] if one["set"] == "offsite")
+        assert "it is full" in wrong["said"]
+        trio.on(BUCKET, f"mount -o remount,size=500M {data}")
+        assert trio.command("backup.offsite")["record"]["check"]["result"] == "passed"
+        trio.on(BUCKET, f"systemctl stop bucket; rm -rf {data}.kept; cp -a {data} {data}.kept; umount {data}")
+    finally:
+        trio.on(BUCKET, f"systemctl stop bucket; umount {data} 2>/dev/null; rm -rf {data}; mv {data}.kept {data}")
+        trio.answers()
+
+
 def test_another_password_or_key_is_refused_before_anything_is_written(trio: Trio) -> None:
     own = f"/etc/ferryman/backup/{sites.ENV}.offsite"
     before = trio.on(ARCHIVE, f"sha256sum {own}/*")

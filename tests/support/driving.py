@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# A progress line: the step, and its hosts in brackets. What ended badly has a colon and a host behind it.
-STEP = re.compile(r"\[ *[\d.]+ s\] ([^:(\n]+?)(?: \(.*\))?$")
+# A progress line: the role where it is not that of releases, the step, and its hosts in brackets. What ended badly has
+# a colon and a host behind it.
+STEP = re.compile(r"\[ *[\d.]+ s\] (?:[a-z]+: )?([^:(\n]+?)(?: \(.*\))?$")
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ HOSTS = (*ENTRIES, *APPS)
 ROLES = {"entry1": ["entry", "arbiter"], "entry2": ["entry"], "app1": ["app"], "app2": ["app"]}
 WARM_S, CONFIRM_S, LEASE_S = 300.0, 15.0, 30.0
 STAGES = (10, 30)
+HASTY = 0.15
+"""How often another host may come first where all begin at once: it waits for the arbiter, here without success."""
 ABANDONED_S = 5.0
 """So early the timer of a baseline that nobody ever gave clients comes, which else would come to no history."""
 SETTINGS = {
@@ -206,7 +208,10 @@ class World:
     def _moves(self, token: int, more: Any, sealed: Any, *, stages: bool) -> Iterator[None]:
         """Send everyone to the new release, with `stages` some of them before; app hosts only wait meanwhile."""
         patience = {"patience_s": 60.0 * stages}
-        for name in (ARBITER, *self.chance.sample(HOSTS[1:], len(HOSTS) - 1)):
+        order = [ARBITER, *self.chance.sample(HOSTS[1:], len(HOSTS) - 1)]
+        if stages and self.chance.random() < HASTY and all(machine.reached for machine in self.machines.values()):
+            self.chance.shuffle(order)
+        for name in order:
             if stages and name in ENTRIES:
                 self._share(name, STAGES[0], token, {**more, **sealed[name]})
             else:
@@ -387,7 +392,7 @@ def living(world: World) -> Iterator[World]:
         (slots, "bring_up", nothing), (slots, "enable", nothing), (slots, "rest", workers),
         (slots, "move_workers", workers), (slots, "has_background", lambda host, _: host.site.root.exists()),
         (slots, "moving_takes", lambda *_: 0.0), (following, "knows_how", lambda: True),
-        (afterwards, "_start", watched),
+        (afterwards, "_start", watched), (commits, "BEGUN_S", 0.0), (commits, "BEGUN_EVERY_S", 0.0),
     ]  # fmt: skip
     told += [(module, "now", world.now) for module in (shift, guard, arbiter, afterwards, settling, sharing, draining)]
     with pytest.MonkeyPatch.context() as patch:

@@ -73,6 +73,19 @@ def test_a_page_has_every_figure_that_has_a_target_and_says_of_which_record_it_i
     assert "old" not in page.split()
 
 
+def test_a_page_has_what_became_of_each_deploy_that_was_struck_by_boundary_and_fault(root: Path) -> None:
+    def case(at: str, fault: str, settled_s: float, *, new: bool = False) -> dict[str, Any]:
+        return {"at": at, "fault": fault, "host": "app1", "new_stands": new, "settled_s": settled_s}
+
+    assert "struck" not in records.page(PAGE, root)
+    record(root, "a", cases=[case("Build", "killed", 0.2), case("Build", "killed", 3.4), case("Commit", "killed", 9)])
+    record(root, "b", cases=[case("Commit", "power", 4.6, new=True), case("Commit", "power", 1.1)])
+    page = records.page(PAGE, root)
+    assert "| struck at | killed | power |\n|---|---|---|\n" in page
+    assert "| Build | 2 x old; 3 s | - |\n| Commit | 1 x old; 9 s | 1 x old, 1 x new; 5 s |\n" in page
+    assert records.page(page, root) == page
+
+
 def test_a_page_keeps_its_words_and_is_written_once(root: Path) -> None:
     page = records.page(PAGE, root)
     assert page.startswith("# Proof\n\nwords\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import json
 import os
 import pwd
 import re
@@ -16,13 +17,14 @@ import time
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_server
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import space
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import renames, space
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 OWNER = "postgres"
 WAY_IN_S = 6 * 3600  # a key that nobody takes back works no longer, but for as long as what it brings may take
 SLOW = 5 * 10**6  # bytes a second of slow disks and networks, by which that is reckoned
 START_S = 600
+MARK = ".ferryman-exchange"  # in the directory that comes: what it was called, and how the other one will be
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
 
@@ -40,6 +42,7 @@ class Place:
             raise Trouble(f"{trouble}") from None
         self.data = self.server.cluster.data
         self.incoming, self.before = f"{self.data}.restored-{name}", f"{self.data}.before-{name}"
+        self.coming = f"{self.data}.coming"
         self.keys = os.path.join(pwd.getpwnam(OWNER).pw_dir, ".ssh", "authorized_keys")
 
     # The way in
@@ -49,6 +52,10 @@ class Place:
 
         What an earlier restore of this cluster left that was killed goes first: its key, and what came by it.
         """
+        self.settle()
+        if os.path.ismount(self.data):
+            raise Trouble(f"{self.data} is a disk of its own and cannot be exchanged by renames; nothing was touched: "
+                          "put the cluster into a directory of that disk")  # fmt: skip
         for left in glob.glob(f"{self.data}.restored-*"):
             if left != self.incoming:
                 self._forget(left)
@@ -100,6 +107,7 @@ class Place:
     def switch(self) -> dict[str, Any]:
         """Serve from what came; where it does not start, from what served before, again. Return where that lies now:
         nowhere where the disk with it was lost."""
+        self.settle()
         if not os.path.exists(f"{self.incoming}/PG_VERSION"):
             raise Trouble(f"{self.incoming} holds no cluster: take the restore again (`backup.restore`)")
         # It was stopped in order, so that PostgreSQL takes all of it to be on the disk already.
@@ -108,36 +116,74 @@ class Place:
 
     def back(self) -> dict[str, Any]:
         """Serve from what served before the last restore; return where the restored one lies now."""
+        self.settle()
         kept = sorted(glob.glob(f"{self.data}.before-*"))
         if not kept:
             raise Trouble(f"nothing lies beside {self.data}: no restore was put in place here (`backup.restore` does)")
         return {"aside": self._exchange(kept[-1], kept[-1].replace(".before-", ".undone-"))}
 
     def _exchange(self, new: str, aside: str) -> str:
+        """Serve from `new`; return where what served before lies now, `aside`, or nothing where it was lost.
+
+        The directory is there at every moment, as the old one or the new: who loses power in the middle serves from the
+        one or the other after it, and `settle` gives both their names then.
+        """
         unit = self.server.cluster.unit
-        postgresql_server.run(["systemctl", "stop", unit])
         lost = not os.path.lexists(self.data)
-        if not lost:
-            os.rename(self.data, aside)
-        os.rename(new, self.data)
+        _write_down(f"{new}/{MARK}", {"from": new, "aside": aside})
+        os.rename(new, self.coming)
+        postgresql_server.run(["systemctl", "stop", unit])
+        self._take_names(aside)
         try:
             self._start()
         except postgresql_server.Trouble as trouble:
             with contextlib.suppress(postgresql_server.Trouble):
                 postgresql_server.run(["systemctl", "stop", unit])
-            os.rename(self.data, new)
-            serves = "and nothing was there before" if lost else self._again(aside)
+            serves = self._again(new, aside, lost=lost)
             raise Trouble(f"it did not start, {serves}: {trouble}; look at {new}") from None
+        self.settle()
         return "" if lost else aside
 
-    def _again(self, aside: str) -> str:
+    def _take_names(self, aside: str) -> None:
+        """Have what comes and what serves take each other's names; where nothing serves, or a disk can't, by turns."""
+        if not os.path.lexists(self.data):
+            os.rename(self.coming, self.data)
+        elif not renames.exchange(self.coming, self.data):
+            os.rename(self.data, aside)
+            os.rename(self.coming, self.data)
+
+    def _again(self, new: str, aside: str, *, lost: bool) -> str:
         """Serve from what served before, and say whether it does."""
-        os.rename(aside, self.data)
+        if lost:
+            os.rename(self.data, new)
+        else:
+            if not (os.path.lexists(self.coming) and renames.exchange(self.coming, self.data)):
+                os.rename(self.data, self.coming)
+                os.rename(aside, self.data)
+            os.rename(self.coming, new)
+        os.unlink(f"{new}/{MARK}")
+        if lost:
+            return "and nothing was there before"
         try:
             postgresql_server.run(["systemctl", "start", self.server.cluster.unit])
         except postgresql_server.Trouble as trouble:
             return f"what was there before is in its place again and does not start either ({trouble})"
         return "what served before serves again"
+
+    def settle(self) -> None:
+        """Give both directories of an exchange their names, also of one that was ended in the middle."""
+        told = _written_down(f"{self.data}/{MARK}")
+        if told:  # what came serves
+            if os.path.lexists(self.coming):
+                os.rename(self.coming, told["aside"])
+            os.unlink(f"{self.data}/{MARK}")
+            return
+        told = _written_down(f"{self.coming}/{MARK}")
+        if told:  # what served before does
+            if not os.path.lexists(self.data) and os.path.lexists(told["aside"]):
+                os.rename(told["aside"], self.data)
+            os.rename(self.coming, told["from"])
+            os.unlink(f"{told['from']}/{MARK}")
 
     def _start(self) -> None:
         postgresql_server.run(["systemctl", "start", self.server.cluster.unit])
@@ -146,6 +192,22 @@ class Place:
             if time.monotonic() > until:
                 raise postgresql_server.Trouble(f"it still recovers after {START_S} s: look at its log")
             time.sleep(0.2)
+
+
+def _write_down(path: str, told: dict[str, str]) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(told, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _written_down(path: str) -> dict[str, str]:
+    """Return what an exchange wrote down; nothing where there is none, or it was killed over that."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return dict(json.load(file))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
 
 
 def host_keys() -> list[str]:

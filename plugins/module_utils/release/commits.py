@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import shift
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
 
 PATH = "/.well-known/ferryman/run/"
 ENDS = ("live", "returned")
@@ -28,6 +29,9 @@ BACK = "back"
 """How a run stands that was live until another one brought it back; beside it stands which (by), to what, its token."""
 KEPT = 20
 TIMEOUT_S = 2.0
+BEGUN_S = 10.0
+"""By when the arbiter has begun what all hosts begin at once."""
+BEGUN_EVERY_S = 0.05
 
 
 def proof(seal: str, run: str, end: str, told: Mapping[str, Any] | None = None) -> str:
@@ -80,14 +84,41 @@ def stands(host: Host, run: str) -> str:
     return str(read_json(host.site.state / "runs" / run).get("end", "")) if run else ""
 
 
+def await_begun(host: Host, asks: Mapping[str, Any]) -> None:
+    """Wait until the arbiter has begun the run's shift, before this host does: else nobody would end it for this host.
+
+    Its driver may be gone already. Where the arbiter is not reached from here that cannot be known, and clients are
+    served all the same: the host goes on, as one that is cut off later would. Failed where it does not begin.
+    """
+    until = time.monotonic() + BEGUN_S
+    while not host.check:
+        found = heard(asks, host.run_id)
+        if found is None or found.get("end") in ("open", *ENDS, WATCHED, BACK, PAST):
+            return
+        if time.monotonic() > until:
+            raise Failed(
+                f"the host that keeps the lock has not begun within {BEGUN_S:.0f} s: the driver may be gone",
+                hint="`deploy` begins again",
+            )
+        time.sleep(BEGUN_EVERY_S)
+
+
 def answer(asks: Mapping[str, Any], run: str) -> dict[str, Any]:
     """Ask the arbiter how a run stands; return `end`, with what is told beside it.
 
     Empty where nobody answers, or not as the arbiter does. `asks` holds address, port, domain and seal.
     """
-    with suppress(OSError, ValueError, http.client.HTTPException, KeyError, TypeError, AttributeError):
+    return heard(asks, run) or {}
+
+
+def heard(asks: Mapping[str, Any], run: str) -> Optional[dict[str, Any]]:
+    """Ask as `answer`; None where nobody answers at all, and empty where that one does not know the run."""
+    try:
         entry = {"domain": asks["domain"], "port": asks["port"]}
         status, _, text = shift.get(entry, f"{PATH}{run}", address=str(asks["address"]), timeout_s=TIMEOUT_S)
+    except (OSError, http.client.HTTPException, KeyError, ValueError):
+        return None
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
         said = json.loads(text) if status == 200 else {}
         end, told = str(said["end"]), dict(said.get("told") or {})
         if said["proof"] == proof(str(asks["seal"]), run, end, told):

@@ -46,6 +46,8 @@ Answer = dict[str, Any]
 
 def begin(host: Host, request: Request) -> None:
     """Begin the shift: from here on the guard watches over it."""
+    if request.get("asks"):
+        commits.await_begun(host, request["asks"])
     with deciding(host):
         settling.require_exchange(host, request)
         shift.begin(
