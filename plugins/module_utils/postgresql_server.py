@@ -108,7 +108,10 @@ class Server:
         return bool(self.answer(query))
 
     def start(self) -> None:
-        run(["systemctl", "start", self.cluster.unit])
+        try:
+            run(["systemctl", "start", self.cluster.unit])
+        except Trouble as trouble:  # systemd knows nothing of why: Debian's unit passes over what its program says
+            raise Trouble(f"{trouble}; {self.last_words()}") from None
 
     def reload(self) -> list[str]:
         """Make the server read its files; return the settings that wait for a restart."""

@@ -165,7 +165,7 @@ class Place:
         if lost:
             return "and nothing was there before"
         try:
-            postgresql_server.run(["systemctl", "start", self.server.cluster.unit])
+            self.server.start()
         except postgresql_server.Trouble as trouble:
             return f"what was there before is in its place again and does not start either ({trouble})"
         return "what served before serves again"
@@ -186,7 +186,7 @@ class Place:
             os.unlink(f"{told['from']}/{MARK}")
 
     def _start(self) -> None:
-        postgresql_server.run(["systemctl", "start", self.server.cluster.unit])
+        self.server.start()
         until = time.monotonic() + START_S
         while self.server.sql("select pg_is_in_recovery();").strip() != "f":
             if time.monotonic() > until:

@@ -36,7 +36,9 @@ class Host:
         self.here.incoming, self.here.before = f"{self.data}.restored-{RUN}", f"{self.data}.before-{RUN}"
         self.here.coming = f"{self.data}.coming"
         cluster = SimpleNamespace(unit="postgresql@15-main")
-        self.here.server = SimpleNamespace(cluster=cluster, sql=lambda _: "f\n")  # type: ignore[assignment]  # no server
+        self.here.server = SimpleNamespace(  # type: ignore[assignment]  # no server
+            cluster=cluster, sql=lambda _: "f\n", start=lambda: postgresql_server.run(["systemctl", "start"])
+        )
         for path, what in ((self.data, "old"), (Path(self.here.incoming), "new")):
             path.mkdir()
             (path / "PG_VERSION").write_text(what)
