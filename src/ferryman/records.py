@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ferryman.errors import Stop
 
 REGION = re.compile(r"(<!-- figures: [^\n]* -->\n).*?(<!-- end of figures -->\n)", re.DOTALL)
@@ -21,7 +23,8 @@ def page(text: str, root: Path) -> str:
     if not REGION.search(text):
         raise Stop("docs/proof.md has no place for figures", hint="`git checkout docs/proof.md` brings it back")
     known = read(root)
-    lines = table(known, promises(root)) + matrix([case for record in known for case in record.get("cases", [])])
+    cases = [case for record in known for case in record.get("cases", [])]
+    lines = table(known, promises(root)) + matrix(cases, steps(root))
     return REGION.sub(lambda found: f"{found[1]}\n{lines}\n{found[2]}", text)
 
 
@@ -58,7 +61,14 @@ def table(records: list[Record], promised: dict[str, str]) -> str:
                       *(f"- {link(each)}: {provenance(each)}" for each in [*soaks, *benches]), ""])  # fmt: skip
 
 
-def matrix(cases: list[dict[str, Any]]) -> str:
+def steps(root: Path) -> list[str]:
+    """Return the steps of a deploy to several hosts, in their order; those before it are the driver's own."""
+    path = root / "roles" / "release" / "tasks" / "deploy_many.yml"
+    tasks = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
+    return [task["name"].rpartition(" | ")[2] for task in tasks]
+
+
+def matrix(cases: list[dict[str, Any]], order: list[str]) -> str:
     """Return what became of deploys that something struck, as a table: boundaries by faults; empty without any.
 
     A case holds `at` (the boundary), `fault`, `new_stands` (else the old release did) and `settled_s`.
@@ -66,6 +76,7 @@ def matrix(cases: list[dict[str, Any]]) -> str:
     if not cases:
         return ""
     rows, columns = (list(dict.fromkeys(case[key] for case in cases)) for key in ("at", "fault"))
+    rows.sort(key=lambda at: order.index(at) if at in order else -1)
     said = (
         "Deploys to a fleet that something struck at a boundary: which release stood on every host before anybody did "
         "anything about it, how often, and the most seconds until all agreed."

@@ -84,7 +84,7 @@ class Machine:
     reached: bool = True
     workers: str = ""
     compares: bool = False
-    """Whether a baseline was started in this boot."""
+    """Whether a baseline was started in this boot, and was not given up since."""
     cooling: list[tuple[float, str, str, float]] = field(default_factory=list)
     """When which slot is stopped, if it still holds which release and has drained for so long."""
 
@@ -265,6 +265,7 @@ class World:
         machine.cooling = [timer for timer in machine.cooling if timer not in due]
         for _, slot, release, drain_s in due:
             settling.cool(self.host(name), slot, release, drain_s=drain_s)
+            machine.compares &= slot != names.BASELINE  # nobody came for so long that it was given up
         host, before = self.host(name), self.state(name).get("stable_run", {}).get("run")
         if host.site.pending.exists():
             guard._look_after(host)

@@ -77,8 +77,11 @@ def test_a_page_has_what_became_of_each_deploy_that_was_struck_by_boundary_and_f
     def case(at: str, fault: str, settled_s: float, *, new: bool = False) -> dict[str, Any]:
         return {"at": at, "fault": fault, "host": "app1", "new_stands": new, "settled_s": settled_s}
 
+    tasks = root / "roles" / "release" / "tasks" / "deploy_many.yml"
+    tasks.parent.mkdir(parents=True)
+    tasks.write_text("- name: Deploy | Build\n- name: Deploy | Commit\n")
     assert "struck" not in records.page(PAGE, root)
-    record(root, "a", cases=[case("Build", "killed", 0.2), case("Build", "killed", 3.4), case("Commit", "killed", 9)])
+    record(root, "a", cases=[case("Commit", "killed", 9), case("Build", "killed", 0.2), case("Build", "killed", 3.4)])
     record(root, "b", cases=[case("Commit", "power", 4.6, new=True), case("Commit", "power", 1.1)])
     page = records.page(PAGE, root)
     assert "| struck at | killed | power |\n|---|---|---|\n" in page
