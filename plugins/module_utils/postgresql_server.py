@@ -146,7 +146,7 @@ class Server:
             lines = Path(self.cluster.log).read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "; ".join(lines[-4:])
+        return "; ".join(lines[-6:])
 
     def foreign(self, own: Path) -> list[dict[str, str]]:
         """Return what other files than ours set (name, setting)."""

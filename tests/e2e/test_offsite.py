@@ -185,11 +185,11 @@ def test_a_full_bucket_is_told_costs_no_copy_and_is_gone_on_with_once_there_is_r
         trio.command("backup.run", "--set", "media")
         before = trio.command("backup.status")["offsite"]["count"]
         failed = trio.command("backup.offsite", code=3, seconds=1200)
-        assert "it is full: make room there" in failed["error"]
+        assert "see there whether it is full" in failed["error"], "this server says no more"
         told = trio.command("backup.status")
         assert told["offsite"]["count"] == before
         (wrong,) = (one for one in told["wrong"] if one["set"] == "offsite")
-        assert "it is full" in wrong["said"]
+        assert "whether it is full" in wrong["said"]
         trio.on(BUCKET, f"mount -o remount,size=500M {data}")
         assert trio.command("backup.offsite")["record"]["check"]["result"] == "passed"
         trio.on(BUCKET, f"systemctl stop bucket; rm -rf {data}.kept; cp -a {data} {data}.kept; umount {data}")

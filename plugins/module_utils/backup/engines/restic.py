@@ -51,6 +51,8 @@ MEANT = (
     (("connection refused", "no such host", "i/o timeout", "no route to host", "network is unreachable",
       "context deadline exceeded", "connection reset", "server misbehaving"), "",
      f"it does not answer: {SILENT}"),
+    (("Internal Error", "InternalError", "internal error", "ServiceUnavailable", "SlowDown"), "",
+     "its server failed over it and does not say why: see there whether it is full, and try again"),
 )  # fmt: skip
 ASKED = "Is there a repository at the following location"  # of whatever keeps it from reading one
 GONE = ("The specified key does not exist", "The specified bucket does not exist", "NoSuchKey", "NoSuchBucket")

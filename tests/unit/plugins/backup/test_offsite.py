@@ -326,6 +326,7 @@ def test_where_no_copy_is_nothing_can_be_chosen() -> None:
         (f"Stat: something new.\n{restic.ASKED}?", f"restic ended with 1: Stat: something new. {restic.ASKED}?"),
         ("Load(<data/01>): The specified key does not exist", "restic ended with 1: Load(<data/01>): The specified"),
         ("write: no space left on device", "it is full"),
+        ("client.PutObject: Internal Error\nFatal: unable to save snapshot", "see there whether it is full"),
         ("x509: certificate signed by unknown authority", "its certificate is not to be trusted"),
         ("dial tcp: lookup s3: no such host", "it does not answer"),
         ("unable to create lock in backend: repository is already locked by PID 1", "another one is at work on it"),
