@@ -26,6 +26,7 @@ SLOW = 5 * 10**6  # bytes a second of slow disks and networks, by which that is 
 START_S = 600
 MARK = ".ferryman-exchange"  # in the directory that comes: what it was called, and how the other one will be
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+OF_A_RECOVERY = ("backup_label", "recovery.signal", "standby.signal")  # a cluster that was stopped in order has none
 HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
 
 
@@ -110,6 +111,10 @@ class Place:
         self.settle()
         if not os.path.exists(f"{self.incoming}/PG_VERSION"):
             raise Trouble(f"{self.incoming} holds no cluster: take the restore again (`backup.restore`)")
+        left = [name for name in OF_A_RECOVERY if os.path.lexists(f"{self.incoming}/{name}")]
+        if left:
+            raise Trouble(f"{self.incoming} is not what was found whole, {', '.join(left)} should have gone; what serves "
+                          "was not touched: take the restore again (`backup.restore`)")  # fmt: skip
         # It was stopped in order, so that PostgreSQL takes all of it to be on the disk already.
         postgresql_server.run(["sync", "--file-system", self.incoming])
         return {"aside": self._exchange(self.incoming, self.before)}
