@@ -113,8 +113,8 @@ class Place:
             raise Trouble(f"{self.incoming} holds no cluster: take the restore again (`backup.restore`)")
         left = [name for name in OF_A_RECOVERY if os.path.lexists(f"{self.incoming}/{name}")]
         if left:
-            raise Trouble(f"{self.incoming} is not what was found whole, {', '.join(left)} should have gone; what serves "
-                          "was not touched: take the restore again (`backup.restore`)")  # fmt: skip
+            raise Trouble(f"{self.incoming} is not what was found whole, {', '.join(left)} should have gone; nothing "
+                          "was touched: take the restore again (`backup.restore`)")  # fmt: skip
         # It was stopped in order, so that PostgreSQL takes all of it to be on the disk already.
         postgresql_server.run(["sync", "--file-system", self.incoming])
         return {"aside": self._exchange(self.incoming, self.before)}
