@@ -15,6 +15,8 @@ REGION = re.compile(r"(<!-- figures: [^\n]* -->\n).*?(<!-- end of figures -->\n)
 HEAD = ["| what | measured | wanted | reached | record |", "|---|---|---|---|---|"]
 AROUND = {"name", "commit", "dirty", "at", "machine", "duration_s", "seed"}
 """What a record says of the run itself."""
+BEFORE = ("Read the source", "Build the artifact")
+"""What a deploy does before it is on any host."""
 Record = dict[str, Any]
 
 
@@ -62,10 +64,10 @@ def table(records: list[Record], promised: dict[str, str]) -> str:
 
 
 def steps(root: Path) -> list[str]:
-    """Return the steps of a deploy to several hosts, in their order; those before it are the driver's own."""
+    """Return the steps of a deploy to several hosts, in their order, after the driver's own."""
     path = root / "roles" / "release" / "tasks" / "deploy_many.yml"
     tasks = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
-    return [task["name"].rpartition(" | ")[2] for task in tasks]
+    return [*BEFORE, *(task["name"].rpartition(" | ")[2] for task in tasks)]
 
 
 def matrix(cases: list[dict[str, Any]], order: list[str]) -> str:
@@ -76,7 +78,7 @@ def matrix(cases: list[dict[str, Any]], order: list[str]) -> str:
     if not cases:
         return ""
     rows, columns = (list(dict.fromkeys(case[key] for case in cases)) for key in ("at", "fault"))
-    rows.sort(key=lambda at: order.index(at) if at in order else -1)
+    rows.sort(key=lambda at: order.index(at) if at in order else len(order))
     said = (
         "Deploys to a fleet that something struck at a boundary: which release stood on every host before anybody did "
         "anything about it, how often, and the most seconds until all agreed."

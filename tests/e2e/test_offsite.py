@@ -162,15 +162,18 @@ def test_a_bucket_that_is_away_or_damaged_is_told_and_the_archive_goes_on(trio: 
 def test_a_copy_that_is_killed_anywhere_in_the_middle_costs_none_and_the_next_one_is_whole(trio: Trio) -> None:
     """Killed with all of it, as by a loss of power; what it left in the bucket and here hinders nobody."""
     unit, chance = f"ferryman-backup-{sites.ENV}-offsite.service", Random(1)
-    good = trio.command("backup.offsite")["record"]["id"]
+    good, ends = trio.command("backup.offsite")["record"]["id"], []
     for _ in range(3):
         trio.on(sites.HOST, f"head -c 20M /dev/urandom > {MEDIA}/pictures/large")
         trio.command("backup.run", "--set", "media")
         killed = f"systemctl start --no-block {unit}; sleep {chance.uniform(0.5, 3):.2f}; systemctl kill -s KILL {unit}"
-        trio.on(ARCHIVE, f"{killed}; until ! systemctl -q is-active {unit}; do sleep 0.1; done")
+        over = f"until ! systemctl -q is-active {unit}; do sleep 0.1; done; systemctl show -P Result {unit}"
+        ends.append(trio.on(ARCHIVE, f"{killed}; {over}").decode().strip())
     assert trio.command("backup.offsite")["record"]["check"]["result"] == "passed"
     assert trio.command("backup.offsite", "--check")["record"]["check"]["result"] == "passed"
-    trio.on(ARCHIVE, f"test -e {HOME}/copies/{good}.json; ! ls -d {HOME}/.offsite {HOME}/database/.offsite")
+    trio.on(ARCHIVE, f"test -e {HOME}/copies/{good}.json && ! test -e {HOME}/.offsite && "
+                     f"! test -e {HOME}/database/.offsite")  # fmt: skip
+    assert ends.count("signal") > 0, ends
 
 
 def test_a_full_bucket_is_told_costs_no_copy_and_is_gone_on_with_once_there_is_room(trio: Trio) -> None:

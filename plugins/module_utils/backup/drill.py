@@ -92,7 +92,7 @@ class Drill(abc.ABC):
 
     def newest(self) -> Record:
         """Return the backup that is restored, and have the record name it."""
-        backup = of.newest(self.own.records(), self.kind)
+        backup = of.newest(self.own.records(), self.kind, of.is_restorable)
         if backup is None:
             raise Trouble(f"no backup of {self.kind} has passed a check: take one (`backup.run --set {self.kind}`)")
         self.record["sets"][self.kind]["backup"] = backup["id"]

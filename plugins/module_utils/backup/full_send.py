@@ -36,7 +36,7 @@ def begin(own: archive.Archive, run: str) -> Told:
     Trouble where a set has no good backup. Keys of drills that were killed, which open nothing any more, go.
     """
     kinds, records = full.chosen(own.settings["sets"]), own.records()
-    without = [kind for kind in kinds if of.newest(records, kind) is None]
+    without = [kind for kind in kinds if of.newest(records, kind, of.is_restorable) is None]
     if without:
         runs = ", ".join(f"`backup.run --set {kind}`" for kind in without)
         raise Trouble(f"no backup of {', '.join(without)} has passed a check, so nothing was begun: take one ({runs})")
@@ -47,7 +47,7 @@ def begin(own: archive.Archive, run: str) -> Told:
 
 def _bytes(own: archive.Archive, kind: str) -> int:
     """Return what a set takes of the new host's disk; files twice, as they come and as they lie then."""
-    backup = of.newest(own.records(), kind)
+    backup = of.newest(own.records(), kind, of.is_restorable)
     if backup is None:
         return 0
     if kind in of.FILES:

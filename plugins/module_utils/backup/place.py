@@ -24,7 +24,6 @@ OWNER = "postgres"
 WAY_IN_S = 6 * 3600  # a key that nobody takes back works no longer, but for as long as what it brings may take
 SLOW = 5 * 10**6  # bytes a second of slow disks and networks, by which that is reckoned
 START_S = 600
-MARK = ".ferryman-exchange"  # in the directory that comes: what it was called, and how the other one will be
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 OF_A_RECOVERY = ("backup_label", "recovery.signal", "standby.signal")  # a cluster that was stopped in order has none
 HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
@@ -43,7 +42,7 @@ class Place:
             raise Trouble(f"{trouble}") from None
         self.data = self.server.cluster.data
         self.incoming, self.before = f"{self.data}.restored-{name}", f"{self.data}.before-{name}"
-        self.coming = f"{self.data}.coming"
+        self.coming, self.mark = f"{self.data}.coming", f"{self.data}.exchange.json"
         self.keys = os.path.join(pwd.getpwnam(OWNER).pw_dir, ".ssh", "authorized_keys")
 
     # The way in
@@ -54,7 +53,7 @@ class Place:
         What an earlier restore of this cluster left that was killed goes first: its key, and what came by it.
         """
         self.settle()
-        if os.path.ismount(self.data):
+        if is_mounted(self.data):
             raise Trouble(f"{self.data} is a disk of its own and cannot be exchanged by renames; nothing was touched: "
                           "put the cluster into a directory of that disk")  # fmt: skip
         for left in glob.glob(f"{self.data}.restored-*"):
@@ -120,8 +119,14 @@ class Place:
         return {"aside": self._exchange(self.incoming, self.before)}
 
     def back(self) -> dict[str, Any]:
-        """Serve from what served before the last restore; return where the restored one lies now."""
-        self.settle()
+        """Serve from what served before the last restore; return where the restored one lies now.
+
+        A way back that was ended in the middle is brought to its end, and not begun once more, which would be another.
+        """
+        was = self.settle()
+        if was.get("in_place") and ".before-" in os.path.basename(was["from"]):
+            self._start()
+            return {"aside": was["aside"]}
         kept = sorted(glob.glob(f"{self.data}.before-*"))
         if not kept:
             raise Trouble(f"nothing lies beside {self.data}: no restore was put in place here (`backup.restore` does)")
@@ -130,22 +135,27 @@ class Place:
     def _exchange(self, new: str, aside: str) -> str:
         """Serve from `new`; return where what served before lies now, `aside`, or nothing where it was lost.
 
-        The directory is there at every moment, as the old one or the new: who loses power in the middle serves from the
-        one or the other after it, and `settle` gives both their names then.
+        The directory is there at every moment, as the old one or the new, where its disk can exchange two names in one
+        act: who loses power in the middle serves from the one or the other after it, and `settle` names both then.
         """
-        unit = self.server.cluster.unit
         lost = not os.path.lexists(self.data)
-        _write_down(f"{new}/{MARK}", {"from": new, "aside": aside})
-        os.rename(new, self.coming)
-        postgresql_server.run(["systemctl", "stop", unit])
-        self._take_names(aside)
+        told = {"from": new, "aside": aside, "inode": os.stat(new).st_ino}
+        _write_down(self.mark, told)
+        try:
+            os.rename(new, self.coming)
+            postgresql_server.run(["systemctl", "stop", self.server.cluster.unit])
+            self._take_names(aside)
+            _flush(self.data)
+        except (OSError, postgresql_server.Trouble) as error:
+            self.settle()
+            raise Trouble(f"the two could not be exchanged, {self._again(lost=lost)}: {error}; look at {new}") from None
         try:
             self._start()
         except postgresql_server.Trouble as trouble:
             with contextlib.suppress(postgresql_server.Trouble):
-                postgresql_server.run(["systemctl", "stop", unit])
-            serves = self._again(new, aside, lost=lost)
-            raise Trouble(f"it did not start, {serves}: {trouble}; look at {new}") from None
+                postgresql_server.run(["systemctl", "stop", self.server.cluster.unit])
+            self._give_back(aside, lost=lost)
+            raise Trouble(f"it did not start, {self._again(lost=lost)}: {trouble}; look at {new}") from None
         self.settle()
         return "" if lost else aside
 
@@ -157,16 +167,17 @@ class Place:
             os.rename(self.data, aside)
             os.rename(self.coming, self.data)
 
-    def _again(self, new: str, aside: str, *, lost: bool) -> str:
-        """Serve from what served before, and say whether it does."""
+    def _give_back(self, aside: str, *, lost: bool) -> None:
+        """Have both be called as before."""
         if lost:
-            os.rename(self.data, new)
-        else:
-            if not (os.path.lexists(self.coming) and renames.exchange(self.coming, self.data)):
-                os.rename(self.data, self.coming)
-                os.rename(aside, self.data)
-            os.rename(self.coming, new)
-        os.unlink(f"{new}/{MARK}")
+            os.rename(self.data, self.coming)
+        elif not (os.path.lexists(self.coming) and renames.exchange(self.coming, self.data)):
+            os.rename(self.data, self.coming)
+            os.rename(aside, self.data)
+        self.settle()
+
+    def _again(self, *, lost: bool) -> str:
+        """Serve from what served before, and say whether it does."""
         if lost:
             return "and nothing was there before"
         try:
@@ -175,20 +186,22 @@ class Place:
             return f"what was there before is in its place again and does not start either ({trouble})"
         return "what served before serves again"
 
-    def settle(self) -> None:
-        """Give both directories of an exchange their names, also of one that was ended in the middle."""
-        told = _written_down(f"{self.data}/{MARK}")
-        if told:  # what came serves
-            if os.path.lexists(self.coming):
-                os.rename(self.coming, told["aside"])
-            os.unlink(f"{self.data}/{MARK}")
-            return
-        told = _written_down(f"{self.coming}/{MARK}")
-        if told:  # what served before does
-            if not os.path.lexists(self.data) and os.path.lexists(told["aside"]):
-                os.rename(told["aside"], self.data)
-            os.rename(self.coming, told["from"])
-            os.unlink(f"{told['from']}/{MARK}")
+    def settle(self) -> dict[str, Any]:
+        """Give both directories of an exchange their names, also of one that was ended in the middle.
+
+        Return what it had written down, with whether what came is `in_place`; nothing where there was no exchange.
+        """
+        told = _written_down(self.mark)
+        if not told:
+            return {}
+        in_place = os.path.lexists(self.data) and os.stat(self.data).st_ino == told["inode"]
+        if not os.path.lexists(self.data) and os.path.lexists(told["aside"]):
+            os.rename(told["aside"], self.data)
+        if os.path.lexists(self.coming):
+            os.rename(self.coming, told["aside"] if in_place else told["from"])
+        _flush(self.data)
+        os.unlink(self.mark)
+        return {**told, "in_place": in_place}
 
     def _start(self) -> None:
         self.server.start()
@@ -199,19 +212,37 @@ class Place:
             time.sleep(0.2)
 
 
-def _write_down(path: str, told: dict[str, str]) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+def is_mounted(path: str) -> bool:
+    """Say whether something is mounted at a path, be it another directory of the same disk."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mounted = {line.split()[4].replace("\\040", " ") for line in file}
+    return os.path.realpath(path) in mounted
+
+
+def _write_down(path: str, told: dict[str, Any]) -> None:
+    with open(os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         json.dump(told, file)
         file.flush()
         os.fsync(file.fileno())
+    os.replace(f"{path}.new", path)
+    _flush(path)
 
 
-def _written_down(path: str) -> dict[str, str]:
-    """Return what an exchange wrote down; nothing where there is none, or it was killed over that."""
+def _flush(path: str) -> None:
+    """Have the name of a path be on the disk, whatever it stands for now."""
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _written_down(path: str) -> dict[str, Any]:
+    """Return what an exchange wrote down; nothing where there is none."""
     try:
         with open(path, encoding="utf-8") as file:
             return dict(json.load(file))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except FileNotFoundError:
         return {}
 
 

@@ -91,7 +91,7 @@ def _rule(own: Archive) -> freshness.Rule:
 
 def _of_set(records: list[dict[str, Any]], drills: list[dict[str, Any]], kind: str, now: float) -> dict[str, Any]:
     whole = of.newest(records, kind, of.is_whole)
-    passed = of.newest(records, kind)
+    passed = of.newest(records, kind, of.is_restorable)
     recent = [
         one for one in records if one["set"] == kind and now - of.taken_at(one) <= freshness.RATE_DAYS * freshness.DAY_S
     ]

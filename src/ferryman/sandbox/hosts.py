@@ -21,6 +21,7 @@ READY = "ready.json"
 ADDRESSES = "addresses.json"
 BOOT_S = 60
 GONE_S = 120
+WAITS = "`ps -eo pid,stat,wchan:30,args` says what a process that does not die waits for"
 
 
 def found(engine: Engine, sandbox: str) -> dict[str, dict[str, Any]]:
@@ -272,12 +273,14 @@ def _remove(engine: Engine, name: str) -> None:
     """
     at_once = ["--time", "0"] if engine.name == "podman" else []
     deadline = time.monotonic() + GONE_S
+    told = "the engine says that it removes them"
     while ids := _containers(engine, name):
+        if time.monotonic() > deadline:
+            raise Stop(f"containers {', '.join(ids)} are still there after {GONE_S} s: {told}", hint=WAITS)
         try:
             engine.run("rm", "--force", "--volumes", *at_once, *ids)
-        except Stop:
-            if time.monotonic() > deadline:
-                raise
+        except Stop as stop:
+            told = stop.message
             time.sleep(0.5)
 
 

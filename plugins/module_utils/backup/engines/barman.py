@@ -121,7 +121,7 @@ class Barman:
             try:
                 found += [{"what": what, "said": said} for said in look(record)]
             except (Trouble, OSError, KeyError, ValueError) as error:
-                found.append({"what": what, "said": f"{error}"})
+                found.append({"what": "wal" if what == of.BEYOND else what, "said": f"{error}"})
         return found
 
     def restore(self, record: Record, to: dict[str, Any], into: str) -> None:
@@ -327,7 +327,7 @@ class Barman:
 
     def _check_beyond(self, record: Record) -> list[str]:
         """Where WAL is missing after its point, a restore gets to that and no further."""
-        there = [*streaming.archived(self.home), *streaming.waiting(self.home)]
+        there = list(streaming.received(self.home))  # one look: a file that is archived between two would be in none
         last = record["point"]["wal"]
         gone = [name for name in wal.missing(there, record["engine_facts"]["begin_wal"]) if wal.follows(name, last)]
         return [f"after its point {len(gone)} files of WAL are missing, the first is {gone[0]}"] if gone else []

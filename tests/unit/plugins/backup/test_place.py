@@ -1,5 +1,6 @@
 """A restored cluster takes the place of the one that serves: whoever is killed in the middle, one of them is there."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -22,19 +23,19 @@ class PowerLost(BaseException):
 class Host:
     """A cluster's directory, and what a host does to it; power is lost before the act of a number.
 
-    `starts` says whether the server starts on a cluster, by what is in it.
+    `broken` is what a cluster holds on which no server starts; `refuses` what cannot be done at all.
     """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.data, self.acts, self.lost_at = root / "main", 0, -1
-        self.running, self.broken, self.in_one_act = True, "", True
-        for module, name in ((os, "rename"), (os, "unlink"), (renames, "exchange")):
+        self.running, self.broken, self.in_one_act, self.refuses = True, "", True, ""
+        for module, name in ((os, "rename"), (os, "replace"), (os, "unlink"), (renames, "exchange")):
             monkeypatch.setattr(module, name, self._act(getattr(module, name)))
         monkeypatch.setattr(postgresql_server, "run", self._act(self._run))
         self.here = place.Place.__new__(place.Place)
         self.here.name, self.here.data = RUN, str(self.data)
         self.here.incoming, self.here.before = f"{self.data}.restored-{RUN}", f"{self.data}.before-{RUN}"
-        self.here.coming = f"{self.data}.coming"
+        self.here.coming, self.here.mark = f"{self.data}.coming", f"{self.data}.exchange.json"
         cluster = SimpleNamespace(unit="postgresql@15-main")
         self.here.server = SimpleNamespace(  # type: ignore[assignment]  # no server
             cluster=cluster, sql=lambda _: "f\n", start=lambda: postgresql_server.run(["systemctl", "start"])
@@ -48,12 +49,18 @@ class Host:
             if self.acts == self.lost_at:
                 raise PowerLost
             self.acts += 1
+            if self.refuses in (real.__name__, str(words[0])):
+                self.refuses = ""
+                raise OSError(errno.EBUSY, "busy")
             return real(*words, **more)
 
         return act
 
     def _run(self, words: list[str]) -> str:
         if words[0] == "systemctl":
+            if self.refuses == words[1]:
+                self.refuses = ""
+                raise postgresql_server.Trouble("it does not stop")
             if words[1] == "start" and self.serves() == self.broken:
                 raise postgresql_server.Trouble("it says why")
             self.running = words[1] == "start"
@@ -65,13 +72,13 @@ class Host:
 
     def beside(self) -> dict[str, str]:
         """Return what lies beside it, by the word in its name."""
-        found = {path for path in self.data.parent.iterdir() if path != self.data}
+        found = {path for path in self.data.parent.iterdir() if path != self.data and path.is_dir()}
         return {path.name.removeprefix("main.").removesuffix(f"-{RUN}"): (path / "PG_VERSION").read_text()
                 for path in found}  # fmt: skip
 
     def is_settled(self) -> bool:
-        """Say whether both have their names, and what serves does not say any more that it has just come."""
-        return not (self.data / place.MARK).exists() and not Path(self.here.coming).exists()
+        """Say whether both have their names, and nothing tells of an exchange any more."""
+        return not any(Path(path).exists() for path in (self.here.coming, self.here.mark))
 
 
 @pytest.fixture(params=["in one act", "by turns"])
@@ -153,6 +160,50 @@ def test_whenever_power_is_lost_one_of_both_is_there_and_the_next_step_knows_whi
     assert every_loss(host, switch, settled) >= 6
     assert seen == {("old", "restored"), ("new", "before")}
     assert (host.serves(), host.is_settled()) == ("old" if broken else "new", True)
+
+
+def test_a_way_back_that_is_cut_off_is_finished_by_the_same_command_and_goes_no_further(host: Host) -> None:
+    october = Path(f"{host.data}.before-20261028T000000Z-012345")
+    for number in range(99):
+        (october / "PG_VERSION").parent.mkdir()
+        (october / "PG_VERSION").write_text("october's")
+        host.acts, host.lost_at = 0, -1
+        host.here.switch()
+        host.acts, host.lost_at = 0, number
+        try:
+            host.here.back()
+            came = True
+        except PowerLost:
+            came, host.lost_at = False, -1
+            assert host.data.exists() or not host.in_one_act
+            host.here.back()
+        assert (host.serves(), host.running, host.is_settled()) == ("old", True, True), number
+        assert (october / "PG_VERSION").read_text() == "october's"
+        undone = Path(f"{host.data}.undone-{RUN}")
+        assert (undone / "PG_VERSION").read_text() == "new"
+        if came:
+            break
+        undone.rename(host.here.incoming)
+        shutil.rmtree(october)
+    assert number > 6
+
+
+@pytest.mark.parametrize("refuses", ["rename", "stop", "exchange"])
+def test_where_the_two_cannot_be_exchanged_what_served_serves_again(host: Host, refuses: str) -> None:
+    host.refuses = refuses if host.in_one_act or refuses != "exchange" else "rename"
+    with pytest.raises(Trouble, match=r"the two could not be exchanged, what served before serves again"):
+        host.here.switch()
+    assert (host.serves(), host.beside(), host.running, host.is_settled()) == ("old", {"restored": "new"}, True, True)
+
+
+def test_a_directory_that_something_is_mounted_at_is_refused_before_anything_is_touched(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place.is_mounted("/proc")
+    monkeypatch.setattr(place, "is_mounted", lambda path: path == str(host.data))
+    with pytest.raises(Trouble, match="is a disk of its own"):
+        host.here.open("ssh-ed25519 A", 1000, 0)
+    assert (host.acts, host.beside()) == (0, {"restored": "new"})
 
 
 def test_where_the_disk_was_lost_what_came_is_in_its_place_whenever_power_is_lost(host: Host) -> None:

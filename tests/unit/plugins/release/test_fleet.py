@@ -8,8 +8,16 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ferryman.ops.plugins.filter.release_addresses import release_addresses
 from ansible_collections.ferryman.ops.plugins.filter.release_client import release_client
-from ansible_collections.ferryman.ops.plugins.module_utils.release import commits, guard, names, settling, shift, slots
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    commits,
+    guard,
+    names,
+    settling,
+    sharing,
+    shift,
+    slots,
+)
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +98,46 @@ def test_without_a_proven_answer_an_entry_serves_the_stable_slot_and_stays_in_do
 def test_after_a_boot_an_entry_is_in_doubt_before_it_serves(entry: Host) -> None:
     guard._settle_at_boot(entry)
     assert (shift.state(entry)["phase"], shift.share(entry)) == ("doubt", 0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        (["", "", "open"], 3),  # it begins a moment later
+        (["of another's seal", "open"], 2),
+        (["returned"], 1),  # it has ended already: what is begun now is ended by that word
+        ([OSError("no route")], 1),  # whoever is cut off goes on, as one that is cut off later would
+    ],
+)
+def test_a_host_begins_once_the_arbiter_has_and_where_that_cannot_be_known(
+    entry: Host, monkeypatch: pytest.MonkeyPatch, answers: list[Any], asked: int
+) -> None:
+    left = list(answers)
+
+    def get(*_: Any, **__: Any) -> tuple[int, dict[str, str], str]:
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        if answer.startswith("of another"):
+            return 200, {}, json.dumps(proven("open", seal="somebody's"))
+        return (200, {}, json.dumps(proven(answer))) if answer else (404, {}, "")
+
+    monkeypatch.setattr(shift, "get", get)
+    monkeypatch.setattr(commits, "BEGUN_EVERY_S", 0)
+    commits.await_begun(entry, ASKS)
+    assert (len(answers) - len(left), left) == (asked, [])
+
+
+def test_where_the_arbiter_answers_and_never_begins_no_other_host_does(
+    entry: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shift, "get", lambda *_, **__: (404, {}, ""))
+    monkeypatch.setattr(commits, "BEGUN_S", 0.05)
+    guard.resolve(entry, reason="its driver is gone", end="returned")
+    before = shift.state(entry)
+    with pytest.raises(Failed, match="has not begun within 0 s"):
+        sharing.begin(entry, {"asks": ASKS, "slot": "green", "release": NEW, "settings": {"confirm_s": 5}, "roles": []})
+    assert shift.state(entry) == before
 
 
 def test_the_next_run_ends_what_is_pending_as_its_arbiter_has_it(entry: Host) -> None:
