@@ -27,7 +27,7 @@ from tests.support.prober import Prober
 from tests.support.visitors import Visitors
 from tests.support.watching import Journal
 
-from ferryman import paths
+from ferryman import paths, records
 from ferryman.sandbox.probing import probe
 
 # Six hosts take long, and what one host does is in every run: each test here is of a journey that has its turn.
@@ -633,7 +633,7 @@ def boundaries() -> list[str]:
     """Return the tasks of a deploy to several hosts, as people see them; of what migrates there is none here."""
     tasks = yaml.safe_load((paths.CHECKOUT / "roles" / "release" / "tasks" / "deploy_many.yml").read_text())
     names = [task["name"].rpartition(" | ")[2] for task in tasks if "when" not in task]
-    return ["Read the source", "Build the artifact", *names]
+    return [*records.BEFORE, *names]
 
 
 class Case(NamedTuple):

@@ -29,8 +29,9 @@ def choose(records: list[Record], kind: str, to: str, now: float, refusal: Refus
     """Return the backup to begin from, and where recovery goes: {point: true}, {time: text} or {latest: true}.
 
     `to` is `latest`, a moment, or a backup's id (or its beginning). For a moment it is the newest backup whose point
-    lies before it: of those whose check passed, since a restore from another may end anywhere. `refusal` says why a
-    backup does not lead to what was streamed last: for `latest` it is the newest that does.
+    lies before it: of those that a check found whole up to their own point, since a restore from another may end
+    anywhere. `refusal` says why a backup does not lead to what was streamed last: for `latest` it is the newest that
+    does.
     """
     passed = [record for record in records if record["set"] == kind and of.is_restorable(record)]
     if not passed:

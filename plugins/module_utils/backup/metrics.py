@@ -60,7 +60,7 @@ def text(told: dict[str, Any]) -> str:
     for name, key, about in OF_SETS:
         add(name, about, [(f'{own},set="{kind}"', one[key]) for kind, one in told["sets"].items()])
     passed = [(f'{own},set="{kind}"', bool(one["passed"])) for kind, one in told["sets"].items()]
-    add("restorable", "Whether a backup has passed its check.", passed)
+    add("restorable", "Whether there is a backup that its check found whole, up to its own point at least.", passed)
     for name, (part, key), about in OF_ALL:
         add(name, about, [(own, (told[part] or {}).get(key))])
     beside = (told["stream"] or {}).get("beside") or {}

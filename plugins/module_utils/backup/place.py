@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_server
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import renames, space
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, renames, space
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 OWNER = "postgres"
@@ -26,6 +26,7 @@ SLOW = 5 * 10**6  # bytes a second of slow disks and networks, by which that is 
 START_S = 600
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 OF_A_RECOVERY = ("backup_label", "recovery.signal", "standby.signal")  # a cluster that was stopped in order has none
+WAY_OUT = "try again, or take another backup (`backup.list`)"
 HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
 
 
@@ -140,22 +141,23 @@ class Place:
         """
         lost = not os.path.lexists(self.data)
         told = {"from": new, "aside": aside, "inode": os.stat(new).st_ino}
-        _write_down(self.mark, told)
+        archive.replace(self.mark, json.dumps(told), 0o600)
+        _flush(self.mark)
         try:
             os.rename(new, self.coming)
             postgresql_server.run(["systemctl", "stop", self.server.cluster.unit])
             self._take_names(aside)
-            _flush(self.data)
         except (OSError, postgresql_server.Trouble) as error:
             self.settle()
-            raise Trouble(f"the two could not be exchanged, {self._again(lost=lost)}: {error}; look at {new}") from None
+            raise Trouble(f"the two could not be exchanged, {self._again(lost=lost)}: {error}; {WAY_OUT}") from None
         try:
+            _flush(self.data)
             self._start()
-        except postgresql_server.Trouble as trouble:
+        except (OSError, postgresql_server.Trouble) as trouble:
             with contextlib.suppress(postgresql_server.Trouble):
                 postgresql_server.run(["systemctl", "stop", self.server.cluster.unit])
             self._give_back(aside, lost=lost)
-            raise Trouble(f"it did not start, {self._again(lost=lost)}: {trouble}; look at {new}") from None
+            raise Trouble(f"it did not start, {self._again(lost=lost)}: {trouble}; {WAY_OUT}") from None
         self.settle()
         return "" if lost else aside
 
@@ -217,15 +219,6 @@ def is_mounted(path: str) -> bool:
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         mounted = {line.split()[4].replace("\\040", " ") for line in file}
     return os.path.realpath(path) in mounted
-
-
-def _write_down(path: str, told: dict[str, Any]) -> None:
-    with open(os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(told, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{path}.new", path)
-    _flush(path)
 
 
 def _flush(path: str) -> None:

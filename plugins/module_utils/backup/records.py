@@ -92,6 +92,11 @@ def is_restorable(record: Record) -> bool:
     return has_passed(record) or (is_whole(record) and bool(record["check"]) and record["check"]["result"] == POINT)
 
 
+def beyond(record: Record) -> list[str]:
+    """Return what its check says of how far a restore of it gets, where that is no further than its own point."""
+    return [each["said"] for each in (record["check"] or {}).get("findings", []) if each["what"] == BEYOND]
+
+
 def has_failed_check(record: Record) -> bool:
     return is_whole(record) and bool(record["check"]) and record["check"]["result"] == "failed"
 

@@ -109,7 +109,7 @@ class Restore:
                 act()
                 self.job["result"] = "passed"
             except (Trouble, OSError) as error:
-                self.job["reason"] = job.said(error)
+                self.job["reason"] = "; ".join([job.said(error), *of.beyond(self.backup)])
             self.job["ended_at"] = of.said(time.time())
             self.job["duration_s"] = round(time.time() - self.began, 3)
             self.own.write("jobs", self.job)

@@ -107,7 +107,7 @@ class Scratch:
         said = archive.run([f"{self.programs}/pg_controldata", "-D", self.data])
         state = re.search(r"^Database cluster state:\s+(.+)", said, re.MULTILINE)
         if not state or state[1] != "shut down":
-            raise Trouble(f"the restored server did not stop as it should ({state[1] if state else said!r}): "
+            raise Trouble(f"the restored server did not stop as it should ({state[1] if state else said}): "
                           f"{self.last_words()}; look at {self.log}")  # fmt: skip
         told = f"{self.data}/postgresql.auto.conf"
         if os.path.exists(f"{told}.origin"):

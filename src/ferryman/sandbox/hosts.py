@@ -248,40 +248,37 @@ def down(name: str, directory: Path, *, images: bool = False) -> bool:
         owners = {one["Config"]["Labels"][command.DIRECTORY] for one in there.values()}
         if owners - {str(directory)}:
             raise Stop(f"the sandbox {name!r} was made for {', '.join(sorted(owners))}", hint="take it down from there")
-        ids = _containers(engine, name)
-        if ids:
-            _remove(engine, name)
+        had_hosts = _remove(engine, name)
         networks = engine.run("network", "ls", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
         if networks:
             engine.run("network", "rm", *networks)
-        was_there = bool(ids or networks or directory.exists())
+        was_there = bool(had_hosts or networks or directory.exists())
         shutil.rmtree(directory, ignore_errors=True)
         if images:
             image.remove_all(engine)
     return was_there
 
 
-def _containers(engine: Engine, name: str) -> list[str]:
-    return engine.run("ps", "--all", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
-
-
-def _remove(engine: Engine, name: str) -> None:
-    """Remove the sandbox's containers: done is when none is left.
+def _remove(engine: Engine, name: str) -> bool:
+    """Remove the sandbox's containers, and say whether there were any: done is when none is left.
 
     A process that waits for a disk dies of SIGKILL only once the disk has answered. Podman waits five seconds for it,
     fails, and leaves the container; asked again, it lets go of it, and the kernel ends it when it can.
     """
     at_once = ["--time", "0"] if engine.name == "podman" else []
     deadline = time.monotonic() + GONE_S
-    told = "the engine says that it removes them"
-    while ids := _containers(engine, name):
+    told = ""
+    while ids := engine.run("ps", "--all", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split():
         if time.monotonic() > deadline:
             raise Stop(f"containers {', '.join(ids)} are still there after {GONE_S} s: {told}", hint=WAITS)
+        if told:
+            time.sleep(0.5)
         try:
             engine.run("rm", "--force", "--volumes", *at_once, *ids)
+            told = "the engine says that it has removed them"
         except Stop as stop:
             told = stop.message
-            time.sleep(0.5)
+    return bool(told)
 
 
 def rows(sandbox: Sandbox) -> list[dict[str, Any]]:

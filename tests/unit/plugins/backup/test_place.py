@@ -5,12 +5,11 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils import postgresql_server
-from ansible_collections.ferryman.ops.plugins.module_utils.backup import place, renames
+from ansible_collections.ferryman.ops.plugins.module_utils.backup import archive, place, renames, scratch
 from ansible_collections.ferryman.ops.plugins.module_utils.backup.records import Trouble
 
 RUN = "20261128T000000Z-abcdef"
@@ -36,10 +35,9 @@ class Host:
         self.here.name, self.here.data = RUN, str(self.data)
         self.here.incoming, self.here.before = f"{self.data}.restored-{RUN}", f"{self.data}.before-{RUN}"
         self.here.coming, self.here.mark = f"{self.data}.coming", f"{self.data}.exchange.json"
-        cluster = SimpleNamespace(unit="postgresql@15-main")
-        self.here.server = SimpleNamespace(  # type: ignore[assignment]  # no server
-            cluster=cluster, sql=lambda _: "f\n", start=lambda: postgresql_server.run(["systemctl", "start"])
-        )
+        monkeypatch.setattr(postgresql_server.Server, "sql", lambda *_: "f\n")  # it is no standby any more
+        cluster = postgresql_server.Cluster("15", "main", 5432, True, str(self.data), str(root / "log"))
+        self.here.server = postgresql_server.Server(cluster)
         for path, what in ((self.data, "old"), (Path(self.here.incoming), "new")):
             path.mkdir()
             (path / "PG_VERSION").write_text(what)
@@ -194,6 +192,30 @@ def test_where_the_two_cannot_be_exchanged_what_served_serves_again(host: Host, 
     with pytest.raises(Trouble, match=r"the two could not be exchanged, what served before serves again"):
         host.here.switch()
     assert (host.serves(), host.beside(), host.running, host.is_settled()) == ("old", {"restored": "new"}, True, True)
+
+
+@pytest.mark.parametrize("left", place.OF_A_RECOVERY)
+def test_what_was_not_stopped_in_order_is_refused_before_anything_is_touched(host: Host, left: str) -> None:
+    (Path(host.here.incoming) / left).touch()
+    with pytest.raises(Trouble, match=f"{left} should have gone; nothing was touched"):
+        host.here.switch()
+    assert (host.acts, host.serves(), host.beside()) == (0, "old", {"restored": "new"})
+
+
+def test_a_restored_server_that_did_not_stop_in_order_never_travels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pg_ctl stop` says nothing of it: what the cluster's own control file says counts."""
+    states = iter(["in production", "shut down"])
+
+    def run(words: list[str]) -> str:
+        return f"Database cluster state:               {next(states)}\n" if "controldata" in words[0] else ""
+
+    monkeypatch.setattr(archive, "run", run)
+    restored = scratch.Scratch(str(tmp_path), "/usr/lib/postgresql/15/bin")
+    with pytest.raises(Trouble, match=r"did not stop as it should \(in production\)"):
+        restored.rest()
+    restored.rest()
 
 
 def test_a_directory_that_something_is_mounted_at_is_refused_before_anything_is_touched(
