@@ -26,7 +26,6 @@ SLOW = 5 * 10**6  # bytes a second of slow disks and networks, by which that is 
 START_S = 600
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 OF_A_RECOVERY = ("backup_label", "recovery.signal", "standby.signal")  # a cluster that was stopped in order has none
-WAY_OUT = "try again, or take another backup (`backup.list`)"
 HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
 
 
@@ -149,7 +148,8 @@ class Place:
             self._take_names(aside)
         except (OSError, postgresql_server.Trouble) as error:
             self.settle()
-            raise Trouble(f"the two could not be exchanged, {self._again(lost=lost)}: {error}; {WAY_OUT}") from None
+            raise Trouble(f"the two could not be exchanged, {self._again(lost=lost)}: {error}; mend that and try again "
+                          "(`backup.restore`)") from None  # fmt: skip
         try:
             _flush(self.data)
             self._start()
@@ -157,7 +157,8 @@ class Place:
             with contextlib.suppress(postgresql_server.Trouble):
                 postgresql_server.run(["systemctl", "stop", self.server.cluster.unit])
             self._give_back(aside, lost=lost)
-            raise Trouble(f"it did not start, {self._again(lost=lost)}: {trouble}; {WAY_OUT}") from None
+            raise Trouble(f"it did not start, {self._again(lost=lost)}: {trouble}; try again, or take another backup "
+                          "(`backup.list`)") from None  # fmt: skip
         self.settle()
         return "" if lost else aside
 
