@@ -24,6 +24,8 @@ set log_min_error_statement = 'panic'; set log_min_messages = 'panic'; set log_d
 """
 PLACES = """select coalesce(json_agg(json_build_object('name', name, 'setting', setting, 'file', sourcefile)
 order by seqno), '[]') from pg_file_settings where sourcefile is not null"""
+ENDED = re.compile(r"\b(FATAL|PANIC):")
+RECENT, TOLD, BEFORE = 20, 6, 2  # lines of a log: as many as a start writes, are told, and lead to what ended it
 
 
 class Trouble(Exception):
@@ -75,6 +77,14 @@ def run(words: Sequence[str], text: str = "", environment: Mapping[str, str] | N
         lines = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()
         raise Trouble(f"{words[0] if words[0] != 'runuser' else words[4]}: {' '.join(lines[-3:])}")
     return done.stdout
+
+
+def of_a_start(lines: Sequence[str]) -> list[str]:
+    """Return those of a server's log that say why it did not start: around what ended it, or the last there are."""
+    last = [*lines[-RECENT:]]
+    ends = [number for number, line in enumerate(last) if ENDED.search(line)]
+    begin = max(ends[-1] - BEFORE, 0) if ends else -TOLD
+    return last[begin:][:TOLD]
 
 
 class Server:
@@ -141,12 +151,12 @@ class Server:
             raise Trouble(f"{trouble}; {self.last_words()}") from None
 
     def last_words(self) -> str:
-        """Return the end of the server's log; what a start says holds no data."""
+        """Return what the server's log says of its last start; that holds no data."""
         try:
             lines = Path(self.cluster.log).read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "; ".join(lines[-6:])
+        return "; ".join(of_a_start(lines))
 
     def foreign(self, own: Path) -> list[dict[str, str]]:
         """Return what other files than ours set (name, setting)."""

@@ -17,6 +17,10 @@ from tests.support import site as sites
 pair = test_backups.pair
 pytestmark = pytest.mark.at_times(journey="a disk that is lost")
 RPO_S = 60
+KILL = "systemctl kill --signal=KILL 'postgresql@*-main.service'"
+FORGET = "rm -f /dev/shm/PostgreSQL.*"
+"""What a killed server leaves in memory goes with its power; its data directory, by which the next one would find and
+remove it, is gone."""
 INSERT = "insert into number values ($i) returning n, extract(epoch from clock_timestamp());"
 
 
@@ -45,7 +49,7 @@ def drill(pair: Pair, chance: Random, begin: int) -> Drill:
     data = pair.sql("show data_directory")
     with writes(pair, begin) as writer:
         time.sleep(chance.uniform(0.5, 5))
-        pair.on(sites.HOST, f"systemctl kill --signal=KILL 'postgresql@*-main.service'; rm -rf {data}")
+        pair.on(sites.HOST, f"{KILL}; rm -rf {data}; {FORGET}")
         printed = writer.communicate(timeout=60)[0]
     lines = (line.split("|") for line in printed[: printed.rfind("\n") + 1].split())
     acknowledged = {int(number): float(at) for number, at in lines}
@@ -65,7 +69,7 @@ def drills(pair: Pair, soak: Soak) -> list[Drill]:
     """Lose the disk again and again."""
     chance, found, begin = soak.random(), list[Drill](), 0
     pair.sql("drop table if exists number; create table number (n bigint primary key)")
-    for _ in range(soak.times(sample=1, full=100)):
+    for _ in soak.turns(range(soak.times(sample=1, full=100))):
         found.append(drill(pair, chance, begin))
         begin = found[-1].goes_on
     took = [each.took_s for each in found]

@@ -211,3 +211,29 @@ def test_files_of_wal_are_given_to_a_program_once_it_is_there_and_let_go_where_n
 def test_a_server_that_never_archived_is_left_as_it_is() -> None:
     for program in ("", "/x/send demo"):
         assert plan.archiving(program, False, plan.conf({"shared_buffers": "1GB"})) == {}
+
+
+NOISE = [f"1 LOG:  an older line {number}" for number in range(40)]
+AFTER = ["2 LOG:  startup process (PID 2) exited with exit code 1", "1 LOG:  terminating any other active processes",
+         "1 LOG:  shutting down due to startup process failure", "1 LOG:  database system is shut down",
+         "pg_ctl: could not start server", "Examine the log output."]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "first", "told"),
+    [
+        ([*NOISE, "1 LOG:  starting", "2 LOG:  was shut down", "2 FATAL:  no room", *AFTER], "1 LOG:  starting", 6),
+        ([*NOISE, "1 LOG:  no such setting in line 3", "1 FATAL:  its configuration", *AFTER[4:]], NOISE[-1], 5),
+        (["1 PANIC:  no valid checkpoint"], "1 PANIC:  no valid checkpoint", 1),
+        (["1 FATAL:  of another day", *NOISE], NOISE[-6], 6),
+        (NOISE[:3], NOISE[0], 3),
+        ([], "", 0),
+    ],
+)
+def test_what_ended_a_start_is_told_however_much_was_written_after_it(
+    written: list[str], first: str, told: int
+) -> None:
+    found = server.of_a_start(written)
+    assert ([*found, ""][0], len(found)) == (first, told)
+    ended = [line for line in written[-20:] if "FATAL" in line or "PANIC" in line]
+    assert ended[-1:] == [line for line in found if line in ended]
