@@ -2,10 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -17,6 +19,8 @@ settings.register_profile("few", settings.get_profile("ferryman"), max_examples=
 settings.load_profile("ferryman")
 
 pytest_plugins = ["tests.support.hosted"]
+
+One = TypeVar("One")
 
 
 @dataclass
@@ -33,6 +37,17 @@ class Soak:
     def times(self, *, sample: int, full: int) -> int:
         """How often to do it."""
         return full if self.full else sample
+
+    def turns(self, each: Sequence[One]) -> Iterator[One]:
+        """Go through what takes a while; in full, say after each how far it is, and how long the rest will take."""
+        began = time.monotonic()
+        for done, one in enumerate(each):
+            turn = time.monotonic()
+            yield one
+            if self.full:
+                now = time.monotonic()
+                left = (now - began) / (done + 1) * (len(each) - done - 1)
+                print(f"{done + 1} of {len(each)}: {now - turn:.1f} s; {left / 60:.0f} min left", flush=True)
 
     def random(self) -> Random:
         """The source of all chance in the test: equal seeds repeat it."""

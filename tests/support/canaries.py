@@ -78,14 +78,13 @@ def count(site: Site, soak: Soak, entries: Sequence[str] = ITSELF) -> dict[str, 
     found: dict[str, list[str]] = {}
     back_s: list[float] = []
     with site.settings(release_stages=[{"share": 30, "for_s": 130}]):
-        for number in range(times):
-            for kind in kinds:
-                before = site.served()
-                answer, failures = taken_through(site, histories.shop(f"{kind} {number}", **FAULTS[kind]), entries)
-                verdict = went_back(site, answer, failures, before, entries)
-                found.setdefault(kind, []).append(verdict["rule"])
-                back_s.append(verdict["back_s"])
-    for number in range(times):
+        for number, kind in soak.turns([(number, kind) for number in range(times) for kind in kinds]):
+            before = site.served()
+            answer, failures = taken_through(site, histories.shop(f"{kind} {number}", **FAULTS[kind]), entries)
+            verdict = went_back(site, answer, failures, before, entries)
+            found.setdefault(kind, []).append(verdict["rule"])
+            back_s.append(verdict["back_s"])
+    for number in soak.turns(range(times)):
         answer, failures = taken_through(site, histories.good(f"well {number}"), entries)
         assert answer.code == 0, str(answer)
         assert not failures
