@@ -44,11 +44,11 @@ class Table:
         """Return the median of a measure's seconds."""
         return statistics.median(self.seconds[name])
 
-    def ratio(self, name: str, to: str, target: float) -> None:
-        """Add a row with the ratio of two medians."""
+    def ratio(self, name: str, to: str, target: float | None = None) -> None:
+        """Add a row with the ratio of two medians, and what it is to be at most where something was promised."""
         if name in self.seconds and to in self.seconds:
             said = f"{self.median(name) / self.median(to):.2f}x"
-            self.rows.append((f"{name} : {to}", said, f"at most {target}x"))
+            self.rows.append((f"{name} : {to}", said, f"at most {target}x" if target else ""))
 
     def print(self) -> None:
         """Show medians, then ratios beside their targets."""
@@ -133,7 +133,7 @@ def _counts(table: Table) -> None:
 def many_hosts(project: Project, table: Table, *, rounds: int) -> _use.Use:
     """Measure an update of many light hosts against the bare script on as many; return what it takes of the driver."""
     count = len(project.hosts)
-    bare, in_turn = Bare(project, "cold"), Bare(project, "turn", at_once=False)
+    bare, in_turn, nothing = Bare(project, "cold"), Bare(project, "turn", at_once=False), Nothing(project)
     project.run("deploy", "--env", "bench")
     for each in (bare, in_turn):
         each.deploy(project.repository.commits[-1])
@@ -144,9 +144,14 @@ def many_hosts(project: Project, table: Table, *, rounds: int) -> _use.Use:
         project.cold()
         table.seconds[f"bare, cold, {count} hosts in turn"].append(in_turn.deploy(commit))
         project.cold()
+        table.seconds[f"playbook of one task, {count} hosts"].append(nothing.run())
+        project.cold()
         table.seconds[f"update, {count} hosts"].append(clocked(project, "deploy")[0])
     for floor in (f"bare, cold, {count} hosts", f"bare, cold, {count} hosts in turn"):
         table.ratio(f"update, {count} hosts", floor, WANTED.get(count, 2))
+    # What Ansible takes by itself to come to as many hosts once: the floor cannot be reached from above it.
+    table.ratio(f"playbook of one task, {count} hosts", f"bare, cold, {count} hosts")
+    table.ratio(f"update, {count} hosts", f"playbook of one task, {count} hosts")
     # Once more with somebody who looks, which takes time itself.
     project.repository.commit(histories.good("watched"))
     project.cold()
