@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from random import Random
 from typing import Any, NamedTuple
@@ -410,6 +410,25 @@ def test_a_rollback_goes_on_without_a_host_and_whoever_drives_it_may_vanish(flee
     assert not out_of(fleet, "app2")
 
 
+@LEFT_OUT
+def test_a_release_is_judged_in_stages_without_a_host_that_is_left_out(fleet: Fleet) -> None:
+    live = fleet.good("in stages on two of three")
+    bad = fleet.repository.commit(histories.shop("fails its clients on two of three", errors=0.9))
+    stages = fleet.settings(release_stages=[{"share": 50, "for_s": 30}], release_confirm_s=CONFIRM_S)
+    with stages, unreached(fleet, "app3"), Visitors(fleet, host="entry2"):
+        back = fleet.deploy(bad, "--partial", "1")
+        assert (back.code, back.said["status"]) == (2, "returned"), str(back)
+        assert "The new release fails more" in back.text
+        assert fleet.releases() == {live}
+        assert not out_of(fleet, "app3"), "whom nobody has moved needs nobody to let him in"
+        commit = fleet.repository.commit(histories.good("well on two of three"))
+        answer = fleet.deploy(commit, "--partial", "1")
+        assert (answer.code, [*answer.said["left_out"]]) == (0, ["app3"]), str(answer)
+        assert (fleet.releases(), out_of(fleet, "app3")) == ({answer.said["release"]}, True)
+    fleet.good("mended, after stages")
+    assert not out_of(fleet, "app3")
+
+
 def webs(fleet: Fleet) -> dict[str, int]:
     """Return how many web processes of the live release run on each app host."""
     count = "systemctl list-units --plain --no-legend --state=active 'tiny-web@{}-*.service' | wc -l"
@@ -542,6 +561,35 @@ def test_a_fleet_is_rebooted_host_by_host_and_a_host_that_is_not_well_stops_it_w
     assert answer.code == 0, str(answer)
     assert fleet.settles(5) == live
     assert {fleet.version()["host"] for _ in range(TRIES)} == {*APPS}
+    assert not fleet.status()["hosts"]["entry1"]["lock"]["alive"]
+
+
+def without_answer(prober: Prober) -> list[float]:
+    """Return when clients got nothing, in seconds since they began: the maintenance page is an answer."""
+    return [float(line.split()[0]) for line in prober.failed if " 503 " not in line]
+
+
+@REBOOTED
+def test_entries_and_the_database_are_rebooted_in_their_turn_and_one_entry_answers_at_any_time(fleet: Fleet) -> None:
+    live = fleet.settles(2)
+    every = (*ENTRIES, *APPS, DATABASE)
+    before = {host: began(fleet, host) for host in every}
+    first, second = (Prober(replace(fleet, turn=cycle([entry])), forgiving=True) for entry in ENTRIES)
+    with powered(fleet, *every), first, second:
+        answer = fleet.run("maintenance.roll", "--reboot", "always", "--with-database", "--yes", timeout_s=1500)
+        assert answer.code == 0, str(answer)
+        assert fleet.settles(5) == live
+    after = {host: began(fleet, host) for host in every}
+    assert [host for host in every if after[host] == before[host]] == []
+    gone = [without_answer(prober) for prober in (first, second)]
+    assert all(gone), "an entry that reboots answers nobody meanwhile"
+    assert max(gone[0]) < min(gone[1]), gone
+    for prober in (first, second):
+        assert set(prober.releases) == {live}
+        assert [line for line in prober.failed if " 503 " in line], "the page, while the database is patched"
+    for entry in ENTRIES:
+        with fleet.through(entry):
+            assert {fleet.version()["host"] for _ in range(TRIES)} == {*APPS}, entry
     assert not fleet.status()["hosts"]["entry1"]["lock"]["alive"]
 
 
@@ -723,11 +771,11 @@ def recorded(soak: Soak, cases: list[Case]) -> None:
 @pytest.mark.soak
 def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
     """A driver killed at any boundary leaves one release on every host, and the same command again finishes."""
-    chance, every, cases = soak.random(), boundaries(), list[Case]()
+    chance, every = soak.random(), boundaries()
     with fleet.settings(release_confirm_s=CONFIRM_S):
-        for delay_s in (0.0, 0.7, 1.4)[: soak.times(sample=1, full=3)]:
-            for at in chance.sample(every, soak.times(sample=2, full=len(every))):
-                cases.append(ended_at(fleet, at, DRIVER, "", delay_s, chance))
+        delays = (0.0, 0.7, 1.4)[: soak.times(sample=1, full=3)]
+        kills = [(s, at) for s in delays for at in chance.sample(every, soak.times(sample=2, full=len(every)))]
+        cases = [ended_at(fleet, at, DRIVER, "", delay_s, chance) for delay_s, at in soak.turns(kills)]
     assert [each for each in cases if each.lost] == []
     recorded(soak, cases)
 
@@ -747,7 +795,7 @@ def test_soak_fleet_faults(fleet: Fleet, soak: Soak) -> None:
     with fleet.settings(release_confirm_s=CONFIRM_S):
         cases = [
             ended_at(fleet, at, fault, host, 1.0, chance)
-            for at, (fault, host) in islice(pairs, soak.times(sample=1, full=6 * len(every)))
+            for at, (fault, host) in soak.turns(list(islice(pairs, soak.times(sample=1, full=6 * len(every)))))
         ]
     recorded(soak, cases)
 
