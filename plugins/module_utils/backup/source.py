@@ -111,9 +111,8 @@ class Source(Archive):
         """Return what is known of files that were read before; whatever is wrong with that, they are read again."""
         try:
             with open(f"{self.path}/{kind}.seen.json", encoding="utf-8") as file:
-                lines = json.load(file)
-            return {path: tree.Seen(tree.Held(*held), tree.Stamp(*stamp), at) for path, held, stamp, at in lines}
-        except (OSError, ValueError, TypeError):
+                return {line[0]: tree.Seen._make(line[1:]) for line in json.load(file)}
+        except (OSError, ValueError, TypeError, LookupError):
             return {}
 
     def remember(self, kind: str, lines: str) -> None:
@@ -226,8 +225,8 @@ def _read_and_sent(own: Source, works: borg.Borg, record: Record, roots: list[st
     kind, before = record["set"], own.remembered(record["set"])
     seen = look(roots, before, own.settings["left_out"])
     require_sources(roots, seen, own.last(kind).get("files", {}))
-    new = [path for path, one in seen.items() if one.held.content != "/" and before.get(path) != one]
-    own.require_room(sum(seen[path].held.size for path in new), len(seen))
+    new = [one for path, one in seen.items() if one.content != "/" and before.get(path) is not one]
+    own.require_room(sum(one.size for one in new), len(seen))
     with ThreadPoolExecutor(1) as beside:
         # Nearly always nothing changes while it is sent: what is to be told then is reckoned while borg sends.
         reckoned = beside.submit(_reckoned, roots, seen)
@@ -265,11 +264,11 @@ def look(roots: list[str], before: dict[str, tree.Seen], left_out: list[str]) ->
                 continue
             at_ns = time.time_ns()
             with contextlib.suppress(FileNotFoundError):
-                seen[path] = tree.Seen(tree.read(path, found), tree.stamp(found), at_ns)
+                seen[path] = tree.Seen(*tree.read(path, found), *tree.stamp(found), at_ns)
     return seen
 
 
-def _stamp(path: str) -> tree.Stamp | None:
+def _stamp(path: str) -> tuple[int, int, int] | None:
     try:
         return tree.stamp(os.lstat(path))
     except OSError:

@@ -32,20 +32,24 @@ class Held(NamedTuple):
     size: int
 
 
-class Stamp(NamedTuple):
-    """By what a file is known to be untouched, as borg does: whoever changes it changes the first."""
-
-    changed_ns: int
-    size: int
-    inode: int
-
-
 class Seen(NamedTuple):
-    """A file that was read: what it held, its stamp before, and when that reading began (ns since 1970)."""
+    """A file that was read: what it held, its stamp before, and when that reading began (ns since 1970).
 
-    held: Held
-    stamp: Stamp
+    Flat, since there are hundreds of thousands of them, which are made anew before each backup.
+    """
+
+    mode: str
+    content: str
+    size: int
+    changed_ns: int
+    length: int
+    inode: int
     at_ns: int
+
+    @property
+    def held(self) -> Held:
+        """What it held."""
+        return Held(self.mode, self.content, self.size)
 
 
 def left_out_by(patterns: Iterable[str]) -> Callable[[str], bool]:
@@ -86,13 +90,14 @@ def _walk(directory: str, names: list[str], is_left_out: Callable[[str], bool]) 
             yield path, found
 
 
-def stamp(found: os.stat_result) -> Stamp:
-    return Stamp(found.st_ctime_ns, found.st_size, found.st_ino)
+def stamp(found: os.stat_result) -> tuple[int, int, int]:
+    """Return by what a file is known to be untouched, as borg does: whoever changes it changes the first."""
+    return (found.st_ctime_ns, found.st_size, found.st_ino)
 
 
-def is_settled(seen: Seen, after: Stamp | None) -> bool:
+def is_settled(seen: Seen, after: tuple[int, int, int] | None) -> bool:
     """Return whether a file that was read, and has the stamp `after` later, held the same all the time between."""
-    return after == seen.stamp and seen.stamp.changed_ns + GRAIN_NS < seen.at_ns
+    return after == seen[3:6] and seen.changed_ns + GRAIN_NS < seen.at_ns
 
 
 def read(path: str, found: os.stat_result) -> Held:
