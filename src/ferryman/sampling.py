@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ferryman.errors import Stop
 
-BUDGET_MIN = 4  # of journeys in each whole run: what keeps it under half an hour on two cores
+BUDGET_MIN = 4  # of journeys in each whole run, which all else makes long enough
 MINUTES = "tests/journeys.yml"  # how long each journey takes
 WITH_HOSTS = ("tests/e2e/*.py", "tests/faults/*.py", "molecule/*/tests/*.py")
 MARKED = re.compile(r'\.at_times\(journey="(.+?)"\)')
