@@ -23,7 +23,10 @@ options:
       port: {description: TCP port., type: int, required: true}
       user: {description: Role., type: str, required: true}
   database_password: {description: Its password., type: str, required: true}
-  database_rate: {description: MB that a base backup reads in a second at most; 0 is no limit., type: int, default: 0}
+  database_rate:
+    description: MB that a base backup reads in a second at most; 0 is no limit, V(auto) goes by size and schedule.
+    type: str
+    default: auto
   synchronous: {description: Whether commits are to wait for this host., type: bool, required: true}
   keep_days: {description: Days that every set is kept., type: int, required: true}
   keep_years: {description: 'Years that the first of each month is kept, by set.', type: dict, required: true}
@@ -214,7 +217,7 @@ def main() -> None:
             "sets": {"type": "list", "elements": "str", **required},
             "database": {"type": "dict", **required, "options": {"host": required, "port": integer, "user": required}},
             "database_password": {"no_log": True, **required},
-            "database_rate": {"type": "int", "default": 0},
+            "database_rate": {"default": pace.AUTO},
             "synchronous": {"type": "bool", **required},
             "keep_years": {"type": "dict", **required},
             **dict.fromkeys([key for key in KEPT if key.startswith("keep_") and key != "keep_years"], integer),

@@ -87,7 +87,8 @@ class Barman:
         if not streaming.archived(self.home):  # without any, Barman holds the stream for one that was never set up
             self._switch("ferryman-begin")
         source = postgres.facts(self.conninfo)
-        held_back = pace.words(self.archive.settings.get("database_rate", 0))
+        settings = self.archive.settings
+        held_back = pace.held_back(settings.get("database_rate", pace.AUTO), source["bytes"], settings["every_s"])
         self.call("backup", *held_back, "--wait", "--wait-timeout", str(WAIT_S), "--name", record["id"], SERVER)
         found = self.info(record["id"])
         record["engine_id"], record["bytes"] = found["id"], found["bytes"]
