@@ -58,7 +58,7 @@ def went_back(
     assert site.served() == before
     verdict = verdicts(site, answer.said["release"])[-1]
     assert verdict["verdict"] == "rollback"
-    assert verdict["rule"] == "health" or verdict["sentence"] in answer.text, "people read why"
+    assert verdict["rule"] == "health" or verdict["sentence"] in answer.text, f"not {verdict['sentence']!r}: {answer}"
     drawn = max(drawn_back(site, entry) for entry in entries)
     late = [each for each in failures if each["at"] > drawn]
     assert not late, late

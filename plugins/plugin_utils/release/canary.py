@@ -169,20 +169,24 @@ class Canary:
         return unanswered(verdict, waited_s=evidence.now - self.asked_at, ask_s=self.ask_s)
 
     def _record(self, verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
-        """Tell a verdict, and keep for the ledger what ends a stage; whoever has it go back has the last word."""
+        """Tell a verdict, and keep for the ledger what ends a stage; return it, or what sends it back already."""
         record = {**telling.record(verdict, evidence), "at": round(evidence.now, 3)}
-        self.looks.tell(evidence, record, stage=len(self.began) - 1)
         if verdict.word in (PROMOTE, ROLLBACK):
-            self.verdicts.append(record)
-            if (self.looks.leads or verdict.word == ROLLBACK) and not self._is_decided:
-                self.action.remember("verdicts", {"verdicts": self.verdicts})
+            record = self._kept(record)
+        self.looks.tell(evidence, record, stage=len(self.began) - 1)
         return record
 
-    @property
-    def _is_decided(self) -> bool:
-        """Whether another entry has it go back: a stage that ends here in the same moment changes nothing of that."""
-        told = self.action.recall("verdicts").get("verdicts") or [{}]
-        return bool(told[-1].get("verdict") == ROLLBACK)
+    def _kept(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Keep what ends a stage; return it, or of several entries' words to go back, at one moment, the first."""
+        with self.action.alone():
+            told = self.action.recall("verdicts").get("verdicts") or [{}]
+            is_decided = told[-1].get("verdict") == ROLLBACK
+            if is_decided and record["verdict"] == ROLLBACK:
+                return dict(told[-1])
+            self.verdicts.append(record)
+            if (self.looks.leads or record["verdict"] == ROLLBACK) and not is_decided:
+                self.action.remember("verdicts", {"verdicts": self.verdicts})
+        return record
 
     def _evidence(self, share: float, for_s: float) -> Evidence:
         now, since = max(each.now for each in self.seen.values()), self.began[-1]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access
-from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import Verdict
+from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import Verdict, judge
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import Stopped
 from tests.support.access_log import line
 from tests.support.steps import metric
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 AT = 1_764_190_020.0
@@ -106,6 +108,10 @@ class Action:
 
     def remember(self, name: str, value: dict[str, Any]) -> None:
         (self.memory / f"{name}.json").write_text(json.dumps(value))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        yield
 
     @property
     def salt(self) -> str:
@@ -280,6 +286,22 @@ def test_an_entry_that_goes_back_tells_of_what_came_since_and_nothing_of_that_tw
     assert sum(told) == sum(len(entry.log) for entry in entries.values())
     (kept,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
     assert kept["verdict"] == "rollback", "who was a moment later does not unsay it"
+
+
+def test_of_two_entries_that_go_back_at_one_moment_both_say_what_the_ledger_has(tmp_path: Path) -> None:
+    entries = {"web1": Entry(Random(1), errors=0.5), "web2": Entry(Random(2), errors=0.5)}
+    request = {"slot": "green", "release": "r2", "settings": {}, "stages": {"stages": STAGES, "log": "/shop"}}
+    first, second = (canary.Canary(cast("Any", Action(host, entries, tmp_path)), request) for host in entries)
+    for each in (first, second):
+        each._share(10, 60.0)
+    for each in (first, second) * 6:
+        each._look(0.1, 5.0)
+    less, more = first._evidence(0.1, 60.0), second._evidence(0.1, 60.0)
+    assert less.draws != more.draws, "the second has read of one look more"
+    said = [second._record(judge(more), more), first._record(judge(less), less)]
+    (kept,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
+    assert kept["verdict"] == "rollback"
+    assert [each["sentence"] for each in said] == [kept["sentence"]] * 2
 
 
 def test_what_clients_of_another_entry_got_counts_here_too(tmp_path: Path) -> None:
