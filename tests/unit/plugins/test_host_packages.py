@@ -45,14 +45,20 @@ def _without_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("", ["nginx", "sudo", "uv"]),
         ("sudo installed\nnginx config-files\n", ["nginx", "uv"]),
-        ("nginx installed\nsudo installed\nuv installed\n", []),
     ],
 )
 def test_a_check_where_apt_cannot_tell_names_what_is_not_installed(said: str, installed: str, new: list[str]) -> None:
     result = Host({"failed": True, "msg": said}, installed=installed).run(task_vars={})
     assert not result.get("failed")
-    assert result["changed"] == bool(new)
+    assert result["changed"]
     assert changes.packages(result["diff"]["prepared"]) == new
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["a check", "a run"])
+def test_where_all_are_installed_apt_is_not_even_started(check: bool) -> None:
+    host = Host({"failed": True}, installed="nginx installed\nsudo installed\nuv installed\n", check=check)
+    assert host.run(task_vars={}) == {"changed": False}
+    assert not host.asked
 
 
 @pytest.mark.parametrize(
