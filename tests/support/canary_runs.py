@@ -6,7 +6,7 @@ import functools
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -23,6 +23,11 @@ MOST_S = 3600.0  # who holds for so long has asked somebody, and nobody answered
 GOOD = Bad()
 
 
+def nothing(_: Random) -> Surroundings:
+    """Nothing at all happens."""
+    return Surroundings()
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A kind of release, and at which rate requests come."""
@@ -30,7 +35,7 @@ class Scenario:
     name: str
     rps: float
     bad: Bad = GOOD
-    around: Callable[[Random], Surroundings] = field(default=lambda _: Surroundings())
+    around: Callable[[Random], Surroundings] = nothing
     tick_s: float = 5.0
     """How often the verdict is asked."""
     baseline: bool = False
