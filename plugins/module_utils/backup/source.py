@@ -225,15 +225,14 @@ def _read_and_sent(own: Source, works: borg.Borg, record: Record, roots: list[st
     kind, before = record["set"], own.remembered(record["set"])
     seen = look(roots, before, own.settings["left_out"])
     require_sources(roots, seen, own.last(kind).get("files", {}))
-    new = [one for path, one in seen.items() if one.content != "/" and before.get(path) is not one]
-    own.require_room(sum(one.size for one in new), len(seen))
+    new = [path for path, one in seen.items() if before.get(path) is not one]
+    own.require_room(sum(seen[path].size for path in new), len(seen))
     with ThreadPoolExecutor(1) as beside:
         # Nearly always nothing changes while it is sent: what is to be told then is reckoned while borg sends.
         reckoned = beside.submit(_reckoned, roots, seen)
         told = works.create(record["id"], list(seen))
     files, lines = reckoned.result()
-    unsure = {path for path, one in seen.items() if path in told["unsure"] or not tree.is_settled(one, _stamp(path))}
-    if unsure:
+    if unsure := _unsure(seen, new, told["told"]):
         sure = {path: one for path, one in seen.items() if path not in unsure}
         held = {path: one.held for path, one in sure.items()} | works.contents(record["id"], sorted(unsure))
         files, lines = tree.totals(roots, held.items()), _lines(sure)
@@ -242,6 +241,18 @@ def _read_and_sent(own: Source, works: borg.Borg, record: Record, roots: list[st
     own.remember(kind, lines)
     return {"format": of.FORMAT, "id": record["id"], "set": kind, "at": record["began_at"], "exact": True,
             "versions": {}, "release": record["release"], "databases": {}, "files": files}  # fmt: skip
+
+
+def _unsure(seen: dict[str, tree.Seen], new: list[str], told: dict[str, str]) -> set[str]:
+    """Return of which paths it is not certain that the archive holds what was read before.
+
+    What borg has as it was has the change time of an earlier backup, so nobody has changed it since it was read here
+    either: those are most, and are not looked at once more.
+    """
+    doubted = {*new, *told} if told.keys() <= seen.keys() else seen.keys()  # borg says some names in other letters
+    return {
+        path for path in doubted if told.get(path) in borg.NOT_WHOLE or not tree.is_settled(seen[path], _stamp(path))
+    }
 
 
 def _reckoned(roots: list[str], seen: dict[str, tree.Seen]) -> tuple[dict[str, dict[str, Any]], str]:

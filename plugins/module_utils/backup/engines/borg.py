@@ -30,6 +30,8 @@ NOGROUP = 65534
 TOLD = ".told"  # what is told of a backup lies beside it in an archive of this name: borg's own are never changed
 DOCUMENTS = ".ferryman"
 RECORD, MANIFEST = f"{DOCUMENTS}/record.json", f"{DOCUMENTS}/manifest.json"
+NOT_WHOLE = frozenset("CE")  # of a file: it changed while it was read, or could not be read
+NOT_AS_IT_WAS = "AMCEdhsbcfi-x?"  # all that borg says of a path, but U: what it remembers of that file is so still
 WARNED = 1  # borg's exit code where a file changed or went while it was read
 SETTINGS = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -118,9 +120,12 @@ class Borg:
     # The verbs
 
     def create(self, name: str, paths: list[str]) -> dict[str, Any]:
-        """Put paths into a new archive; return its id, sizes, and `unsure`: what changed or went meanwhile."""
+        """Put paths into a new archive; return its id and sizes, and `told`: what borg says of paths, by path.
+
+        Said is one letter of borg's, as `borg help create` has them; of a file that borg has as it was, nothing is.
+        """
         listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        words = ["create", "--json", "--log-json", "--list", "--filter", "CE", "--compression", COMPRESSION]
+        words = ["create", "--json", "--log-json", "--list", "--filter", NOT_AS_IT_WAS, "--compression", COMPRESSION]
         from_list = ["--paths-from-stdin", "--paths-delimiter", "\\0"]
         out, err = self.call(*words, *from_list, self.named(name), text=listed, warned=True)
         told = json.loads(out)["archive"]
@@ -129,7 +134,7 @@ class Borg:
             "id": told["id"],
             "bytes": told["stats"]["original_size"],
             "sent_bytes": told["stats"]["deduplicated_size"],
-            "unsure": {"/" + one["path"].lstrip("/") for one in said if one.get("type") == "file_status"},
+            "told": {"/" + one["path"].lstrip("/"): one["status"] for one in said if one.get("type") == "file_status"},
         }
 
     def tell(self, record: Record, manifest: str) -> None:
