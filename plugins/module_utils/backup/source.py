@@ -31,6 +31,7 @@ PROGRAM = "/usr/local/lib/ferryman/backup-source"
 KEYS = ("append", "room")  # what each of the SSH keys may do at the archive
 STATE = "/var/lib/ferryman/backup"
 OWN_BYTES = 16 * 2**20  # what a run writes here beside the lines below
+NOT_TEXT = re.compile("[\udc80-\udcff]")  # a byte that is no UTF-8, as Python has it in a name; borg says `?`
 A_FILE = 500  # bytes that borg and we remember of a file
 
 
@@ -249,7 +250,8 @@ def _unsure(seen: dict[str, tree.Seen], new: list[str], told: dict[str, str]) ->
     What borg has as it was has the change time of an earlier backup, so nobody has changed it since it was read here
     either: those are most, and are not looked at once more.
     """
-    doubted = {*new, *told} if told.keys() <= seen.keys() else seen.keys()  # borg says some names in other letters
+    in_other_letters = {path for path in seen if not path.isascii() and NOT_TEXT.search(path)}
+    doubted = ({*new, *told} & seen.keys()) | in_other_letters
     return {
         path for path in doubted if told.get(path) in borg.NOT_WHOLE or not tree.is_settled(seen[path], _stamp(path))
     }

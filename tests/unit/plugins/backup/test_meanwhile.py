@@ -13,6 +13,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.backup.engines import
 from tests.support.filesets import KIND, FileSet
 
 STRANGE = os.fsdecode(b"caf\xe9 \xff")
+AS_SAID = "caf? ?"  # as borg says it, and another file
 
 
 def replaced(path: Path) -> None:
@@ -50,7 +51,7 @@ def files(tmp_path: Path) -> FileSet:
     """Files of every kind, which a first backup has, and which borg and we remember."""
     made = FileSet(tmp_path / "set")
     for root in made.roots:
-        for name in (*CHANGES, STRANGE):
+        for name in (*CHANGES, STRANGE, AS_SAID):
             (root / name).write_text("as it was " * 100)
         (root / "one").write_text("1" * 1000)
         (root / "its other name").hardlink_to(root / "one")
