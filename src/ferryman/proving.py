@@ -24,8 +24,9 @@ from ferryman.sandbox.model import DEBIANS, DEFAULT_DEBIAN
 PARTS = ("unit", "roles", "e2e")
 WORKERS = 3  # of what needs no hosts: two of the tests, which wait for nothing, and one of a linter
 HOSTED_WORKERS = 4  # those with hosts wait for them between their own work; four keep two cores busy
-# What begins first, so that the others fill what is left beside it.
-LONG = ("e2e of a newcomer", "faults", "e2e of backups", "role backup")
+# What begins first, so that the others fill what is left beside it. "e2e" is short, or as long as the one journey that
+# it may have: begun late, that would be all that is left to wait for.
+LONG = ("faults", "e2e", "role backup", "e2e of a newcomer", "e2e of backups")
 NOTHING: Mapping[str, Collection[str]] = {}
 Of = TypeVar("Of")
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
@@ -67,7 +68,8 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     # What needs no hosts comes first: it fails soonest. What needs them waits a lot, and goes side by side.
     for parts in [[what]] if what else [["unit"], ["e2e", "roles"]]:
         wanted = [step for part in parts for step in steps(part, root, junit, left)]
-        wanted.sort(key=lambda step: not step.name.startswith(LONG))
+        first = {name: at for at, name in enumerate(LONG)}
+        wanted.sort(key=lambda step: first.get(step.name.partition(sampling.ON_DEBIAN)[0], len(LONG)))
         workers = WORKERS if parts == ["unit"] else HOSTED_WORKERS
         results += side_by_side(wanted, workers, lambda step: run(step, root, say))
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
@@ -147,7 +149,7 @@ def scenarios(root: Path, left: Collection[str] = ()) -> list[Step]:
     less = {"PYTEST_ADDOPTS": shlex.join(["-m", sampling.only(left)])} if left else {}
     for name in sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml")):
         for debian in debians(root / "roles" / name / "meta" / "main.yml"):
-            on = f" on Debian {debian}" if debian != DEFAULT_DEBIAN else ""
+            on = f"{sampling.ON_DEBIAN}{debian}" if debian != DEFAULT_DEBIAN else ""
             # Two of one scenario may run at once, and one may have been killed before: each keeps its hosts and files
             # apart.
             place = Path(tempfile.gettempdir()) / f"ferryman-molecule-{os.getpid()}" / f"{name}-{debian}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from ferryman.errors import Stop
 
 BUDGET_MIN = 4  # of journeys in each whole run, which all else makes long enough
+ON_DEBIAN = " on Debian "  # between the name of a role and the version that its tests are for
 MINUTES = "tests/journeys.yml"  # how long each journey takes
 WITH_HOSTS = ("tests/e2e/*.py", "tests/faults/*.py", "molecule/*/tests/*.py")
 MARKED = re.compile(r'\.at_times\(journey="(.+?)"\)')
@@ -31,7 +32,7 @@ def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[
 
     roles: dict[str, list[str]] = {}
     for name in scenarios:
-        roles.setdefault(name.partition(" on Debian ")[0], []).append(name)
+        roles.setdefault(name.partition(ON_DEBIAN)[0], []).append(name)
     minutes = journeys(root)
     taken = fill(minutes, by_chance(minutes), BUDGET_MIN)
     return {
