@@ -32,12 +32,14 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, given = self.validate_argument_spec({"names": {"type": "list", "elements": "str", "required": True}})
         names = list(given["names"])
-        missing = self._missing(names)
-        if not missing:
+        missing, automatic = self._have_not(names)
+        if not missing and not automatic:
             return {"changed": False}
         result = self._apt(names, task_vars)
         said = str(result.get("msg", "")) if result.get("failed") else ""
         if self._task.check_mode and (NO_NAME in said or NO_LIBRARY in said):
+            if not missing:
+                return {"changed": False}
             prepared = f"The following NEW packages will be installed:\n  {' '.join(missing)}\n"  # apt's words
             return {"changed": True, "diff": {"prepared": prepared}}
         if NO_NAME in said:  # an image whose lists were just thrown away has young ones, with nothing in them
@@ -48,9 +50,13 @@ class ActionModule(ActionBase):
         words = {"name": names, **ALWAYS, **more}
         return dict(self._execute_module(module_name="ansible.builtin.apt", module_args=words, task_vars=task_vars))
 
-    def _missing(self, names: list[str]) -> list[str]:
-        """Return which of the packages are not installed whole."""
-        words = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\\n", *names]
-        told = self._low_level_execute_command(f"{shlex.join(words)} 2>/dev/null || :", sudoable=True)
-        have = {line.split()[0] for line in told["stdout"].splitlines() if line.endswith(" installed")}
-        return [name for name in names if name not in have]
+    def _have_not(self, names: list[str]) -> tuple[list[str], list[str]]:
+        """Return which packages are not installed whole, and which are there for others alone, with whom they may go.
+
+        Of the latter apt notes that they are wanted.
+        """
+        status = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\\n", *names]
+        both = f"{shlex.join(status)} 2>/dev/null; {shlex.join(['apt-mark', 'showauto', *names])} 2>/dev/null || :"
+        lines = [line.split() for line in self._low_level_execute_command(both, sudoable=True)["stdout"].splitlines()]
+        have = {words[0] for words in lines if words[1:] == ["installed"]}
+        return [name for name in names if name not in have], [words[0] for words in lines if len(words) == 1]

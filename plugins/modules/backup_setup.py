@@ -195,6 +195,8 @@ def problems(wished: dict[str, Any]) -> list[str]:
         found.append(f"backup_name: {wished['name']!r} is no name of an environment")
     if not wished["database"]["host"]:
         found.append("backup_database_host: it must say where the database is")
+    if not pace.FORM.fullmatch(wished["database_rate"]):
+        found.append(f"backup_database_rate: {wished['database_rate']!r} is neither MB a second (0 to 1000) nor auto")
     if not wished["database_password"]:
         found.append("backup_database_password: the login at the database wants one")
     place = sealed.Place(wished["name"], os.path.join(wished["path"], wished["name"]))

@@ -7,7 +7,9 @@ DOCUMENTATION = r"""
 module: host_packages
 short_description: Install Debian packages, without what they recommend
 description:
-  - Runs M(ansible.builtin.apt), with lists of packages that are at most a day old.
+  - >-
+    Runs M(ansible.builtin.apt), with lists of packages that are at most a day old; not where all are installed and
+    none is there for other packages alone.
   - >-
     In check mode a host without any lists, as images of providers often are, is no failure: what is not installed
     there would be, once a run has brought the lists.

@@ -6,10 +6,13 @@ back every restore, too, also one by hand.
 
 from __future__ import annotations
 
+import re
+
 MB = 10**6
 KIB = 1024  # Barman's unit, and that of `pg_basebackup --max-rate`
 HOUR_S = 3600
 AUTO = "auto"
+FORM = re.compile("auto|[0-9]{1,3}|1000")
 GENTLE = 10  # MB a second that who works with the database does not feel (docs/records/bench-backup-database.json)
 SMALL = 100 * MB  # is read before anybody has felt it
 SHARE = 4  # a backup is to be over in this part of the time until the next

@@ -233,7 +233,7 @@ def _read_and_sent(own: Source, works: borg.Borg, record: Record, roots: list[st
         reckoned = beside.submit(_reckoned, roots, seen)
         told = works.create(record["id"], list(seen))
     files, lines = reckoned.result()
-    if unsure := _unsure(seen, new, told["told"]):
+    if unsure := _unsure(seen, new, told):
         sure = {path: one for path, one in seen.items() if path not in unsure}
         held = {path: one.held for path, one in sure.items()} | works.contents(record["id"], sorted(unsure))
         files, lines = tree.totals(roots, held.items()), _lines(sure)
@@ -244,16 +244,23 @@ def _read_and_sent(own: Source, works: borg.Borg, record: Record, roots: list[st
             "versions": {}, "release": record["release"], "databases": {}, "files": files}  # fmt: skip
 
 
-def _unsure(seen: dict[str, tree.Seen], new: list[str], told: dict[str, str]) -> set[str]:
+def _unsure(seen: dict[str, tree.Seen], new: list[str], archive: dict[str, Any]) -> set[str]:
     """Return of which paths it is not certain that the archive holds what was read before.
 
     What borg has as it was has the change time of an earlier backup, so nobody has changed it since it was read here
-    either: those are most, and are not looked at once more.
+    either: those are most, and are not looked at once more. Of what became a socket it says nothing, so files are
+    counted, and all else is looked at.
     """
-    in_other_letters = {path for path in seen if not path.isascii() and NOT_TEXT.search(path)}
-    doubted = ({*new, *told} & seen.keys()) | in_other_letters
+    told = archive["told"]
+    files = {path for path, one in seen.items() if one.content[0] not in "/-"}
+    said_otherwise = {path: NOT_TEXT.sub("?", path) for path in files if not path.isascii() and NOT_TEXT.search(path)}
+    doubted = (seen.keys() - files) | ({*new, *told, *said_otherwise} & files)
+    if archive["files"] != len(files) - sum(letter == "h" for letter in told.values()):
+        doubted = {*seen}
     return {
-        path for path in doubted if told.get(path) in borg.NOT_WHOLE or not tree.is_settled(seen[path], _stamp(path))
+        path
+        for path in doubted
+        if told.get(said_otherwise.get(path, path)) in borg.NOT_WHOLE or not tree.is_settled(seen[path], _stamp(path))
     }
 
 

@@ -9,6 +9,7 @@ from ansible_collections.ferryman.ops.plugins.action.host_packages import Action
 from ferryman import changes
 
 NAMES = ["nginx", "sudo", "uv"]
+ALL = "nginx installed\nsudo installed\nuv installed\n"
 NO_LISTS = "No package matching 'nginx' is available"
 NO_LIBRARY = "python3-apt must be installed to use check mode. If run normally this module can auto-install it."
 
@@ -30,7 +31,7 @@ class Host(ActionModule):
 
     def _low_level_execute_command(self, command: str, **_: Any) -> dict[str, Any]:
         assert command.startswith("dpkg-query ")
-        assert all(name in command for name in NAMES)
+        assert all(command.count(name) >= 2 for name in NAMES), "both are asked of each"
         return {"stdout": self.installed}
 
 
@@ -56,9 +57,19 @@ def test_a_check_where_apt_cannot_tell_names_what_is_not_installed(said: str, in
 
 @pytest.mark.parametrize("check", [True, False], ids=["a check", "a run"])
 def test_where_all_are_installed_apt_is_not_even_started(check: bool) -> None:
-    host = Host({"failed": True}, installed="nginx installed\nsudo installed\nuv installed\n", check=check)
+    host = Host({"failed": True}, installed=ALL, check=check)
     assert host.run(task_vars={}) == {"changed": False}
     assert not host.asked
+
+
+def test_what_is_there_for_others_alone_is_given_to_apt_which_notes_that_it_is_wanted() -> None:
+    host = Host({"changed": False}, installed=f"{ALL}sudo\n", check=False)
+    assert host.run(task_vars={}) == {"changed": False}
+    assert [asked["name"] for asked in host.asked] == [NAMES]
+
+
+def test_a_check_where_apt_cannot_tell_finds_nothing_missing_where_all_is_there_for_others() -> None:
+    assert Host({"failed": True, "msg": NO_LIBRARY}, installed=f"{ALL}sudo\n").run(task_vars={}) == {"changed": False}
 
 
 @pytest.mark.parametrize(

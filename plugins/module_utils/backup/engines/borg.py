@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pwd
@@ -120,7 +121,8 @@ class Borg:
     # The verbs
 
     def create(self, name: str, paths: list[str]) -> dict[str, Any]:
-        """Put paths into a new archive; return its id and sizes, and `told`: what borg says of paths, by path.
+        """Put paths into a new archive; return its id and sizes, how many `files` it holds (no second names), and
+        `told`: what borg says of paths, by path.
 
         Said is one letter of borg's, as `borg help create` has them; of a file that borg has as it was, nothing is.
         """
@@ -129,12 +131,18 @@ class Borg:
         from_list = ["--paths-from-stdin", "--paths-delimiter", "\\0"]
         out, err = self.call(*words, *from_list, self.named(name), text=listed, warned=True)
         told = json.loads(out)["archive"]
-        said = [json.loads(line) for line in err.splitlines() if line.startswith(b"{")]
+        said: dict[str, str] = {}
+        for line in io.BytesIO(err):
+            one = json.loads(line) if line.startswith(b"{") else {}
+            path = "/" + one.get("path", "").lstrip("/")
+            if one.get("type") == "file_status" and said.get(path) not in NOT_WHOLE:
+                said[path] = one["status"]
         return {
             "id": told["id"],
             "bytes": told["stats"]["original_size"],
             "sent_bytes": told["stats"]["deduplicated_size"],
-            "told": {"/" + one["path"].lstrip("/"): one["status"] for one in said if one.get("type") == "file_status"},
+            "files": told["stats"]["nfiles"],
+            "told": said,
         }
 
     def tell(self, record: Record, manifest: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,12 @@ def linked(path: Path) -> None:
 def nested(path: Path) -> None:
     path.unlink()
     path.mkdir(mode=0o750)
+
+
+def listened(path: Path) -> None:
+    """Put a socket in the place of a file, of which borg says nothing."""
+    path.unlink(missing_ok=True)
+    os.mknod(path, stat.S_IFSOCK | 0o600)
 
 
 CHANGES: dict[str, Callable[[Path], Any]] = {
@@ -78,8 +85,15 @@ def change_strange(root: Path) -> None:
     (root / STRANGE).write_text("s" * 1000)
 
 
+def change_silently(root: Path) -> None:
+    """Let files become what borg says nothing of."""
+    listened(root / "stays")
+    (root / "below").rmdir()
+    listened(root / "below")
+
+
 @pytest.mark.parametrize("moment", ["before borg reads", "once borg has read"])
-@pytest.mark.parametrize("change", [change, change_strange])
+@pytest.mark.parametrize("change", [change, change_strange, change_silently])
 def test_a_manifest_is_what_its_archive_holds_whatever_changes_meanwhile(
     files: FileSet, monkeypatch: pytest.MonkeyPatch, moment: str, change: Callable[[Path], None]
 ) -> None:
