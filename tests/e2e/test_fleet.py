@@ -783,8 +783,9 @@ def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
 @STRICKEN
 @pytest.mark.soak
 def test_soak_fleet_faults(fleet: Fleet, soak: Soak) -> None:
-    """Cuts between driver, arbiter and any host, and a loss of power, at any boundary: one release stands, everywhere.
+    """Cuts from driver and arbiter, and losses of power, six at each boundary: one release stands, on every host.
 
+    An app host that is cut off from the arbiter, or loses its power, may take three requests along; others none.
     Over a soak each boundary sees six of the faults, and each fault of a host comes at four boundaries or three.
     """
     chance, every = soak.random(), boundaries()
