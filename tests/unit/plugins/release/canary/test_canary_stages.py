@@ -124,6 +124,15 @@ def way(tmp_path: Path, entry: Entry, *, metrics: tuple[dict[str, Any], ...] = (
     return canary.Canary(cast("Any", Action("web1", {"web1": entry}, tmp_path, **values)), request)
 
 
+def ways(tmp_path: Path, entries: dict[str, Entry]) -> list[canary.Canary]:
+    """Return the way of each of several entries, in its first stage."""
+    request = {"slot": "green", "release": "r2", "settings": {}, "stages": {"stages": STAGES, "log": "/shop"}}
+    made = [canary.Canary(cast("Any", Action(host, entries, tmp_path)), request) for host in entries]
+    for each in made:
+        each._share(10, 60.0)
+    return made
+
+
 def looks(tmp_path: Path) -> list[dict[str, Any]]:
     return [json.loads(each) for each in (tmp_path / "canary.jsonl").read_text().splitlines()]
 
@@ -269,10 +278,7 @@ def test_with_no_client_asked_for_time_alone_ends_a_stage(tmp_path: Path) -> Non
 
 def test_an_entry_that_goes_back_tells_of_what_came_since_and_nothing_of_that_twice(tmp_path: Path) -> None:
     entries = {"web1": Entry(Random(1)), "web2": Entry(Random(2))}
-    request = {"slot": "green", "release": "r2", "settings": {}, "stages": {"stages": STAGES, "log": "/shop"}}
-    first, second = (canary.Canary(cast("Any", Action(host, entries, tmp_path)), request) for host in entries)
-    for each in (first, second):
-        each._share(10, 60.0)
+    first, second = ways(tmp_path, entries)
     for _ in range(3):
         for each in (first, second):
             each._look(0.1, 5.0)
@@ -290,10 +296,7 @@ def test_an_entry_that_goes_back_tells_of_what_came_since_and_nothing_of_that_tw
 
 def test_of_two_entries_that_go_back_at_one_moment_both_say_what_the_ledger_has(tmp_path: Path) -> None:
     entries = {"web1": Entry(Random(1), errors=0.5), "web2": Entry(Random(2), errors=0.5)}
-    request = {"slot": "green", "release": "r2", "settings": {}, "stages": {"stages": STAGES, "log": "/shop"}}
-    first, second = (canary.Canary(cast("Any", Action(host, entries, tmp_path)), request) for host in entries)
-    for each in (first, second):
-        each._share(10, 60.0)
+    first, second = ways(tmp_path, entries)
     for each in (first, second) * 6:
         each._look(0.1, 5.0)
     less, more = first._evidence(0.1, 60.0), second._evidence(0.1, 60.0)
@@ -306,10 +309,7 @@ def test_of_two_entries_that_go_back_at_one_moment_both_say_what_the_ledger_has(
 
 def test_what_clients_of_another_entry_got_counts_here_too(tmp_path: Path) -> None:
     entries = {"web1": Entry(Random(1), rps=0.01), "web2": Entry(Random(2), errors=0.5)}
-    request = {"slot": "green", "release": "r2", "settings": {}, "stages": {"stages": STAGES, "log": "/shop"}}
-    mine, theirs = (canary.Canary(cast("Any", Action(host, entries, tmp_path)), request) for host in entries)
-    for each in (mine, theirs):
-        each._share(10, 60.0)
+    mine, theirs = ways(tmp_path, entries)
     for _ in range(6):
         theirs._look(0.1, 5.0)
     with pytest.raises(BackError, match="fails more"):
