@@ -139,8 +139,8 @@ class Line(RuleBasedStateMachine):
         self.heard: dict[str, float] = {}
         """When each was last heard of, in seconds since the beginning."""
         self.elapsed = 0.0
-        self.started = 0.0
-        """When the arbiter was started."""
+        self.asked: float | None = 0.0
+        """When somebody first lined up since the arbiter was started: from then on all others have their time again."""
 
     def at(self, place: int) -> str:
         return self.came[place % len(self.came)]
@@ -148,6 +148,7 @@ class Line(RuleBasedStateMachine):
     def hear(self, run: str) -> None:
         self.queue = lined_up(self.queue, run, now=self.now)
         self.heard[run] = self.elapsed
+        self.asked = self.elapsed if self.asked is None else self.asked
 
     @rule(seconds=st.sampled_from([0.5, 4, 14, 40]), clock=st.text(max_size=3))
     def time_passes(self, seconds: float, clock: str) -> None:
@@ -188,7 +189,8 @@ class Line(RuleBasedStateMachine):
         except lock.Behind as behind:
             first = behind.tickets[0]["run"]
             lives = first in self.came and self.came.index(first) < self.came.index(run)
-            silent_s = self.elapsed - max(self.heard[first], self.started)
+            assert self.asked is not None, "nobody waits for those who may be gone"
+            silent_s = self.elapsed - max(self.heard[first], self.asked)
             assert lives or (first in gone and silent_s < BEAT_S), "he is never coming"
         else:
             assert not lock.alive(before, self.now), "a lease that runs is nobody else's"
@@ -214,7 +216,7 @@ class Line(RuleBasedStateMachine):
     @rule()
     def is_started_again(self) -> None:
         self.boots += 1
-        self.now, self.started = lock.Now(boottime=1.0, boot=str(self.boots)), self.elapsed
+        self.now, self.asked = lock.Now(boottime=1.0, boot=str(self.boots)), None
         for run in reversed(self.came):  # whoever is heard of first takes nobody's place
             self.hear(run)
 
