@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,6 @@ from tests.support import drawing, histories
 from tests.support.site import ENV, Site
 from tests.support.terminal import Terminal
 from tests.support.visitors import Visitors
-
-from ferryman import paths
 
 LIMITS = {"hang_s": 2, "warm_s": 2}
 
@@ -93,15 +90,10 @@ def test_on_a_terminal_a_release_is_seen_to_fail_and_to_go_back_and_the_hint_say
 
 def draw(shop: Site, meanwhile: bytes, afterwards: bytes) -> None:
     """Draw what stood on the terminal in the stage and at the end, with the names that a reader has."""
-    names = {str(paths.CHECKOUT / "invoke"): "./invoke", str(shop.root): "~/shop", socket.gethostname(): "laptop"}
     lines = [Text(f"$ ./invoke deploy --env {ENV}")]
-    for seen, said in ((meanwhile.decode(errors="replace"), "seconds later:"), (afterwards.decode(), "")):
-        for ours, theirs in names.items():
-            seen = seen.replace(ours, theirs)
-        lines += [*drawing.screen(seen), Text(), Text(said, "dim")]
-    pictures = paths.state_directory(paths.CHECKOUT) / "pictures"
-    pictures.mkdir(exist_ok=True)
-    (pictures / "canary-terminal.svg").write_text(drawing.picture(lines, "~/shop"), encoding="utf-8")
+    for seen, said in ((meanwhile, "seconds later:"), (afterwards, "")):
+        lines += [*drawing.named(seen, {str(shop.root): "~/shop"}), Text(), Text(said, "dim")]
+    drawing.keep("canary-terminal.svg", lines, "~/shop")
 
 
 def test_of_a_release_that_is_not_there_nothing_is_told_but_which_there_are(site: Site) -> None:

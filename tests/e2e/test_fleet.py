@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +17,14 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from rich.text import Text
 from tests.conftest import Soak
-from tests.support import canaries, histories
+from tests.support import canaries, drawing, histories
 from tests.support import fleet as fleets
-from tests.support.fleet import APPS, DATABASE, ENTRIES, PASSWORD, Fleet
+from tests.support.fleet import APPS, DATABASE, ENTRIES, PASSWORD, Fleet, began, powered
 from tests.support.pages import blocks
 from tests.support.prober import Prober
+from tests.support.terminal import Terminal
 from tests.support.visitors import Visitors
 from tests.support.watching import Journal
 
@@ -508,30 +509,6 @@ def test_an_app_host_that_loses_its_power_while_a_fleet_is_scaled_leaves_the_oth
     assert (done.code, webs(fleet)) == (0, dict.fromkeys(APPS, 1)), str(done)
 
 
-@contextmanager
-def powered(fleet: Fleet, *hosts: str) -> Iterator[None]:
-    """Give hosts their power back whenever they have ended, as a machine's firmware does after a reboot."""
-    over, engine = threading.Event(), probe()
-
-    def watch() -> None:
-        while not over.wait(2):
-            for host in hosts:
-                engine.run("start", f"{fleet.name}-{host}", check=False)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
-
-
-def began(fleet: Fleet, host: str) -> str:
-    """Return when a host's first process began."""
-    return fleet.ssh("cut -d ' ' -f 22 /proc/1/stat", host=host)
-
-
 @REBOOTED
 def test_a_fleet_is_rebooted_host_by_host_and_a_host_that_is_not_well_stops_it_with_the_others_serving(
     fleet: Fleet,
@@ -631,6 +608,24 @@ def test_a_host_on_which_the_release_does_not_come_up_sends_every_host_back(flee
         assert "tiny-web" not in fleet.ssh(f"systemctl list-units --plain --state=active 'tiny-web@{slot}*'", host=host)
     again = fleet.deploy(commit)
     assert (again.code, fleet.settles(2)) == (0, again.said["release"]), str(again)
+
+
+@LOSES
+@pytest.mark.picture
+def test_on_a_terminal_a_release_that_does_not_come_up_on_the_third_host_is_seen_to_go_back_everywhere(
+    fleet: Fleet,
+) -> None:
+    before, commit = fleet.settles(2), fleet.repository.commit(histories.good("as the picture shows"))
+    environment = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES")}
+    words = [fleet.python, "-m", "ferryman", "deploy", "--env", "dev", "--app", fleet.app, "--ref", commit]
+    with taken(fleet, "app3"):
+        shown = Terminal(words, fleet.root, environment | fleet.extra, rows=40, columns=drawing.COLUMNS)
+        code = shown.wait()
+    text = " ".join(shown.text().split())
+    assert (code, "✗" in text, "app3" in text) == (2, True, True), text
+    assert fleet.settles(2) == before
+    lines = [Text("$ ./invoke deploy --env dev"), *drawing.named(shown.raw, {str(fleet.root): "~/shop"})]
+    drawing.keep("fleet-terminal.svg", lines, "~/shop")
 
 
 @LOSES

@@ -9,6 +9,8 @@ from tests.support.histories import crashes, good
 from tests.support.load import Load
 from tests.support.site import Site
 
+DRAIN_S = 8.0
+
 
 @pytest.mark.soak
 def test_soak_load(site: Site, soak: Soak) -> None:
@@ -75,3 +77,26 @@ def test_a_deploy_waits_for_an_upload_that_may_still_go_to_its_slot_and_where_th
     assert (failed.code, failed.said["status"]) == (2, "failed"), str(failed)
     assert 1 < failed.said["drained_s"] < 60, failed.said
     assert "(it waited" in failed.said["error"], failed.said["error"]
+
+
+@pytest.mark.at_times(journey="websockets over updates")
+def test_websockets_live_on_over_an_update_until_their_slot_is_wanted_and_drained_and_are_told_that_it_goes(
+    site: Site,
+) -> None:
+    old = site.good("has websockets")
+    load = Load(site, 1, kept=0, fresh=0, uploads=0, sockets=3)
+
+    def update_twice() -> None:
+        new = site.good("comes, and they stay where they are")
+        left = time.monotonic()
+        time.sleep(DRAIN_S / 4)
+        assert ({*load.heard}, load.went_away) == ({old}, 0)
+        assert load.heard[old] > left, "they talk with the process to which they were opened"
+        site.good("wants the slot of theirs")
+        assert load.went_away == 3
+        assert load.heard[old] - left > DRAIN_S / 2, "they were not cut off at once"
+        assert {*load.heard} <= {old, new, site.served()}
+
+    with site.settings(release_drain_s=DRAIN_S, release_warm_s=300):
+        asyncio.run(load.during(update_twice))
+    assert load.failed == []

@@ -10,8 +10,6 @@ from tests.support.histories import good
 from tests.support.newcomer import Newcomer
 from tests.support.terminal import Terminal
 
-from ferryman import paths
-
 ROWS = 50
 
 
@@ -30,10 +28,7 @@ def test_a_deploy_on_a_terminal_ends_with_its_steps_and_where_it_serves(newcomer
     assert "✓" in text
     assert len(text.splitlines()) <= ROWS, "more than a screen"
     assert not any(word in text for word in (str(newcomer.root), socket.gethostname()))
-    drawn = drawing.picture([Text("$ ./invoke deploy"), *lines], "~/ferryman")
-    pictures = paths.state_directory(paths.CHECKOUT) / "pictures"
-    pictures.mkdir(exist_ok=True)
-    (pictures / "deploy.svg").write_text(drawn, encoding="utf-8")
+    drawing.keep("deploy.svg", [Text("$ ./invoke deploy"), *lines], "~/ferryman")
 
 
 def as_in_the_readme(newcomer: Newcomer, seen: str) -> str:

@@ -2,6 +2,8 @@
 
 import io
 import re
+import socket
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
@@ -10,6 +12,8 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
+
+from ferryman import paths
 
 COLUMNS = 88
 KEPT = 500  # lines, with those that have scrolled away
@@ -55,3 +59,18 @@ def picture(lines: list[Text], title: str) -> str:
     for line in lines:
         console.print(line, soft_wrap=True)
     return console.export_svg(title=title, code_format=FORMAT, unique_id="terminal")
+
+
+def named(seen: bytes, names: Mapping[str, str]) -> list[Text]:
+    """Return the lines that stand there with the names that a reader has in the place of a test's own."""
+    text = seen.decode(errors="replace")
+    for ours, theirs in {str(paths.CHECKOUT / "invoke"): "./invoke", **names, socket.gethostname(): "laptop"}.items():
+        text = text.replace(ours, theirs)
+    return screen(text)
+
+
+def keep(name: str, lines: list[Text], title: str) -> None:
+    """Write the picture to where `./invoke docs.pictures` takes it from."""
+    pictures = paths.state_directory(paths.CHECKOUT) / "pictures"
+    pictures.mkdir(exist_ok=True)
+    (pictures / name).write_text(picture(lines, title), encoding="utf-8")

@@ -10,6 +10,7 @@ Clients take the entries in turn. Hosts are light: what a fleet has nothing to d
 import json
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from ferryman import paths
 from ferryman.environments import LOCAL
 from ferryman.sandbox import hosts
 from ferryman.sandbox.model import DEFAULT_DEBIAN
+from ferryman.sandbox.probing import probe
 
 ENTRIES = ("entry1", "entry2")
 APPS = ("app1", "app2", "app3")
@@ -94,6 +96,30 @@ class Fleet(Site):
                 return str(stable.pop())
             assert time.monotonic() < deadline, {host: (s["phase"], s["release_stable"]) for host, s in states.items()}
             time.sleep(0.3)
+
+
+@contextmanager
+def powered(fleet: Fleet, *of: str) -> Iterator[None]:
+    """Give hosts their power back whenever they have ended, as a machine's firmware does after a reboot."""
+    over, engine = threading.Event(), probe()
+
+    def watch() -> None:
+        while not over.wait(2):
+            for host in of:
+                engine.run("start", f"{fleet.name}-{host}", check=False)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def began(fleet: Fleet, host: str) -> str:
+    """Return when a host's first process began."""
+    return fleet.ssh("cut -d ' ' -f 22 /proc/1/stat", host=host)
 
 
 def words(line: str) -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -30,6 +31,9 @@ SHARED = Path(os.environ.get("FERRYMAN_SHARED", HERE / "shared"))
 BLOCK = 1 << 18
 LEAKED: list[bytes] = []
 PAYMENTS: Counter[str] = Counter()  # by their result: a thread more or less is nothing that a share would tell
+TEXT, CLOSE = 0x1, 0x8
+"""Frames of a websocket that are spoken here (RFC 6455, 5.2)."""
+GOING_AWAY = 1001
 
 
 def age() -> float:
@@ -48,6 +52,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         self.busy = 0
         self.change = threading.Condition()
+        self.leaving = False
+        self.sockets: set[Handler] = set()
         super().__init__((os.environ.get("HOST", "127.0.0.1"), port), Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -57,10 +63,13 @@ class Server(ThreadingHTTPServer):
             say(level="error", event="request failed", error=repr(error))
 
     def drain(self) -> None:
-        """Take no new connection, finish what is under way, leave."""
+        """Take no new connection, say goodbye to websockets, finish what is under way, leave."""
         self.shutdown()
         self.server_close()
         with self.change:
+            self.leaving = True
+            for each in self.sockets:
+                each.frame(CLOSE, GOING_AWAY.to_bytes(2, "big"))
             self.change.wait_for(lambda: self.busy == 0, timeout=30)
         say(level="info", event="stopped")
         os._exit(0)
@@ -147,8 +156,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"name": name}) if name else self.answer(401, {"error": "please log in"})
         elif url.path == "/rows":
             self.rows("asks", 200)
-        elif url.path in ("/shop", "/metrics"):
-            self.shop() if url.path == "/shop" else self.metrics()
+        elif show := {"/shop": self.shop, "/metrics": self.metrics, "/socket": self.socket}.get(url.path):
+            show()
         elif url.path == "/env":
             self.answer(200, environment())
         elif url.path == "/slow":
@@ -161,6 +170,45 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, page.encode(), "text/html; charset=utf-8")
         else:
             self.answer(404, {"error": "not found"})
+
+    def socket(self) -> None:
+        """Speak as a websocket (RFC 6455): each short text comes back behind the release, until either end goes."""
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.close_connection = True
+        self.send_response(HTTPStatus.SWITCHING_PROTOCOLS)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
+        self.end_headers()
+        self.wfile.flush()
+        server = cast("Server", self.server)
+        with server.change:
+            server.sockets.add(self)
+            if server.leaving:
+                self.frame(CLOSE, GOING_AWAY.to_bytes(2, "big"))
+        try:
+            self.talk(server)
+        finally:
+            with server.change:
+                server.sockets.discard(self)
+
+    def talk(self, server: Server) -> None:
+        """Answer frames, none of which is longer than 125 bytes, until one says that it is the last."""
+        while len(head := self.rfile.read(6)) == 6:
+            kind, mask = head[0] & 0xF, head[2:]
+            text = bytes(byte ^ mask[at % 4] for at, byte in enumerate(self.rfile.read(head[1] & 0x7F)))
+            with server.change:
+                if kind == TEXT and not server.leaving:
+                    self.frame(TEXT, f"{RELEASE} {text.decode()}".encode())
+                elif kind == CLOSE:
+                    if not server.leaving:
+                        self.frame(CLOSE, text[:2])
+                    return
+
+    def frame(self, kind: int, data: bytes) -> None:
+        """Send a frame; who calls this holds the server's `change`, since two threads may."""
+        self.wfile.write(bytes([0x80 | kind, len(data)]) + data)
+        self.wfile.flush()
 
     def shop(self) -> None:
         """What most clients ask for; where versions misbehave that are healthy otherwise."""
