@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, ledger, points, sizes
+from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, ledger, points, sizes, succession
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import leaving, remembered, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
@@ -62,6 +62,7 @@ class ActionModule(ReleaseAction):
         "away": {"type": "bool", "default": False},
         "lease_s": {"type": "float", "default": LEASE_S},
         "room": {"type": "dict", "default": {}},
+        "copies": {"type": "bool", "default": False},
     }
 
     def work(self) -> dict[str, Any]:
@@ -69,7 +70,8 @@ class ActionModule(ReleaseAction):
         try:
             return self._looked()
         except AnsibleConnectionFailure as error:
-            if not (self.args["away"] and leaving.may_be_away(self.host, self.every)):
+            may_be = self.args["away"] and leaving.may_be_away(self.host, self.every)
+            if not may_be and (not self.args["copies"] or self.host == self.arbiter):
                 raise
             why = f"{self.host} cannot be reached: {str(error).strip().partition(chr(10))[0]}"
             self.remember(f"look-{self.host}", {"roles": self.roles, "away": why})
@@ -86,6 +88,7 @@ class ActionModule(ReleaseAction):
             "have": remembered.digests(self.work_dir),
             "head": self._known_head(),
             "whole": bool(self.args["whole"]),
+            "copies": bool(self.args["copies"]),
             "room": {name: int(count) for name, count in self.args["room"].items() if str(count).isdecimal()},
         }
         if wanted:
@@ -93,6 +96,8 @@ class ActionModule(ReleaseAction):
             more["secrets"] = self.secrets
             more["drain_s"] = self.settings["drain_s"]
             more["runtime"] = wanted["description"]["runtime"]["kind"]
+        if self.args["purpose"] and self.several:
+            more["keeper"] = self.addresses.get(self.arbiter, "")
         if self.args["purpose"]:
             # Of several hosts another one may find a reason for a change.
             lock = self.lock(self.args["purpose"], wanted)
@@ -120,6 +125,13 @@ class ActionModule(ReleaseAction):
         Return the reason that the arbiter has. One that is away may take longer to be found so than a lease lasts.
         """
         ends = self.vigil(self._keep_lock, every_s=LEASE_S / 3)
+        lacks = succession.lacks(
+            self.look_of(self.host)["ledger"]["lines"],
+            {host: self.look_of(host).get("copy", {}) for host in {*self.every["app"], *self.every["entry"]}},
+        )
+        if lacks:
+            self.ask("steps", steps=["free"], lease_s=LEASE_S)
+            self.refuse(f"the ledger cannot be relied on: {lacks}", succession.WAY_OUT)
         stale = stale or self._mends()
         if "failed" in ends or not any([stale, *ends]):
             self.ask("steps", steps=["free"], lease_s=LEASE_S)
@@ -144,24 +156,23 @@ class ActionModule(ReleaseAction):
     def _keep_head(self, book: dict[str, Any]) -> None:
         """Remember the head of a ledger in which nothing is wrong."""
         if book["head"] and not book["wrong"]:
-            remembered.write(self._head, book["head"].encode())
+            remembered.write(self.head_kept, book["head"].encode())
 
     def _known_head(self) -> dict[str, str]:
         """Return the head that this driver saw last and where it keeps it: the host compares before any change."""
-        known = head_in(self._head)
-        return {"hash": known, "kept": str(self._head)} if known else {}
-
-    @property
-    def _head(self) -> Path:
-        return self.work_dir / "heads" / f"{self.environment}-{self.app}"
+        known = head_in(self.head_kept)
+        return {"hash": known, "kept": str(self.head_kept)} if known else {}
 
     def _short(self, seen: dict[str, Any]) -> dict[str, Any]:
         """Return a reading for people and for --json: no lists of files, the ledger as a story."""
-        short = {key: value for key, value in seen.items() if key not in ("base", "ledger", "tools", "planned")}
+        short = {
+            key: value for key, value in seen.items() if key not in ("base", "ledger", "tools", "planned", "copied")
+        }
         if "ledger" in seen:
             lines = seen["ledger"]["lines"]
             told, spans = ledger.story(lines), ledger.spans(lines)
             short["ledger"] = {key: seen["ledger"][key] for key in ("head", "wrong", "way_out", "torn")}
+            short["ledger"]["lines"] = len(lines)
             short["history"] = [
                 {
                     "release": r.id,

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, files, ledger, names, render, sizes
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import tarball
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import remembered, tarball
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 WHERE = {
@@ -45,6 +45,8 @@ LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers", "g
 """Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
 ENDS = {"settle", "return"}
 """Steps of the arbiter with which a run is over."""
+BACKGROUND = {"worker", "cron"}
+"""The kinds of processes that run in the slot that serves alone."""
 SEALED = {"switch", "commit", "return"}
 """Steps by which hosts learn how they will know what the arbiter says, or it says it."""
 
@@ -140,11 +142,19 @@ class ActionModule(ReleaseAction):
             return self.host == self.first_app
         if step == "mend":
             return self._differs() or self._has_a_former_key()
+        if step == "workers":
+            return "app" in self.roles and self._has_background()
         if step == "start" and "app" not in self.roles:
             return self.host == self.arbiter and self.recall("plan").get("event") == "rollback"
         if step == "return" and self.several:
             return not {"app", "entry"}.isdisjoint(self.roles)
         return step not in WHERE or not {*WHERE[step]}.isdisjoint(self.roles)
+
+    def _has_background(self) -> bool:
+        """Say whether workers or timers may have to move: of the release that comes, or of any that this host has."""
+        coming = self.recall("plan").get("description") or {}
+        told = [coming, *(release["checks"] for release in self.look_of(self.host).get("releases", []))]
+        return any(process["kind"] in BACKGROUND for each in told for process in each.get("processes", {}).values())
 
     def _differs(self) -> bool:
         """Say whether this host has something pending, or takes another slot for the stable one than the arbiter."""
@@ -168,8 +178,7 @@ class ActionModule(ReleaseAction):
         if fences := {"fence", "leave_out"}.intersection(wanted):
             more["fence"] = self._fence() if "fence" in fences else self._leaves_out(plan)
         more.update(self._scaling(wanted))
-        if "settle" in wanted and self.host != self.arbiter:
-            more["ledger"] = self.look_of(self.arbiter)["ledger"]["lines"] + [{**plan["line"], "status": "live"}]
+        more.update(self._book(plan, wanted))
         if more.get("line"):
             known = {**self.recall("facts"), **self.recall("verdicts")}
             more["line"] = {**more["line"], **known, "duration_s": round(time.time() - plan["began"], 3)}
@@ -233,12 +242,25 @@ class ActionModule(ReleaseAction):
         told["limits"] = dict(self.value("limits", {}) or {})
         if not self.several:
             return told
-        entries = {host: dict(self.value("addresses")).get(host) for host in self.groups["entry"]}
+        entries = {host: self.addresses.get(host) for host in self.groups["entry"]}
         del entries[self.arbiter]
         if self.left_out or self.away or not plan["previous"] or not all(entries.values()):
             return {}
         back = {"release": plan["previous"], "description": self._described({"release": plan["previous"]})}
         return {**told, "entries": entries, "back": back}
+
+    def _book(self, plan: Mapping[str, Any], wanted: list[str]) -> dict[str, Any]:
+        """What a host is told of the ledger that it does not keep itself, or takes over from a host that is gone."""
+        if "settle" in wanted and self.host != self.arbiter:
+            before = self.look_of(self.arbiter)["ledger"]["lines"]
+            lines = {"ledger": [*before, {**plan["line"], "status": "live"}]}
+            return {**lines, "book": [*before, *self.recall("committed").get("lines", [])]}
+        if "unlock" in wanted and self.value("unlock_force", False):
+            looks = {host: self.look_of(host) for host in (*self.every["entry"], *self.every["app"])}
+            copies = {host: look["copied"] for host, look in looks.items() if look.get("copied")}
+            token = max(int(look.get("token", 0)) for look in looks.values())
+            return {"takes_over": {"token": token, "copies": copies}}
+        return {}
 
     def _fence(self) -> dict[str, Any]:
         """Whom an entry fences off, or lets in, by the task's word; nobody in who has not the release that is live."""
@@ -378,6 +400,10 @@ class ActionModule(ReleaseAction):
             self.remember(f"listens-{self.host}", {"listens": answer["listens"]})
         if "follows" in answer:
             self.remember(f"follows-{self.host}", {"follows": answer["follows"]})
+        if "book" in answer:
+            self.remember("committed", {"lines": answer["book"]})
+        if "head" in answer:
+            remembered.write(self.head_kept, answer["head"].encode())
         facts: dict[str, Any] = {key: answer[key] for key in KEPT if key in answer}
         if "lost" in answer:
             kept = {key: answer[key] for key in ("lost", "kept") if key in answer}
@@ -400,6 +426,7 @@ class ActionModule(ReleaseAction):
                 "removed",
                 "moved",
                 "broken",
+                "took_over",
                 "committed",
                 "restore_point",
                 "no_restore_point",

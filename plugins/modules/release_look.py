@@ -45,6 +45,12 @@ options:
     description: Instances by process; say on which ports that they would get somebody else listens (C(taken)).
     type: dict
     default: {}
+  copies:
+    description: >-
+      Tell what each host has copied of the ledger, and take note of a host that cannot be reached; for the step
+      V(unlock) of M(ferryman.ops.release_step) with C(release_unlock_force).
+    type: bool
+    default: false
   tale:
     description: Tell what the ledger says of the release that C(release_why) names; refuse one that it does not know.
     type: bool
@@ -134,6 +140,7 @@ def main() -> None:
             "whole": {"type": "bool", "default": False},
             "away": {"type": "bool", "default": False},
             "lease_s": {"type": "float", "default": 30},
+            "copies": {"type": "bool", "default": False},
             "tale": {"type": "bool", "default": False},
             "room": {"type": "dict", "default": {}},
         },

@@ -296,22 +296,27 @@ def word(env: str, *, app: str, word: str) -> Told:
     return {"environment": environment.name, "word": word, **(story.facts.get("said") or {})}
 
 
-def unlock(env: str, *, app: str, yes: bool) -> Told:
+def unlock(env: str, *, app: str, yes: bool, force: bool = False) -> Told:
     """Free the lock by force; return whose it was. That of a run at work is freed only where somebody says yes.
 
-    The arbiter alone must be reached; hosts that are away are named.
+    The arbiter alone must be reached; hosts that are away are named. With `force` it takes over lock and ledger from a
+    host that is gone for good, which somebody must say; `took_over` tells whose copy of the ledger (of) with how many
+    lines, nothing where its own has them all.
     """
     environment = readiness.acted_on(env, app=app)
     seen = look(env, app=app, some=True)
     held = telling.arbiter(seen).get("lock") or {}
     if held.get("alive"):
         asking.sure(telling.at_work(environment.name, held), yes=yes)
+    if force:
+        asking.sure(telling.takes_over(environment.name, seen), yes=yes)
     # By its name: whoever took the lock since then was not asked about.
-    values = {"release_app": app, "release_unlock_run": held.get("run", "")}
+    values = {"release_app": app, "release_unlock_run": held.get("run", ""), "release_unlock_force": force}
     story, ended = playing.run("release_unlock", environment, values)
     playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     away = {"unreachable": seen["unreachable"]} if "unreachable" in seen else {}
-    return {"environment": environment.name, "broken": story.facts.get("broken") or {}, **away}
+    taken = {"took_over": story.facts.get("took_over") or {}} if force else {}
+    return {"environment": environment.name, "broken": story.facts.get("broken") or {}, **taken, **away}
 
 
 def once(env: str, *, app: str, process: str) -> Told:

@@ -38,7 +38,7 @@ def state(told: Told) -> str:
     for host, answer in told["hosts"].items():
         lines.append(("", f"{host} ({', '.join(answer['roles'])})", PLAIN))
         lines += _host(answer)
-        for fault in (*wrong(answer), *_apart(answer, seen), *_unlike(answer, seen)):
+        for fault in (*wrong(answer), *_apart(answer, seen), *_unlike(answer, seen), *_ahead(answer, seen)):
             lines += _fault(fault, told["environment"], answer.get("app", ""))
     for host, why in told.get("unreachable", {}).items():
         lines += [("", host, PLAIN), *_fault(Fault(why.partition("\n")[0]), told["environment"], seen.get("app", ""))]
@@ -227,6 +227,14 @@ def _unlike(seen: Told, arbiter: Told) -> Iterator[Fault]:
     if servers and servers != (ledger.get("servers") or servers):
         what = f"clients are sent to {servers} processes of each app host, and {ledger['servers']} were asked for"
         yield Fault(what, f"scale {_counts(wanted)}")
+
+
+def _ahead(seen: Told, arbiter: Told) -> Iterator[Fault]:
+    """Return where a host has copied more of the ledger than there is."""
+    lines, copied = (arbiter.get("ledger") or {}).get("lines"), (seen.get("copy") or {}).get("seq", 0)
+    if lines is not None and seen is not arbiter and copied > lines:
+        what = f"its copy of the ledger has {copied} lines, and the ledger itself {lines}"
+        yield Fault(f"{what}: somebody shortened it, or another host keeps it than before", "unlock --force")
 
 
 def _counts(counts: Told) -> str:

@@ -212,7 +212,12 @@ def unlocked(told: Told) -> str:
         if broken
         else f"{env}: nobody held the lock"
     )
-    return "\n".join([said, *(why.partition("\n")[0] for why in told.get("unreachable", {}).values())])
+    lines = [said]
+    if "took_over" in told:
+        of = told["took_over"]
+        ledger = f"the ledger is {of['of']}'s copy, {of['lines']} lines" if of else "no host has more of the ledger"
+        lines.append(f"it has taken over: {ledger}; the next `{paths.command('deploy', env)}` tells the other hosts")
+    return "\n".join([*lines, *(why.partition("\n")[0] for why in told.get("unreachable", {}).values())])
 
 
 def word(told: Told) -> str:
@@ -225,6 +230,12 @@ def at_work(env: str, held: Told) -> str:
     """Say who holds a lock whose lease still runs, and what breaking it would do to him."""
     who = f"{held['owner']} is at work on {env} ({held['purpose']}, since {held['since']})"
     return f"{who}, and holds the lock at least until {held['until']}; without it that run fails and goes back"
+
+
+def takes_over(env: str, told: Told) -> str:
+    """Say which host takes over lock and ledger, and what must be so before it may."""
+    name = next((name for name, seen in told["hosts"].items() if "arbiter" in seen.get("roles", [])), "no host")
+    return f"{name} takes over lock and ledger of {env}: whoever kept them before must be off, for good"
 
 
 def output(told: Told) -> str:

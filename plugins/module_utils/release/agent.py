@@ -143,12 +143,20 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
         reaching.forget(host)
     mine = (host.run_id, host.token)
     if host.site.pending.exists():
-        guard.resolve(host, reason="its driver is gone")
+        guard.resolve(host, reason="its driver is gone", end=_end(host))
         host.run_id, host.token = mine
     with deciding(host):
         settling.end_exchange(host)
     arbiter.close_unfinished(host)
     host.admit()
+
+
+def _end(host: Host) -> str:
+    """Return how the run ended that is pending here, where another host kept the ledger when it began."""
+    state = shift.state(host)
+    if not state.get("asks"):
+        return ""
+    return "live" if arbiter.committed(host, str(state.get("run", ""))) else "returned"
 
 
 def do(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[str, Any]) -> None:

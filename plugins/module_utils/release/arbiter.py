@@ -165,6 +165,11 @@ def lines(host: Host) -> list[dict[str, Any]]:
     return chain.read(host.site.arbiter / "ledger.jsonl").lines
 
 
+def lines_of(host: Host, run: str) -> list[dict[str, Any]]:
+    """Return what the ledger says of a run so far."""
+    return [line for line in lines(host) if line.get("run") == run]
+
+
 def begun(host: Host) -> bool:
     """Return whether the ledger says that this run has begun, and not that it has ended."""
     return bool(ledger.story(lines(host)).unfinished.get("run") == host.run_id)
@@ -177,7 +182,7 @@ def committed(host: Host, run: str) -> bool:
 
 def close(host: Host, run: str, **end: Any) -> None:
     """Write the end of a run whose driver cannot, with what its journal knows of the database; once."""
-    last: dict[str, Any] = next((line for line in reversed(lines(host)) if line.get("run") == run), {})
+    last: dict[str, Any] = next(reversed(lines_of(host, run)), {})
     if last.get("status") != "started":
         return
     same = ("event", "release", "previous", "commit", "ref", "subject", "digest", "configuration", "slot")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     slots,
     stage,
+    succession,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     WAYS_OUT,
@@ -60,8 +61,9 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     """Read the site's state on this host; what was read `before` in this session spares hashing a whole release anew.
 
     `request`: roles, have (digests known to the driver), head (of the ledger, as the driver saw it last: hash, kept),
-    secrets, wanted, runtime (whose tools are asked for), whole (_whole), lock. Where a lock is wanted something is to
-    be changed: Failed (refused) where it would be misled, which a look alone tells as `refuses`.
+    secrets, wanted, runtime (whose tools are asked for), whole (_whole), lock, keeper (the address of who keeps it),
+    copies (whether this host's copy of the ledger is asked for). Where a lock is wanted something is to be changed:
+    Failed (refused) where it would be misled, which a look alone tells as `refuses`.
     """
     roles, reader = request["roles"], _Reader()
     seen: dict[str, Any] = {"time": utc(), "roles": roles, "damaged": reader.damaged}
@@ -70,6 +72,9 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
         seen.update(_app(host, request, before or {}, state, reader))
     if "app" in roles or "entry" in roles:
         seen.update(shift=state, pending=host.site.pending.exists(), follows=host.site.follows.exists())
+        seen["copy"] = succession.last(host)
+        if request.get("copies"):
+            seen["copied"] = succession.copied(host)
     if "entry" in roles:
         seen.update(share=shift.share(host), maintenance=shift.hidden(host))
         seen["fenced"] = reader.read(host.site.state / fencing.FILE, serious=True).get("hosts", {})
@@ -85,6 +90,9 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
         seen["way"] = True  # a key was let in here for a run
     if "arbiter" in roles:
         seen.update(_arbiter(host, reader))
+        lacks = succession.lacks(seen["ledger"]["lines"], {"this host": seen.get("copy", {})})
+        if lacks and not seen["ledger"]["wrong"]:
+            seen["ledger"].update(wrong=lacks, way_out=succession.WAY_OUT)
         _compare(seen["ledger"], request.get("head") or {})
     if request.get("whole"):
         seen.update(_whole(host, request, reader))
@@ -307,7 +315,9 @@ def _compare(book: dict[str, Any], head: Mapping[str, str]) -> None:
     """
     if head and not book["wrong"] and head["hash"] not in {line.get("hash") for line in book["lines"]}:
         book["wrong"] = f"it does not hold the line {head['hash'][:12]} that this driver saw last"
-        book["way_out"] = f"compare it with a backup; where it was begun anew on purpose, `rm {head['kept']}` here"
+        other = "or have a host take over with the longest copy that one has (`unlock --force`)"
+        anew = f"where it was begun anew on purpose, `rm {head['kept']}` here"
+        book["way_out"] = f"compare it with a backup, {other}; {anew}"
 
 
 def is_current(host: Host, request: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
@@ -330,13 +340,27 @@ def is_current(host: Host, request: Mapping[str, Any], seen: Mapping[str, Any]) 
             return "`current` does not lead to the live release"
         if seen["ill"]:
             return "; ".join(seen["ill"])
-    if seen.get("pending") or ("share" in seen and seen["share"] != shift.full(seen["shift"]["stable"])):
-        return "a shift of traffic was not finished"
     if "entry" in seen["roles"] and not str(seen["shift"]["release_stable"]).endswith(wanted["commit"][:7]):
         return f"{seen['shift']['release_stable'] or 'nothing'} is live"  # its applications are on other hosts
+    return _left_over(host, request, seen)
+
+
+def _left_over(host: Host, request: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
+    """Return what earlier runs left to be done, whatever is live; nothing where there is nothing."""
+    if seen.get("pending") or ("share" in seen and seen["share"] != shift.full(seen["shift"]["stable"])):
+        return "a shift of traffic was not finished"
     if seen.get("unfinished"):
         return "an earlier run did not end"
-    return ""
+    return "another host keeps the lock now" if _asks_another(host, request, seen["roles"]) else ""
+
+
+def _asks_another(host: Host, request: Mapping[str, Any], roles: Collection[str]) -> bool:
+    """Say whether this host would ask another one than who keeps the lock how what is live here stands."""
+    was = shift.state(host).get("stable_run", {})
+    if not (request.get("keeper") and was):
+        return False
+    keeper = "" if "arbiter" in roles else str(request["keeper"])
+    return str(was.get("asks", {}).get("address", "")) != keeper
 
 
 def health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:

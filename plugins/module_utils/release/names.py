@@ -83,6 +83,11 @@ class Site:
         return self.state / "arbiter"
 
     @property
+    def copy(self) -> Path:
+        """What this host knows of the ledger, as of the last release that it settled (succession.py)."""
+        return self.state / "ledger-copy.jsonl"
+
+    @property
     def settings(self) -> Path:
         """Ports and secrets."""
         return Path("/etc/ferryman/sites") / self.name

@@ -29,6 +29,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     slots,
     stage,
+    succession,
     verifying,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
@@ -238,7 +239,7 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
         return {}
     with deciding(host):
         if arbiter.committed(host, host.run_id):
-            return {}
+            return {"book": arbiter.lines_of(host, host.run_id)}
         settling.require_exchange(host, request)
         if "entry" in request["roles"]:
             _require_shift(host, request)
@@ -246,7 +247,7 @@ def _commit(host: Host, request: Request, _: IO[bytes]) -> Answer:
         end = commits.WATCHED if request.get("watched") else "live"
         commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end=end)
     host.journal("commit", "done", release=request["release"])
-    return {}
+    return {"book": arbiter.lines_of(host, host.run_id)}
 
 
 def _settle(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -270,6 +271,7 @@ def _settled(host: Host, request: Request) -> Answer:
         slots.move_workers(host, str(request["slot"]), alive_s=0, wait=False)
     seen = _at_last(host, request) if request.get("point") and "app" in request["roles"] else {}
     shift.let_go(host)
+    succession.keep(host, request.get("book", []))
     watched = _watched(host, request)
     before = len(host.changes)
     pruned = settling.prune(host, request) if "app" in request["roles"] else []
@@ -378,13 +380,16 @@ def _undone(host: Host, line: Answer) -> Answer:
 def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "arbiter" not in request["roles"]:
         return {}
-    broken = arbiter.unlock(host, who=request["who"], holder=str(request["holder"]))
+    if request.get("takes_over"):
+        done = succession.take_over(host, request["takes_over"], who=request["who"])
+    else:
+        done = {"broken": arbiter.unlock(host, who=request["who"], holder=str(request["holder"]))}
     with deciding(host):
         run = str(read_json(host.site.exchange).get("run", ""))
         # What is pending is for the guard, and whoever has taken the lock since loses nothing.
         if not host.site.pending.exists() and not arbiter.holds(host, run):
             settling.end_exchange(host)
-    return {"broken": broken}
+    return done
 
 
 def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:

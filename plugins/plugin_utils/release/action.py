@@ -348,14 +348,29 @@ class ReleaseAction(ActionBase):
         return Path(str(self.value("work_dir"))).expanduser().resolve()
 
     @property
+    def head_kept(self) -> Path:
+        """Where the driver keeps the head of the ledger that it saw last."""
+        return self.work_dir / "heads" / f"{self.environment}-{self.app}"
+
+    @property
     def ca(self) -> str:
         """Where the CA bundle is that clients on the driver's machine need; empty where the certificate is public."""
         told = str(self.value("ca", "") or "")
         return os.path.normpath(told) if told else ""
 
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where hosts reach each other; worked out once in a run, since that looks into every host's variables."""
+        with self.alone():
+            known = self.recall("addresses")
+            if not known:
+                known = {"of": dict(self.value("addresses", {}) or {})}
+                self.remember("addresses", known)
+        return dict(known["of"])
+
     def address_of(self, host: str, wrong: str) -> str:
         """Return where other hosts reach one; what is `wrong` without that is said with its name."""
-        found = dict(self.value("addresses")).get(host)
+        found = self.addresses.get(host)
         if not found:
             self.refuse(
                 wrong.format(host), f"give {host} its `release_address`: the address at which other hosts reach it"

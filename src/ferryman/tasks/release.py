@@ -180,9 +180,14 @@ def verify(ctx: Context, env: str = "", app: str = "", from_: str = "both", juni
     telling.tell_verified(release.verify(env, app=app, vantage=from_, junit=junit), ctx)
 
 
-@task(help=ENV)
-def unlock(ctx: Context, env: str = "", app: str = "") -> None:
+@task(
+    help={
+        **ENV,
+        "force": "The host that kept lock and ledger is gone for good: have the first entry (or lock_host) take over.",
+    }
+)
+def unlock(ctx: Context, env: str = "", app: str = "", force: bool = False) -> None:
     """Free the deploy lock by force; a run that is at work fails, so that of one is freed only if you say yes."""
     from ferryman import release, telling
 
-    telling.tell(release.unlock(env, app=app, yes=ctx.ferryman.yes), telling.unlocked, ctx)
+    telling.tell(release.unlock(env, app=app, yes=ctx.ferryman.yes, force=force), telling.unlocked, ctx)
