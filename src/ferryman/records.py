@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,15 @@ AROUND = {"name", "commit", "dirty", "at", "machine", "duration_s", "seed"}
 """What a record says of the run itself."""
 BEFORE = ("Read the source", "Build the artifact")
 """What a deploy does before it is on any host."""
+FLEET = (
+    "Deploys to a fleet that something struck at a boundary: which release stood on every host before anybody did "
+    "anything about it, how often, and the most seconds until all agreed."
+)
+ONE = {
+    "deploy": "Deploys to one host that something struck: which release stood once the host had settled by itself, how "
+    "often, and the most seconds until then. Boundaries in small letters are those that its journal tells of.",
+    "rollback": "The same of rollbacks on one host: new is the release that it was to go back to.",
+}
 Record = dict[str, Any]
 
 
@@ -25,8 +35,7 @@ def page(text: str, root: Path) -> str:
     if not REGION.search(text):
         raise Stop("docs/proof.md has no place for figures", hint="`git checkout docs/proof.md` brings it back")
     known = read(root)
-    cases = [case for record in known for case in record.get("cases", [])]
-    lines = table(known, promises(root)) + matrix(cases, steps(root))
+    lines = table(known, promises(root)) + "".join(matrices(known, steps(root)))
     return REGION.sub(lambda found: f"{found[1]}\n{lines}\n{found[2]}", text)
 
 
@@ -70,8 +79,19 @@ def steps(root: Path) -> list[str]:
     return [*BEFORE, *(task["name"].rpartition(" | ")[2] for task in tasks)]
 
 
-def matrix(cases: list[dict[str, Any]], order: list[str]) -> str:
-    """Return what became of deploys that something struck, as a table: boundaries by faults; empty without any.
+def matrices(records: list[Record], fleet: list[str]) -> Iterator[str]:
+    """Return a table for each of what something struck: deploys to a fleet, whose steps are `fleet`, and deploys and
+    rollbacks of one host, whose boundaries the record lists."""
+    cases = [case for record in records if "deploy" not in record for case in record.get("cases", [])]
+    yield matrix(FLEET, cases, fleet)
+    for of, said in ONE.items():
+        struck = [record for record in records if "cases" in record and of in record]
+        cases = [case for record in struck for case in record["cases"] if case["of"] == of]
+        yield matrix(said, cases, list(dict.fromkeys(at for record in struck for at in record[of])))
+
+
+def matrix(said: str, cases: list[dict[str, Any]], order: list[str]) -> str:
+    """Return what became of what something struck, as a table: boundaries by faults; empty without any.
 
     A case holds `at` (the boundary), `fault`, `new_stands` (else the old release did) and `settled_s`.
     """
@@ -79,10 +99,6 @@ def matrix(cases: list[dict[str, Any]], order: list[str]) -> str:
         return ""
     rows, columns = (list(dict.fromkeys(case[key] for case in cases)) for key in ("at", "fault"))
     rows.sort(key=lambda at: order.index(at) if at in order else len(order))
-    said = (
-        "Deploys to a fleet that something struck at a boundary: which release stood on every host before anybody did "
-        "anything about it, how often, and the most seconds until all agreed."
-    )
     lines = [
         said,
         "",

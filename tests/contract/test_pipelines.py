@@ -46,7 +46,12 @@ def test_nothing_is_cancelled_and_nothing_traced(path: Path) -> None:
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_of_github_takes_its_secrets_from_one_environment_and_forgets_the_key(name: str) -> None:
     job: dict[str, Any] = JOBS[name]
-    assert job["environment"] == job["env"]["ENVIRONMENT"]
+    pairs = job.get("strategy", {}).get("matrix", {}).get("include")
+    if pairs:  # whoever runs by night has an environment of GitHub's without reviewers
+        assert (job["environment"], job["env"]["ENVIRONMENT"]) == ("${{ matrix.keys }}", "${{ matrix.environment }}")
+        assert all(pair["keys"] in (pair["environment"], f"{pair['environment']}-nights") for pair in pairs)
+    else:
+        assert job["environment"] == job["env"]["ENVIRONMENT"]
     assert job["steps"][0]["with"]["fetch-depth"] == 0
     (last,) = job["steps"][-1:]
     assert ("ssh-agent -k" in last["run"], last["if"]) == (True, "always()")
@@ -61,3 +66,15 @@ def test_a_job_of_gitlab_takes_its_variables_from_one_environment() -> None:
     for name, job in jobs.items():
         assert job["environment"]["name"] == job["variables"]["ENVIRONMENT"], name
     assert jobs["prod"]["rules"][0]["when"] == "manual"
+
+
+def test_what_a_schedule_starts_is_the_patches_alone() -> None:
+    told = yaml.safe_load(GITLAB.read_text())
+    rules = {name: job["rules"] for name, job in told.items() if isinstance(job, dict) and "rules" in job}
+    by_night = {"if": '$CI_PIPELINE_SOURCE == "schedule"'}
+    assert [name for name, listed in rules.items() if by_night in listed] == [".patches"]
+    branch = {name: listed[0] for name, listed in rules.items() if any("DEFAULT_BRANCH" in r["if"] for r in listed)}
+    assert branch == {key: {**by_night, "when": "never"} for key in ("staging", "staging verified", "staging back")}
+    conditions = {name: job["if"] for name, job in JOBS.items()}
+    assert [name for name, said in conditions.items() if "github.event_name ==" not in said] == []
+    assert [name for name, said in conditions.items() if "'schedule'" in said] == ["patches"]

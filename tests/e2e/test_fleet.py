@@ -1,16 +1,19 @@
 """Two entries, three app hosts and a database as one environment: what each may reach, and what clients get."""
 
+import base64
 import json
 import os
 import re
 import shlex
 import signal
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from itertools import cycle, islice
 from random import Random
 from typing import Any, NamedTuple
@@ -21,6 +24,7 @@ from rich.text import Text
 from tests.conftest import Soak
 from tests.support import canaries, drawing, histories
 from tests.support import fleet as fleets
+from tests.support.cuts import unreached
 from tests.support.fleet import APPS, DATABASE, ENTRIES, PASSWORD, Fleet, began, powered
 from tests.support.pages import blocks
 from tests.support.prober import Prober
@@ -29,7 +33,6 @@ from tests.support.visitors import Visitors
 from tests.support.watching import Journal
 
 from ferryman import paths, records
-from ferryman.sandbox.probing import probe
 
 # Six hosts take long, and what one host does is in every run: each test here is of a journey that has its turn.
 WHOLE = pytest.mark.at_times(journey="a fleet")
@@ -336,20 +339,6 @@ def begin_anew(fleet: Fleet, host: str, within_s: float = 90) -> None:
         assert time.monotonic() < deadline, f"{host} is not reached"
 
 
-@contextmanager
-def unreached(fleet: Fleet, host: str) -> Iterator[None]:
-    """Have the driver not reach a host that goes on with its work."""
-    inside = ("exec", f"{fleet.name}-{host}", "bash", "-c")
-    chain = "nft 'add chain inet away in { type filter hook input priority -1; }'"
-    rule = "nft add rule inet away in tcp dport $(sshd -T | sed -n 's/^port //p') reject with tcp reset"
-    engine = probe()
-    engine.run(*inside, f"nft add table inet away && {chain} && {rule}")
-    try:
-        yield
-    finally:
-        engine.run(*inside, "nft delete table inet away")
-
-
 @LEFT_OUT
 def test_a_deploy_goes_on_without_a_host_that_only_the_driver_cannot_reach_and_the_next_one_mends_it(
     fleet: Fleet,
@@ -568,6 +557,56 @@ def test_entries_and_the_database_are_rebooted_in_their_turn_and_one_entry_answe
         with fleet.through(entry):
             assert {fleet.version()["host"] for _ in range(TRIES)} == {*APPS}, entry
     assert not fleet.status()["hosts"]["entry1"]["lock"]["alive"]
+
+
+@contextmanager
+def six_hours_later(fleet: Fleet, host: str) -> Iterator[None]:
+    """Let a host's clocks on the wall show that; what counts seconds does not see it."""
+    zone = b"TZif" + bytes(16) + struct.pack(">6LlBB", 0, 0, 0, 0, 1, 4, 6 * 3600, 0, 0) + b"SIX\0"
+    given, place = base64.b64encode(zone).decode(), "/etc/localtime"
+    fleet.ssh(f"cp -P {place} /root/zone.kept; rm -f {place}; base64 -d > {place}", host=host, given=given)
+    try:
+        yield
+    finally:
+        fleet.ssh(f"mv -f /root/zone.kept {place} || rm {place}", host=host)
+
+
+@REBOOTED
+def test_a_schedule_reboots_hosts_in_their_window_alone_and_goes_on_the_next_night_with_whom_it_left(
+    fleet: Fleet,
+) -> None:
+    live, wants = fleet.settles(2), ("app1", "app2", DATABASE)
+    before = {host: began(fleet, host) for host in (*ENTRIES, *APPS, DATABASE)}
+    for host in wants:
+        fleet.ssh("touch /run/reboot-required", host=host)
+    now = datetime.fromisoformat(fleet.ssh("date +%FT%T", host="app1"))
+    night, later = ("-".join(f"{now + timedelta(hours=hours):%H:%M}" for hours in each) for each in ((-1, 2), (2, 4)))
+    words = ("maintenance.roll", "--in-window")
+    with powered(fleet, *wants), Prober(fleet, forgiving=True) as prober:
+        with fleet.settings(host_updates_window=later):
+            lists = fleet.ssh("stat -c %Y /var/lib/apt/lists/partial", host="app1")
+            refused = fleet.run(*words)
+            assert (refused.code, {*refused.said.get("shut", ())}) == (1, {*before}), str(refused)
+            opens = f"opens {now + timedelta(hours=2):%a %Y-%m-%d %H:%M}"
+            assert all(opens in why for why in refused.said["shut"].values()), str(refused)
+            assert fleet.ssh("stat -c %Y /var/lib/apt/lists/partial", host="app1") == lists
+        with fleet.settings(host_updates_window=night):
+            driver = fleet.begin(*words, "--env", "dev", "--json")
+            assert driver.wait_for_step("Start the host again", 300), str(driver.wait())
+            with six_hours_later(fleet, "app2"):
+                first = driver.wait(600)
+            assert (first.code, first.said.get("unasked"), [*first.said.get("shut", ())]) == (0, {}, ["app2"]), str(
+                first
+            )
+            assert "SIX" in first.said["shut"]["app2"], "by its own clock, which is another one by now"
+            assert {host for host in before if began(fleet, host) != before[host]} == {"app1"}
+            second = fleet.run(*words, "--with-database", timeout_s=900)
+            assert (second.code, second.said["shut"], [*second.said["unasked"]]) == (3, {}, [DATABASE]), str(second)
+            third = fleet.run(*words, "--with-database", timeout_s=900)
+            assert (third.code, [*third.said["unasked"]]) == (1, [DATABASE]), "nothing else was due"
+    prober.served_only(live)
+    assert {host for host in before if began(fleet, host) != before[host]} == {"app1", "app2"}
+    fleet.ssh("rm /run/reboot-required", host=DATABASE)
 
 
 @LOSES

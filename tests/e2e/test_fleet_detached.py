@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from tests.e2e.test_detached import attach, hand_over, within
-from tests.e2e.test_fleet import CONFIRM_S, WITHIN_S, begin_anew, cut_off, taken, unreached
+from tests.e2e.test_fleet import CONFIRM_S, WITHIN_S, begin_anew, cut_off, taken
 from tests.support import histories
+from tests.support.cuts import unreached
 from tests.support.fleet import APPS, DATABASE, ENTRIES, HOSTS, Fleet
 from tests.support.prober import Prober
 from tests.support.visitors import Visitors

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -99,6 +100,27 @@ def test_gitlab_checks_deploys_a_branch_to_staging_a_tag_to_prod_and_goes_back(r
     assert second["previous"] == first["release"]
     well({"back": runner.on_gitlab("prod back", **HERE)})
     assert runner.clone.served() == first["release"]
+
+
+def test_a_night_in_no_window_fails_its_job_and_its_answer_is_kept(runner: Runner) -> None:
+    clone = runner.clone
+    kept, own = clone.root / "patches.json", clone.root / "inventories" / "local" / "group_vars" / "all" / "night.yml"
+    now = datetime.now(UTC)
+    own.write_text(f"host_updates_window: {now + timedelta(hours=2):%H:%M}-{now + timedelta(hours=4):%H:%M}\n")
+    try:
+        by_github = runner.on_github("patches", inputs={}, **HERE)
+        assert (by_github["Patch"].code, by_github["Forget the key"].code) == (1, 0)
+        assert f"opens {now + timedelta(hours=2):%a %Y-%m-%d %H:%M}" in json.loads(kept.read_text())["shut"]["local1"]
+        kept.unlink()
+        assert runner.on_gitlab("prod patched", **HERE).code == 1
+        assert [*json.loads(kept.read_text())["shut"]] == ["local1"]
+        own.write_text("host_updates_window: 00:00-00:00\n")
+        answer = runner.on_gitlab("prod patched", **HERE)
+        told = json.loads(kept.read_text())
+        assert answer.code == bool(told.get("unasked")), "its one host is patched by nobody who was not asked"
+        assert "shut" not in told or not told["shut"]
+    finally:
+        own.unlink()
 
 
 def test_a_deploy_that_is_refused_fails_its_job_and_its_answer_is_kept(runner: Runner) -> None:

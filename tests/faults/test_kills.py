@@ -1,19 +1,24 @@
-"""A driver is killed at every boundary that a deploy and a rollback have, as the product itself names them (REL-7)."""
+"""At every boundary that a deploy and a rollback have, as the product itself names them, something strikes (REL-7).
+
+The driver is killed, or cut off from the host, or the host loses its power.
+"""
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import cycle
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger, names
 from tests.conftest import Soak
 from tests.faults.test_drivers import CONFIRM_S, begin, settles
+from tests.support import site as sites
+from tests.support.cuts import SILENT, unreached, within
 from tests.support.driving import Answer, Driver
 from tests.support.histories import Version, good, migrates
 from tests.support.prober import Prober
@@ -39,6 +44,12 @@ Every second rollback goes over a difference of the schema. What is deployed the
 """
 ON_THE_WAY = ("prune", "stop")
 """What the journal tells beside the steps."""
+KILLED, CUT, POWER = "driver killed", "driver cut off", "power lost"
+CUT_S = CONFIRM_S + 2
+"""How long a driver is cut off: until after the moment by which it should have confirmed."""
+ANSWERS_S = 30.0
+"""Within so much of a loss of power clients have answers again; the host's own boot is in it."""
+CODES = (0, 1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -52,14 +63,35 @@ class Boundary:
         return f"{self.step} {self.result}".strip()
 
 
-@dataclass(frozen=True)
-class Kill:
-    """What came of one: whether the driver still ran, what was asked for went live all the same, when it settled."""
+class Case(NamedTuple):
+    """What became of one: `fault` came to a deploy or a rollback (`of`) at a boundary; how the driver ended (None where
+    it was killed), whether what was asked for stands before anybody does anything, after how many seconds nothing was
+    pending any more, for how many the host gave no answer, and requests (those without one among them)."""
 
-    killed: bool
-    live: bool
+    of: str
+    at: str
+    fault: str
+    driver: int | None
+    new_stands: bool
     settled_s: float
-    asked: int
+    away_s: float = 0
+    asked: int = 0
+
+
+class Struck(NamedTuple):
+    """What a fault came to by itself: the driver's exit code (None: it was killed), and the seconds of a Case, where
+    they are known by then."""
+
+    driver: int | None
+    settled_s: float | None = None
+    away_s: float = 0
+
+
+class Known(NamedTuple):
+    """The boundaries of a deploy and of a rollback."""
+
+    deploy: list[Boundary]
+    rollback: list[Boundary]
 
 
 # What a deploy and a rollback consist of
@@ -119,70 +151,119 @@ def with_everything(site: Site) -> Iterator[None]:
             path.write_text(text)
 
 
-# Killing
+@pytest.fixture(scope="module")
+def known(hosted: Site) -> Iterator[Known]:
+    """A site with everything, and the boundaries of what is done to it: a deploy that has every step, and one back."""
+    site = hosted
+    if not sites.is_whole(site):
+        sites.mend(site)
+    settings = site.settings(release_confirm_s=CONFIRM_S, release_worker_soak_s=0.3)
+    with with_everything(site), settings:
+        first = site.deploy(site.repository.commit(version("to go back to", migrating=False)))
+        assert first.code == 0, str(first)  # the one that the site began with has no worker
+        commit = site.repository.commit(version("to see the steps", migrating=True))
+        planned = site.run("plan", "--app", site.app, "--ref", commit)
+        steps = [each["step"] for each in planned.said["steps"]]
+        others = {*names.RESTORING, *names.AMONG_MANY, *names.SCALING, names.HAND_OVER}
+        assert set(steps) == names.BEFORE_COMMIT - others | {"settle"}
+        with Journal(site) as journal:
+            deploys = boundaries(begin(site, commit), "deploy", journal, steps)
+            words = ("rollback", "--accept-schema", "--env", ENV, "--app", site.app, "--json")
+            steps = [step for step in steps if step not in BEFORE_START]
+            rollbacks = boundaries(site.begin(*words), "rollback", journal, steps)
+        yield Known(deploys, rollbacks)
+
+
+# What strikes
 
 
 @dataclass
-class Killer:
-    """Kills drivers of a site at boundaries, up to `delay_s` later, and sees what must hold then."""
+class Striker:
+    """Has a fault come to deploys and rollbacks at boundaries, up to `delay_s` later, and sees what must hold then."""
 
     site: Site
-    journal: Journal
     chance: Random
+    fault: str
     delay_s: float = 0
 
-    def deploy(self, at: Boundary, *, migrating: bool) -> Kill:
-        """Kill a deploy. Which one migrates is the ledger's to confirm: of no other it has a dump."""
-        text = f"killed at {at}, {time.time_ns()}"
+    def strike(self, driver: Driver, prober: Prober) -> Struck:
+        """Let it happen, and return once the driver has ended."""
+        raise NotImplementedError
+
+    def through(self, there: list[Boundary], back: list[Boundary]) -> Iterator[Case]:
+        """Strike a deploy at each boundary, and after two of three a rollback at one of its own."""
+        back = [*back]
+        for at, (migrating, goes_back) in zip(there, cycle(TURNS), strict=False):
+            yield self.deploy(at, migrating=migrating or at.step in ("snapshot", "migrate"))
+            if goes_back and back:
+                yield self.rollback(back.pop())
+        assert not back
+
+    def deploy(self, at: Boundary, *, migrating: bool) -> Case:
+        """Strike a deploy. Which one migrates is the ledger's to confirm: of no other it has a dump."""
+        text = f"{self.fault} at {at}, {time.time_ns()}"
         commit = self.site.repository.commit(version(text, migrating=migrating))
         with Prober(self.site) as prober:
-            before, kill = self._killed(at, lambda: begin(self.site, commit), commit[:7])
+            before, case = self._struck("deploy", at, lambda: begin(self.site, commit), commit[:7], prober)
             self._finished(self.site.deploy(commit), commit[:7])
             assert self.site.version()["text"] == text
-        # Until the guard acts clients may be on what the dead driver had begun: whole releases of that commit, no more.
+        # Until the guard acts clients may be on what a lost driver had begun: whole releases of that commit, no more.
         prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
         self._dumped(migrating)
-        return replace(kill, asked=prober.asked)
+        return case._replace(asked=prober.asked)
 
-    def rollback(self, at: Boundary) -> Kill:
-        """Kill a rollback to the release before, also over a difference of the schema."""
+    def rollback(self, at: Boundary) -> Case:
+        """Strike a rollback to the release before, also over a difference of the schema."""
         lines = self.site.ledger()
         present = [str(line["release"]) for line in lines if "release" in line]
         target = ledger.rollback_target(lines, present=present, accept_schema=True).id
         words = ("rollback", "--accept-schema", "--app", self.site.app)
         with Prober(self.site) as prober:
-            before, kill = self._killed(at, lambda: self.site.begin(*words, "--env", ENV, "--json"), target)
-            if not kill.live:  # else the same words mean the release before that
+            begins = (*words, "--env", ENV, "--json")
+            before, case = self._struck("rollback", at, lambda: self.site.begin(*begins), target, prober)
+            if not case.new_stands:  # else the same words mean the release before that
                 self._finished(self.site.run(*words), target)
             self._whole(target)
         prober.served_only(before, target)
-        return replace(kill, asked=prober.asked)
+        return case._replace(asked=prober.asked)
 
-    def _killed(self, at: Boundary, start: Any, wanted: str) -> tuple[str, Kill]:
-        """Kill what `start` begins; `wanted` is what the release ends with that it leads to."""
-        site, before, since = self.site, self.site.served(), len(self.journal.lines)
-        driver: Driver = start()
-        if at.result:
-            found = self.journal.wait_for(at.step, at.result, driver, since=since)
-        else:
-            found = driver.wait_for_step(at.step)
-        assert found, f"{at} never came\n{driver.wait()}"
-        time.sleep(self.chance.uniform(0, self.delay_s))
-        # A machine that dies takes all with it; a killed process group leaves Ansible's own sessions to find out.
-        driver.kill(whole=self.chance.random() < 0.7)
-        began = time.monotonic()
+    def _struck(
+        self, of: str, at: Boundary, start: Callable[[], Driver], wanted: str, prober: Prober
+    ) -> tuple[str, Case]:
+        """Strike what `start` begins; `wanted` is what the release ends with that it leads to."""
+        site, before = self.site, self.site.served()
+        with self._met(at, start) as driver:
+            began = time.monotonic()
+            struck = self.strike(driver, prober)
         truth = site.arbiter()
         stable = truth["shift"]["release_stable"]
         # The new one is where to go back to only once the ledger has its commit record.
         assert stable == before or (stable.endswith(wanted) and truth["live"] == stable), truth["shift"]
-        served = settles(site, WITHIN_S - (time.monotonic() - began))
-        settled_s = round(time.monotonic() - began, 2)
+        if struck.settled_s is None:
+            served = settles(site, WITHIN_S - (time.monotonic() - began))
+            settled_s = time.monotonic() - began
+        else:
+            served, settled_s = settles(site, WITHIN_S), struck.settled_s
         assert served == before or served.endswith(wanted)
-        killed = driver.process.returncode == -signal.SIGKILL
-        assert killed or served != before, f"it ended by itself\n{driver.wait()}"
+        stands = served != before
+        assert stands or struck.driver != 0, f"it said that it was done\n{driver.wait()}"
+        assert not stands or struck.driver not in (1, 2), f"it said that it was not\n{driver.wait()}"
         freed = site.run("unlock", "--app", site.app, "--yes")
         assert freed.code == 0, str(freed)
-        return before, Kill(killed, served != before, settled_s, 0)
+        return before, Case(of, str(at), self.fault, struck.driver, stands, round(settled_s, 2), struck.away_s)
+
+    @contextmanager
+    def _met(self, at: Boundary, start: Callable[[], Driver]) -> Iterator[Driver]:
+        """Come to a boundary of what `start` begins, or to somewhere behind it."""
+        with Journal(self.site) as journal:
+            driver = start()
+            if at.result:
+                found = journal.wait_for(at.step, at.result, driver, since=0)
+            else:
+                found = driver.wait_for_step(at.step)
+            assert found, f"{at} never came\n{driver.wait()}"
+            time.sleep(self.chance.uniform(0, self.delay_s))
+            yield driver
 
     def _finished(self, again: Answer, wanted: str) -> None:
         assert again.code == 0, str(again)
@@ -209,41 +290,102 @@ class Killer:
             assert seen == [line["restore_point_sha256"], line["restore_point"]]
 
 
-@pytest.mark.soak
-def test_soak_kills(site: Site, soak: Soak) -> None:
-    """A driver killed at any boundary leaves one release that serves, and the same command again finishes."""
-    chance, seen = soak.random(), []
-    settings = site.settings(release_confirm_s=CONFIRM_S, release_worker_soak_s=0.3)
-    with with_everything(site), settings, Journal(site) as journal:
-        first = site.deploy(site.repository.commit(version("to go back to", migrating=False)))
-        assert first.code == 0, str(first)  # the one that the site began with has no worker
-        commit = site.repository.commit(version("to see the steps", migrating=True))
-        planned = site.run("plan", "--app", site.app, "--ref", commit)
-        steps = [each["step"] for each in planned.said["steps"]]
-        others = {*names.RESTORING, *names.AMONG_MANY, *names.SCALING, names.HAND_OVER}
-        assert set(steps) == names.BEFORE_COMMIT - others | {"settle"}
-        deploys = boundaries(begin(site, commit), "deploy", journal, steps)
-        words = ("rollback", "--accept-schema", "--env", ENV, "--app", site.app, "--json")
-        steps = [step for step in steps if step not in BEFORE_START]
-        rollbacks = boundaries(site.begin(*words), "rollback", journal, steps)
-        killer = Killer(site, journal, chance)
-        for number in range(soak.times(sample=1, full=2)):
-            killer.delay_s = 1.2 * number  # first at the boundary itself, then somewhere behind it
-            back = chance.sample(rollbacks, soak.times(sample=1, full=len(rollbacks)))
-            there = chance.sample(deploys, soak.times(sample=2, full=len(deploys)))
-            for at, (migrating, goes_back) in zip(there, cycle(TURNS), strict=False):
-                seen.append(killer.deploy(at, migrating=migrating or at.step in ("snapshot", "migrate")))
-                if goes_back and back:
-                    seen.append(killer.rollback(back.pop()))
-            assert not back
+class Killer(Striker):
+    """Kills the driver."""
+
+    def strike(self, driver: Driver, prober: Prober) -> Struck:
+        """A machine that dies takes all with it; a killed process group leaves Ansible's own sessions to find out."""
+        del prober  # nobody has to be forgiving
+        driver.kill(whole=self.chance.random() < 0.7)
+        code = driver.process.returncode
+        assert code in (-signal.SIGKILL, 0), f"it ended by itself\n{driver.wait()}"
+        return Struck(None if code else code)
+
+
+class Cutter(Striker):
+    """Lets nothing through between driver and host for a while, as when a cable is pulled and put back."""
+
+    def strike(self, driver: Driver, prober: Prober) -> Struck:
+        """The host, alone, comes to rest while it is cut off; the driver then finds what has become of it."""
+        del prober  # clients have another way
+        with unreached(self.site, self.site.host, SILENT):
+            settled_s = self._alone()
+        answer = driver.wait(240)
+        assert answer.code in CODES, str(answer)
+        return Struck(answer.code, settled_s)
+
+    def _alone(self) -> float:
+        """Wait until the cut has been long enough, and return after how many seconds nothing was pending any more."""
+        began = time.monotonic()
+        settled_s = 0.0
+        pending = f"test -e /var/lib/ferryman/pending/{self.site.app} && echo pending"
+        while True:
+            told, passed_s = within(self.site, self.site.host, pending, check=False), time.monotonic() - began
+            if not told and passed_s > CUT_S:
+                return settled_s
+            settled_s = passed_s if told else settled_s
+            assert not told or passed_s < WITHIN_S, "the switch is still pending after its deadline"
+            time.sleep(0.3)
+
+
+class Unplugger(Striker):
+    """Takes the host's power away, and gives it back at once."""
+
+    def strike(self, driver: Driver, prober: Prober) -> Struck:
+        """It answers by itself, and from its first answer on with one of the two releases; nobody finds half of one."""
+        began = time.monotonic()
+        with prober.without_power():
+            self.site.cut(self.site.host)
+            self.site.back(self.site.host)
+            while not self._answers():
+                assert time.monotonic() - began < ANSWERS_S, "it does not answer by itself"
+        away_s = round(time.monotonic() - began, 2)
+        answer = driver.wait(240)
+        assert answer.code in CODES, str(answer)
+        return Struck(answer.code, away_s, away_s)
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            return self.site.get()[0] == 200
+        return False
+
+
+def recorded(soak: Soak, known: Known, cases: list[Case], **more: object) -> None:
+    """Keep what became of each, and their sums."""
     soak.record(
-        kills=len(seen),
-        deploy=[str(at) for at in deploys],
-        rollback=[str(at) for at in rollbacks],
-        ended_before=sum(not kill.killed for kill in seen),
-        went_live=sum(kill.live for kill in seen),
-        requests=sum(kill.asked for kill in seen),
+        cases=[case._asdict() for case in cases],
+        deploy=[str(at) for at in known.deploy],
+        rollback=[str(at) for at in known.rollback],
+        **more,
+        went_live=sum(case.new_stands for case in cases),
+        requests=sum(case.asked for case in cases),
         failed=0,
-        settled_max_s=max(kill.settled_s for kill in seen),
+        settled_max_s=max(case.settled_s for case in cases),
         confirm_s=CONFIRM_S,
     )
+
+
+@pytest.mark.soak
+def test_soak_kills(site: Site, known: Known, soak: Soak) -> None:
+    """A driver killed at any boundary leaves one release that serves, and the same command again finishes."""
+    killer, cases = Killer(site, soak.random(), KILLED), list[Case]()
+    for number in range(soak.times(sample=1, full=2)):
+        killer.delay_s = 1.2 * number  # first at the boundary itself, then somewhere behind it
+        cases += killer.through(*drawn(killer.chance, known, soak, deploys=2, rollbacks=1))
+    recorded(soak, known, cases, ended_before=sum(case.driver is not None for case in cases))
+
+
+@pytest.mark.soak
+def test_soak_faults(site: Site, known: Known, soak: Soak) -> None:
+    """A driver cut off, and a host without power, at any boundary: one release serves, the next command finishes."""
+    chance, cases = soak.random(), list[Case]()
+    strikers = [Cutter(site, chance, CUT, 1.2), Unplugger(site, chance, POWER, 1.2)]
+    for striker in chance.sample(strikers, soak.times(sample=1, full=len(strikers))):
+        cases += striker.through(*drawn(chance, known, soak, deploys=1, rollbacks=1))
+    recorded(soak, known, cases, away_max_s=max(case.away_s for case in cases))
+
+
+def drawn(chance: Random, known: Known, soak: Soak, *, deploys: int, rollbacks: int) -> Known:
+    """Return all boundaries in an order of their own, or for a sample so many."""
+    back = chance.sample(known.rollback, soak.times(sample=rollbacks, full=len(known.rollback)))
+    return Known(chance.sample(known.deploy, soak.times(sample=deploys, full=len(known.deploy))), back)

@@ -4,7 +4,8 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -25,7 +26,8 @@ class Prober:
 
     `path` is what it asks for, `told` reads from the body which release answered.
     `failed` holds what clients would have noticed: an error status, a broken connection, no answer. Where `forgiving`,
-    a kept connection that breaks is begun anew without a word, as clients do: for what reloads.
+    a kept connection that breaks is begun anew without a word, as clients do: for what reloads. `unanswered` counts the
+    requests that a host without power gave no answer to (`without_power`).
     """
 
     site: Site
@@ -36,6 +38,8 @@ class Prober:
     releases: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     asked: int = 0
+    unanswered: int = 0
+    _dark: bool = False
 
     def __enter__(self) -> Self:
         self._over = threading.Event()
@@ -54,7 +58,7 @@ class Prober:
         kept: http.client.HTTPConnection | None = None
         began = time.monotonic()
         while not self._over.is_set():
-            fresh = self.asked % 2 == 1
+            fresh, dark = self.asked % 2 == 1, self._dark
             self.asked += 1
             try:
                 if fresh:
@@ -70,9 +74,11 @@ class Prober:
                     continue
                 if not fresh:
                     kept = None
-                self.failed.append(
-                    f"{time.monotonic() - began:.2f} s, {'new' if fresh else 'kept'}: {type(error).__name__} {error}"
-                )
+                if (dark or self._dark) and isinstance(error, OSError | http.client.HTTPException):
+                    self.unanswered += 1
+                else:
+                    when, which = f"{time.monotonic() - began:.2f} s", "new" if fresh else "kept"
+                    self.failed.append(f"{when}, {which}: {type(error).__name__} {error}")
             self._over.wait(self.pause_s)
 
     def _ask(self, connection: http.client.HTTPConnection, *, close: bool = False) -> None:
@@ -83,6 +89,15 @@ class Prober:
             raise ValueError(f"{reply.status} {body[:100]!r}")
         name = self.told(body)
         self.releases[name] = self.releases.get(name, 0) + 1
+
+    @contextmanager
+    def without_power(self) -> Iterator[None]:
+        """Let the host be off and come up meanwhile: no answer is no failure, but what is answered must be right."""
+        self._dark = True
+        try:
+            yield
+        finally:
+            self._dark = False
 
     def served_only(self, *releases: str) -> None:
         """Fail unless every request was answered, and by no release but these."""

@@ -41,6 +41,12 @@ def told(values: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def first(job: str) -> dict[str, str]:
+    """Return the first of the matrix that a job is run for."""
+    said = yaml.safe_load(WORKFLOW.read_text())["jobs"][job].get("strategy", {"matrix": {"include": [{}]}})
+    return dict(said["matrix"]["include"][0])
+
+
 def github(job: str, given: Mapping[str, str]) -> Iterator[Step]:
     """Return a job's steps; the project's own action is taken apart into its own."""
     said = yaml.safe_load(WORKFLOW.read_text())["jobs"][job]
@@ -98,9 +104,10 @@ class Runner:
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def on_github(self, job: str, *, inputs: Mapping[str, str], **variables: str) -> dict[str, Answer]:
-        """Run a job's steps in order, and return their answers by name."""
+        """Run a job's steps in order, and return their answers by name; of a matrix, its first."""
         given = {"secrets.VAULT_KEY": self.vault_key, "secrets.DEPLOY_KEY": self.deploy_key}
         given |= {"vars.KNOWN_HOSTS": self.known_hosts} | {f"inputs.{name}": value for name, value in inputs.items()}
+        given |= {f"matrix.{name}": value for name, value in first(job).items()}
         grown, answers, failed = self.home / "environment", dict[str, Answer](), False
         grown.write_text("")
         runners = {"GITHUB_ENV": str(grown), "RUNNER_TEMP": str(self.home), **variables}

@@ -64,3 +64,29 @@ def test_a_prober_that_ended_before_its_test_is_a_failure(monkeypatch: pytest.Mo
     monkeypatch.setattr(Prober, "_ask_on", lambda _: None)
     with pytest.raises(AssertionError, match="nobody has asked"):
         asked(Answers(b'{"release": "r1"}'))
+
+
+class Gone(Answers):
+    """A host without power."""
+
+    def connect(self) -> "Answers":
+        raise ConnectionRefusedError("nobody is here")
+
+
+@pytest.mark.parametrize(
+    ("site", "forgiven"), [(Gone(b""), True), (Answers(b"{}", 502), False), (Answers(b"oops"), False)]
+)
+def test_without_power_no_answer_is_no_failure_but_a_wrong_one_is(site: Answers, forgiven: bool) -> None:
+    with Prober(cast("Site", Answers(b'{"release": "r1"}')), pause_s=0.002) as asking:
+        time.sleep(0.1)
+        with asking.without_power():
+            asking.site = cast("Site", site)
+            time.sleep(0.1)
+            asking.site = cast("Site", Answers(b'{"release": "r1"}'))
+    assert bool(asking.failed) != forgiven
+    assert bool(asking.unanswered) == forgiven
+
+
+def test_no_answer_is_a_failure_where_the_host_has_power() -> None:
+    seen = asked(Gone(b""))
+    assert (bool(seen.failed), seen.unanswered) == (True, 0)

@@ -89,6 +89,19 @@ def test_a_page_has_what_became_of_each_deploy_that_was_struck_by_boundary_and_f
     assert records.page(page, root) == page
 
 
+def test_what_struck_one_host_has_tables_of_its_own_in_the_order_of_its_boundaries(root: Path) -> None:
+    def case(of: str, at: str, *, new: bool = False) -> dict[str, Any]:
+        return {"of": of, "at": at, "fault": "power", "new_stands": new, "settled_s": 2.4}
+
+    cases = [case("deploy", "commit done", new=True), case("rollback", "Build"), case("deploy", "Build")]
+    record(root, "faults", cases=cases, deploy=["Build", "commit done"], rollback=["Build"])
+    record(root, "kills", kills=2, deploy=["Build"], rollback=["Build"])
+    deploys, rollbacks = records.page(PAGE, root).split("| struck at | power |\n|---|---|\n")[1:]
+    assert deploys.startswith("| Build | 1 x old; 2 s |\n| commit done | 1 x new; 2 s |\n\n")
+    assert rollbacks.startswith("| Build | 1 x old; 2 s |\n\n")
+    assert "fleet" not in records.page(PAGE, root)
+
+
 def test_a_page_keeps_its_words_and_is_written_once(root: Path) -> None:
     page = records.page(PAGE, root)
     assert page.startswith("# Proof\n\nwords\n")

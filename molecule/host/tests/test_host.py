@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,21 @@ def test_a_patch_installs_what_the_hosts_own_policy_allows_and_says_whether_it_w
     finally:
         host.run("dpkg -P ferryman-trial; rm -rf /srv/trial /etc/apt/sources.list.d/trial.list /run/reboot-required")
         host.run("apt-get -q update")
+
+
+def test_a_host_says_by_its_own_clock_whether_its_window_is_open_and_when_it_opens(host):
+    """Beside one that is open all day, one that began an hour ago and has another left, and one in two hours."""
+    now = datetime.fromisoformat(host.run_test("date +%FT%T").stdout.strip())
+    clock = [f"{now + timedelta(hours=hours):%H:%M}" for hours in (-1, 1, 2, 3)]
+    for window, room_s, is_open in (
+        ("00:00-00:00", 86400, True),
+        ("-".join(clock[:2]), 1800, True),
+        ("-".join(clock[:2]), 4000, False),
+        ("-".join(clock[2:]), 0, False),
+    ):
+        done = run("host_window", host="host", window=window, room_s=room_s)
+        assert f'"open": {str(is_open).lower()}' in done.stdout, done.stdout
+    assert f"{now + timedelta(hours=2):%a %Y-%m-%d %H:%M} WE" in done.stdout, "Lisbon's time, by its name"
 
 
 def test_no_update_begins_outside_the_window(host):

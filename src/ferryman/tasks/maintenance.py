@@ -27,11 +27,21 @@ def off(ctx: Context, env: str = "", app: str = "") -> None:
         "reboot": "needed (where something that was installed asks for it), always or never.",
         "with_database": "Also hosts of databases and caches, behind the maintenance page.",
         "wait": "Seconds to wait in line for each host where a deploy holds the lock.",
+        "in_window": "For a schedule: each host in its host_updates_window alone, and nobody is asked.",
     }
 )
-def roll(ctx: Context, env: str = "", reboot: str = "needed", with_database: bool = False, wait: int = 3600) -> None:
+def roll(
+    ctx: Context,
+    env: str = "",
+    reboot: str = "needed",
+    with_database: bool = False,
+    wait: int = 3600,
+    in_window: bool = False,
+) -> None:
     """Install security updates host by host, and reboot where need be; of several hosts the others serve meanwhile."""
     from ferryman import rolling, telling
 
-    over = {"reboot": reboot, "with_database": with_database, "wait": wait, "yes": ctx.ferryman.yes}
-    telling.tell(rolling.roll(env, **over), rolling.page, ctx)
+    told = rolling.roll(
+        env, reboot=reboot, with_database=with_database, wait=wait, in_window=in_window, yes=ctx.ferryman.yes
+    )
+    telling.tell(told, rolling.page, ctx)

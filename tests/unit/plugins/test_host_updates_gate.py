@@ -1,30 +1,15 @@
 """When updates may be installed."""
 
-import importlib.util
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.host import updates_gate as gate
 from ansible_collections.ferryman.ops.plugins.module_utils.release import host, lock
 from hypothesis import given
 from hypothesis import strategies as st
 
-PATH = Path(__file__).parents[3] / "roles" / "host" / "files" / "updates_gate.py"
-
-
-def load() -> ModuleType:
-    """Return the script as a module; it lies with the role that puts it on hosts."""
-    spec = importlib.util.spec_from_file_location("updates_gate", PATH)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-gate = load()
 MINUTES = st.integers(min_value=0, max_value=24 * 60 - 1)
 SUNDAY = datetime(2026, 11, 22)
 
@@ -42,6 +27,37 @@ def test_window_is_open_from_its_begin_to_its_end_also_over_midnight(begin: int,
 @pytest.mark.parametrize(("hour", "open_"), [(23, True), (24 + 2, True), (24 + 7, False), (24 + 23, False), (2, False)])
 def test_window_over_midnight_belongs_to_the_day_on_which_it_opens(hour: int, open_: bool) -> None:
     assert gate.is_open("22:00-06:00", ("Sun",), SUNDAY + timedelta(hours=hour)) is open_
+
+
+WEEKDAYS = st.lists(st.sampled_from(gate.DAYS), unique=True).map(tuple)
+WINDOWS = st.builds(lambda begin, end: f"{clock(begin)}-{clock(end)}", MINUTES, MINUTES)
+MOMENTS = st.integers(min_value=0, max_value=14 * 86400).map(lambda seconds: SUNDAY + timedelta(seconds=seconds))
+
+
+@given(WINDOWS, WEEKDAYS, MOMENTS, st.floats(min_value=0, max_value=1, exclude_max=True))
+def test_what_is_left_of_a_window_is_open_to_its_end_and_no_longer(
+    window: str, days: tuple[str, ...], now: datetime, part: float
+) -> None:
+    left = timedelta(seconds=gate.left_s(window, days, now))
+    assert bool(left) is gate.is_open(window, days, now)
+    if left:
+        assert gate.is_open(window, days, now + part * left)
+        assert left >= gate.WEEK or not gate.is_open(window, days, now + left)
+
+
+@given(WINDOWS, WEEKDAYS, MOMENTS, st.floats(min_value=0, max_value=1, exclude_max=True))
+def test_a_window_that_is_shut_stays_so_until_it_opens(
+    window: str, days: tuple[str, ...], now: datetime, part: float
+) -> None:
+    opens = gate.opens(window, days, now)
+    assert now < opens <= now + gate.WEEK
+    assert gate.is_open(window, days, opens)
+    if not gate.is_open(window, days, now):
+        assert not gate.is_open(window, days, now + part * (opens - now))
+
+
+def test_a_window_that_is_open_all_day_on_two_days_has_both_left() -> None:
+    assert gate.left_s("00:00-00:00", ("Sun", "Mon"), SUNDAY + timedelta(hours=1)) == 47 * 3600
 
 
 @pytest.mark.parametrize(
@@ -80,7 +96,7 @@ def test_lock_that_cannot_be_read_counts() -> None:
 def test_updates_go_on_once_the_deploy_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [["lock"], ["lock"], []]
     monkeypatch.setattr(gate, "deploys", lambda: answers.pop(0))
-    monkeypatch.setattr(gate.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     assert gate.main(["--window", "00:00-00:00", "--wait-minutes", "5"]) == 0
     assert not answers
 

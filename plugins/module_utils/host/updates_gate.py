@@ -2,7 +2,9 @@
 """Say whether updates may be installed now: exit 0 within the window and with no deploy on its way, 1 otherwise.
 
 Run by systemd as a condition of apt-daily-upgrade.service, so "no" means "another day", never a failure.
-Standard library only: it runs on hosts.
+Standard library only, and nothing of ours: the file lies on hosts as it is. What a window is, the module host_window
+asks here, too. Times are the host's own, without a zone: in the nights in which clocks are set, what is left of a
+window may be an hour more or less.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ LOCKS = "sites/*/arbiter/lock.json"
 PENDING = "pending/*"
 POLL_S = 10
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAY, WEEK = datetime.timedelta(days=1), datetime.timedelta(days=7)
 
 
 def is_open(window: str, days: tuple[str, ...], now: datetime.datetime) -> bool:
     """Return whether `now` lies in `window` ("HH:MM-HH:MM"); one over midnight belongs to the day on which it opens."""
     begin, end = (datetime.time.fromisoformat(text) for text in window.split("-"))
     today, at = now.date(), now.time()
-    yesterday = today - datetime.timedelta(days=1)
+    yesterday = today - DAY
     if begin < end:
         opened = today if begin <= at < end else None
     elif at >= begin:
@@ -34,6 +37,28 @@ def is_open(window: str, days: tuple[str, ...], now: datetime.datetime) -> bool:
     else:
         opened = yesterday if at < end else None
     return opened is not None and (not days or DAYS[opened.weekday()] in days)
+
+
+def left_s(window: str, days: tuple[str, ...], now: datetime.datetime) -> float:
+    """Return for how many seconds more the window is open: 0 where it is shut, a week or more where it never shuts."""
+    end = now
+    while is_open(window, days, end) and end - now < WEEK:
+        end = _next(window.split("-")[1], end)
+    return (end - now).total_seconds()
+
+
+def opens(window: str, days: tuple[str, ...], now: datetime.datetime) -> datetime.datetime:
+    """Return when the window opens next, `now` aside."""
+    at = _next(window.split("-")[0], now)
+    while days and DAYS[at.weekday()] not in days:
+        at += DAY
+    return at
+
+
+def _next(clock: str, now: datetime.datetime) -> datetime.datetime:
+    """Return the first moment after `now` at which a clock shows "HH:MM"."""
+    at = datetime.datetime.combine(now.date(), datetime.time.fromisoformat(clock))
+    return at if at > now else at + DAY
 
 
 def is_held(text: str, boot: str, boottime: float) -> bool:
