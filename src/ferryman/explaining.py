@@ -29,7 +29,9 @@ def explain(said: Mapping[str, Any]) -> str:
         )
     means["live"] = "It is committed, and nothing is taken back."
     means = means | {"failed": "Another run has the site now."} if said.get("overtaken") else means
-    reason = str(said["reason"])
+    reason, host = str(said["reason"]), str(said.get("host") or "")
+    if said.get("several") and host and host not in reason and not said.get("canary"):  # a verdict is no one host's
+        reason = f"{host}: {reason}"
     ended = "is live, and not well" if said["status"] == "live" else said["status"]
     return "\n".join(
         [

@@ -227,6 +227,7 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
             if word == "unknown":  # a step that was on its way back told its hint before it was left
                 said["hint"] = ""
         said["reason"] = said["reason"] or ended.cause
+        said["several"] = len(story.hosts) > 1
         said["overtaken"] = story.overtaken
         said["serves"] = "" if word == "unknown" or story.overtaken else live
         said["run"] = arbiter.get("run", "")

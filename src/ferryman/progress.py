@@ -14,7 +14,10 @@ from typing import Any, NamedTuple, Protocol
 from ferryman import canary, terminal
 
 NAMED = 3  # hosts that are named in a line
-QUIET = ("Validating arguments against arg spec", "Refuse values out of bounds", "Go through the steps", "Say why")
+QUIET = (
+    "Validating arguments against arg spec", "Refuse values out of bounds", "See who has a reason for it",
+    "Go through the steps", "Say why",
+)  # fmt: skip
 """Steps that only lead to others or repeat what is said at the end."""
 ECHO = 3  # columns kept free at the end of the live line, where a terminal shows that Ctrl-C was pressed
 

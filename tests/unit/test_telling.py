@@ -121,6 +121,20 @@ def test_a_failure_says_what_it_means_for_clients(more: dict[str, object], said:
     assert said in explaining.explain({**FAILED, **more})
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "deploy to prod failed: it died"),
+        ({"several": True}, "deploy to prod failed: app3: it died"),
+        ({"several": True, "reason": "app3 cannot be reached"}, "deploy to prod failed: app3 cannot be reached"),
+        ({"several": True, "canary": [{"share": 0.3}]}, "deploy to prod failed: it died"),
+    ],
+)
+def test_of_several_hosts_a_failure_names_the_one_on_which_it_happened(more: dict[str, object], said: str) -> None:
+    text = explaining.explain({**FAILED, "status": "failed", "host": "app3", **more})
+    assert text.splitlines()[0] == said
+
+
 def test_the_next_command_names_environment_and_application() -> None:
     assert explaining.next_command({**FAILED, "status": "failed"}) == "./invoke releases --env prod --app shop"
     assert explaining.next_command({**FAILED, "status": "unknown"}) == "./invoke status --env prod --app shop"
