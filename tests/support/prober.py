@@ -15,6 +15,10 @@ ENOUGH = 10
 """Answers without which nothing is said: half a second of the shortest test, which also deploys."""
 
 
+UNAVAILABLE = "ferryman-unavailable"
+"""What the entry's own page calls itself that says that nobody is behind it, and to try again."""
+
+
 def release(body: bytes) -> str:
     """Read what the project's own applications answer to /version."""
     return str(json.loads(body)["release"])
@@ -74,7 +78,8 @@ class Prober:
                     continue
                 if not fresh:
                     kept = None
-                if (dark or self._dark) and isinstance(error, OSError | http.client.HTTPException):
+                nobody = isinstance(error, OSError | http.client.HTTPException) or UNAVAILABLE in str(error)
+                if (dark or self._dark) and nobody:
                     self.unanswered += 1
                 else:
                     when, which = f"{time.monotonic() - began:.2f} s", "new" if fresh else "kept"
@@ -86,13 +91,14 @@ class Prober:
         reply = connection.getresponse()
         body = reply.read()
         if reply.status != 200:
-            raise ValueError(f"{reply.status} {body[:100]!r}")
+            raise ValueError(f"{reply.status} {body[:120]!r}")
         name = self.told(body)
         self.releases[name] = self.releases.get(name, 0) + 1
 
     @contextmanager
     def without_power(self) -> Iterator[None]:
-        """Let the host be off and come up meanwhile: no answer is no failure, but what is answered must be right."""
+        """Let the host be off and come up meanwhile: no answer is no failure, nor is the entry's own page that says so
+        while processes start; whatever else is answered must be right."""
         self._dark = True
         try:
             yield

@@ -74,7 +74,13 @@ class Gone(Answers):
 
 
 @pytest.mark.parametrize(
-    ("site", "forgiven"), [(Gone(b""), True), (Answers(b"{}", 502), False), (Answers(b"oops"), False)]
+    ("site", "forgiven"),
+    [
+        (Gone(b""), True),
+        (Answers(b'<meta name="generator" content="ferryman-unavailable">', 502), True),
+        (Answers(b"{}", 502), False),
+        (Answers(b"oops"), False),
+    ],
 )
 def test_without_power_no_answer_is_no_failure_but_a_wrong_one_is(site: Answers, forgiven: bool) -> None:
     with Prober(cast("Site", Answers(b'{"release": "r1"}')), pause_s=0.002) as asking:
