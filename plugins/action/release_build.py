@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render, sizes
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact, remembered
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.source import commit_of
@@ -38,8 +38,7 @@ class ActionModule(ReleaseAction):
             fetch=not self._task.check_mode,  # that takes minutes, and says nothing of what would change
         )
         keep = self.work_dir / "files" / f"{built.manifest['digest']}.txt"
-        keep.parent.mkdir(parents=True, exist_ok=True)
-        keep.write_text(built.list_of_files, encoding="utf-8")
+        remembered.write(keep, built.list_of_files.encode())
         plan = self._plan(built, source, looks[first])
         if self.args["as_planned"]:
             agreed.require(self, plan)

@@ -4,6 +4,7 @@ They are one directory in a checkout of Ferryman, and two when a team's own proj
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from ferryman.errors import Stop
@@ -72,7 +73,8 @@ def collections_path() -> Path:
     link = path / COLLECTION
     if not link.exists():
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to("../../../..")
+        with suppress(FileExistsError):  # another command has made it meanwhile
+            link.symlink_to("../../../..")
     return path
 
 

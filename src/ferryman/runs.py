@@ -161,8 +161,9 @@ def private_directory(kind: str) -> Path:
     base = paths.state_directory() / kind
     base.mkdir(mode=0o700, exist_ok=True)
     for old in base.iterdir():
-        if time.time() - old.stat().st_mtime > STALE_S:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another run's, which has ended meanwhile
+            if time.time() - old.stat().st_mtime > STALE_S:
+                shutil.rmtree(old, ignore_errors=True)
     return Path(tempfile.mkdtemp(dir=base))
 
 

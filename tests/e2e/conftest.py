@@ -1,12 +1,9 @@
 """What the journeys share: one newcomer, whose first deploy all of them begin from, and a fleet."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.support import fleet as fleets
-from tests.support import site as sites
 from tests.support.fleet import APPS, ENTRIES, Fleet
 from tests.support.newcomer import Newcomer, arrived
 
@@ -20,20 +17,9 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A fleet with a first release. FERRYMAN_TEST_FLEET names a directory that keeps it from run to run."""
-    sites.sweep()
-    kept = os.environ.get("FERRYMAN_TEST_FLEET")
-    if kept and (Path(kept) / "inventories").is_dir():
-        yield fleets.found(Path(kept))
-        return
-    root = Path(kept) if kept else tmp_path_factory.mktemp("fleet")
-    made = fleets.lay_out(root, root.name if kept else f"{sites.PREFIX}-fleet-{os.getpid()}")
-    try:
-        fleets.up(made)
+    """A fleet with a first release."""
+    with fleets.brought_up(tmp_path_factory.mktemp("fleet"), lambda root: {"tiny": fleets.tiny(root, "tiny")}) as made:
         yield made
-    finally:
-        if not kept:
-            fleets.down(made)
 
 
 @pytest.fixture

@@ -228,7 +228,7 @@ def taken(fleet: Fleet, host: str) -> Iterator[None]:
     ports = json.loads(fleet.ssh(f"cat /etc/ferryman/sites/{fleet.app}/ports.json", host=host))
     port = ports["ports"]["web"][slot][0]
     listen = f"import socket, time; s = socket.create_server(('{fleet.addresses[host]}', {port})); time.sleep(600)"
-    warm = f"systemctl stop 'tiny-web@{slot}-*'"  # what served before may still have that port
+    warm = f"systemctl stop '{fleet.app}-web@{slot}-*'"  # what served before may still have that port
     fleet.ssh(f"{warm}; systemd-run --quiet --collect --unit=squatter python3 -c {shlex.quote(listen)}", host=host)
     try:
         yield

@@ -14,15 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.e2e.test_runtimes import commit
+from tests.support.foreign import Foreign, commit, kinto, kinto_in, new
 from tests.support.newcomer import IDENTITY
-from tests.support.prober import Prober
 from tests.support.site import ENV, HOST, Site
 
 from ferryman.proving import environment
@@ -30,45 +29,6 @@ from ferryman.proving import environment
 MOST_EXPOSED = 2.5  # of 10, as `systemd-analyze security` counts
 PASSWORD = "correct horse battery"
 HASH = "$2b$08$cKMJtNb53RuueToQgcn49em4PQr0epig0tFQ4hDBIvbCJ9rbvckI6"
-
-KINTO: dict[str, Any] = {
-    "format": 1,
-    "name": "records",
-    "runtime": {"kind": "python", "version": "3.11"},
-    "processes": {
-        "web": {
-            "kind": "web",
-            "command": "pserve kinto.ini http_host={host} http_port={port}",
-            "health": {"path": "/v1/__heartbeat__"},
-        }
-    },
-    # Kinto brings its schema along: it can change when its version does, and that stands in the lock.
-    "migrations": {"command": "kinto migrate --ini kinto.ini", "paths": ["uv.lock"], "timeout_s": 60},
-    "secret_env": ["KINTO_STORAGE_URL", "KINTO_PERMISSION_URL", "KINTO_CACHE_URL", "KINTO_USERID_HMAC_SECRET"],
-}
-PROJECT = """\
-[project]
-name = "records"
-version = "1.0.0"
-requires-python = ">=3.11"
-dependencies = ["kinto[postgresql]==26.5.0"]
-"""
-INI = """\
-[server:main]
-use = egg:waitress#main
-host = %(http_host)s
-port = %(http_port)s
-
-[app:main]
-use = egg:kinto
-kinto.project_name = TEXT
-kinto.storage_backend = kinto.core.storage.postgresql
-kinto.permission_backend = kinto.core.permission.postgresql
-kinto.cache_backend = kinto.core.cache.postgresql
-kinto.includes = kinto.plugins.MODULE
-multiauth.policies = basicauth
-kinto.bucket_create_principals = system.Authenticated
-"""
 
 NODE_RED: dict[str, Any] = {
     "format": 1,
@@ -117,54 +77,6 @@ http.createServer((request, response) => {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Foreign:
-    """One of them on the shared host: its repository, how a version of it is written, and how a client tells it."""
-
-    site: Site
-    file: str
-    template: str
-    modules: tuple[str, str]
-    """What is there to be loaded, and what is not."""
-    path: str
-    told: Any
-
-    def version(self, text: str, *, good: bool = True) -> None:
-        """Commit a version that shows `text`; one that is not good asks for a module that nobody has."""
-        written = self.template.replace("TEXT", text).replace("MODULE", self.modules[0 if good else 1])
-        commit(self.site.root / self.site.app, {self.file: written})
-
-    def deploy(self, text: str) -> str:
-        """Deploy a good version."""
-        self.version(text)
-        answer = self.site.run("deploy", "--app", self.site.app, timeout_s=300)
-        assert answer.code == 0, str(answer)
-        return str(answer.said["release"])
-
-    def prober(self) -> Prober:
-        """A client that counts answers by the text that the version shows."""
-        return Prober(self.site, path=self.path, told=self.told)
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Ask as a client does, and return status and what the JSON or the text says."""
-        connection = self.site.connect(timeout_s=10)
-        try:
-            text = None if body is None else json.dumps(body)
-            connection.request(
-                method, path, text, {"Content-Type": "application/json", "Connection": "close", **headers}
-            )
-            reply = connection.getresponse()
-            said = reply.read().decode()
-        finally:
-            connection.close()
-        return reply.status, json.loads(said) if said.startswith(("{", "[")) else said
-
-    def exposure(self) -> float:
-        """Return how exposed its web process is, from 0 to 10."""
-        unit = f"{self.site.app}-web@{self.site.arbiter()['shift']['stable']}-1.service"
-        return float(re.findall(r"\d+\.\d", self.site.ssh(f"systemd-analyze security --no-pager {unit} | tail -1"))[0])
-
-
 @pytest.fixture(scope="module")
 def host(hosted: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
     """The shared host with those of them on it that this run takes, and their database."""
@@ -174,15 +86,7 @@ def host(hosted: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
     tree, apps = (yaml.safe_load(text) for text in files.values())
     if "records" in wanted:
         tree["all"]["children"]["db"]["hosts"] = {HOST: {}}
-        url = "postgresql+psycopg2://records:planted@127.0.0.1/records"
-        names = ("KINTO_STORAGE_URL", "KINTO_PERMISSION_URL", "KINTO_CACHE_URL")
-        apps["apps"]["records"] = {
-            "repository": "records",
-            "domains": ["records.localhost"],
-            "database": {"name": "records", "owner": "records", "password": "planted"},
-            "secrets": {**dict.fromkeys(names, url), "KINTO_USERID_HMAC_SECRET": "planted hmac"},
-        }
-        new(hosted.root / "records", {"ferryman.yml": yaml.safe_dump(KINTO), "pyproject.toml": PROJECT}, "uv lock")
+        apps["apps"]["records"] = kinto_in(hosted.root)
     if "flows" in wanted:
         apps["apps"]["flows"] = {
             "repository": "flows",
@@ -203,16 +107,6 @@ def host(hosted: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
     finally:
         for path, text in files.items():
             path.write_text(text)
-
-
-def new(repository: Path, files: dict[str, str], locks: str) -> None:
-    """Begin a repository, and have its lock written as a user would."""
-    shutil.rmtree(repository, ignore_errors=True)  # a host that is kept from run to run keeps them, too
-    commit(repository, files)
-    done = subprocess.run(
-        locks.split(), cwd=repository, env=environment(), capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def guessed(repository: Path) -> dict[str, Any]:
@@ -241,8 +135,7 @@ def title(body: bytes) -> str:
 @pytest.fixture(scope="module")
 def records(host: Site) -> Foreign:
     """Kinto."""
-    told = lambda body: json.loads(body)["project_name"]  # noqa: E731  # shorter than a function
-    return Foreign(replace(host, app="records"), "kinto.ini", INI, ("default_bucket", "no_such"), "/v1/", told)
+    return kinto(replace(host, app="records"))
 
 
 @pytest.fixture(scope="module")

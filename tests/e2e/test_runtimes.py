@@ -1,15 +1,14 @@
 """One small seam, three runtimes: mere files, and a single program, are deployed like a Python application."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.support.driving import Answer
+from tests.support.foreign import commit
 from tests.support.pages import blocks
 from tests.support.site import ENV, Site
 
@@ -43,19 +42,6 @@ SERVER: dict[str, Any] = {
     "runtime": {"kind": "binary"},
     "processes": {"web": {"kind": "web", "command": "./server {host} {port}", "health": {"path": "/"}}},
 }
-
-
-def commit(path: Path, files: dict[str, str]) -> str:
-    """Commit files to the repository at `path` and return the commit's id."""
-    path.mkdir(exist_ok=True)
-    for name, text in files.items():
-        (path / name).write_text(text)
-        (path / name).chmod(0o755 if text.startswith("#!") else 0o644)
-    git = ["git", "-C", str(path), "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", "init", "--quiet", str(path)], check=True)
-    subprocess.run([*git, "add", "--all"], check=True)
-    subprocess.run([*git, "commit", "--quiet", "--message", "change"], check=True)
-    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,12 @@ Clients take the entries in turn. Hosts are light: what a fleet has nothing to d
 """
 
 import json
+import os
 import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,7 @@ from typing import Any
 
 import yaml
 from tests.support import histories
+from tests.support import site as sites
 from tests.support.pages import blocks
 from tests.support.site import ENV, PYTHONS, SHORT, Site
 
@@ -38,6 +40,8 @@ HOSTS = (*ENTRIES, *APPS, DATABASE)
 PASSWORD = "of-the-application"
 PAGE = paths.CHECKOUT / "docs" / "guides" / "fleet.md"
 VARIABLES = Path("group_vars/all")
+Apps = dict[str, dict[str, Any]]
+"""What an inventory says of each application, by its name."""
 
 
 @dataclass
@@ -85,17 +89,22 @@ class Fleet(Site):
         """Return what a host has for stable, and what is pending there."""
         return dict(json.loads(self.ssh(f"cat /var/lib/ferryman/sites/{self.app}/shift.json", host=host)))
 
-    def settles(self, within_s: float) -> str:
+    def agrees(self, within_s: float) -> str:
         """Wait until nothing is pending anywhere, and return the one release that is stable on every host."""
         deadline = time.monotonic() + within_s
         while True:
             states = {host: self.state(host) for host in (*ENTRIES, *APPS)}
             stable = {state["release_stable"] for state in states.values()}
             if len(stable) == 1 and all(state["phase"] == "stable" for state in states.values()):
-                assert self.releases() == stable
                 return str(stable.pop())
             assert time.monotonic() < deadline, {host: (s["phase"], s["release_stable"]) for host, s in states.items()}
             time.sleep(0.3)
+
+    def settles(self, within_s: float) -> str:
+        """Wait as `agrees` does, for what tells clients its release: see that every entry serves the one that it is."""
+        stable = self.agrees(within_s)
+        assert self.releases() == {stable}
+        return stable
 
 
 @contextmanager
@@ -133,23 +142,34 @@ def typed(command: str) -> list[str]:
     return words(line)
 
 
-def lay_out(root: Path, name: str, *, app: str = "tiny") -> Fleet:
-    """Lay out a project as the guide says, beside a `local` that has the application; with a good commit."""
+def tiny(root: Path, app: str) -> dict[str, Any]:
+    """Make the repository of a `tiny` in a project, with a good commit; return what an inventory says of it."""
+    histories.tiny(root / app, histories.good("v1"), name=app, python=PYTHONS[DEFAULT_DEBIAN])
+    name = app.replace("-", "_")
+    database = {"name": name, "owner": name, "password": PASSWORD}
+    asks = {"DATABASE_URL": f"postgresql://{name}:{PASSWORD}@127.0.0.1/{name}"}
+    return {"repository": app, "domains": [f"{app}.localhost"], "database": database, "env": asks}
+
+
+def lay_out(root: Path, name: str, apps: Apps, **settings: Any) -> Fleet:
+    """Lay out a project as the guide says, beside a `local` that has the applications: what its inventory says of each.
+
+    Their repositories are in the project by then; the fleet that is returned is the first one's. `settings` are those
+    of the role that a test wants otherwise than SHORT has them.
+    """
     local, directory = root / "inventories" / LOCAL, root / "inventories" / ENV
-    database = {"name": app, "owner": app, "password": PASSWORD}
-    asks = {"DATABASE_URL": f"postgresql://{app}:{PASSWORD}@127.0.0.1/{app}"}
-    apps = {app: {"repository": app, "domains": [f"{app}.localhost"], "database": database, "env": asks}}
+    app = next(iter(apps))
     (local / VARIABLES).mkdir(parents=True)
     (local / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"local1": {"ansible_host": "192.0.2.9"}}}}))
     (local / VARIABLES / "apps.yml").write_text(yaml.safe_dump({"apps": apps}))
     (local / VARIABLES / "environment.yml").write_text(yaml.safe_dump({"environment_name": LOCAL}))
-    repository = histories.tiny(root / app, histories.good("v1"), name=app, python=PYTHONS[DEFAULT_DEBIAN])
+    repository = cloned(root / app)
     made = Fleet(root, name, repository, {}, app).begin(*typed("env.new")).wait()
     assert made.code == 0, str(made)
     variables = directory / VARIABLES
     told = yaml.safe_load((variables / "sandbox.yml").read_text())
     (variables / "sandbox.yml").write_text(yaml.safe_dump({**told, "sandbox_name": name}))
-    (variables / "zz-test.yml").write_text(yaml.safe_dump({**SHORT, "host_bans_enabled": False}))
+    (variables / "zz-test.yml").write_text(yaml.safe_dump({**SHORT, "host_bans_enabled": False, **settings}))
     return Fleet(root, name, repository, _ports(directory), app)
 
 
@@ -160,25 +180,57 @@ def _ports(directory: Path) -> dict[str, int]:
     return {**{entry: ports[443] for entry, ports in published.items()}, **plain}
 
 
-def found(root: Path, *, app: str = "tiny") -> Fleet:
+def cloned(path: Path) -> histories.Repository:
+    """Return a repository of `tiny` that is there already."""
+    repository = histories.Repository(path, "tiny")
+    repository.commits += repository.git("rev-list", "--reverse", "HEAD").split()
+    return repository
+
+
+def found(root: Path, app: str) -> Fleet:
     """Return a project that an earlier run laid out."""
     directory = root / "inventories" / ENV
     name = yaml.safe_load((directory / VARIABLES / "reach.yml").read_text())["sandbox_name"]
-    repository = histories.Repository(root / app, "tiny")
-    repository.commits += repository.git("rev-list", "--reverse", "HEAD").split()
-    return Fleet(root, name, repository, _ports(directory), app)
+    return Fleet(root, name, cloned(root / app), _ports(directory), app)
 
 
-def up(fleet: Fleet) -> None:
-    """Bring hosts up, provision them, and deploy the first version: the guide's one command does it all."""
+def up(fleet: Fleet, *words: str) -> None:
+    """Bring hosts up, provision them, and deploy the first version: the guide's one command does it all.
+
+    More `words` say which application, where there are several.
+    """
     began = time.monotonic()
-    answer = fleet.begin(*typed("deploy")).wait(900)
+    answer = fleet.begin(*typed("deploy"), *words).wait(900)
     print(f"a fleet came up in {time.monotonic() - began:.0f} s", file=sys.stderr)
     assert answer.code == 0, str(answer)
     # From here on servers of one's own: a sandbox brings a host up again that a test has cut off, and is provisioned
     # with each setting.
     variables = fleet.root / "inventories" / ENV / VARIABLES
     (variables / "sandbox.yml").rename(variables / "reach.yml")
+
+
+@contextmanager
+def brought_up(place: Path, apps: Callable[[Path], Apps], **settings: Any) -> Iterator[Fleet]:
+    """Have a fleet laid out in `place`, with the first release of the first of the applications that `apps` puts there.
+
+    FERRYMAN_TEST_FLEET names a directory that keeps it from run to run.
+    """
+    sites.sweep()
+    kept = os.environ.get("FERRYMAN_TEST_FLEET")
+    root = Path(kept) if kept else place
+    if (root / "inventories" / ENV).is_dir():
+        told = yaml.safe_load((root / "inventories" / ENV / VARIABLES / "apps.yml").read_text())["apps"]
+        yield found(root, next(iter(told)))
+        return
+    root.mkdir(exist_ok=True)
+    described = apps(root)
+    made = lay_out(root, root.name if kept else f"{sites.PREFIX}-{place.name}-{os.getpid()}", described, **settings)
+    try:
+        up(made, *(["--app", made.app] if len(described) > 1 else []))
+        yield made
+    finally:
+        if not kept:
+            down(made)
 
 
 def down(fleet: Fleet) -> None:

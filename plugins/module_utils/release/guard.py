@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -124,18 +125,23 @@ def _overtaken(host: Host) -> None:
 
 
 def watch() -> None:
-    """Look after everything that is pending, or follows what becomes of a live release, until nothing does."""
+    """Look after everything that is pending, or follows what becomes of a live release, until nothing does.
+
+    Each site by itself: workers of one may take long to end their last jobs, and another one's clients wait meanwhile.
+    """
+    busy: dict[str, threading.Thread] = {}
     for turn in itertools.count():
         names.PENDING.mkdir(parents=True, exist_ok=True)
         waiting = [path.name for path in sorted(names.PENDING.iterdir()) if not path.name.startswith(".")]
-        if not waiting:
+        busy = {site: thread for site, thread in busy.items() if thread.is_alive()}
+        if not (waiting or busy):
             return
-        for name in waiting:
-            site = name.removesuffix(names.FOLLOWS)
-            if site == name:
-                _apart(site, _look_after)
-            elif turn % FOLLOW_EVERY == 0:
-                _apart(site, _follow)
+        for site in {name.removesuffix(names.FOLLOWS) for name in waiting} - busy.keys():
+            works = [_look_after] if site in waiting else []
+            works += [_follow] if f"{site}{names.FOLLOWS}" in waiting and turn % FOLLOW_EVERY == 0 else []
+            if works:
+                busy[site] = threading.Thread(target=_apart, args=(site, *works))
+                busy[site].start()
         time.sleep(INTERVAL_S)
 
 
@@ -201,9 +207,10 @@ def _settle_at_boot(host: Host) -> None:
     commits.stays(host)  # who watched what is live is gone
 
 
-def _apart(site: str, work: Callable[[Host], None]) -> None:
+def _apart(site: str, *works: Callable[[Host], None]) -> None:
     """Do something for one site; one in trouble keeps no other from being looked after."""
-    try:
-        work(Host(Site(site)))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the next site must have its turn
-        print(f"{site}: {type(error).__name__}: {error}", flush=True)
+    for work in works:
+        try:
+            work(Host(Site(site)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next site must have its turn
+            print(f"{site}: {type(error).__name__}: {error}", flush=True)

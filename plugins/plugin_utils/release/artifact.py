@@ -92,15 +92,24 @@ def is_migration(description: Mapping[str, Any], path: str) -> bool:
 
 
 def _forget(place: Path, cache: Path) -> None:
-    """Keep an application's newest artifacts, and the packages that any artifact here was made with."""
-    whole = [each for each in place.iterdir() if (each / "manifest.json").is_file()]
-    for old in sorted(whole, key=lambda each: each.stat().st_mtime)[:-ARTIFACTS_KEPT]:
+    """Keep an application's newest artifacts, and the packages that any artifact here was made with.
+
+    Others may be built here at the same time: an artifact is there before its packages are, so these are listed first.
+    """
+    listed = [path for store in STORES for path in (cache / store).glob("[0-9a-f]*")]
+    mine = {each: made for each in place.glob("[0-9a-f]*") if (made := increment.made(each))}
+    for old in sorted(mine, key=mine.__getitem__)[:-ARTIFACTS_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
-    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in place.parent.glob("*/*/manifest.json")]
-    used = {manifest["runtime"]["environment"] for manifest in manifests}
-    for packages in (path for store in STORES for path in (cache / store).glob("[0-9a-f]*")):
+    used = {environment for each in place.parent.glob("*/[0-9a-f]*") for environment in _environment(each)}
+    for packages in listed:
         if packages.name not in used:
             shutil.rmtree(packages, ignore_errors=True)
+
+
+def _environment(artifact: Path) -> Iterator[str]:
+    """Yield the key of the packages that an artifact was made with; nothing where it is gone meanwhile."""
+    with suppress(FileNotFoundError):
+        yield str(json.loads((artifact / "manifest.json").read_text(encoding="utf-8"))["runtime"]["environment"])
 
 
 def _make(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import posixpath
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,13 +87,25 @@ def _place(repository: str, path: str, *, root: Path, cache: Path) -> tuple[Path
         # A directory inside of a repository is as good a place to name: git counts its paths from the top.
         top, prefix = git(local, "rev-parse", "--show-toplevel", "--show-prefix").split("\n")[:2]
         return Path(top), f"{prefix}{path}", True
-    mirror = cache / "repositories" / hashlib.sha256(repository.encode()).hexdigest()[:16]
-    if not mirror.is_dir():
-        mirror.parent.mkdir(parents=True, exist_ok=True)
-        git(mirror.parent, "clone", "--quiet", "--mirror", repository, mirror.name)
-    else:
-        git(mirror, "remote", "update", "--prune")
-    return mirror, path, False
+    return _mirrored(repository, cache / "repositories"), path, False
+
+
+def _mirrored(repository: str, cache: Path) -> Path:
+    """Return a mirror of a repository elsewhere, as it is now; one run at a time brings it there.
+
+    Applications of one repository may be deployed at the same time.
+    """
+    mirror = cache / hashlib.sha256(repository.encode()).hexdigest()[:16]
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f".{mirror.name}.lock").open("w", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if mirror.is_dir():
+            git(mirror, "remote", "update", "--prune")
+            return mirror
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".clone-", ignore_cleanup_errors=True) as name:
+            git(cache, "clone", "--quiet", "--mirror", repository, f"{name}/whole")
+            Path(name, "whole").rename(mirror)
+    return mirror
 
 
 def _work_tree(place: Path, path: str) -> str:
@@ -103,18 +117,15 @@ def _work_tree(place: Path, path: str) -> str:
         git(place, "rev-parse", "--verify", "--quiet", "HEAD")
     except AnsibleError:
         raise AnsibleError(f"{place} has no commit yet; `git add` what belongs to it, then `git commit`") from None
-    index = Path(git(place, "rev-parse", "--absolute-git-dir").strip()) / "ferryman-index"
     person = {"GIT_AUTHOR_NAME": "ferryman", "GIT_AUTHOR_EMAIL": "ferryman@localhost"}
     person.update({name.replace("AUTHOR", "COMMITTER"): value for name, value in person.items()})
-    env = {"GIT_INDEX_FILE": str(index), **person}  # a pipeline's git knows nobody
-    try:
+    with tempfile.TemporaryDirectory(prefix="ferryman-index-") as name:  # another run may do the same just now
+        env = {"GIT_INDEX_FILE": f"{name}/index", **person}  # a pipeline's git knows nobody
         git(place, "read-tree", "HEAD", env=env)
         git(place, "add", "--all", "--", path, env=env)
         tree = git(place, "write-tree", env=env).strip()
         words = ("commit-tree", tree, "-p", "HEAD", "-m", "changes that are in no commit")
         return git(place, *words, env=env).strip()
-    finally:
-        index.unlink(missing_ok=True)
 
 
 def changes(commit: Commit, since: str) -> list[str]:

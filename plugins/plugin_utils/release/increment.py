@@ -63,9 +63,17 @@ def _unsure(path: str) -> bool:
     return "\ufffd" in path or path.rpartition("/")[2] == ".gitattributes"
 
 
+def made(artifact: Path) -> float:
+    """Return when an artifact was made (in seconds since 1970); 0 where it is not whole, or gone meanwhile."""
+    try:
+        return (artifact / "manifest.json").stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def _newest(place: Path, **like: Any) -> tuple[Path, str]:
     """Return the newest artifact of the same directory, built and shared in the same way, and its commit."""
-    for directory in sorted(place.glob("[0-9a-f]*"), key=lambda each: each.stat().st_mtime, reverse=True):
+    for directory in sorted(place.glob("[0-9a-f]*"), key=made, reverse=True):
         with suppress(OSError, ValueError, KeyError):  # not whole, or made by another version
             manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
             told = manifest["description"]

@@ -359,7 +359,12 @@ def mark(name: str, text: str) -> None:
 
 def worker() -> None:
     mark("worker", f"{RELEASE} started")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+    def leave(*_: object) -> None:
+        time.sleep(BEHAVIOUR.get("last_job_s", 0))
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
     while True:
         time.sleep(3600)
 

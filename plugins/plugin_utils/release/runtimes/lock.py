@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -69,7 +70,6 @@ def glibc(libc: str) -> tuple[int, int] | None:
 @contextmanager
 def filling(directory: Path) -> Iterator[tuple[Path, Path]]:
     """Give two empty directories, to work in and to fill; the latter becomes `directory`, with its files' sums."""
-    shutil.rmtree(directory, ignore_errors=True)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".filling-", ignore_cleanup_errors=True) as name:
         work, found = Path(name) / "work", Path(name) / "found"
@@ -78,7 +78,11 @@ def filling(directory: Path) -> Iterator[tuple[Path, Path]]:
         yield work, found
         told = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(found.iterdir())}
         (found / SUMS).write_text(json.dumps(told), encoding="utf-8")
-        shutil.move(found, directory)
+        with (directory.parent / ".lock").open("w", encoding="ascii") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if sums(directory) is None:  # else another run has filled it meanwhile, and works with it
+                shutil.rmtree(directory, ignore_errors=True)
+                found.rename(directory)
 
 
 def sums(directory: Path) -> dict[str, str] | None:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,31 @@ def test_half_an_artifact_is_never_taken_for_one(source: Source, tmp_path: Path)
     (built.directory / "manifest.json").unlink()  # what a build leaves that was cut off
     built.tar.write_bytes(whole[:100])
     assert build(commit, tmp_path / "cache").tar.read_bytes() == whole
+
+
+def test_what_another_run_builds_or_forgets_at_the_same_time_is_none_of_this_ones_business(
+    source: Source, tmp_path: Path
+) -> None:
+    others = tmp_path / "cache" / "artifacts" / "another"
+    (others / ".build-x").mkdir(parents=True)
+    (others / ".build-x" / "manifest.json").write_text("{")  # it is being written
+    (others / "0123456789ab-c").mkdir()  # it is being removed
+    build(source.commit({"a": b"1"}), tmp_path / "cache")
+    assert len(list(others.iterdir())) == 2
+
+
+def test_applications_are_built_at_the_same_time_in_one_place_and_each_keeps_its_packages(tmp_path: Path) -> None:
+    def grow(name: str) -> None:
+        source = Source(tmp_path / name)
+        for number in range(artifact.ARTIFACTS_KEPT + 4):
+            commit = source.commit({"requirements.txt": b"", "number": f"{name} {number}".encode()})
+            told = described(name=name, runtime={"kind": "python", "version": "3.11"}, processes=RUN)
+            built = artifact.build(commit, told, tools=TOOLS, cache=tmp_path / "cache", version="0.1.0")
+            assert built.manifest["runtime"]["wheels"] == {}
+            assert built.tar.is_file()
+
+    with ThreadPoolExecutor(3) as runs:
+        list(runs.map(grow, ("one", "two", "three")))
 
 
 def test_a_build_packs_what_its_commands_made(source: Source, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Several hosts: only the arbiter's proven word ends a run on another one, and until it comes nobody guesses."""
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     slots,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, alone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +95,26 @@ def test_without_a_proven_answer_an_entry_serves_the_stable_slot_and_stays_in_do
     says(monkeypatch, proven("live"))
     assert guard.resolve(entry, reason="its driver is gone") == "confirmed"
     assert (shift.state(entry)["release_stable"], shift.share(entry)) == (NEW, 100)
+
+
+def test_a_site_that_holds_the_guard_up_keeps_no_other_from_being_brought_to_its_end(
+    entry: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, proven("returned"))
+    other = Host(names.Site("another"), run=RUN, token=3)
+    shift.set_share(other, 0)
+    shift.begin(other, slot="green", release=NEW, confirm_s=0, asks=ASKS)
+    guarding = threading.Thread(target=guard.watch)
+    with alone(other.site.state / "decision.flock"):  # as while what its slot ran before takes long to end
+        guarding.start()
+        until = time.monotonic() + 5
+        while entry.site.pending.exists():
+            assert time.monotonic() < until, "it waits for the other one"
+            time.sleep(0.02)
+        assert other.site.pending.exists()
+    guarding.join(5)
+    assert not guarding.is_alive()
+    assert not other.site.pending.exists()
 
 
 def test_after_a_boot_an_entry_is_in_doubt_before_it_serves(entry: Host) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,21 @@ def test_a_repository_elsewhere_is_mirrored_and_brought_up_to_date(repository: P
     assert find(url, tmp_path).subject == "Say v3"
     run(repository, "branch", "other", "v1")
     assert find(url, tmp_path, ref="other", explicit=True).subject == "Say v1"
+
+
+def test_several_runs_at_once_share_the_mirror_of_a_repository_elsewhere(repository: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as runs:
+        for version in ("v3", "v4", "v5"):
+            found = list(runs.map(lambda _: find(repository.as_uri(), tmp_path).subject, range(4)))
+            assert found == [run(repository, "log", "-1", "--format=%s")] * 4
+            commit_(repository, version)
+
+
+def test_several_runs_at_once_take_a_dirty_tree_as_it_is(repository: Path, tmp_path: Path) -> None:
+    (repository / "new").write_text("new")
+    with ThreadPoolExecutor(4) as runs:
+        found = list(runs.map(lambda _: find(repository, tmp_path, allow_dirty=True), range(8)))
+    assert len({run(repository, "rev-parse", f"{each.id}^{{tree}}") for each in found}) == 1
 
 
 def commit_(place: Path, version: str) -> None:
