@@ -125,17 +125,19 @@ class ActionModule(ReleaseAction):
         Return the reason that the arbiter has. One that is away may take longer to be found so than a lease lasts.
         """
         ends = self.vigil(self._keep_lock, every_s=LEASE_S / 3)
-        lacks = succession.lacks(
-            self.look_of(self.host)["ledger"]["lines"],
-            {host: self.look_of(host).get("copy", {}) for host in {*self.every["app"], *self.every["entry"]}},
-        )
-        if lacks:
-            self.ask("steps", steps=["free"], lease_s=LEASE_S)
-            self.refuse(f"the ledger cannot be relied on: {lacks}", succession.WAY_OUT)
+        self._require_every_line()
         stale = stale or self._mends()
         if "failed" in ends or not any([stale, *ends]):
             self.ask("steps", steps=["free"], lease_s=LEASE_S)
         return stale
+
+    def _require_every_line(self) -> None:
+        """Refuse to go on with a ledger that lacks what another host has a copy of; the lock is let go of."""
+        copies = {host: self.look_of(host).get("copy", {}) for host in {*self.every["app"], *self.every["entry"]}}
+        lacks = succession.lacks(self.look_of(self.host)["ledger"]["lines"], copies)
+        if lacks:
+            self.ask("steps", steps=["free"], lease_s=LEASE_S)
+            self.refuse(f"the ledger cannot be relied on: {lacks}", succession.WAY_OUT)
 
     def _keep_lock(self) -> None:
         self.ask("steps", steps=["keep"], lease_s=self.args["lease_s"])

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, files, ledger, names, render, sizes
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    fencing,
+    files,
+    ledger,
+    names,
+    render,
+    sizes,
+    succession,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import remembered, tarball
@@ -253,8 +261,8 @@ class ActionModule(ReleaseAction):
         """What a host is told of the ledger that it does not keep itself, or takes over from a host that is gone."""
         if "settle" in wanted and self.host != self.arbiter:
             before = self.look_of(self.arbiter)["ledger"]["lines"]
-            lines = {"ledger": [*before, {**plan["line"], "status": "live"}]}
-            return {**lines, "book": [*before, *self.recall("committed").get("lines", [])]}
+            book = succession.up_to_the_commit(before, self.recall("committed").get("lines", []))
+            return {"ledger": [*before, {**plan["line"], "status": "live"}], "book": book}
         if "unlock" in wanted and self.value("unlock_force", False):
             looks = {host: self.look_of(host) for host in (*self.every["entry"], *self.every["app"])}
             copies = {host: look["copied"] for host, look in looks.items() if look.get("copied")}

@@ -231,10 +231,12 @@ def _unlike(seen: Told, arbiter: Told) -> Iterator[Fault]:
 
 def _ahead(seen: Told, arbiter: Told) -> Iterator[Fault]:
     """Return where a host has copied more of the ledger than there is."""
-    lines, copied = (arbiter.get("ledger") or {}).get("lines"), (seen.get("copy") or {}).get("seq", 0)
-    if lines is not None and seen is not arbiter and copied > lines:
-        what = f"its copy of the ledger has {copied} lines, and the ledger itself {lines}"
-        yield Fault(f"{what}: somebody shortened it, or another host keeps it than before", "unlock --force")
+    ledger, copy = arbiter.get("ledger") or {}, seen.get("copy") or {}
+    lines, copied = ledger.get("lines"), copy.get("seq", 0)
+    apart = lines is not None and (copied > lines or (copied == lines and copy["head"] != ledger["head"]))
+    if apart and seen is not arbiter:
+        what = f"its copy of the ledger has {copied} lines, and the ledger itself {lines}, not the same"
+        yield Fault(f"{what}: somebody changed it, or another host keeps it than before", "unlock --force")
 
 
 def _counts(counts: Told) -> str:

@@ -116,12 +116,19 @@ def test_a_host_that_has_something_else_for_live_says_whether_it_gets_there_by_i
     assert f"it has {LIVE} for live, and the arbiter r2: {said}" in faults[0]
 
 
-@pytest.mark.parametrize(("copied", "wrong"), [(0, False), (12, False), (13, True)])
-def test_a_host_that_has_copied_more_of_the_ledger_than_there_is_says_so(copied: int, wrong: bool) -> None:
-    seen = {"roles": ["app"], "copy": {"head": "a", "seq": copied} if copied else {}}
-    faults = [*screen._ahead(seen, {"ledger": {"lines": 12}})]
+@pytest.mark.parametrize(
+    ("copy", "wrong"),
+    [
+        ({}, False),
+        ({"seq": 12, "head": "a"}, False),
+        ({"seq": 12, "head": "b"}, True),
+        ({"seq": 13, "head": "b"}, True),
+    ],
+)
+def test_a_host_that_has_copied_what_is_not_in_the_ledger_says_so(copy: dict[str, Any], wrong: bool) -> None:
+    faults = [*screen._ahead({"roles": ["app"], "copy": copy}, {"ledger": {"lines": 12, "head": "a"}})]
     assert [each.mend for each in faults] == ["unlock --force"] * wrong
-    assert all("has 13 lines, and the ledger itself 12" in each.what for each in faults)
+    assert all("lines, and the ledger itself 12, not the same" in each.what for each in faults)
 
 
 def test_what_another_run_is_doing_now_is_not_called_wrong() -> None:

@@ -22,6 +22,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     draining,
     guard,
     kept,
+    ledger,
     look,
     names,
     planned,
@@ -29,6 +30,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     settling,
     shift,
     steps,
+    succession,
     verifying,
     waiting,
 )
@@ -152,11 +154,14 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
 
 
 def _end(host: Host) -> str:
-    """Return how the run ended that is pending here, where another host kept the ledger when it began."""
-    state = shift.state(host)
-    if not state.get("asks"):
+    """Return how the run ended that is pending here, where another host kept the ledger when it began.
+
+    Nothing where this one has not taken over from it: then that one is asked.
+    """
+    state, book = shift.state(host), arbiter.lines(host)
+    if not (state.get("asks") and succession.has_taken_over(book)):
         return ""
-    return "live" if arbiter.committed(host, str(state.get("run", ""))) else "returned"
+    return "live" if ledger.committed(book, str(state.get("run", ""))) else "returned"
 
 
 def do(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[str, Any]) -> None:

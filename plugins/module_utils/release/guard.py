@@ -130,15 +130,19 @@ def watch() -> None:
     Each site by itself: workers of one may take long to end their last jobs, and another one's clients wait meanwhile.
     """
     busy: dict[str, threading.Thread] = {}
+    due_to_ask: set[str] = set()
     for turn in itertools.count():
         names.PENDING.mkdir(parents=True, exist_ok=True)
         waiting = [path.name for path in sorted(names.PENDING.iterdir()) if not path.name.startswith(".")]
         busy = {site: thread for site, thread in busy.items() if thread.is_alive()}
         if not (waiting or busy):
             return
+        if turn % FOLLOW_EVERY == 0:
+            due_to_ask = {name.removesuffix(names.FOLLOWS) for name in waiting if name.endswith(names.FOLLOWS)}
         for site in {name.removesuffix(names.FOLLOWS) for name in waiting} - busy.keys():
             works = [_look_after] if site in waiting else []
-            works += [_follow] if f"{site}{names.FOLLOWS}" in waiting and turn % FOLLOW_EVERY == 0 else []
+            works += [_follow] if site in due_to_ask else []
+            due_to_ask.discard(site)
             if works:
                 busy[site] = threading.Thread(target=_apart, args=(site, *works))
                 busy[site].start()

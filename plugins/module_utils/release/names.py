@@ -84,7 +84,7 @@ class Site:
 
     @property
     def copy(self) -> Path:
-        """What this host knows of the ledger, as of the last release that it settled (succession.py)."""
+        """What this host was told of the ledger, when a driver last had it settle a release (succession.py)."""
         return self.state / "ledger-copy.jsonl"
 
     @property

@@ -381,7 +381,7 @@ def _unlock(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "arbiter" not in request["roles"]:
         return {}
     if request.get("takes_over"):
-        done = succession.take_over(host, request["takes_over"], who=request["who"])
+        done = succession.take_over(host, request["takes_over"], who=request["who"], holder=str(request["holder"]))
     else:
         done = {"broken": arbiter.unlock(host, who=request["who"], holder=str(request["holder"]))}
     with deciding(host):

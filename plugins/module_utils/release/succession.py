@@ -1,7 +1,7 @@
 """Where the host that keeps lock and ledger is gone for good, another one takes over: from copies, by somebody's word.
 
-Every host that settles a release is given the ledger up to its commit, and keeps it as a copy. Whoever keeps the ledger
-must hold the last line of every copy: else it is another host than before, or somebody has changed it.
+Every host that a driver has settle a release is given the ledger up to its commit, and keeps a copy of it. Whoever
+keeps the ledger must hold the last line of every copy: else it is another host than before, or somebody has changed it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, chain, lock
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, now, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, now, read_json
 
 Line = Mapping[str, Any]
 WAY_OUT = (
     "where the host that kept the ledger is gone for good, `unlock --force` has this one take over, with the longest "
     "copy; else say in the inventory who keeps it (the first entry, or lock_host)"
 )
+
+
+def up_to_the_commit(before: Sequence[Line], of_this_run: Sequence[Line]) -> list[Line]:
+    """Return the ledger as it was looked at, with what this run has written since; some of its lines may be in both."""
+    return [*before, *(line for line in of_this_run if line["seq"] > len(before))]
 
 
 def keep(host: Host, lines: Sequence[Line]) -> None:
@@ -66,33 +71,40 @@ def longest(copies: Mapping[str, Sequence[Line]], book: Sequence[Line]) -> str:
     return max(ahead, key=lambda name: ahead[name], default="")
 
 
-def take_over(host: Host, told: Mapping[str, Any], *, who: str) -> dict[str, Any]:
+def has_taken_over(book: Sequence[Line]) -> bool:
+    """Say whether whoever keeps this ledger has taken it over: then it ends what began under another one."""
+    return any(line.get("event") == "unlock" and "taken_over" in line for line in book)
+
+
+def take_over(host: Host, told: Mapping[str, Any], *, who: str, holder: str) -> dict[str, Any]:
     """Keep lock and ledger from now on; return the lock that was broken here, and what was taken over from whom.
 
     `told`: `token`, the highest that any host has seen; `copies` of the ledger by host. What this host had for a ledger
-    is set aside where a copy takes its place.
+    is set aside where a copy takes its place. Failed (refused) where a lease runs here of another run than the `holder`
+    that is meant.
     """
     place = host.site.arbiter
-    if host.check:
-        return {"broken": {}, "took_over": {}}
     with arbiter.alone(host):
-        held, book = read_json(place / "lock.json"), chain.read(place / "ledger.jsonl")
+        held, book, moment = read_json(place / "lock.json"), chain.read(place / "ledger.jsonl"), now()
+        if lock.alive(held, moment) and held["run"] != holder:
+            raise Failed(str(lock.Held(held)), hint="type it again: somebody came in between", refused=True)
         source = longest(told["copies"], [] if book.wrong else book.lines)
+        taken = {"of": source, "lines": len(told["copies"][source])} if source else {}
+        broken = held if held.get("held") else {}
+        if host.check:
+            return {"broken": broken, "took_over": taken}
         if source:
             _set_aside(place / "ledger.jsonl")
             _write(place / "ledger.jsonl", told["copies"][source])
-        arbiter.keep(place / "lock.json", lock.break_(held, now(), by=who, seen=int(told["token"])))
-    taken = {"of": source, "lines": len(told["copies"][source])} if source else {}
+        fresh = lock.break_(held, moment, by=who, seen=int(told["token"]))
+        arbiter.keep(place / "lock.json", fresh)
+    host.token = int(fresh["token"])
+    host.admit()
     ledger = f"the ledger as {source} has it, {taken['lines']} lines" if taken else "its own ledger"
-    line = arbiter.record(
-        host,
-        event="unlock",
-        who=who,
-        broken=held.get("run", "") if held.get("held") else "",
-        reason=f"took over the lock by force, with {ledger}",
-        taken_over=taken,
-    )
-    return {"broken": held if held.get("held") else {}, "took_over": taken, "head": line["hash"]}
+    reason = f"took over the lock by force, with {ledger}"
+    line = arbiter.record(host, event="unlock", who=who, broken=broken.get("run", ""), reason=reason, taken_over=taken)
+    _write(host.site.copy, arbiter.lines(host))  # whoever kept it before has no line of this one, and is known by that
+    return {"broken": broken, "took_over": taken, "head": line["hash"]}
 
 
 def _set_aside(path: Path) -> None:

@@ -42,7 +42,7 @@ def heir(tmp_path: Path, keeper: Host) -> Host:
 
 def test_a_host_that_takes_over_goes_on_with_the_copy_under_a_token_above_all(heir: Host) -> None:
     told = {"token": 41, "copies": {"entry2": succession.copied(heir), "app1": succession.copied(heir)[:2]}}
-    done = succession.take_over(heir, told, who="ann")
+    done = succession.take_over(heir, told, who="ann", holder="")
     assert (done["took_over"], done["broken"]) == ({"of": "entry2", "lines": 3}, {})
     book = chain.read(heir.site.arbiter / "ledger.jsonl")
     assert (book.wrong, [line.get("release") for line in book.lines]) == ("", ["0", "1", "2", None])
@@ -58,14 +58,16 @@ def test_what_a_host_had_for_a_ledger_is_set_aside_each_time(heir: Host) -> None
     for expected in (1, 2):
         (heir.site.arbiter / "ledger.jsonl").unlink(missing_ok=True)
         written(heir, "begun anew")
-        succession.take_over(heir, {"token": 1, "copies": {"app1": succession.copied(heir)}}, who="ann")
+        succession.take_over(heir, {"token": 1, "copies": {"app1": succession.copied(heir)}}, who="ann", holder="")
         aside = sorted(path.name for path in heir.site.arbiter.glob("*before*"))
         assert aside == [f"ledger.jsonl.before-{number}" for number in range(1, expected + 1)]
 
 
 def test_a_ledger_that_holds_every_copy_stays_as_it_is(keeper: Host, heir: Host) -> None:
     before = arbiter.lines(keeper)
-    done = succession.take_over(keeper, {"token": 7, "copies": {"entry2": succession.copied(heir)}}, who="ann")
+    done = succession.take_over(
+        keeper, {"token": 7, "copies": {"entry2": succession.copied(heir)}}, who="ann", holder=""
+    )
     assert done["took_over"] == {}
     assert arbiter.lines(keeper)[:-1] == before
     assert not [*keeper.site.arbiter.glob("*before*")]
@@ -75,7 +77,7 @@ def test_a_damaged_copy_is_none_and_the_next_one_is_taken(heir: Host) -> None:
     good = succession.copied(heir)
     spoiled = [*good[:-1], {**good[-1], "release": "9"}]
     told = {"token": 1, "copies": {"app1": spoiled, "app2": good[:2]}}
-    assert succession.take_over(heir, told, who="ann")["took_over"] == {"of": "app2", "lines": 2}
+    assert succession.take_over(heir, told, who="ann", holder="")["took_over"] == {"of": "app2", "lines": 2}
 
 
 def test_a_copy_that_was_changed_by_hand_says_nothing(heir: Host) -> None:
@@ -91,12 +93,45 @@ def test_lines_that_do_not_follow_each_other_are_not_kept_and_that_is_noted(keep
     assert (noted["step"], noted["result"]) == ("copy", "failed")
 
 
-def test_check_mode_takes_nothing_over_and_keeps_nothing(tmp_path: Path, keeper: Host) -> None:
-    host = at(tmp_path, "app1")
-    host.check = True
-    succession.keep(host, arbiter.lines(keeper))
-    assert succession.take_over(host, {"token": 1, "copies": {}}, who="ann") == {"broken": {}, "took_over": {}}
-    assert not host.site.copy.exists()
+def test_check_mode_says_what_would_be_taken_over_and_touches_nothing(heir: Host) -> None:
+    told = {"token": 1, "copies": {"entry2": succession.copied(heir)}}
+    heir.check = True
+    done = succession.take_over(heir, told, who="ann", holder="")
+    assert done == {"broken": {}, "took_over": {"of": "entry2", "lines": 3}}
+    assert not (heir.site.arbiter / "ledger.jsonl").exists()
+    succession.keep(heir, [])
+    assert len(succession.copied(heir)) == 3
+
+
+def test_what_a_run_wrote_before_it_looked_is_in_the_copy_once(keeper: Host, heir: Host) -> None:
+    """An end of an earlier run, and what was edited by hand, are written by the run that finds them."""
+    arbiter.record(keeper, status="abandoned", release="3")
+    before = arbiter.lines(keeper)
+    written(keeper, "4")
+    mine = arbiter.lines_of(keeper, keeper.run_id)
+    assert len(mine) == 5, "as all of them are by one run here"
+    succession.keep(heir, succession.up_to_the_commit(before, mine))
+    assert succession.copied(heir) == arbiter.lines(keeper)
+
+
+def test_the_lock_of_a_run_that_came_since_somebody_was_asked_is_not_broken(heir: Host) -> None:
+    held = lock.take({}, now(), run="theirs", owner="bob", purpose="deploy", lease_s=30)
+    heir.site.arbiter.mkdir(parents=True)
+    arbiter.keep(heir.site.arbiter / "lock.json", held)
+    told = {"token": 1, "copies": {}}
+    with pytest.raises(Failed, match="bob holds the lock") as refused:
+        succession.take_over(heir, told, who="ann", holder="")
+    assert refused.value.refused
+    assert succession.take_over(heir, told, who="ann", holder="theirs")["broken"]["owner"] == "bob"
+
+
+def test_whoever_kept_it_before_is_known_by_what_it_lacks_and_its_token_is_refused(keeper: Host, heir: Host) -> None:
+    copies = {"entry2": succession.copied(heir)}
+    succession.take_over(heir, {"token": 5, "copies": copies}, who="ann", holder="")
+    assert "line 4" in succession.lacks(arbiter.lines(keeper), {"entry2": succession.last(heir)})
+    heir.token = 5
+    with pytest.raises(Failed, match="this run's token 5 is older than 6"):
+        heir.admit()
 
 
 def test_a_host_that_keeps_the_ledger_now_without_having_it_begins_nothing_and_says_the_way_out(heir: Host) -> None:
@@ -139,7 +174,7 @@ class World:
         heir = self.host(name)
         copies = {each: copy for each in others if (copy := succession.copied(self.host(each)))}
         lacked = succession.lacks(arbiter.lines(heir), {each: succession.last(self.host(each)) for each in others})
-        done = succession.take_over(heir, {"token": self.chance.randint(1, 99), "copies": copies}, who="ann")
+        done = succession.take_over(heir, {"token": self.chance.randint(1, 99), "copies": copies}, who="ann", holder="")
         assert bool(lacked) == bool(done["took_over"])
         self.keeper = name
         book = arbiter.lines(heir)
