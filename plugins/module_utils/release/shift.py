@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import F
 
 BUCKETS = 100
 NOBODY = range(0)
+AGAIN_S = 0.3
+"""After so long a bad answer is looked at once more."""
 SLOT_PATH = "/.well-known/ferryman/slot"
 OF_A_SHIFT = ("deadline", "boot", "asks", "seal", "confirm_s", "patience_s", "drawn_back", "mends", "undoes")
 """What is known of a shift only as long as it is pending."""
@@ -318,8 +321,19 @@ def read_back(host: Host, entry: Mapping[str, Any], expected: Mapping[int, str])
 def verify(host: Host, entry: Mapping[str, Any], description: Mapping[str, Any], *, slot: str, release: str) -> None:
     """See from outside that everyone is served by `slot`, and by `release` where the application tells its version.
 
-    Everything that the application wants checked is asked for, as a client would; not behind a maintenance page.
+    Everything that the application wants checked is asked for, as a client would; not behind a maintenance page. One
+    bad answer decides nothing, two in a row do.
     """
+    try:
+        _seen_once(host, entry, description, slot=slot, release=release)
+    except Failed:
+        time.sleep(AGAIN_S)
+        _seen_once(host, entry, description, slot=slot, release=release)
+
+
+def _seen_once(
+    host: Host, entry: Mapping[str, Any], description: Mapping[str, Any], *, slot: str, release: str
+) -> None:
     version = description.get("health", {}).get("version") or {}
     processes = description.get("processes", {}).values()
     ready = next((p["health"]["path"] for p in processes if p["kind"] == "web" and p.get("health")), "/")
