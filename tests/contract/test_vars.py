@@ -1,6 +1,7 @@
 """What playbooks tell roles of one another is what those say of themselves."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,20 @@ def test_logs_watches_what_nginx_writes_and_rotates_for_as_long() -> None:
     assert wired("logs", "logs_watched") == [{"path": path, "rotation": nginx_configure.ROTATION, "keep_days": days}]
     other = wired("logs", "logs_watched", nginx_log_path="/srv/logs", nginx_log_keep_days=3)
     assert (other[0]["path"], other[0]["keep_days"]) == ("/srv/logs", 3)
+
+
+REPEATED = re.compile(r"\b(\w+) \| default\(('[^']*'|[^()]*)\)")
+
+
+def test_a_default_that_playbooks_repeat_is_the_one_of_the_role() -> None:
+    """Outside of a role its defaults are not known: who needs a value there writes it once more."""
+    files = ROOT.glob("roles/*/defaults/main.yml")
+    roles = {name: value for path in files for name, value in (yaml.safe_load(path.read_text()) or {}).items()}
+    told = {
+        (path.name, name, said)
+        for path in ROOT.glob("playbooks/**/*.yml")
+        for name, said in REPEATED.findall(path.read_text())
+        if name in roles
+    }
+    assert ("maintenance.yml", "release_patch_s", "1800") in told
+    assert [each for each in sorted(told) if yaml.safe_load(each[2]) != roles[each[1]]] == []
