@@ -186,7 +186,7 @@ class ActionModule(ReleaseAction):
         if fences := {"fence", "leave_out"}.intersection(wanted):
             more["fence"] = self._fence() if "fence" in fences else self._leaves_out(plan)
         more.update(self._scaling(wanted))
-        more.update(self._book(plan, wanted))
+        more.update(self._book(wanted))
         if more.get("line"):
             known = {**self.recall("facts"), **self.recall("verdicts")}
             more["line"] = {**more["line"], **known, "duration_s": round(time.time() - plan["began"], 3)}
@@ -257,12 +257,11 @@ class ActionModule(ReleaseAction):
         back = {"release": plan["previous"], "description": self._described({"release": plan["previous"]})}
         return {**told, "entries": entries, "back": back}
 
-    def _book(self, plan: Mapping[str, Any], wanted: list[str]) -> dict[str, Any]:
+    def _book(self, wanted: list[str]) -> dict[str, Any]:
         """What a host is told of the ledger that it does not keep itself, or takes over from a host that is gone."""
         if "settle" in wanted and self.host != self.arbiter:
             before = self.look_of(self.arbiter)["ledger"]["lines"]
-            book = succession.up_to_the_commit(before, self.recall("committed").get("lines", []))
-            return {"ledger": [*before, {**plan["line"], "status": "live"}], "book": book}
+            return {"ledger": succession.up_to_the_commit(before, self.recall("committed").get("lines", []))}
         if "unlock" in wanted and self.value("unlock_force", False):
             looks = {host: self.look_of(host) for host in (*self.every["entry"], *self.every["app"])}
             copies = {host: look["copied"] for host, look in looks.items() if look.get("copied")}

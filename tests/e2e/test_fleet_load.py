@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 import pytest
 from tests.conftest import Soak
-from tests.support import histories
 from tests.support.fleet import APPS, Fleet, began, powered
-from tests.support.load import Load, borne
+from tests.support.load import Load, borne, there_and_back
 
 pytestmark = pytest.mark.at_times(journey="a fleet under load")
 
@@ -40,20 +39,14 @@ def test_soak_fleet_load(fleet: Fleet, soak: Soak) -> None:
     Websockets are open all the time, and end by the application's word alone, that it is going away.
     """
     rounds = soak.times(sample=1, full=20)
-    deploys, rollbacks = [], []
+    took: list[list[float]] = []
 
     def move_clients() -> None:
-        for number in soak.turns(range(rounds)):
-            answer = fleet.deploy(fleet.repository.commit(histories.good(f"under load, {number}")))
-            assert answer.code == 0, str(answer)
-            deploys.append(answer.said["duration_s"])
-            back = fleet.rollback()
-            assert back.code == 0, str(back)
-            assert back.said["release"] != answer.said["release"]
-            rollbacks.append(back.said["duration_s"])
+        took.extend(there_and_back(fleet, soak.turns(range(rounds))))
 
     with fleet.settings(release_drain_s=DRAIN_S, release_warm_s=WARM_S):
         moved = loaded(fleet, soak, move_clients)
+    deploys, rollbacks = took
     assert moved["uploads_during_a_switch"] >= rounds
     with fleet.settings(release_drain_s=DRAIN_S):
         rebooted = loaded(fleet, soak, lambda: reboot(fleet), forgiving=True)

@@ -6,7 +6,7 @@ import time
 import pytest
 from tests.conftest import Soak
 from tests.support.histories import crashes, good
-from tests.support.load import Load
+from tests.support.load import Load, there_and_back
 from tests.support.site import Site
 
 DRAIN_S = 8.0
@@ -16,22 +16,16 @@ DRAIN_S = 8.0
 def test_soak_load(site: Site, soak: Soak) -> None:
     """Ten deploys and ten rollbacks lose no request of fifty clients."""
     rounds = soak.times(sample=2, full=10)
-    deploys, rollbacks = [], []
+    took: list[list[float]] = []
 
     def move_clients() -> None:
-        for number in range(rounds):
-            answer = site.deploy(site.repository.commit(good(f"under load, {number}")))
-            assert answer.code == 0, str(answer)
-            deploys.append(answer.said["duration_s"])
-            back = site.rollback()
-            assert back.code == 0, str(back)
-            assert back.said["release"] != answer.said["release"]
-            rollbacks.append(back.said["duration_s"])
+        took.extend(there_and_back(site, range(rounds)))
 
     load = Load(site, soak.seed)
     # Longer than an upload takes: until then the slot that clients have left is not used for anything else.
     with site.settings(release_drain_s=load.upload_s * 2):
         asyncio.run(load.during(move_clients))
+    deploys, rollbacks = took
     soak.record(
         deploys=len(deploys),
         rollbacks=len(rollbacks),

@@ -131,17 +131,22 @@ def apart(pair: Pair) -> None:
     assert not first & second
 
 
+def both_go_live(pair: Pair, drivers: list[Driver], served: Served) -> None:
+    """See both drivers end well after they were at work at the same time, and add what is `served` now."""
+    answers = [driver.wait(TAKES_S) for driver in drivers]
+    assert [(answer.code, answer.said["status"]) for answer in answers] == [(0, "live")] * 2, answers
+    overlap(*zip(pair, answers, strict=True))
+    for each, answer in zip(pair, answers, strict=True):
+        served[each.app].add(answer.said["release"])
+        assert each.settles(2) == answer.said["release"]
+
+
 @ON_A_FLEET
 def test_two_applications_go_live_at_the_same_time_again_and_again_from_two_places(pair: Pair) -> None:
     with unnoticed(pair) as served:
         for turn in range(ROUNDS):
             drivers = [begin(each, good(f"turn {turn} of {each.app}, {time.time_ns()}")) for each in pair]
-            answers = [driver.wait(TAKES_S) for driver in drivers]
-            assert [(answer.code, answer.said["status"]) for answer in answers] == [(0, "live")] * 2, answers
-            overlap(*zip(pair, answers, strict=True))
-            for each, answer in zip(pair, answers, strict=True):
-                served[each.app].add(answer.said["release"])
-                assert each.settles(2) == answer.said["release"]
+            both_go_live(pair, drivers, served)
     apart(pair)
 
 
@@ -187,12 +192,7 @@ def test_one_person_may_deploy_both_at_the_same_time_from_one_place(pair: Pair) 
     with unnoticed(pair) as served:
         for turn in range(ROUNDS):
             drivers = [begin(each, good(f"from one place, {turn}")) for each in (first, here)]
-            answers = [driver.wait(TAKES_S) for driver in drivers]
-            assert [(answer.code, answer.said["status"]) for answer in answers] == [(0, "live")] * 2, answers
-            overlap(*zip(pair, answers, strict=True))
-            for each, answer in zip(pair, answers, strict=True):
-                served[each.app].add(answer.said["release"])
-                assert each.settles(2) == answer.said["release"]
+            both_go_live(pair, drivers, served)
     second.repository.git("pull", "-q", "--ff-only", str(here.repository.path), "main")
     apart((first, here))
 

@@ -146,5 +146,8 @@ def kinto_in(project: Path, *, several: bool = False) -> dict[str, Any]:
 
 def kinto(site: Site) -> Foreign:
     """Return Kinto where it is deployed, as `records`."""
-    told = lambda body: json.loads(body)["project_name"]  # noqa: E731  # shorter than a function
+
+    def told(body: bytes) -> str:
+        return str(json.loads(body)["project_name"])
+
     return Foreign(site, "kinto.ini", INI, ("default_bucket", "no_such"), "/v1/", told)

@@ -9,10 +9,11 @@ import asyncio
 import hashlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import aiohttp
+from tests.support.histories import good
 from tests.support.site import Site
 
 MIB = 1 << 20
@@ -215,6 +216,20 @@ class Load:
     def p95_ms(self) -> float:
         """The time within which 95 % of the requests were answered."""
         return round(sorted(self.took)[int(len(self.took) * 0.95)] * 1000, 1)
+
+
+def there_and_back(site: Site, turns: Iterable[int]) -> tuple[list[float], list[float]]:
+    """Deploy a good version and go back from it in each turn; return how many seconds each way took, turn by turn."""
+    deploys, rollbacks = [], []
+    for number in turns:
+        answer = site.deploy(site.repository.commit(good(f"under load, {number}")))
+        assert answer.code == 0, str(answer)
+        deploys.append(answer.said["duration_s"])
+        back = site.rollback()
+        assert back.code == 0, str(back)
+        assert back.said["release"] != answer.said["release"]
+        rollbacks.append(back.said["duration_s"])
+    return deploys, rollbacks
 
 
 def borne(site: Site, seed: int, seconds: float) -> float:

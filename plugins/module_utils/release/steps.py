@@ -271,7 +271,7 @@ def _settled(host: Host, request: Request) -> Answer:
         slots.move_workers(host, str(request["slot"]), alive_s=0, wait=False)
     seen = _at_last(host, request) if request.get("point") and "app" in request["roles"] else {}
     shift.let_go(host)
-    succession.keep(host, request.get("book", []))
+    succession.keep(host, request.get("ledger", []))
     watched = _watched(host, request)
     before = len(host.changes)
     pruned = settling.prune(host, request) if "app" in request["roles"] else []
