@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render, sizes
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact, remembered
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact, concerned, remembered
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.source import commit_of
@@ -47,6 +47,7 @@ class ActionModule(ReleaseAction):
         return {
             **short,
             "left_out": [*self.left_out],
+            "nobodys": concerned.nobodys(self),
             "digest": built.manifest["digest"],
             "bytes": built.manifest["bytes"],
             "ferryman": {"plan": short},

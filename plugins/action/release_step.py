@@ -19,7 +19,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import remembered, tarball
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import concerned, remembered, tarball
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 WHERE = {
@@ -29,7 +29,6 @@ WHERE = {
     "leave_out": ("entry",),
     "switch": ("entry", "app"),
     "hold": ("entry", "app"),
-    "workers": ("app",),
     "note": ("arbiter",),
     "commit": ("arbiter",),
     "settle": ("entry", "app"),
@@ -53,8 +52,6 @@ LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers", "g
 """Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
 ENDS = {"settle", "return"}
 """Steps of the arbiter with which a run is over."""
-BACKGROUND = {"worker", "cron"}
-"""The kinds of processes that run in the slot that serves alone."""
 SEALED = {"switch", "commit", "return"}
 """Steps by which hosts learn how they will know what the arbiter says, or it says it."""
 
@@ -87,7 +84,9 @@ class ActionModule(ReleaseAction):
     def work(self) -> dict[str, Any]:
         """Do those of `steps` that concern this host."""
         result = self._work()
-        if self.several and self.host == self.arbiter and not LONG.isdisjoint(self.args["steps"]) and not self.asks:
+        # Where a step concerns nobody, its task runs on one host, and no other one will say that it has ended.
+        together = self.several and not self.asks and not self._task.run_once
+        if together and self.host == self.arbiter and not LONG.isdisjoint(self.args["steps"]):
             self.vigil(self._keep, every_s=LEASE_S / 3)
         return result
 
@@ -148,33 +147,13 @@ class ActionModule(ReleaseAction):
             return False
         if step in ONE_APP_HOST:
             return self.host == self.first_app
-        if step == "mend":
-            return self._differs() or self._has_a_former_key()
-        if step == "workers":
-            return "app" in self.roles and self._has_background()
+        if step in concerned.CONCERN:
+            return concerned.CONCERN[step](self, self.host)
         if step == "start" and "app" not in self.roles:
             return self.host == self.arbiter and self.recall("plan").get("event") == "rollback"
         if step == "return" and self.several:
             return not {"app", "entry"}.isdisjoint(self.roles)
         return step not in WHERE or not {*WHERE[step]}.isdisjoint(self.roles)
-
-    def _has_background(self) -> bool:
-        """Say whether workers or timers may have to move: of the release that comes, or of any that this host has."""
-        coming = self.recall("plan").get("description") or {}
-        told = [coming, *(release["checks"] for release in self.look_of(self.host).get("releases", []))]
-        return any(process["kind"] in BACKGROUND for each in told for process in each.get("processes", {}).values())
-
-    def _differs(self) -> bool:
-        """Say whether this host has something pending, or takes another slot for the stable one than the arbiter."""
-        mine, theirs = (self.look_of(host) for host in (self.host, self.arbiter))
-        if self.host == self.arbiter or "shift" not in mine or self.host in self.left_out:
-            return False
-        same = ("stable", "release_stable")
-        return bool(mine["pending"]) or [mine["shift"][key] for key in same] != [theirs["shift"][key] for key in same]
-
-    def _has_a_former_key(self) -> bool:
-        """Say whether this host lets in the key of an earlier run: that goes with the first step here."""
-        return "way" in self.look_of(self.host) and self.host not in self.left_out
 
     def _request(self, plan: dict[str, Any], wanted: list[str]) -> tuple[dict[str, Any], bytes]:
         more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}

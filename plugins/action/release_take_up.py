@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import concerned
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 
@@ -17,4 +18,5 @@ class ActionModule(ReleaseAction):
         told, short = self.recall(f"told-{self.host}"), self.short_of(self.recall("plan"))
         seen = {**told["ferryman"], **self.recall("waited"), "plan": short}
         seen |= {"left_out": self.left_out} if self.left_out else {}
-        return {**short, "left_out": [*self.left_out], "stale": told["stale"], "ferryman": seen}
+        more = {"left_out": [*self.left_out], "nobodys": concerned.nobodys(self), "stale": told["stale"]}
+        return {**short, **more, "ferryman": seen}

@@ -39,6 +39,7 @@ previous: {description: The release that is live now; empty for none., type: str
 slot: {description: The slot that the release goes to., type: str, returned: success}
 migrate: {description: Whether its migrations have to be asked for., type: bool, returned: success}
 left_out: {description: The app hosts that this run goes on without., type: list, elements: str, returned: success}
+nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
 digest: {description: SHA-256 over the artifact's list of files., type: str, returned: success}
 bytes: {description: Size of its files in bytes., type: int, returned: success}
 """

@@ -29,6 +29,7 @@ previous: {description: The release that is live now; empty for none., type: str
 slot: {description: The slot that the release goes to., type: str, returned: success}
 migrate: {description: Whether its migrations have to be asked for., type: bool, returned: success}
 left_out: {description: The app hosts that this run goes on without., type: list, elements: str, returned: success}
+nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
 stale: {description: "Why the host was not as wanted, when it was looked at.", type: str, returned: success}
 """
 

@@ -36,6 +36,7 @@ left_out:
   type: list
   elements: str
   returned: success
+nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
 point:
   description: "The restore point: C(path) and C(sha256) of the dump, and whose deploy took it (C(before), C(at))."
   type: dict

@@ -1,16 +1,16 @@
 """A site whose files lie below a directory of a test's own."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 
 
-@dataclass(frozen=True)
 class Placed(Site):
     """A site below `place`."""
 
-    place: Path = Path()
+    def __init__(self, name: str, place: Path) -> None:
+        super().__init__(name)
+        self.place = place
 
     @property
     def root(self) -> Path:

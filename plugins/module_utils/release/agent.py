@@ -12,7 +12,6 @@ import struct
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import IO, Any
@@ -31,7 +30,6 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     shift,
     steps,
     succession,
-    verifying,
     waiting,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, deciding
@@ -61,6 +59,8 @@ def serve(stream: IO[bytes], require: Callable[[Host, Mapping[str, Any]], None] 
         answer.update(ok=False, reason=str(failed), evidence=failed.evidence, hint=failed.hint)
         answer["refused"] = failed.refused and not answer["steps"]  # what an earlier step did was done
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it and go back
+        import traceback  # takes time, and few requests come to this
+
         answer.update(
             ok=False,
             reason=f"{type(error).__name__}: {error}",
@@ -80,6 +80,8 @@ def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dic
         answer["health"] = look.health(host, request)
         answer["maintenance"] = "entry" in request["roles"] and shift.hidden(host)
     elif act == "verify":
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import verifying  # few requests want it
+
         answer["verify"] = verifying.live(host, request)
     elif act == "wait":
         answer["waits"] = _wait(host, request)

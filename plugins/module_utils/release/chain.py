@@ -12,20 +12,19 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 Line = dict[str, Any]
 
 
-@dataclass
 class Chain:
     """What a file of chained lines says: its `lines`, a `torn` last line (power loss), and what is `wrong` with it."""
 
-    lines: list[Line] = field(default_factory=list)
-    torn: str = ""
-    wrong: str = ""
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.torn = ""
+        self.wrong = ""
 
     @property
     def head(self) -> str:

@@ -9,7 +9,6 @@ an authority for the entry's certificate.
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import time
 from collections.abc import Mapping
@@ -117,7 +116,7 @@ def heard(asks: Mapping[str, Any], run: str) -> Optional[dict[str, Any]]:
     try:
         entry = {"domain": asks["domain"], "port": asks["port"]}
         status, _, text = shift.get(entry, f"{PATH}{run}", address=str(asks["address"]), timeout_s=TIMEOUT_S)
-    except (OSError, http.client.HTTPException, KeyError, ValueError):
+    except (OSError, KeyError, ValueError):
         return None
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         said = json.loads(text) if status == 200 else {}

@@ -6,7 +6,6 @@ slot is left alone for `release_drain_s`, or until nginx says that it has nothin
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import time
@@ -79,7 +78,7 @@ def nothing_under_way(host: Host, entry: Mapping[str, Any], *, since: float) -> 
     What it calls "writing" (ngx_http_stub_status_module) is every request whose head was read, and so whose slot was
     chosen, up to its last byte. An nginx that took the place of another knows nothing of what that one still has.
     """
-    with suppress(OSError, ValueError, http.client.HTTPException, Failed):
+    with suppress(OSError, ValueError, Failed):
         status, _, text = shift.get(entry, UNDER_WAY_PATH)
         found = WRITING.search(text)
         return status == 200 and found is not None and int(found[1]) == 1 and _served_before(host, since)

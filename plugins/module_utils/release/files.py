@@ -9,16 +9,15 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 LINE = re.compile(r"([0-7]{4}) ([0-9a-f]{64}|->\S+) (\d+) (.+)")
 SAFE = "".join(map(chr, range(33, 127))).replace("%", "")
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One file.
 
     `mode` is 0644 or 0755 as octal digits, `content` its SHA-256, or `->target` for a link, `size` in bytes.

@@ -6,7 +6,6 @@ became the stable one, until it is told that this stays so: over a reboot, and h
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +54,8 @@ def has(host: Host, before: str) -> bool:
 
 def knows_how() -> bool:
     """Say whether the code that provisioning left here knows of this: that which does a step may be a newer one's."""
+    import zipfile  # few runs have stages, after which this is asked
+
     try:
         with zipfile.ZipFile(PYZ) as packed:
             return any(name.endswith(f"/{Path(__file__).name}") for name in packed.namelist())

@@ -7,14 +7,13 @@ row, or a crash.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BAD_IN_A_ROW = 2
 CRASHES = 3  # a process that was started this often before it ever answered will not get well by waiting
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a process answered `at` a time (seconds since it was started).
 
     `crashes` says how often it had ended by then, `note` is for people.
@@ -26,8 +25,7 @@ class Answer:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`passed`, `failed` or `waiting`, and why."""
 
     result: str

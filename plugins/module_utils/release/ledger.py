@@ -7,7 +7,6 @@ the youngest directory pick failed releases.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
@@ -38,30 +37,30 @@ class Refused(Exception):
         self.hint = hint
 
 
-@dataclass
 class Release:
     """What the ledger knows of one release."""
 
-    id: str
-    good: bool = False
-    withdrawn: bool = False
-    status: str = ""
-    line: dict[str, Any] = field(default_factory=dict)
-    """The last line that put it live, else its last line."""
+    def __init__(self, name: str, line: dict[str, Any]) -> None:
+        self.id = name
+        self.good = False
+        self.withdrawn = False
+        self.status = ""
+        self.line = line
+        """The last line that put it live, else its last line."""
 
 
-@dataclass
 class Story:
     """The lines of a ledger, read to their end."""
 
-    live: str = ""
-    schema: str = ""
-    """The schema revision of the database as far as the ledger knows; empty for none."""
-    releases: dict[str, Release] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
-    """Good releases, in the order in which they first went live."""
-    unfinished: dict[str, Any] = field(default_factory=dict)
-    """The last `started` line that no later line of its run ended; empty for none."""
+    def __init__(self) -> None:
+        self.live = ""
+        self.schema = ""
+        """The schema revision of the database as far as the ledger knows; empty for none."""
+        self.releases: dict[str, Release] = {}
+        self.order: list[str] = []
+        """Good releases, in the order in which they first went live."""
+        self.unfinished: dict[str, Any] = {}
+        """The last `started` line that no later line of its run ended; empty for none."""
 
 
 def story(lines: Iterable[Line]) -> Story:
@@ -73,7 +72,7 @@ def story(lines: Iterable[Line]) -> Story:
         # A line without a status (edit_seen, unlock) tells what was met on the way, and nothing of what a release is.
         if not name or not isinstance(name, str) or not status:
             continue
-        release = told.releases.setdefault(name, Release(name, line=line))
+        release = told.releases.setdefault(name, Release(name, line))
         release.status = status
         if not release.good:
             release.line = line

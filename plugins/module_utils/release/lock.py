@@ -11,16 +11,14 @@ there comes next, whatever any clock says of who came first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Lock = Mapping[str, Any]
 Queue = Mapping[str, Any]
 """Who waits for a lock: {format, next, tickets: [{number, run, owner, purpose, since, boot, expires}]}."""
 
 
-@dataclass(frozen=True)
-class Now:
+class Now(NamedTuple):
     """The arbiter's time: seconds of CLOCK_BOOTTIME, boot id, and the time of day for people."""
 
     boottime: float

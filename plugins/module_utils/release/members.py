@@ -6,7 +6,6 @@ nginx leaves out by itself who does not answer, and says so to nobody.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, probe
@@ -56,6 +55,8 @@ def ways(host: Host, slot: str) -> dict[str, dict[str, Any]]:
     each = [(name, address) for name, addresses in _serving(host, slot).items() for address in addresses]
     if not each:
         return {}
+    from concurrent.futures import ThreadPoolExecutor  # takes time, and few sessions ask several hosts
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda one: _asked(one[1], health), each))
     found: dict[str, dict[str, Any]] = {}

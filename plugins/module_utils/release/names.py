@@ -6,7 +6,6 @@ Written once, used by everything that touches them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -56,11 +55,11 @@ def site_name(app: str, environment: str, *, shared: bool) -> str:
     return f"{app}-{environment}" if shared else app
 
 
-@dataclass(frozen=True)
 class Site:
     """Where everything of one site lies."""
 
-    name: str
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     @property
     def account(self) -> str:

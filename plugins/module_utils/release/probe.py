@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -35,17 +35,17 @@ def answer(host: Host, instance: slots.Instance) -> tuple[bool, str]:
 
 def listens(address: str, port: int) -> tuple[bool, str]:
     """Say whether somebody takes connections there, and what came of one."""
-    connection = http.client.HTTPConnection(address, port, timeout=3)
     try:
-        connection.connect()
+        socket.create_connection((address, port), timeout=3).close()
     except OSError as error:
         return False, f"port {port}: {error.strerror or error}"
-    connection.close()
     return True, "listens"
 
 
 def ask(address: str, port: int, path: str, *, status: int, timeout_s: float) -> tuple[bool, str]:
     """Ask for `path` in clear HTTP and return whether the answer had `status` in time, and what it was."""
+    import http.client  # takes time, and few sessions ask a process
+
     connection = http.client.HTTPConnection(address, port, timeout=timeout_s)
     try:
         connection.request("GET", path, headers={"Connection": "close", "User-Agent": "ferryman-health"})

@@ -10,8 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     arbiter,
@@ -56,8 +55,7 @@ def settle(host: Host, *, slot: str, release: str, after_s: float, drain_s: floa
     cool_later(host, names.other(slot), after_s=after_s)
 
 
-@dataclass(frozen=True)
-class Back:
+class Back(NamedTuple):
     """A way back that was gone: whether clients had been `moved`, and why workers of the stable slot are `idle`.
 
     `undone`: the database that served before was put back; where `idle` then, clients get the maintenance page.

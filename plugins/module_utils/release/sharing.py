@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any, Optional
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
-    asking,
     commits,
     fencing,
     guard,
@@ -135,6 +134,8 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     Where nothing was seen, or it is overdue, the application's own steps under verify are asked of both releases, for
     which there is `verify`, and its metrics are read.
     """
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import asking  # few runs have stages
+
     slot = request["slot"]
     with deciding(host):
         require_pending(host)
@@ -145,6 +146,7 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] = None) -> Answer:
     """Return what a look sees, whether or not a shift is pending; `always` is done each time that the log is read."""
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import asking
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
 
     told, slot = request["look"], request["slot"]
@@ -185,6 +187,8 @@ class _Flight:
     """How many requests hang, of the new release and of the old one; None where the host can't say."""
 
     def __init__(self, host: Host, arms: Sequence[str], hang_s: float) -> None:
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import asking
+
         self.host, self.hang_s, self.next_s = host, hang_s, 0.0
         self.ports = tuple({*asking.listens(host, each)} for each in arms)
         self.seen: Optional[list[int]] = [0, 0]

@@ -6,19 +6,20 @@ that the guard keeps: whoever drives may vanish at any moment.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names, slots
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, now, read_json, utc
+
+if TYPE_CHECKING:
+    import ssl
 
 BUCKETS = 100
 NOBODY = range(0)
@@ -249,6 +250,8 @@ def looking() -> ssl.SSLContext:
     The name on the certificate is checked when `certificate.info` says what is served; here it is the way that is
     looked at.
     """
+    import ssl  # takes time, and few sessions ask an entry
+
     # Not the default context, which would load the system's authorities each time.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -266,7 +269,12 @@ def get(
     method: str = "GET",
     most: int = 65536,
 ) -> tuple[int, dict[str, str], str]:
-    """Ask this entry for `path` as a client would, and return status, headers and the first `most` bytes."""
+    """Ask this entry for `path` as a client would, and return status, headers and the first `most` bytes.
+
+    OSError where it does not answer, or nothing that is HTTP.
+    """
+    import http.client  # as for `looking`
+
     headers = {
         "Host": str(entry["domain"]),
         "Connection": "close",
@@ -281,9 +289,13 @@ def get(
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = http.client.HTTPConnection(str(entry["domain"]))
         connection.sock = stream
-        connection.request(method, path, headers=headers)
-        reply = connection.getresponse()
-        return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read(most).decode(errors="replace")
+        try:
+            connection.request(method, path, headers=headers)
+            reply = connection.getresponse()
+            text = reply.read(most).decode(errors="replace")
+        except http.client.HTTPException as error:
+            raise OSError(f"{type(error).__name__}: {error}") from error
+        return reply.status, {k.lower(): v for k, v in reply.getheaders()}, text
 
 
 def hidden(host: Host) -> bool:
@@ -310,7 +322,7 @@ def read_back(host: Host, entry: Mapping[str, Any], expected: Mapping[int, str])
     """See from outside that the entry sends clients of these buckets where they are `expected`."""
     try:
         seen = served_slots(host, entry, sorted(expected))
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError) as error:
         raise Failed(f"https://{entry['domain']} does not answer: {error}") from None
     wrong = [f"{bucket:02d} to {slot}" for bucket, slot in seen.items() if slot != expected[bucket]]
     if wrong:
@@ -347,7 +359,7 @@ def _seen_once(
             _good(host, entry, check, slot)
         path = str(version.get("path") or ready)
         status, _, text = get(entry, path)
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError) as error:
         raise Failed(
             f"https://{entry['domain']} does not answer: {error}", evidence=slots.logs(host, slot, "nginx.service")
         ) from None

@@ -7,9 +7,8 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names, render, sizes, systemd
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
@@ -23,8 +22,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import UNITS
 
 
-@dataclass(frozen=True)
-class Instance:
+class Instance(NamedTuple):
     """One process of a release in a slot.
 
     `unit` empty where nginx itself serves, `number` from 1, `port` 0 where it serves none; it listens on `address`.

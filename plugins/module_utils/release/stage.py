@@ -8,9 +8,7 @@ import json
 import os
 import re
 import shutil
-import tarfile
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -122,6 +120,8 @@ def _receive(
     host: Host, tree: Path, entries: Mapping[str, files.Entry], body: IO[bytes], runtime: Mapping[str, Any]
 ) -> set[str]:
     """Unpack what was sent, each file checked against its entry; a package goes to the site's store, checked too."""
+    import tarfile  # takes time, and few sessions are sent something
+
     got: set[str] = set()
     with tarfile.open(fileobj=body, mode="r|*") as archive:
         for member in archive:
@@ -206,6 +206,8 @@ def _durable(work: Path, entries: Mapping[str, files.Entry], *, base: Path) -> N
     if not base.is_dir() or len(new) > MANY:
         os.sync()
         return
+    from concurrent.futures import ThreadPoolExecutor  # takes time, and few sessions stage
+
     with ThreadPoolExecutor(8) as pool:  # the journal of the file system takes them together
         list(pool.map(_fsync, [*new, *(work / "run").iterdir(), work / "files.txt", work / "release.json", work]))
 

@@ -30,7 +30,6 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     slots,
     stage,
     succession,
-    verifying,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
 
@@ -82,10 +81,19 @@ def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
     try:
         with settling.kept(host, by_s=settings["confirm_s"]):
             told |= _come_up(host, request, slot)
-            return {**told, **verifying.at_slot(host, request, slot)}
+            return {**told, **_verified(host, request, slot)}
     except Failed as failed:
         failed.facts.update(told)
         raise
+
+
+def _verified(host: Host, request: Request, slot: str, *, entry: bool = False) -> Answer:
+    """Go through the application's own steps, where it has any: at its slot, or through the entry."""
+    if not request.get("verify"):
+        return {}
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import verifying  # few applications have some
+
+    return (verifying.through_entry if entry else verifying.at_slot)(host, request, slot)
 
 
 def _by_hand(host: Host, request: Request) -> Answer:
@@ -152,7 +160,7 @@ def _switch(host: Host, request: Request, _: IO[bytes]) -> Answer:
         if "app" in request["roles"]:
             probe.require_well(host, slot)
         if verified is None:
-            verified = verifying.through_entry(host, request, slot) if entry else {}
+            verified = _verified(host, request, slot, entry=True) if entry else {}
             until = time.monotonic() + settings["watch_s"]
         if time.monotonic() >= until:
             break
@@ -309,7 +317,7 @@ def _at_last(host: Host, request: Request) -> Answer:
         return {}
     try:
         shift.verify(host, request["entry"], request["description"], slot=slot, release=request["release"])
-        told = verifying.through_entry(host, request, slot)
+        told = _verified(host, request, slot, entry=True)
     except Failed as failed:
         ill.append(failed)
     lines = [line for each in ill for line in (str(each), *(f"  {said}" for said in each.evidence))]

@@ -6,7 +6,6 @@ arbiter asks for them. Whoever does not answer says nothing: what he said before
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -91,7 +90,7 @@ def _name(run: str, seal: str) -> str:
 
 def ask(entry: Mapping[str, Any], *, address: str, run: str, seal: str) -> Optional[access.Tally]:
     """Return what another entry has counted since everybody has the release of a run; None where it does not say."""
-    with suppress(OSError, ValueError, http.client.HTTPException, KeyError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         path = f"{commits.PATH}{_name(run, seal)}"
         status, _, text = shift.get(entry, path, address=address, timeout_s=commits.TIMEOUT_S, most=MOST)
         said = json.loads(text) if status == 200 else {}

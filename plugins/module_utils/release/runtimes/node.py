@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import shutil
 import subprocess
@@ -25,6 +24,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 
 def tools() -> dict[str, str]:
     """Return what a build must fit: the major version of Node, which is its ABI too, and the platform of packages."""
+    import platform  # takes time, and only a look wants it
+
     program, version = shutil.which("node", path=PATH), ""
     if program:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,8 @@ ENV: Mapping[str, str] = {}
 
 def tools() -> dict[str, str]:
     """Return what a build must fit: the Python that services run on, and the platform of wheels."""
+    import platform  # takes time, and only a look wants it
+
     return {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "python_version": platform.python_version(),

@@ -1,6 +1,6 @@
 """Who may change a site, over thousands of contests with paused owners, reboots and clocks that jump."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -18,7 +18,7 @@ def taken(held: dict[str, Any], now: lock.Now = NOW, run: str = "a", lease_s: fl
 
 
 def later(seconds: float, boot: str = "one") -> lock.Now:
-    return replace(NOW, boottime=NOW.boottime + seconds, boot=boot)
+    return NOW._replace(boottime=NOW.boottime + seconds, boot=boot)
 
 
 def test_another_is_told_who_holds_it_since_when_and_until_when() -> None:
@@ -120,8 +120,8 @@ def test_after_a_reboot_each_who_says_that_he_is_there_keeps_his_place() -> None
     assert in_line(queue, booted) == [], "nobody else waits for those who may be gone"
     queue = lined_up(queue, "c", now=booted)
     assert in_line(queue, booted) == ["a", "b", "c"], "they have as long again to say so"
-    queue = lined_up(queue, "b", "c", now=replace(booted, boottime=booted.boottime + BEAT_S))
-    assert in_line(queue, replace(booted, boottime=booted.boottime + BEAT_S)) == ["b", "c"]
+    queue = lined_up(queue, "b", "c", now=booted._replace(boottime=booted.boottime + BEAT_S))
+    assert in_line(queue, booted._replace(boottime=booted.boottime + BEAT_S)) == ["b", "c"]
 
 
 class Line(RuleBasedStateMachine):
@@ -156,7 +156,7 @@ class Line(RuleBasedStateMachine):
         while seconds > 0:
             step = min(seconds, BEAT_S / 2)
             self.elapsed, seconds = self.elapsed + step, seconds - step
-            self.now = replace(self.now, boottime=self.now.boottime + step, utc=clock)
+            self.now = self.now._replace(boottime=self.now.boottime + step, utc=clock)
             for run in self.came:
                 self.hear(run)
 
@@ -262,8 +262,8 @@ class World:
     def step(self) -> None:
         pause = self.chance.choice([0.1, 1, 5, 40])
         self.elapsed += pause
-        self.now = replace(
-            self.now, boottime=self.now.boottime + pause, utc=str(self.chance.random())
+        self.now = self.now._replace(
+            boottime=self.now.boottime + pause, utc=str(self.chance.random())
         )  # a clock that jumps
         awake = [driver for driver in self.drivers if driver.asleep_until <= self.elapsed]
         driver = self.chance.choice(awake) if awake else None

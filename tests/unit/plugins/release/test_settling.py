@@ -831,7 +831,7 @@ def test_workers_that_do_not_stay_after_the_commit_are_told_and_nothing_is_taken
     night.commit()
     monkeypatch.setattr(slots, "move_workers", start)
     request = {"point": {}, "slot": "green", "release": NEW, "settings": {"worker_soak_s": 0}, "entry": {}}
-    told = steps._at_last(night.host, {**request, "description": {}})
+    told = steps._at_last(night.host, {**request, "description": {}, "verify": {"secrets": {}}})
     assert told == {"verified": {}, "unwell": "no worker\n  its log"}
 
 
