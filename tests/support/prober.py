@@ -44,6 +44,7 @@ class Prober:
     asked: int = 0
     unanswered: int = 0
     _dark: bool = False
+    _cuts: int = 0
 
     def __enter__(self) -> Self:
         self._over = threading.Event()
@@ -62,7 +63,7 @@ class Prober:
         kept: http.client.HTTPConnection | None = None
         began = time.monotonic()
         while not self._over.is_set():
-            fresh, dark = self.asked % 2 == 1, self._dark
+            fresh, dark, cuts = self.asked % 2 == 1, self._dark, self._cuts
             self.asked += 1
             try:
                 if fresh:
@@ -79,7 +80,8 @@ class Prober:
                 if not fresh:
                     kept = None
                 nobody = isinstance(error, OSError | http.client.HTTPException) or UNAVAILABLE in str(error)
-                if (dark or self._dark) and nobody:
+                # What was under way when the power went may hear of it when the host is back already.
+                if (dark or self._cuts > cuts) and nobody:
                     self.unanswered += 1
                 else:
                     when, which = f"{time.monotonic() - began:.2f} s", "new" if fresh else "kept"
@@ -99,7 +101,7 @@ class Prober:
     def without_power(self) -> Iterator[None]:
         """Let the host be off and come up meanwhile: no answer is no failure, nor is the entry's own page that says so
         while processes start; whatever else is answered must be right."""
-        self._dark = True
+        self._dark, self._cuts = True, self._cuts + 1
         try:
             yield
         finally:
