@@ -105,13 +105,17 @@ class ActionModule(ReleaseAction):
         }
         line.update({key: record[key] for key in ("commit", "ref", "digest", "configuration")})
         line["subject"] = source["subject"]
+        migrate = bool(migrations.get("command")) and (
+            known is None or not manifest["migrations"] or known != manifest["migrations"]
+        )
+        if migrate:
+            line["migration"] = migrations["kind"]
         return {
             "event": "deploy",
             "release": release,
             "previous": live,
             "slot": self.slot(),
-            "migrate": bool(migrations.get("command"))
-            and (known is None or not manifest["migrations"] or known != manifest["migrations"]),
+            "migrate": migrate,
             "record": record,
             "artifact": str(built.directory),
             "lacks_packages": built.lacks_packages,

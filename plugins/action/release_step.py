@@ -24,6 +24,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import
 
 WHERE = {
     "stage": ("app", "arbiter"),
+    "withstand": ("app",),
     "start": ("app", "arbiter"),
     "fence": ("entry",),
     "leave_out": ("entry",),
@@ -46,9 +47,12 @@ WHERE = {
 """Whom a step concerns; the arbiter is told when a run begins, and of others when they are the first who know."""
 KEPT = ("restore_point", "restore_point_sha256", "schema_before", "schema_after")
 """What a step's answer says that the ledger's line will need."""
-ONE_APP_HOST = ("migrate", "once")
+ONE_APP_HOST = ("migrate", "keep_schema", "once")
 """What one app host does alone."""
-LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers", "grow", "members", "shrink"}
+LONG = {
+    *("mend", "stage", "snapshot", "migrate", "withstand", "keep_schema", "start", "switch", "workers"),
+    *("grow", "members", "shrink"),
+}
 """Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
 ENDS = {"settle", "return"}
 """Steps of the arbiter with which a run is over."""
@@ -149,6 +153,8 @@ class ActionModule(ReleaseAction):
             return self.host == self.first_app
         if step in concerned.CONCERN:
             return concerned.CONCERN[step](self, self.host)
+        if step == "withstand" and self.host in self.away:
+            return False  # what serves elsewhere has not come here yet
         if step == "start" and "app" not in self.roles:
             return self.host == self.arbiter and self.recall("plan").get("event") == "rollback"
         if step == "return" and self.several:
@@ -171,12 +177,16 @@ class ActionModule(ReleaseAction):
             more["line"] = {**more["line"], **known, "duration_s": round(time.time() - plan["began"], 3)}
         if "description" not in more and plan:
             more["description"] = self._described(plan)
+        if plan.get("migrate") and {"stage", "withstand"} & {*wanted} and self.value("verify", True):
+            live = self._described({"release": plan["previous"]}).get("verify")
+            more["verify_live"] = {**self.verification(live), "writes": []} if live else {}
         if self.several:
             more.update(self._among_many(plan, wanted, more.get("description") or {"processes": {}}))
         body = b""
         if "stage" in wanted and "app" in self.roles:
             more["secrets"] = self.secrets
             more["stage"], body = self._stage(plan)
+            more["migrates"] = plan["migrate"]
         if "start" in wanted:
             # What is warm there was connected to a database that has another name by then.
             more["fresh"] = plan.get("event") == "deploy" or "point" in plan
@@ -321,6 +331,12 @@ class ActionModule(ReleaseAction):
             asks = {"address": where, "seal": plan["seal"], **self.entry}
             more.update({"seal": plan["seal"]} if self.host == self.arbiter else {"asks": asks})
             more.update({"watched": bool(self._after(plan))} if "commit" in wanted else {})
+        if "withstand" in wanted or "keep_schema" in wanted:
+            said = {host: self.recall(f"withstands-{host}").get("said", "") for host in self.groups["app"]}
+            more.update(several=True, ill=said)
+        if {"stage", "start"} & {*wanted} and self.host == self.arbiter:
+            heard = [self.recall(f"heard-{host}") for host in self.groups["app"]]
+            more["heard"] = [each for each in heard if each]
         if "switch" in wanted and "entry" not in self.roles:
             # The entries are at work for as long, and an app host has nothing to do meanwhile.
             verify = bool(described.get("verify")) and self.value("verify", True)
@@ -384,6 +400,10 @@ class ActionModule(ReleaseAction):
             self.remember(f"recent-{self.host}", answer["recent"])
         if self.several and "listens" in answer:
             self.remember(f"listens-{self.host}", {"listens": answer["listens"]})
+        if "withstands" in answer:
+            self.remember(f"withstands-{self.host}", {"said": answer["withstands"]})
+        if "heard" in answer:
+            self.remember(f"heard-{self.host}", answer["heard"])
         if "follows" in answer:
             self.remember(f"follows-{self.host}", {"follows": answer["follows"]})
         if "book" in answer:

@@ -141,6 +141,8 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
     arbiter.take(host, owner=lock["owner"], purpose=lock["purpose"], lease_s=lock["lease_s"])
     if host.check:
         return
+    if arbiter.last_of(host, "migrate").get("result") == "started":
+        _hear(host)
     if (names.DRIVER_KEYS / host.site.name).exists():
         from ansible_collections.ferryman.ops.plugins.module_utils.release import reaching  # few runs have left one
 
@@ -153,6 +155,17 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
         settling.end_exchange(host)
     arbiter.close_unfinished(host)
     host.admit()
+
+
+def _hear(host: Host) -> None:
+    """Write down how a migration ended that nobody waited for; while it runs the lock is no use."""
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few drivers leave one
+
+    try:
+        schema.hear(host)
+    except Failed:
+        arbiter.free(host)
+        raise
 
 
 def _end(host: Host) -> str:

@@ -21,6 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     edits,
     fencing,
     guard,
+    ledger,
     names,
     probe,
     scaling,
@@ -45,6 +46,10 @@ def _stage(host: Host, request: Request, body: IO[bytes]) -> Answer:
         staged = stage.stage(host, request["stage"], body)
         if staged["missing"]:
             return staged
+        if request.get("migrates") and not host.check:
+            from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few runs migrate
+
+            schema.look_before(host, request)
         staged["secrets_changed"] = stage.secrets(host, request.get("secrets") or {})
     _begun(host, request)
     return staged
@@ -52,8 +57,11 @@ def _stage(host: Host, request: Request, body: IO[bytes]) -> Answer:
 
 def _begun(host: Host, request: Request) -> None:
     """Write into the ledger, where this host keeps it, that the run has begun."""
-    if "arbiter" in request["roles"] and not arbiter.begun(host):
-        arbiter.record(host, status="started", **request["line"])
+    if "arbiter" not in request["roles"] or arbiter.begun(host):
+        return
+    for heard in request.get("heard") or []:
+        arbiter.record(host, event=ledger.MIGRATED, **heard)
+    arbiter.record(host, status="started", **request["line"])
 
 
 def _snapshot(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -64,6 +72,18 @@ def _snapshot(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 def _migrate(host: Host, request: Request, _: IO[bytes]) -> Answer:
     return database.migrate(host, request["release"])
+
+
+def _withstand(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few runs migrate
+
+    return schema.withstand(host, request)
+
+
+def _keep_schema(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # as above
+
+    return schema.keep(host, request)
 
 
 def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -213,6 +233,9 @@ def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """
     if host.check or {"app", "entry"}.isdisjoint(request["roles"]):  # a key that was let in is gone already
         return {}
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few runs mend a host
+
+    heard = schema.hear(host)
     told, mine = request["arbiter"], (host.run_id, host.token)
     if host.site.pending.exists():
         guard.resolve(host, reason="its driver is gone", end=str(told["end"]))
@@ -225,7 +248,7 @@ def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
             if "app" in request["roles"] and told.get("left_out"):
                 slots.rest(host)
             shift.agree(host, slot=str(told["slot"]), release=str(told["release"]))
-    return {}
+    return heard
 
 
 def _note(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -500,6 +523,8 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "stage": _stage,
     "snapshot": _snapshot,
     "migrate": _migrate,
+    "withstand": _withstand,
+    "keep_schema": _keep_schema,
     "start": _start,
     "share": sharing.share,
     "look": sharing.look,

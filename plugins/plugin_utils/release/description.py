@@ -94,8 +94,12 @@ MIGRATIONS: Spec = {
     "downgrade": {"type": "str", "default": ""},
     "paths": _STRINGS,
     "timeout_s": {"type": "int", "default": 30},
+    "lock_timeout_s": {"type": "int", "default": 5},
+    "statement_timeout_s": {"type": "int", "default": 0},
     "kind": {"type": "str", "default": "expand", "choices": ["expand", "contract", "irreversible"]},
 }
+MIGRATING = ("migrate", "revision", "downgrade")
+"""What the commands under migrations are called where they run."""
 CHECKS: Spec = {
     "version": {"type": "dict", "default": {}},
     "checks": {"type": "list", "elements": "dict", "default": []},
@@ -210,8 +214,9 @@ def _processes(reader: Reader, found: Mapping[str, Any]) -> dict[str, Any]:
         if str(name).startswith("x-"):
             continue
         path = ("processes", name)
-        if not PROCESS_NAME.fullmatch(str(name)) or name in ("migrate", "revision"):
-            reader.wrong(path, "must be lower-case letters and digits, at most 16, and neither migrate nor revision")
+        if not PROCESS_NAME.fullmatch(str(name)) or name in MIGRATING:
+            no = ", ".join(MIGRATING)
+            reader.wrong(path, f"must be lower-case letters and digits, at most 16, and none of {no}")
         process = reader.check(value or {}, PROCESS, path)
         if process:
             clean[str(name)] = _process(reader, process, path, static=static, absent=_absent(found))
