@@ -159,7 +159,7 @@ class ActionModule(ReleaseAction):
         more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}
         more.update({key: plan[key] for key in ("release", "slot", "line", "description", "point") if key in plan})
         more["database"] = str(dict(self.value("database", {}) or {}).get("name", ""))
-        more["reason"] = str(self.args["reason"])[:500]
+        more["reason"] = self._why(wanted)[:500]
         more["maintenance"] = bool(self.args["maintenance"])
         more.update({key: str(self.args[key]) for key in ("page_of", "process", "holder", "word")})
         if fences := {"fence", "leave_out"}.intersection(wanted):
@@ -192,6 +192,11 @@ class ActionModule(ReleaseAction):
         if "settle" in wanted:
             more.update(self._settling(plan, database=more["database"]))
         return more, body
+
+    def _why(self, wanted: list[str]) -> str:
+        """Return why it goes back: what failed first, on whichever host; where nobody knows, what the task says."""
+        back = "return" in wanted or self.args["back"]
+        return (self.cause if back else "") or str(self.args["reason"])
 
     def _has_baseline(self, plan: Mapping[str, Any]) -> bool:
         """Say whether this run has one: a deploy, where something is live already."""

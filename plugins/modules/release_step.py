@@ -22,7 +22,10 @@ description:
     C(release_unlock_force).
 options:
   steps: {description: "Which steps, in this order.", type: list, elements: str, required: true}
-  reason: {description: "Why a return is made; it goes into the ledger.", type: str, default: ''}
+  reason:
+    description: Why a return is made, where no task of the run has failed and said so; it goes into the ledger.
+    type: str
+    default: ''
   maintenance: {description: "Whether step V(maintenance) shows the page or hides it.", type: bool, default: false}
   page_of:
     description: Whose page it is; one of somebody else is neither shown anew nor hidden.
