@@ -17,9 +17,10 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     sizes,
     succession,
 )
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import concerned, remembered, tarball
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import batches, concerned, remembered, tarball
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 WHERE = {
@@ -83,11 +84,15 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Do those of `steps` that concern this host."""
+        if self.stoppable and not self.asks and self._failed_elsewhere():
+            raise Stopped(
+                self.host, {"reason": INTERRUPTED, "refused": True}
+            )  # in an earlier turn: nothing is begun here
         result = self._work()
         # Where a step concerns nobody, its task runs on one host, and no other one will say that it has ended.
         together = self.several and not self.asks and not self._task.run_once
         if together and self.host == self.arbiter and not LONG.isdisjoint(self.args["steps"]):
-            self.vigil(self._keep, every_s=LEASE_S / 3)
+            self._keep_on()
         return result
 
     @property
@@ -95,9 +100,19 @@ class ActionModule(ReleaseAction):
         """Whether nothing is done."""
         return bool(self.args["plan"] or self._task.check_mode)
 
-    def _keep(self) -> None:
-        """Renew the lock while only others are at work: one who comes in between would begin in its middle."""
-        self.ask("steps", steps=["keep"], lease_s=LEASE_S)
+    def _keep_on(self) -> None:
+        """Renew the lock while only others are at work: one who comes in between would begin in its middle.
+
+        While they move their workers in turns, the shift stands on, too, but no longer than these may take.
+        """
+        takes_s = batches.workers_s(self) if "workers" in self.args["steps"] else 0.0
+        confirm_s, until = self.settings["confirm_s"], time.monotonic() + takes_s
+
+        def keep() -> None:
+            left = until - time.monotonic()
+            self.ask("steps", steps=["keep"], lease_s=LEASE_S, stands_s=max(0.0, min(confirm_s, left)))
+
+        self.vigil(keep, every_s=(min(LEASE_S, confirm_s) if takes_s else LEASE_S) / 3)
 
     def _work(self) -> dict[str, Any]:
         wanted = [name for name in self.args["steps"] if self._concerns(name)]
@@ -181,6 +196,7 @@ class ActionModule(ReleaseAction):
             # What is warm there was connected to a database that has another name by then.
             more["fresh"] = plan.get("event") == "deploy" or "point" in plan
             more["baseline"] = self._has_baseline(plan) and self.host not in self.away
+            more["turns_s"] = batches.start_s(self)
         if "recent" in wanted:
             more["recent"] = self._recent()
         if "switch" in wanted and "entry" in self.roles and plan.get("event") == "deploy":
@@ -326,10 +342,13 @@ class ActionModule(ReleaseAction):
             asks = {"address": where, "seal": plan["seal"], **self.entry}
             more.update({"seal": plan["seal"]} if self.host == self.arbiter else {"asks": asks})
             more.update({"watched": bool(self._after(plan))} if "commit" in wanted else {})
+        if "switch" in wanted and self.host != self.arbiter:
+            # While app hosts move their workers in turns, the arbiter alone is told that the shift stands on.
+            more["patience_s"] = batches.workers_s(self)
         if "switch" in wanted and "entry" not in self.roles:
             # The entries are at work for as long, and an app host has nothing to do meanwhile.
             verify = bool(described.get("verify")) and self.value("verify", True)
-            more["patience_s"] = self.stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
+            more["patience_s"] += self.stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
         if "switch" in wanted and "entry" in self.roles:
             more["takes_part"] = self.groups["app"]
             processes = described["processes"].values()
@@ -388,7 +407,7 @@ class ActionModule(ReleaseAction):
         if "recent" in answer:
             self.remember(f"recent-{self.host}", answer["recent"])
         if self.several and "listens" in answer:
-            self.remember(f"listens-{self.host}", {"listens": answer["listens"]})
+            self.remember(f"listens-{self.host}", {key: answer[key] for key in ("listens", "moving_s")})
         if "follows" in answer:
             self.remember(f"follows-{self.host}", {"follows": answer["follows"]})
         if "book" in answer:

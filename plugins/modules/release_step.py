@@ -19,7 +19,7 @@ description:
     C(release_worker_soak_s), C(release_drain_s), C(release_warm_s), C(release_keep), C(release_verify),
     C(release_verify_writes), C(release_verify_timeout_s), C(release_stop_file),
     C(release_stages), C(release_limits), C(release_ask_s), C(release_entry_log), C(release_progress_file),
-    C(release_unlock_force).
+    C(release_unlock_force), C(release_serial).
 options:
   steps: {description: "Which steps, in this order.", type: list, elements: str, required: true}
   reason:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.ferryman.ops.plugins.action.release_step import ActionModule
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import concerned
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,13 @@ class Step(Remembering, ActionModule):
     """The action that does steps."""
 
 
+class Begins(Step):
+    """One whose steps are all done at once."""
+
+    def _work(self) -> dict[str, Any]:
+        return {"begun": True}
+
+
 kinds = st.sampled_from(["web", "worker", "cron", "once"])
 described = st.fixed_dictionaries(
     {}, optional={"processes": st.dictionaries(st.sampled_from("abc"), st.fixed_dictionaries({"kind": kinds}))}
@@ -46,7 +54,9 @@ looks = st.fixed_dictionaries(
     optional={"way": st.just("left"), "releases": st.lists(st.fixed_dictionaries({"checks": described}), max_size=2)},
 )
 of_a_database = st.fixed_dictionaries({}, optional={"way": st.just("left")})
-plans = st.just({}) | st.fixed_dictionaries({"release": st.just(NEW)}, optional={"description": described})
+plans: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.fixed_dictionaries(
+    {"release": st.just(NEW)}, optional={"description": described}
+)
 
 
 @st.composite
@@ -74,6 +84,22 @@ def test_what_is_said_to_concern_nobody_is_what_no_host_of_the_run_would_do(
         nobodys = concerned.nobodys(Remembering(host, hosts, memory))
         idle = [s for s in concerned.CONCERN if not any(Step(each, hosts, memory)._concerns(s) for each in every)]
         assert nobodys == idle
+
+
+@pytest.mark.parametrize(("steps", "begins"), [(["start"], False), (["settle"], True), (["return"], True)])
+def test_where_it_failed_on_another_host_no_step_begins_that_may_still_be_left_out(
+    steps: list[str], begins: bool
+) -> None:
+    """With `release_serial`, or more hosts than forks, some come to a step when others have ended it."""
+    hosts = {"app": ["app1", "app2"], "entry": ["web1"], "db": [], "arbiter": "web1"}
+    begun = Begins("app2", hosts, {"ended-7-app1": {"ended": "failed"}}, steps=steps)
+    begun.vars = {"ansible_play_hosts": ["web1", "app1", "app2"]}
+    begun._task._uuid = "7"
+    if begins:
+        assert begun.work() == {"begun": True}
+    else:
+        with pytest.raises(Stopped, match=INTERRUPTED):
+            begun.work()
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,9 @@ def test_what_a_run_remembers_goes_along_and_no_mark_of_a_task_that_is_over(tmp_
     handing_over = Handing(tmp_path)
     handing_over.memory.mkdir(parents=True)
     plan = {"artifact": str(tmp_path), "record": {"environment_key": "", "manifest": {"runtime": {"kind": "binary"}}}}
-    for name, told in {"plan": plan, "look-web1": {}, f"{action.ENDED}-0000-web1": {"ended": "done"}}.items():
-        handing_over.remember(name, told)
+    handing_over.remember("plan", plan)
+    handing_over.remember("look-web1", {})
+    handing_over.remember(f"{action.ENDED}-0000-web1", {"ended": "done"})
     sent = {Path(name).name for name, _ in handing_over._run({})}
     assert sent == {"hosts.yml", "plan.json", "look-web1.json", "app.tar", "files.txt", "manifest.json"}
 
