@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.action.release_step import ActionModule
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import batches
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -68,7 +69,7 @@ class Run(ReleaseAction):
     def __init__(self, kind: str, **settings: Any) -> None:
         """Know nothing of Ansible."""
         hosts = {"app": ["app1", "app2", "app3"], "entry": ["entry1"], "db": [], "arbiter": "entry1"}
-        times = dict.fromkeys(("drain_s", "start_timeout_s", "soak_s", "worker_soak_s"), 1.0)
+        times = dict.fromkeys(("drain_s", "start_timeout_s", "soak_s", "worker_soak_s", "confirm_s"), 1.0)
         self.host, self.told = "entry1", {"hosts": hosts, **settings}
         self.__dict__["settings"] = times
         self.kind = kind
@@ -94,3 +95,32 @@ def test_a_shift_stands_for_as_long_as_workers_are_moved_in_turns_and_no_longer_
 def test_what_started_first_is_there_when_the_last_has_started() -> None:
     assert batches.start_s(Run("web", serial="1")) >= 2 * (1 + 1 + 1 + 60)
     assert batches.start_s(Run("web")) == 0
+
+
+class Waiting(Run, ActionModule):
+    """Its arbiter, which waits for the others of a step for two moments."""
+
+    def __init__(self, kind: str, step: str, **settings: Any) -> None:
+        """Wait at once."""
+        super().__init__(kind, **settings)
+        self.args, self.asked, self.every_s = {"steps": [step]}, list[float](), 0.0
+        self._keep_on()
+
+    def vigil(self, meanwhile: Callable[[], None], *, every_s: float) -> list[str]:
+        self.every_s = every_s
+        meanwhile()
+        meanwhile()
+        return []
+
+    def ask(self, act: str, body: bytes = b"", **more: Any) -> dict[str, Any]:
+        self.asked.append(more["stands_s"])
+        return {}
+
+
+def test_the_arbiter_has_its_shift_stand_on_while_workers_are_moved_in_turns_and_at_no_other_time() -> None:
+    turns = Waiting("worker", "workers", serial="1")
+    assert turns.asked == [1.0, 1.0], "it stands for as long as it would without a driver, each time"
+    assert turns.every_s < 1.0
+    for kind, step, serial in (("worker", "workers", "100%"), ("web", "workers", "1"), ("worker", "start", "1")):
+        other = Waiting(kind, step, serial=serial)
+        assert (other.asked, other.every_s) == ([0.0, 0.0], LEASE_S / 3)
