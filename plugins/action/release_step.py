@@ -103,7 +103,7 @@ class ActionModule(ReleaseAction):
     def _keep_on(self) -> None:
         """Renew the lock while only others are at work: one who comes in between would begin in its middle.
 
-        While they move their workers in turns, the shift stands on, too, but no longer than these may take.
+        While they move workers that take long to end, or in turns, the shift stands on, too, as long as that may take.
         """
         takes_s = batches.workers_s(self) if "workers" in self.args["steps"] else 0.0
         confirm_s, until = self.settings["confirm_s"], time.monotonic() + takes_s
@@ -343,7 +343,7 @@ class ActionModule(ReleaseAction):
             more.update({"seal": plan["seal"]} if self.host == self.arbiter else {"asks": asks})
             more.update({"watched": bool(self._after(plan))} if "commit" in wanted else {})
         if "switch" in wanted and self.host != self.arbiter:
-            # While app hosts move their workers in turns, the arbiter alone is told that the shift stands on.
+            # While app hosts move their workers, the arbiter alone is told that the shift stands on.
             more["patience_s"] = batches.workers_s(self)
         if "switch" in wanted and "entry" not in self.roles:
             # The entries are at work for as long, and an app host has nothing to do meanwhile.

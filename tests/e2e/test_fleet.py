@@ -184,6 +184,23 @@ def test_hosts_stage_start_and_move_workers_one_after_the_other_where_that_is_sa
 
 
 @IN_TURNS
+def test_workers_that_take_longer_to_end_than_a_shift_stands_by_itself_are_waited_for_on_every_host(
+    fleet: Fleet,
+) -> None:
+    worker = {"worker": {"kind": "worker", "command": "python tiny.py worker", "stop_timeout_s": 40}}
+    last_job = {"last_job_s": CONFIRM_S + 5}  # longer than entries wait before they are in doubt, too
+    busy = histories.Version("its workers are busy", last_job, description={"processes": worker})
+    with described_otherwise(fleet):
+        before = fleet.deploy(fleet.repository.commit(busy)).said["release"]
+        with fleet.settings(release_confirm_s=CONFIRM_S), Prober(fleet) as prober:
+            answer = fleet.deploy(fleet.repository.commit(histories.good("after the last jobs")))
+        assert (answer.code, fleet.settles(2)) == (0, answer.said["release"]), str(answer)
+    prober.served_only(before, answer.said["release"])
+    for entry in ENTRIES:
+        assert ("doubt", "started") not in written(fleet, entry, answer.said["release"])
+
+
+@IN_TURNS
 def test_a_host_whose_turn_has_not_come_begins_nothing_once_another_has_failed(fleet: Fleet) -> None:
     before, commit = fleet.settles(2), fleet.repository.commit(histories.good("not on the first"))
     with fleet.settings(release_serial="33%"), taken(fleet, "app1"):

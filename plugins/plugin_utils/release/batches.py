@@ -56,15 +56,18 @@ def start_s(action: ReleaseAction) -> float:
 
 
 def workers_s(action: ReleaseAction) -> float:
-    """Return for how long at most app hosts move their workers in turns, where it is in several.
+    """Return for how long at most app hosts move their workers; 0 where a shift stands for that long by itself.
 
-    For so long a shift may stand without a word to the hosts whose turn it is not: the arbiter is told all the time.
+    For so long it may stand without a word to the other hosts: the arbiter is told all the time.
     """
     apps, turns = action.groups["app"], rounds_of(action)
-    if turns == 1 or not any(concerned.has_background(action, host) for host in apps):
+    if not any(concerned.has_background(action, host) for host in apps):
         return 0.0
     ending = max(float(action.recall(f"listens-{host}").get("moving_s", 0)) for host in apps)
-    return turns * (ending + float(action.settings["worker_soak_s"]) + SESSION_S)
+    each = ending + float(action.settings["worker_soak_s"])
+    if turns == 1 and each <= float(action.settings["confirm_s"]):
+        return 0.0
+    return turns * (each + SESSION_S)
 
 
 def _told(action: ReleaseAction) -> str:

@@ -66,12 +66,12 @@ def test_with_any_throttle_all_come_to_their_turn_and_no_more_at_once_than_said(
 class Run(ReleaseAction):
     """A run to three app hosts and an entry, with a memory of the test's own."""
 
-    def __init__(self, kind: str, **settings: Any) -> None:
+    def __init__(self, kind: str, *, confirm_s: float = 60.0, **settings: Any) -> None:
         """Know nothing of Ansible."""
         hosts = {"app": ["app1", "app2", "app3"], "entry": ["entry1"], "db": [], "arbiter": "entry1"}
-        times = dict.fromkeys(("drain_s", "start_timeout_s", "soak_s", "worker_soak_s", "confirm_s"), 1.0)
+        times = dict.fromkeys(("drain_s", "start_timeout_s", "soak_s", "worker_soak_s"), 1.0)
         self.host, self.told = "entry1", {"hosts": hosts, **settings}
-        self.__dict__["settings"] = times
+        self.__dict__["settings"] = {**times, "confirm_s": confirm_s}
         self.kind = kind
 
     def value(self, name: str, default: Any = None) -> Any:
@@ -83,13 +83,12 @@ class Run(ReleaseAction):
         return kept.get(name, {})
 
 
-def test_a_shift_stands_for_as_long_as_workers_are_moved_in_turns_and_no_longer_than_before_where_they_are_not() -> (
-    None
-):
+def test_a_shift_stands_for_as_long_as_workers_may_take_where_that_is_longer_than_it_stands_by_itself() -> None:
     assert batches.workers_s(Run("worker", serial="1")) == 3 * (30 + 1 + batches.SESSION_S)
     assert batches.workers_s(Run("worker", serial="2")) == 2 * (30 + 1 + batches.SESSION_S)
     assert batches.workers_s(Run("worker")) == 0
-    assert batches.workers_s(Run("web", serial="1")) == 0
+    assert batches.workers_s(Run("worker", confirm_s=20)) == 30 + 1 + batches.SESSION_S
+    assert batches.workers_s(Run("web", serial="1", confirm_s=1)) == 0
 
 
 def test_what_started_first_is_there_when_the_last_has_started() -> None:
@@ -118,9 +117,9 @@ class Waiting(Run, ActionModule):
 
 
 def test_the_arbiter_has_its_shift_stand_on_while_workers_are_moved_in_turns_and_at_no_other_time() -> None:
-    turns = Waiting("worker", "workers", serial="1")
-    assert turns.asked == [1.0, 1.0], "it stands for as long as it would without a driver, each time"
-    assert turns.every_s < 1.0
+    turns = Waiting("worker", "workers", serial="1", confirm_s=6)
+    assert turns.asked == [6.0, 6.0], "it stands for as long as it would without a driver, each time"
+    assert turns.every_s < turns.asked[0]
     for kind, step, serial in (("worker", "workers", "100%"), ("web", "workers", "1"), ("worker", "start", "1")):
         other = Waiting(kind, step, serial=serial)
         assert (other.asked, other.every_s) == ([0.0, 0.0], LEASE_S / 3)
