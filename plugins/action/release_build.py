@@ -8,7 +8,13 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render, sizes
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact, concerned, remembered
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import (
+    agreed,
+    artifact,
+    batches,
+    concerned,
+    remembered,
+)
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.source import commit_of
@@ -48,6 +54,7 @@ class ActionModule(ReleaseAction):
             **short,
             "left_out": [*self.left_out],
             "nobodys": concerned.nobodys(self),
+            "throttle": batches.throttle_of(self),
             "digest": built.manifest["digest"],
             "bytes": built.manifest["bytes"],
             "ferryman": {"plan": short},

@@ -17,9 +17,10 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     sizes,
     succession,
 )
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import concerned, remembered, tarball
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import batches, concerned, remembered, tarball
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 WHERE = {
@@ -87,11 +88,15 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Do those of `steps` that concern this host."""
+        if self.stoppable and not self.asks and self._failed_elsewhere():
+            raise Stopped(
+                self.host, {"reason": INTERRUPTED, "refused": True}
+            )  # in an earlier turn: nothing is begun here
         result = self._work()
         # Where a step concerns nobody, its task runs on one host, and no other one will say that it has ended.
         together = self.several and not self.asks and not self._task.run_once
         if together and self.host == self.arbiter and not LONG.isdisjoint(self.args["steps"]):
-            self.vigil(self._keep, every_s=LEASE_S / 3)
+            self._keep_on()
         return result
 
     @property
@@ -99,9 +104,19 @@ class ActionModule(ReleaseAction):
         """Whether nothing is done."""
         return bool(self.args["plan"] or self._task.check_mode)
 
-    def _keep(self) -> None:
-        """Renew the lock while only others are at work: one who comes in between would begin in its middle."""
-        self.ask("steps", steps=["keep"], lease_s=LEASE_S)
+    def _keep_on(self) -> None:
+        """Renew the lock while only others are at work: one who comes in between would begin in its middle.
+
+        While they move workers that take long to end, or in turns, the shift stands on, too, as long as that may take.
+        """
+        takes_s = batches.workers_s(self) if "workers" in self.args["steps"] else 0.0
+        confirm_s, until = self.settings["confirm_s"], time.monotonic() + takes_s
+
+        def keep() -> None:
+            left = until - time.monotonic()
+            self.ask("steps", steps=["keep"], lease_s=LEASE_S, stands_s=max(0.0, min(confirm_s, left)))
+
+        self.vigil(keep, every_s=(min(LEASE_S, confirm_s) if takes_s else LEASE_S) / 3)
 
     def _work(self) -> dict[str, Any]:
         wanted = [name for name in self.args["steps"] if self._concerns(name)]
@@ -165,7 +180,7 @@ class ActionModule(ReleaseAction):
         more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}
         more.update({key: plan[key] for key in ("release", "slot", "line", "description", "point") if key in plan})
         more["database"] = str(dict(self.value("database", {}) or {}).get("name", ""))
-        more["reason"] = str(self.args["reason"])[:500]
+        more["reason"] = self._why(wanted)[:500]
         more["maintenance"] = bool(self.args["maintenance"])
         more.update({key: str(self.args[key]) for key in ("page_of", "process", "holder", "word")})
         if fences := {"fence", "leave_out"}.intersection(wanted):
@@ -191,6 +206,7 @@ class ActionModule(ReleaseAction):
             # What is warm there was connected to a database that has another name by then.
             more["fresh"] = plan.get("event") == "deploy" or "point" in plan
             more["baseline"] = self._has_baseline(plan) and self.host not in self.away
+            more["turns_s"] = batches.start_s(self)
         if "recent" in wanted:
             more["recent"] = self._recent()
         if "switch" in wanted and "entry" in self.roles and plan.get("event") == "deploy":
@@ -202,6 +218,11 @@ class ActionModule(ReleaseAction):
         if "settle" in wanted:
             more.update(self._settling(plan, database=more["database"]))
         return more, body
+
+    def _why(self, wanted: list[str]) -> str:
+        """Return why it goes back: what failed first, on whichever host; where nobody knows, what the task says."""
+        back = "return" in wanted or self.args["back"]
+        return (self.cause if back else "") or str(self.args["reason"])
 
     def _has_baseline(self, plan: Mapping[str, Any]) -> bool:
         """Say whether this run has one: a deploy, where something is live already."""
@@ -337,10 +358,13 @@ class ActionModule(ReleaseAction):
         if {"stage", "start"} & {*wanted} and self.host == self.arbiter:
             heard = [self.recall(f"heard-{host}") for host in self.groups["app"]]
             more["heard"] = [each for each in heard if each]
+        if "switch" in wanted and self.host != self.arbiter:
+            # While app hosts move their workers, the arbiter alone is told that the shift stands on.
+            more["patience_s"] = batches.workers_s(self)
         if "switch" in wanted and "entry" not in self.roles:
             # The entries are at work for as long, and an app host has nothing to do meanwhile.
             verify = bool(described.get("verify")) and self.value("verify", True)
-            more["patience_s"] = self.stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
+            more["patience_s"] += self.stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
         if "switch" in wanted and "entry" in self.roles:
             more["takes_part"] = self.groups["app"]
             processes = described["processes"].values()
@@ -399,7 +423,7 @@ class ActionModule(ReleaseAction):
         if "recent" in answer:
             self.remember(f"recent-{self.host}", answer["recent"])
         if self.several and "listens" in answer:
-            self.remember(f"listens-{self.host}", {"listens": answer["listens"]})
+            self.remember(f"listens-{self.host}", {key: answer[key] for key in ("listens", "moving_s")})
         if "withstands" in answer:
             self.remember(f"withstands-{self.host}", {"said": answer["withstands"]})
         if "heard" in answer:

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, fencing, ledger, points
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import concerned, leaving
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import batches, concerned, leaving
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
 
@@ -69,7 +69,8 @@ class ActionModule(ReleaseAction):
         self.remember("plan", plan)
         short: dict[str, Any] = {key: plan[key] for key in ("release", "previous", "slot", "point") if key in plan}
         seen = {"plan": short, **({"left_out": self.left_out} if self.left_out else {})}
-        return {**short, "left_out": [*self.left_out], "nobodys": concerned.nobodys(self), "ferryman": seen}
+        steps = {"nobodys": concerned.nobodys(self), "throttle": batches.throttle_of(self)}
+        return {**short, **steps, "left_out": [*self.left_out], "ferryman": seen}
 
     def _point(self, lines: list[dict[str, Any]], target: ledger.Release) -> points.Point:
         """Return the restore point that leads back, which is the one that somebody agreed to, if he was asked."""

@@ -14,8 +14,8 @@ description:
   - Runs on the driver and asks no host.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
-    C(release_hosts), C(release_work_dir), C(release_who), C(release_host_shared); with O(as_planned) also
-    C(release_plan_file), and the settings that a plan writes down.
+    C(release_hosts), C(release_work_dir), C(release_who), C(release_host_shared),
+    C(release_serial); with O(as_planned) also C(release_plan_file), and the settings that a plan writes down.
 options:
   as_planned:
     description: >-
@@ -40,6 +40,10 @@ slot: {description: The slot that the release goes to., type: str, returned: suc
 migrate: {description: Whether its migrations have to be asked for., type: bool, returned: success}
 left_out: {description: The app hosts that this run goes on without., type: list, elements: str, returned: success}
 nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
+throttle:
+  description: On how many hosts at once the steps of app hosts are done, by C(release_serial); 0 is all of them.
+  type: int
+  returned: success
 digest: {description: SHA-256 over the artifact's list of files., type: str, returned: success}
 bytes: {description: Size of its files in bytes., type: int, returned: success}
 """

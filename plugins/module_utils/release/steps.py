@@ -146,10 +146,12 @@ def _come_up(host: Host, request: Request, slot: str) -> Answer:
         baseline.pass_gate(host, settings)
     # A driver that vanishes from here on leaves processes that nobody is sent to: they end by themselves.
     for each in (slot, names.BASELINE):
-        settling.cool_later(host, each, after_s=settings["confirm_s"] + ABANDONED_S)
+        turns_s = float(request.get("turns_s", 0))  # until they have started elsewhere, too
+        settling.cool_later(host, each, after_s=settings["confirm_s"] + ABANDONED_S + turns_s)
     places = (slot, names.BASELINE) if request.get("baseline") else (slot,)
     listens = {each: _listens(host, each) for each in places}
-    return {"gate": passed, "gate_s": round(time.monotonic() - began, 3), "listens": listens}
+    took = {"gate_s": round(time.monotonic() - began, 3), "moving_s": slots.moving_takes(host, slot)}
+    return {"gate": passed, **took, "listens": listens}
 
 
 def _listens(host: Host, slot: str) -> list[str]:
@@ -447,8 +449,12 @@ def _interrupt(host: Host, _: Request, __: IO[bytes]) -> Answer:
     return {}
 
 
-def _keep(_: Host, __: Request, ___: IO[bytes]) -> Answer:
-    """Do nothing but what every step does: renew the lock."""
+def _keep(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Do nothing but what every step does, renew the lock; and let a shift stand that others are at work in."""
+    if request.get("stands_s"):
+        with deciding(host):
+            if not guard.overdue(host):
+                settling.extend(host, by_s=float(request["stands_s"]))
     return {}
 
 

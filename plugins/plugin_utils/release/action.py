@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from ansible import constants, context
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, fencing, names, render, stages
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import HEED_S, INTERRUPTED
@@ -39,6 +39,8 @@ ENOUGH_FORKS = 2
 PAUSE_S = 0.05
 RUNS_KEPT = 50
 IN_USE_S = 6 * 3600  # a run that remembered something since then may still go on
+ENDED = "ended"
+"""What the names of the marks begin with by which hosts tell one another that a task is over."""
 SETTINGS = (
     "health_consecutive",
     "soak_s",
@@ -126,13 +128,19 @@ class ReleaseAction(ActionBase):
             ended = str(result.get("stale", "done"))
         except Stopped as stopped:
             stopped.answer["hint"] = self._completed(stopped.answer["hint"])
+            self._note_cause(stopped.text())
             result.update(failed=True, msg=stopped.text(), ferryman=stopped.answer)
+        except AnsibleConnectionFailure as error:
+            self._note_cause(f"{self.host} cannot be reached: {str(error).strip().partition(chr(10))[0]}")
+            raise
         except Exception as error:
             if str(error):
+                self._note_cause(f"{self.host}: {error}")
                 raise
             # Ansible shows an exception's words alone: of one without any nobody would learn what it was.
             place = traceback.extract_tb(error.__traceback__)[-1]
             said = f"unexpected {type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+            self._note_cause(f"{self.host}: {said}")
             raise AnsibleError(f"{said}, in {type(self).__doc__}; `check` may say what it stumbled over") from error
         finally:
             if "release_hosts" in self.vars and self.several:
@@ -143,10 +151,33 @@ class ReleaseAction(ActionBase):
         """Do the action's work and return its result."""
         raise NotImplementedError
 
+    # Why a run goes back
+
+    def _note_cause(self, said: str) -> None:
+        """Remember what the first task of this run that failed said; Ansible tells it to that host's tasks alone.
+
+        Whoever fails after it may only have been told to stop because of it.
+        """
+        if not said or "release_work_dir" not in self.vars:
+            return
+        with suppress(AnsibleError), self.alone():  # what failed is told, not that a value is none, too
+            if not self.recall(self._cause):
+                self.remember(self._cause, {"said": said})
+
+    @property
+    def cause(self) -> str:
+        """What the first task of this run that failed said, on whichever host; empty where none has."""
+        return str(self.recall(self._cause).get("said", ""))
+
+    @property
+    def _cause(self) -> str:
+        return f"cause-{self.site}"  # a run may deploy one application after the other
+
     # Waiting for the others
 
     def _mark(self, host: str) -> str:
-        return f"ended-{str(self._task._uuid)[-12:]}-{host}"
+        # The whole id: its end counts the tasks of one process, and a run may be gone on with by a second.
+        return f"{ENDED}-{self._task._uuid}-{host}"
 
     def vigil(self, meanwhile: Callable[[], None], *, every_s: float) -> list[str]:
         """Wait on the arbiter until this task has ended on all other hosts of the play; return how it ended there.
