@@ -186,7 +186,7 @@ def close(host: Host, run: str, **end: Any) -> None:
     if last.get("status") != "started":
         return
     same = ("event", "release", "previous", "commit", "ref", "subject", "digest", "configuration", "slot")
-    more = {"left_out": last["left_out"]} if last.get("left_out") else {}
+    more = {key: last[key] for key in ("hotfix", "left_out") if last.get(key)}
     record(host, **{key: last.get(key) for key in same}, **more, **_facts(host, run), **end)
 
 

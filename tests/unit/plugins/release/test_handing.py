@@ -71,7 +71,7 @@ def test_the_toolkit_has_the_playbook_and_changes_its_name_with_any_of_its_files
 
 def test_no_value_that_means_this_machine_is_handed_on() -> None:
     assert not {*handing.MINE} & {*handing.options()}
-    assert {"secrets", "hosts", "soak_s", "stages"} <= {*handing.options()}
+    assert {"secrets", "hosts", "soak_s", "stages", "hotfix", "hotfix_stages"} <= {*handing.options()}
 
 
 @given(
