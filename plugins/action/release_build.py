@@ -48,6 +48,8 @@ class ActionModule(ReleaseAction):
         plan = self._plan(built, source, looks[first])
         if self.args["as_planned"]:
             agreed.require(self, plan)
+        if self.hotfix:
+            plan["more"] = self._more(plan, built)
         self.remember("plan", plan)
         short = self.short_of(plan)
         return {
@@ -74,6 +76,16 @@ class ActionModule(ReleaseAction):
             way_out = f"declare other bounds, or `scale {sizes.words(dict.fromkeys(wrong, sizes.DECLARED))}` first"
             reason = f"it is scaled otherwise than this release may be: {'; '.join(wrong.values())}"
             raise Stopped(self.host, {"reason": reason, "hint": way_out, "refused": True})
+
+    def _more(self, plan: dict[str, Any], built: artifact.Artifact) -> list[str]:
+        """Refuse what is more than a hotfix, before anything is sent to a host; a plan alone is told of it."""
+        from ansible_collections.ferryman.ops.plugins.plugin_utils.release import hotfix  # few deploys are one
+
+        reasons = hotfix.refused(self, plan, built, self.look_of(self.first_app)["base"])
+        if reasons and self.args["as_planned"]:
+            told = {"reason": hotfix.REASON, "evidence": reasons, "hint": hotfix.WAY_OUT, "refused": True}
+            raise Stopped(self.host, told)
+        return reasons
 
     def _plan(self, built: artifact.Artifact, source: dict[str, Any], look: dict[str, Any]) -> dict[str, Any]:
         manifest = {**built.manifest, "description": source["description"]}
@@ -102,8 +114,10 @@ class ActionModule(ReleaseAction):
         live = self.look_of(self.arbiter).get("shift", {}).get("release_stable", "")
         migrations = source["description"].get("migrations") or {}
         known = look["base"].get("migrations", "") if look["base"] else None
+        kind = {"hotfix": True} if self.hotfix else {}
         line = {
             "event": "deploy",
+            **kind,
             "release": release,
             "previous": live,
             "slot": self.slot(),
@@ -119,6 +133,7 @@ class ActionModule(ReleaseAction):
             line["migration"] = migrations["kind"]
         return {
             "event": "deploy",
+            **kind,
             "release": release,
             "previous": live,
             "slot": self.slot(),

@@ -59,10 +59,11 @@ class ActionModule(ReleaseAction):
 
     def _beyond_baseline(self) -> Iterator[str]:
         """Say at which shares a release is not compared with its baseline."""
-        beyond = stages.beyond_baseline(self.value("stages", []) or []) if self.value("baseline", False) else []
-        if beyond:
-            shares = " and ".join(f"{share} %" for share in beyond)
-            yield f"release_stages: at {shares} no baseline can have as many clients: nothing is compared with it there"
+        for name in ("stages", "hotfix_stages") if self.value("baseline", False) else ():
+            shares = " and ".join(f"{share} %" for share in stages.beyond_baseline(self.value(name, []) or []))
+            if not shares:
+                continue
+            yield f"release_{name}: at {shares} no baseline can have as many clients: nothing is compared with it there"
 
     def _fields(self, finding: Finding, commit: git.Commit) -> dict[str, Any]:
         """Return a finding as JSON: the inventory's with all its keys, the description's with file and line."""

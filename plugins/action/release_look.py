@@ -180,6 +180,7 @@ class ActionModule(ReleaseAction):
                     "release": r.id,
                     "good": r.good,
                     "withdrawn": r.withdrawn,
+                    "hotfix": r.hotfix,
                     "status": r.status,
                     "spans": spans.get(r.id, []),
                     "way_back": _way_back(lines, r),

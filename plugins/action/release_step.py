@@ -140,7 +140,7 @@ class ActionModule(ReleaseAction):
             self.remember("end", {"end": "live" if answer.get("committed") else "returned"})
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
         result["ferryman"] = self._report(plan, answer, wanted, more)
-        if plan and self.host == self.arbiter and not ENDS.isdisjoint(wanted) and self.value("stages", []):
+        if plan and self.host == self.arbiter and not ENDS.isdisjoint(wanted) and self.stages:
             result["ferryman"].update(self._tell_end(answer, wanted, more))
         return result
 
@@ -303,8 +303,7 @@ class ActionModule(ReleaseAction):
 
     def _stages(self) -> dict[str, Any]:
         """The shares of the clients that a release is given one after the other, and where the entry logs them."""
-        told = [dict(stage) for stage in self.value("stages", []) or []]
-        return {"stages": told, "log": self._log} if told else {}
+        return {"stages": self.stages, "log": self._log} if self.stages else {}
 
     @property
     def _log(self) -> str:

@@ -14,13 +14,14 @@ description:
   - Runs on the driver and asks no host.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
-    C(release_hosts), C(release_work_dir), C(release_who), C(release_host_shared),
-    C(release_serial); with O(as_planned) also C(release_plan_file), and the settings that a plan writes down.
+    C(release_hosts), C(release_work_dir), C(release_who), C(release_host_shared), C(release_serial),
+    C(release_hotfix); with O(as_planned) also C(release_plan_file), and the settings that a plan writes down.
 options:
   as_planned:
     description: >-
       Whether to refuse, before anything is sent to a host, what is no longer as the plan in C(release_plan_file) says;
-      where that is empty, nothing is compared.
+      where that is empty, nothing is compared. With C(release_hotfix) also what is more than a hotfix, of which a plan
+      is told otherwise.
     type: bool
     default: false
 author: The Ferryman authors
@@ -38,6 +39,7 @@ release: {description: Id of the release., type: str, returned: success}
 previous: {description: The release that is live now; empty for none., type: str, returned: success}
 slot: {description: The slot that the release goes to., type: str, returned: success}
 migrate: {description: Whether its migrations have to be asked for., type: bool, returned: success}
+hotfix: {description: That it is a hotfix., type: bool, returned: for a hotfix}
 left_out: {description: The app hosts that this run goes on without., type: list, elements: str, returned: success}
 nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
 throttle:

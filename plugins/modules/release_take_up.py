@@ -28,6 +28,7 @@ release: {description: Id of the release., type: str, returned: success}
 previous: {description: The release that is live now; empty for none., type: str, returned: success}
 slot: {description: The slot that the release goes to., type: str, returned: success}
 migrate: {description: Whether its migrations have to be asked for., type: bool, returned: success}
+hotfix: {description: That it is a hotfix., type: bool, returned: for a hotfix}
 left_out: {description: The app hosts that this run goes on without., type: list, elements: str, returned: success}
 nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
 throttle:

@@ -170,6 +170,11 @@ def test_the_ledger_tells_commits_apart_and_fits_a_screen() -> None:
     assert "2026-11-22T10:30:00Z  bob@desk broke the lock of ada@laptop (deploy r3)" in lines
 
 
+def test_a_hotfix_is_called_one_in_the_ledger() -> None:
+    arbiter = {"roles": ["arbiter"], "history": [entry("r1") | {"hotfix": True}], "shift": {"release_stable": "r1"}}
+    assert telling.ledger({"hosts": {"web1": arbiter}}).splitlines()[1].split()[:3] == ["r1", "live,", "hotfix"]
+
+
 def test_a_page_that_was_shown_before_is_said_to_be_shown_already() -> None:
     assert telling.page({"environment": "prod", "maintenance": True, "changed": True}).endswith("page is shown")
     assert telling.page({"environment": "prod", "maintenance": True, "changed": False}).endswith(

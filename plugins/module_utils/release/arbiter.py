@@ -186,7 +186,7 @@ def close(host: Host, run: str, **end: Any) -> None:
     if last.get("status") != "started":
         return
     same = ("event", "release", "previous", "commit", "ref", "subject", "digest", "configuration", "slot")
-    more = {key: last[key] for key in ("left_out", "migration") if last.get(key)}
+    more = {key: last[key] for key in ("hotfix", "left_out", "migration") if last.get(key)}
     record(host, **{key: last.get(key) for key in same}, **more, **facts(host, run), **end)
 
 

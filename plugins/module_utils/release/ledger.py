@@ -46,6 +46,8 @@ class Release:
         self.id = name
         self.good = False
         self.withdrawn = False
+        self.hotfix = False
+        """Whether it was deployed as one."""
         self.status = ""
         self.line = line
         """The last line that put it live, else its last line."""
@@ -78,6 +80,7 @@ def story(lines: Iterable[Line]) -> Story:
             continue
         release = told.releases.setdefault(name, Release(name, line))
         release.status = status
+        release.hotfix = release.hotfix or bool(line.get("hotfix"))
         if not release.good:
             release.line = line
         if status == "started":
@@ -287,6 +290,7 @@ def tale(lines: Iterable[Line], word: str) -> dict[str, Any]:
         "release": found.id,
         "good": found.good,
         "withdrawn": found.withdrawn,
+        "hotfix": found.hotfix,
         "status": found.status,
         "runs": runs,
     }
@@ -296,7 +300,7 @@ def _run(line: Line) -> dict[str, Any]:
     verdicts = [
         {key: value for key, value in verdict.items() if key != "draws"} for verdict in line.get("verdicts") or []
     ]
-    return {**{key: line.get(key) for key in OF_A_RUN}, "verdicts": verdicts}
+    return {**{key: line.get(key) for key in OF_A_RUN}, "hotfix": bool(line.get("hotfix")), "verdicts": verdicts}
 
 
 def _is_about(line: Line, release: str) -> bool:

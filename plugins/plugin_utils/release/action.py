@@ -28,6 +28,7 @@ from typing import Any, ClassVar, NoReturn
 
 from ansible import constants, context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, fencing, names, render, stages
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import HEED_S, INTERRUPTED
@@ -261,12 +262,14 @@ class ReleaseAction(ActionBase):
         reason = layout.refusal(self.every)
         if reason:
             return reason, layout.WAY_OUT
-        told = self.value("stages", []) or []
+        told = self.stages
         if self.value("baseline", False) and self.args.get("purpose", "deploy") == "deploy":  # who goes back has none
             reason = stages.baseline_refusal(told)
             if reason:
                 return reason, stages.BASELINE_WAY_OUT
-        reason = stages.refusal(told)
+        # Both, whichever this run has: nobody looks for a mistake in those of a hotfix when one is needed.
+        own = self.value("hotfix_stages", []) or []
+        reason = stages.refusal(self.value("stages", []) or []) or stages.refusal(own, option="release_hotfix_stages")
         if told and not reason:
             from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import limits  # few have stages
 
@@ -296,9 +299,8 @@ class ReleaseAction(ActionBase):
 
     def lock(self, purpose: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Return the lock as this run asks for it; others read what it is for: the purpose, and what is `wanted`."""
-        named = f"{purpose} {wanted.get('commit', '')[:7]}".rstrip() + (
-            names.DETACHED if self.detached(purpose) else ""
-        )
+        does = "hotfix" if purpose == "deploy" and self.hotfix else purpose
+        named = f"{does} {wanted.get('commit', '')[:7]}".rstrip() + (names.DETACHED if self.detached(purpose) else "")
         return {"owner": self.who, "purpose": named, "lease_s": LEASE_S}
 
     @cached_property
@@ -440,10 +442,20 @@ class ReleaseAction(ActionBase):
         return {name: float(self.value(name)) if name.endswith("_s") else int(self.value(name)) for name in SETTINGS}
 
     @property
+    def hotfix(self) -> bool:
+        """Whether a deploy of this run is a hotfix; a playbook may be given the word for it."""
+        return bool(boolean(self.value("hotfix", False), strict=False))
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The stages that a release of this run goes through."""
+        told = [dict(stage) for stage in self.value("stages", []) or []]
+        return stages.of_hotfix(told, self.value("hotfix_stages", []) or []) if self.hotfix else told
+
+    @property
     def stages_take_s(self) -> float:
         """How long stages take at most: twice their time where few clients come, and somebody is asked in each."""
-        told = self.value("stages", []) or []
-        return sum(2 * float(stage["for_s"]) + float(self.value("ask_s", 900)) for stage in told)
+        return sum(2 * float(stage["for_s"]) + float(self.value("ask_s", 900)) for stage in self.stages)
 
     @cached_property
     def entry(self) -> dict[str, Any]:
@@ -556,7 +568,7 @@ class ReleaseAction(ActionBase):
     @staticmethod
     def short_of(plan: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is told of a release's plan."""
-        return {key: plan[key] for key in ("release", "previous", "slot", "migrate")}
+        return {key: plan[key] for key in ("release", "previous", "slot", "migrate", "hotfix") if key in plan}
 
     def slot(self) -> str:
         """Return the slot that a new release goes to: the one that does not serve."""

@@ -128,6 +128,14 @@ def _work_tree(place: Path, path: str) -> str:
         return git(place, *words, env=env).strip()
 
 
+def leads_to(before: str, commit: Commit) -> bool | None:
+    """Say whether the commit `before` is this one or among those before it; None where the repository lacks it."""
+    try:
+        return not git(commit.repository, "rev-list", "--max-count=1", f"{before}^{{commit}}", f"^{commit.id}").strip()
+    except AnsibleError:
+        return None
+
+
 def changes(commit: Commit, since: str) -> list[str]:
     """Return the paths of the application's tree that are not in `commit` as they were in the commit `since`."""
     before = f"{since}:{commit.path}" if commit.path not in ("", ".") else since

@@ -102,7 +102,7 @@ def test_what_a_run_remembers_goes_along_and_no_mark_of_a_task_that_is_over(tmp_
 
 def test_no_value_that_means_this_machine_is_handed_on() -> None:
     assert not {*handing.MINE} & {*handing.options()}
-    assert {"secrets", "hosts", "soak_s", "stages"} <= {*handing.options()}
+    assert {"secrets", "hosts", "soak_s", "stages", "hotfix", "hotfix_stages"} <= {*handing.options()}
 
 
 @given(
