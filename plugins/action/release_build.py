@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render, sizes
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact, concerned, remembered
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact, concerned, remembered, sql
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.source import commit_of
@@ -18,12 +18,16 @@ class ActionModule(ReleaseAction):
     """ferryman.ops.release_build"""
 
     _requires_connection = False
-    ARGUMENTS: ClassVar = {"as_planned": {"type": "bool", "default": False}}
+    ARGUMENTS: ClassVar = {
+        "as_planned": {"type": "bool", "default": False},
+        "plan": {"type": "bool", "default": False},
+    }
 
     def work(self) -> dict[str, Any]:
         """Build, give the release its id, and say what it takes: slot, migration, who and what before."""
         source, first = self.recall("source"), self.first_app
         self._refuse_scaled(source["description"]["processes"])
+        known = self._judge_migrations(source)
         looks = {host: self.look_of(host) for host in self.groups["app"]}
         fit = RUNTIMES[source["description"]["runtime"]["kind"]].FIT
         differ = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
@@ -51,7 +55,21 @@ class ActionModule(ReleaseAction):
             "digest": built.manifest["digest"],
             "bytes": built.manifest["bytes"],
             "ferryman": {"plan": short},
+            **({"warnings": [known]} if known else {}),
         }
+
+    def _judge_migrations(self, source: dict[str, Any]) -> str:
+        """Refuse SQL migrations that lock tables or break what is live; return what should be known where none is.
+
+        For a plan they are only remembered.
+        """
+        lines = self.look_of(self.arbiter)["ledger"]["lines"]
+        verdict = sql.judged(commit_of(source), source["description"], sql.live_of(lines))
+        refused = sql.refusal(verdict, source["path"])
+        self.remember("sql", {"refused": refused, "note": verdict.note()})
+        if refused and not self.args["plan"]:
+            raise Stopped(self.host, {**refused, "refused": True})
+        return verdict.note()
 
     def _refuse_scaled(self, processes: dict[str, Any]) -> None:
         """Refuse a release whose bounds are narrower than what somebody has scaled."""
