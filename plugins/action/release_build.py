@@ -54,7 +54,7 @@ class ActionModule(ReleaseAction):
             "nobodys": concerned.nobodys(self),
             "digest": built.manifest["digest"],
             "bytes": built.manifest["bytes"],
-            "ferryman": {"plan": short},
+            "ferryman": {"plan": short, **({"not_judged": known} if known else {})},
             **({"warnings": [known]} if known else {}),
         }
 
