@@ -304,6 +304,12 @@ def test_where_nobody_knows_what_is_new_it_is_noted_and_nothing_is_refused(
     assert "has not seen yet what is live" in unseen.note()
 
 
+def test_what_a_host_calls_a_commit_is_no_option_of_git(repository: Repository, tmp_path: Path) -> None:
+    verdict = sql.judged(wanted(repository, tmp_path), TOLD, f"--output={tmp_path / 'written'}")
+    assert "is not in this repository" in verdict.why
+    assert not (tmp_path / "written").exists()
+
+
 def test_nothing_is_noted_of_what_is_well_anyway(repository: Repository, tmp_path: Path) -> None:
     write(repository, "sql/0001.sql", "create table a (b text);\n")
     repository.commit(good("v2"))
