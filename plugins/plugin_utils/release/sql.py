@@ -80,7 +80,6 @@ WAY = re.compile(
 )
 """How goose, sql-migrate, dbmate and node-pg-migrate begin the parts of a file that lead there and back."""
 OUTSIDE = "\n-- squawk-disable-assume-in-transaction\n"
-COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 SHOWN = 5  # of what is only noted
 
 
@@ -250,18 +249,12 @@ def judged(commit: git.Commit, description: Mapping[str, Any], live: str | None)
     why = "this machine has not seen yet what is live"
     if live is not None:
         try:
-            wanted &= _changed(commit, live)
+            wanted &= set(git.changes(commit, live))
             why = ""
         except AnsibleError:
             why = f"{live[:7]}, which is live, is not in this repository{_shallow(commit)}"
     texts = {path: git.show(commit, path) or "" for path in wanted}
     return Verdict(lint(texts, refusing(migrations)), why)
-
-
-def _changed(commit: git.Commit, live: str) -> set[str]:
-    if not COMMIT.fullmatch(live):  # a host said it, and git would take a word with a dash for an option
-        raise AnsibleError(f"{live!r} is no commit")
-    return set(git.changes(commit, live))
 
 
 def _shallow(commit: git.Commit) -> str:
