@@ -14,6 +14,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import (
     batches,
     concerned,
     remembered,
+    sql,
 )
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
@@ -24,12 +25,16 @@ class ActionModule(ReleaseAction):
     """ferryman.ops.release_build"""
 
     _requires_connection = False
-    ARGUMENTS: ClassVar = {"as_planned": {"type": "bool", "default": False}}
+    ARGUMENTS: ClassVar = {
+        "as_planned": {"type": "bool", "default": False},
+        "plan": {"type": "bool", "default": False},
+    }
 
     def work(self) -> dict[str, Any]:
         """Build, give the release its id, and say what it takes: slot, migration, who and what before."""
         source, first = self.recall("source"), self.first_app
         self._refuse_scaled(source["description"]["processes"])
+        known = self._judge_migrations(source)
         looks = {host: self.look_of(host) for host in self.groups["app"]}
         fit = RUNTIMES[source["description"]["runtime"]["kind"]].FIT
         differ = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
@@ -59,8 +64,22 @@ class ActionModule(ReleaseAction):
             "throttle": batches.throttle_of(self),
             "digest": built.manifest["digest"],
             "bytes": built.manifest["bytes"],
-            "ferryman": {"plan": short},
+            "ferryman": {"plan": short, **({"not_judged": known} if known else {})},
+            **({"warnings": [known]} if known else {}),
         }
+
+    def _judge_migrations(self, source: dict[str, Any]) -> str:
+        """Refuse SQL migrations that lock tables or break what is live; return what should be known where none is.
+
+        For a plan they are only remembered.
+        """
+        lines = self.look_of(self.arbiter)["ledger"]["lines"]
+        verdict = sql.judged(commit_of(source), source["description"], sql.live_of(lines))
+        refused = sql.refusal(verdict, source["path"])
+        self.remember("sql", {"refused": refused, "note": verdict.note()})
+        if refused and not self.args["plan"]:
+            raise Stopped(self.host, {**refused, "refused": True})
+        return verdict.note()
 
     def _refuse_scaled(self, processes: dict[str, Any]) -> None:
         """Refuse a release whose bounds are narrower than what somebody has scaled."""

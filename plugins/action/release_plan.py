@@ -161,6 +161,8 @@ class ActionModule(ReleaseAction):
                 "reason": f"{hotfix.REASON}: {reason}",
                 "hint": self._completed(hotfix.WAY_OUT),
             }
+        if migrations := self.recall("sql").get("refused"):
+            yield {"host": self.arbiter, **migrations}
         held = self.lead.get("lock") or {}
         if held.get("alive"):
             yield {"host": self.arbiter, "reason": str(lock.Held(held)), "hint": "wait until then"}
@@ -179,6 +181,8 @@ class ActionModule(ReleaseAction):
                 f"{unfinished.get('event')} of {unfinished.get('release')} by {unfinished.get('who')} did not end: "
                 "a deploy ends it first, and what serves may be another by then"
             )
+        if migrations := self.recall("sql").get("note"):
+            yield migrations
         for host, look in self.looks.items():
             if look.get("edited"):
                 yield f"{host}: edited by hand, and replaced: {', '.join(look['edited'][:5])}"

@@ -11,6 +11,9 @@ description:
     Packs exactly the files of one commit and, for Python, the wheels that its lock names; an equal artifact is
     built once and kept.
   - Needs what M(ferryman.ops.release_source) and M(ferryman.ops.release_look) have found in the same run.
+  - >-
+    Judges the SQL migrations that a description names (C(migrations.sql)) and that the live release has not got, by
+    squawk, before anything is built, and refuses what would lock tables or break what is live.
   - Runs on the driver and asks no host.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
@@ -22,6 +25,10 @@ options:
       Whether to refuse, before anything is sent to a host, what is no longer as the plan in C(release_plan_file) says;
       where that is empty, nothing is compared. With C(release_hotfix) also what is more than a hotfix, of which a plan
       is told otherwise.
+    type: bool
+    default: false
+  plan:
+    description: Whether this is for M(ferryman.ops.release_plan), which tells what is refused among all else.
     type: bool
     default: false
 author: The Ferryman authors
@@ -55,7 +62,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 def main() -> None:
     """Say that the action plugin was not found: this file alone does nothing."""
-    module = AnsibleModule(argument_spec={"as_planned": {"type": "bool", "default": False}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={name: {"type": "bool", "default": False} for name in ("as_planned", "plan")},
+        supports_check_mode=True,
+    )
     module.fail_json(msg="release_build is an action: install the whole collection and call ferryman.ops.release_build")
 
 

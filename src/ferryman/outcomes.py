@@ -32,6 +32,7 @@ TOLD = (
     "restore_point",
     "restore_point_sha256",
     "no_restore_point",
+    "not_judged",
     "verified",
     "pruned",
     "report",

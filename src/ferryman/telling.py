@@ -96,6 +96,7 @@ def summary(told: Told) -> str:
     lines += pointing.done(told) if "kept" in told else []
     if told.get("no_restore_point"):
         lines.append(f"no dump was taken before the migration: {told['no_restore_point']}")
+    lines += [told["not_judged"]] if told.get("not_judged") else []
     if told.get("verified"):
         asked = (f"{seen['passed']} steps at {place}" for place, seen in told["verified"].items())
         lines.append(f"verified: {', '.join(asked)}")

@@ -33,6 +33,11 @@ def test_a_migration_without_a_dump_is_told() -> None:
     assert "dump" not in telling.summary(LIVE)
 
 
+def test_sql_that_could_not_be_judged_is_told() -> None:
+    why = "which SQL migrations are new is not known (it is a shallow clone), so none is refused; of all: sql/1.sql:1 x"
+    assert why in telling.summary({**LIVE, "not_judged": why}).split("\n")
+
+
 def test_waiting_for_uploads_is_told_where_somebody_notices_it() -> None:
     told = telling.summary({**LIVE, "drained_s": 17.2})
     assert "it waited 17 s first, for uploads that might still go to the slot that it needed" in told

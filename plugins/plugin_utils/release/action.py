@@ -386,6 +386,11 @@ class ReleaseAction(ActionBase):
         return self.work_dir / "heads" / f"{self.environment}-{self.app}"
 
     @property
+    def live_kept(self) -> Path:
+        """Where the driver keeps the commit that it saw live last; an empty file where nothing was."""
+        return self.work_dir / "live" / f"{self.environment}-{self.app}"
+
+    @property
     def ca(self) -> str:
         """Where the CA bundle is that clients on the driver's machine need; empty where the certificate is public."""
         told = str(self.value("ca", "") or "")

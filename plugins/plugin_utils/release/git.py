@@ -6,12 +6,15 @@ import fcntl
 import hashlib
 import os
 import posixpath
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.errors import AnsibleError
+
+ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -136,8 +139,15 @@ def leads_to(before: str, commit: Commit) -> bool | None:
         return None
 
 
+def require_id(word: str) -> None:
+    """Refuse what is no commit's id: a host may have said it, and git takes a word with a dash for an option."""
+    if not ID.fullmatch(word):
+        raise AnsibleError(f"{word!r} is no commit")
+
+
 def changes(commit: Commit, since: str) -> list[str]:
     """Return the paths of the application's tree that are not in `commit` as they were in the commit `since`."""
+    require_id(since)
     before = f"{since}:{commit.path}" if commit.path not in ("", ".") else since
     said = git(commit.repository, "diff-tree", "-r", "-z", "--no-renames", "--name-only", before, commit.tree)
     return said.split("\0")[:-1]
