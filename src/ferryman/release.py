@@ -284,10 +284,12 @@ def verified(environment: Environment, app: str, values: Mapping[str, Any]) -> T
 
 
 def maintenance(env: str, *, app: str, on: bool) -> Told:
-    """Show or hide the maintenance page on every entry."""
+    """Show or hide the maintenance page on every entry; a Stop says on which alone where one is not reached."""
     environment = readiness.acted_on(env, app=app)
     story, ended = playing.run("release_maintenance", environment, {"release_app": app, "release_maintenance": on})
-    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    done = sorted(each["host"] for each in story.steps if each["step"] == "maintenance")
+    what = f"{telling.page_on(done, on=on)}: " if done else ""
+    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended), what=what)
     return {"environment": environment.name, "maintenance": on, "changed": story.changed}
 
 

@@ -30,11 +30,11 @@ def state(told: Told) -> str:
     colour = terminal.coloured(sys.stdout)
     seen = telling.arbiter(told)
     lines = list(_clients(told, seen))
-    hosts = told["hosts"].values()
-    if any(answer.get("maintenance") for answer in hosts) and not any(
-        map(exchanges, hosts)
-    ):  # on every entry at once: told once
-        lines += _fault(Fault(telling.PAGE, "maintenance.off"), told["environment"], seen.get("app", ""))
+    pages = {host: answer["maintenance"] for host, answer in told["hosts"].items() if "maintenance" in answer}
+    if any(pages.values()) and not any(map(exchanges, told["hosts"].values())):  # on every entry at once: told once
+        some = telling.page_on([host for host, on in pages.items() if on], on=True)
+        what = telling.PAGE if all(pages.values()) else some
+        lines += _fault(Fault(what, "maintenance.off"), told["environment"], seen.get("app", ""))
     for host, answer in told["hosts"].items():
         lines.append(("", f"{host} ({', '.join(answer['roles'])})", PLAIN))
         lines += _host(answer)

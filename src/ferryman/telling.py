@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ferryman import paths, pointing
@@ -190,6 +190,11 @@ def page(told: Told) -> str:
     """Say what clients see now."""
     already = "" if told["changed"] else "already "
     return f"{told['environment']}: the maintenance page is {already}{'shown' if told['maintenance'] else 'hidden'}"
+
+
+def page_on(entries: Iterable[str], *, on: bool) -> str:
+    """Say of some entries what clients see there, and of no other."""
+    return f"the maintenance page is {'shown' if on else 'hidden'} on {', '.join(entries)} alone"
 
 
 def fence(told: Told) -> str:

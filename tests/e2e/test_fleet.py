@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger as ledgers
 from rich.text import Text
 from tests.conftest import Soak
-from tests.support import canaries, drawing, histories
+from tests.support import aftermath, canaries, drawing, histories
 from tests.support import fleet as fleets
 from tests.support.cuts import unreached
 from tests.support.fleet import APPS, DATABASE, ENTRIES, PASSWORD, Fleet, began, powered
@@ -61,6 +62,7 @@ BACK_S = 2.0
 """Within so much of a verdict no client gets anything of the release that it fell on."""
 FOLLOWS_S = 6.0
 """Within so much of a verdict after the commit every entry has gone back: it asks every two seconds."""
+MIGRATES_S = 12  # long enough to kill who drives, and to look around
 TRIES = 30  # of a client, by which each of three hosts has its turn
 
 OPEN = """
@@ -794,7 +796,7 @@ class Case(NamedTuple):
 
 def ended_at(fleet: Fleet, at: str, fault: str, host: str, delay_s: float, chance: Random) -> Case:
     """Have a fault come to a deploy at a boundary; see one release everywhere, and the same command finish."""
-    before = fleet.settles(2)
+    before, known = fleet.settles(2), len(fleet.ledger())
     commit = fleet.repository.commit(histories.good(f"{fault} {host} at {at}, {time.time_ns()}"))
     others = [entry for entry in ENTRIES if (fault, entry) != (POWER, host)]
     with served_through(fleet, others), Prober(fleet, forgiving=fault != DRIVER) as prober:
@@ -808,13 +810,16 @@ def ended_at(fleet: Fleet, at: str, fault: str, host: str, delay_s: float, chanc
             with stricken(fleet, fault, host):
                 code = driver.wait(240).code
         began = time.monotonic()
-        stands = fleet.settles(CONFIRM_S + (WITHIN_S if fault == DRIVER else BACK_IN_S))
+        live = fleet.settles(CONFIRM_S + (WITHIN_S if fault == DRIVER else BACK_IN_S))
         settled_s = time.monotonic() - began
-        assert stands == before or stands.endswith(commit[:7])
+        assert live == before or live.endswith(commit[:7])
+        aftermath.told(fleet, known, f"deploy {commit[:7]}", live=live, stands=live != before)
+        copied(fleet)
         fleet.run("unlock", "--app", fleet.app, "--yes")
         again = fleet.deploy(commit)
         assert again.code == 0, f"{fault} {host} at {at}: {again}"
         assert fleet.settles(2).endswith(commit[:7])
+        copied(fleet, whole=again.said["status"] == "live")
     lost = len(prober.failed)
     assert lost <= (LOST if host in APPS and fault in (ARBITER, POWER) else 0), (
         f"{fault} {host} at {at}: {prober.failed}"
@@ -822,7 +827,20 @@ def ended_at(fleet: Fleet, at: str, fault: str, host: str, delay_s: float, chanc
     prober.failed.clear()
     prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
     assert [line for line in fleet.ledger() if line.get("status")][-1]["status"] == "live"
-    return Case(at, fault, host, code, stands != before, round(settled_s, 2), prober.asked, lost)
+    return Case(at, fault, host, code, live != before, round(settled_s, 2), prober.asked, lost)
+
+
+def copied(fleet: Fleet, *, whole: bool = False) -> None:
+    """See that every host's copy of the ledger is its beginning, up to a commit; `whole`: up to the last one.
+
+    Who settles by the guard, since his driver is gone, is told of no line: the next run that goes live brings them.
+    """
+    ledger = fleet.ledger()
+    for host, copy in fleet.copies().items():
+        assert copy == ledger[: len(copy)], f"{host} has copied something else"
+        assert copy[-1]["status"] == "live", f"{host}: {copy[-1]}"
+        later = [line["release"] for line in ledger[len(copy) :] if line.get("status") == "live"]
+        assert not (whole and later), f"{host} has no copy of the commit of {later}"
 
 
 @contextmanager
@@ -872,6 +890,42 @@ def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
         cases = [ended_at(fleet, at, DRIVER, "", delay_s, chance) for delay_s, at in soak.turns(kills)]
     assert [each for each in cases if each.lost] == []
     recorded(soak, cases)
+
+
+@KILLED
+def test_a_migration_goes_on_without_the_driver_that_is_killed_meanwhile_and_the_next_deploy_finishes_at_its_schema(
+    fleet: Fleet,
+) -> None:
+    before, known = fleet.settles(2), len(fleet.ledger())
+    commit = fleet.repository.commit(histories.migrates("migrates while it is killed", sleep_s=MIGRATES_S))
+    runs = f"systemctl show -P ActiveState {fleet.app}-migrate.service"
+    with described_otherwise(fleet), Prober(fleet) as prober:
+        driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
+        assert driver.wait_for_step("Migrate it, once"), str(driver.wait())
+        ends = time.monotonic() + 10
+        while fleet.ssh(runs, host=APPS[0]) != "activating":
+            assert time.monotonic() < ends, "no migration has begun"
+        driver.kill()
+        assert fleet.ssh(runs, host=APPS[0]) == "activating", "it goes on"
+        assert fleet.settles(2) == before
+        purpose = f"deploy {commit[:7]}"
+        assert aftermath.told(fleet, known, purpose, live=before, stands=False) == "unfinished"
+        ends = time.monotonic() + MIGRATES_S
+        while fleet.ssh(runs, host=APPS[0]) != "inactive":
+            assert time.monotonic() < ends, "the migration does not end"
+            time.sleep(0.3)
+        schema = fleet.ssh(f"tail -n 1 /srv/{fleet.app}/shared/state/schema", host=APPS[0])
+        assert schema, "it went to its end"
+        assert fleet.settles(2) == before
+        fleet.run("unlock", "--app", fleet.app, "--yes")
+        again = fleet.deploy(commit)
+        assert again.code == 0, str(again)
+        new = fleet.settles(2)
+        assert new.endswith(commit[:7])
+    prober.served_only(before, new)
+    assert ledgers.story(fleet.ledger()).schema == schema
+    assert fleet.ssh(f"tail -n 1 /srv/{fleet.app}/shared/state/schema", host=APPS[0]) == schema, "it ran once"
+    copied(fleet, whole=True)
 
 
 @STRICKEN

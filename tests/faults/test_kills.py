@@ -17,6 +17,7 @@ import yaml
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger, names
 from tests.conftest import Soak
 from tests.faults.test_drivers import CONFIRM_S, begin, settles
+from tests.support import aftermath
 from tests.support import site as sites
 from tests.support.cuts import SILENT, unreached, within
 from tests.support.driving import Answer, Driver
@@ -232,6 +233,7 @@ class Striker:
     ) -> tuple[str, Case]:
         """Strike what `start` begins; `wanted` is what the release ends with that it leads to."""
         site, before = self.site, self.site.served()
+        known = len(site.ledger())
         with self._met(at, start) as driver:
             began = time.monotonic()
             struck = self.strike(driver, prober)
@@ -248,6 +250,7 @@ class Striker:
         stands = served != before
         assert stands or struck.driver != 0, f"it said that it was done\n{driver.wait()}"
         assert not stands or struck.driver not in (1, 2), f"it said that it was not\n{driver.wait()}"
+        aftermath.told(site, known, of if of == "rollback" else f"{of} {wanted}", live=served, stands=stands)
         freed = site.run("unlock", "--app", site.app, "--yes")
         assert freed.code == 0, str(freed)
         return before, Case(of, str(at), self.fault, struck.driver, stands, round(settled_s, 2), struck.away_s)

@@ -89,6 +89,12 @@ class Fleet(Site):
         """Return what a host has for stable, and what is pending there."""
         return dict(json.loads(self.ssh(f"cat /var/lib/ferryman/sites/{self.app}/shift.json", host=host)))
 
+    def copies(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the copy of the ledger that each host keeps beside the one who keeps the ledger itself."""
+        path = f"/var/lib/ferryman/sites/{self.app}/ledger-copy.jsonl"
+        others = [host for host in (*ENTRIES, *APPS) if host != self.host]
+        return {host: list(map(json.loads, self.ssh(f"cat {path}", host=host).splitlines())) for host in others}
+
     def agrees(self, within_s: float) -> str:
         """Wait until nothing is pending anywhere, and return the one release that is stable on every host."""
         deadline = time.monotonic() + within_s

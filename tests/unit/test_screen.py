@@ -147,6 +147,14 @@ def test_a_maintenance_page_on_several_entries_is_one_fault() -> None:
     assert lines.count("wrong") == lines.count("./invoke maintenance.off --env prod --app shop") == 1
 
 
+def test_a_maintenance_page_on_one_of_several_entries_says_on_which() -> None:
+    shows = {"e1": False, "e2": True, "e3": False}
+    hosts = {name: {**WELL, "maintenance": shown, "roles": ["entry"]} for name, shown in shows.items()}
+    lines = screen.state({"environment": "prod", "hosts": {**hosts, "app1": {**WELL, "roles": ["app"]}}})
+    assert "the maintenance page is shown on e2 alone" in lines
+    assert lines.count("wrong") == 1
+
+
 def test_a_screen_holds_it_with_two_faults() -> None:
     text = shown(edited=["app/main.py"], certificates=[EXPIRED])
     assert len(text.splitlines()) <= 24

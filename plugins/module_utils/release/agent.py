@@ -123,7 +123,7 @@ def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dic
     if keeps and not (answer.get("stale", "asked for") or lock.get("always")):
         arbiter.let_go(host)
     elif keeps:
-        _tidy(host, request["lock"])
+        _tidy(host, request["lock"], seen)
         if seen.get("edited"):
             said = f"edited by hand: {', '.join(seen['edited'][:5])}"
             arbiter.record(host, event="edit_seen", who=request["lock"]["owner"], release=seen["live"], reason=said)
@@ -136,12 +136,12 @@ def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dic
     return seen
 
 
-def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
+def _tidy(host: Host, lock: Mapping[str, Any], seen: Mapping[str, Any]) -> None:
     """Take the lock and end what an earlier driver left behind; nothing of his can move any more."""
     arbiter.take(host, owner=lock["owner"], purpose=lock["purpose"], lease_s=lock["lease_s"])
     if host.check:
         return
-    if arbiter.last_of(host, "migrate").get("result") == "started":
+    if seen.get("migration"):
         _hear(host)
     if (names.DRIVER_KEYS / host.site.name).exists():
         from ansible_collections.ferryman.ops.plugins.module_utils.release import reaching  # few runs have left one

@@ -79,12 +79,7 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
         seen.update(share=shift.share(host), maintenance=shift.hidden(host))
         seen["fenced"] = reader.read(host.site.state / fencing.FILE, serious=True).get("hosts", {})
     journal = chain.read(host.site.state / "journal.jsonl")
-    seen["journal"] = {
-        "head": journal.head,
-        "lines": len(journal.lines),
-        "torn": bool(journal.torn),
-        "wrong": journal.wrong,
-    }
+    seen["journal"] = _journal(host, journal)
     last: dict[str, Any] = next((line for line in reversed(journal.lines) if line.get("step") == "migrate"), {})
     if last.get("result") == "started" and "app" in roles:
         from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few drivers leave one
@@ -108,6 +103,14 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
             raise
         seen["refuses"] = {"reason": str(failed), "hint": failed.hint}
     return seen
+
+
+def _journal(host: Host, book: chain.Chain) -> dict[str, Any]:
+    """Return how this host's journal stands; where it was edited, a run goes on all the same."""
+    path = host.site.state / "journal.jsonl"
+    way_out = f"bring back a good copy of {path}, or move it aside: it is begun anew" if book.wrong else ""
+    told = {"head": book.head, "lines": len(book.lines), "torn": bool(book.torn)}
+    return {**told, "wrong": book.wrong, "way_out": way_out}
 
 
 def _whole(host: Host, request: Mapping[str, Any], reader: _Reader) -> dict[str, Any]:

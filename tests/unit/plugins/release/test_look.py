@@ -137,6 +137,15 @@ def test_a_ledger_with_a_changed_line_lets_nothing_begin(host: Host) -> None:
     assert str(path) in failed.value.hint
 
 
+def test_a_journal_with_a_changed_line_is_told_with_its_place_and_stops_nothing(host: Host) -> None:
+    path = host.site.state / "journal.jsonl"
+    chain.append(path, {"step": "stage"})
+    assert (seen(host)["journal"]["wrong"], seen(host)["journal"]["way_out"]) == ("", "")
+    path.write_text(path.read_text().replace("stage", "start"))
+    told = changing(host)["journal"]
+    assert (told["wrong"], str(path) in told["way_out"]) == ("line 1 does not match its own hash", True)
+
+
 def test_a_ledger_that_was_cut_short_lets_nothing_begin(host: Host) -> None:
     path = host.site.arbiter / "ledger.jsonl"
     head = {"hash": chain.read(path).head, "kept": "/here/heads/prod-tiny"}
