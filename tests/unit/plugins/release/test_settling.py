@@ -907,7 +907,7 @@ def test_whoever_ends_an_exchange_holds_the_decision(night: Night, monkeypatch: 
 
     monkeypatch.setattr(restoring, "resolve", resolved)
     for end in (
-        lambda: agent._tidy(night.host, lock),
+        lambda: agent._tidy(night.host, lock, {}),
         lambda: steps._unlock(night.host, unlock, io.BytesIO()),
         lambda: restoring.forget(night.host, {}),
     ):
