@@ -142,7 +142,7 @@ def leads_to(before: str, commit: Commit) -> bool | None:
 def require_id(word: str) -> None:
     """Refuse what is no commit's id: a host may have said it, and git takes a word with a dash for an option."""
     if not ID.fullmatch(word):
-        raise AnsibleError(f"{word!r} is no commit")
+        raise AnsibleError(f"{word!r} is no commit: give its id, which is hexadecimal")
 
 
 def changes(commit: Commit, since: str) -> list[str]:

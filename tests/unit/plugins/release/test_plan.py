@@ -234,4 +234,4 @@ def steps_of(name: str) -> list[tuple[str, bool]]:
 def test_a_plan_goes_through_the_steps_of_a_deploy() -> None:
     of_many = [step for step in dict.fromkeys(steps_of("deploy_many.yml")) if step[0] not in names.AMONG_MANY]
     assert steps_of("plan.yml") == steps_of("deploy_one.yml") == of_many
-    assert len(steps_of("plan.yml")) == 8
+    assert len(steps_of("plan.yml")) == 9
