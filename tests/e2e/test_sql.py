@@ -42,8 +42,8 @@ def everything(site: Site) -> str:
 
 
 def steps(site: Site) -> list[str]:
-    """What the host was asked to do so far."""
-    return [str(line.get("step")) for line in site.journal() if line.get("step")]
+    """What the host was asked to do so far; `return` gives back the lock of a run that was refused."""
+    return [line["step"] for line in site.journal() if line.get("step") not in (None, "return")]
 
 
 def test_sql_that_locks_or_breaks_is_refused_with_all_of_it_and_nothing_is_touched(
