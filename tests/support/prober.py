@@ -76,6 +76,7 @@ class Prober:
                 else:
                     kept = kept or self.site.connect()
                     self._ask(kept)
+                    kept = kept if kept.sock else None  # nginx ends one after a thousand; the name leads nowhere here
             except Exception as error:  # noqa: BLE001  # whatever it is: a prober that is gone sees no failure
                 if not fresh and self.forgiving:
                     kept = None
