@@ -1,11 +1,16 @@
 """What the journeys share: one newcomer, whose first deploy all of them begin from, and a fleet."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
 from tests.support import fleet as fleets
 from tests.support.fleet import APPS, ENTRIES, Fleet
 from tests.support.newcomer import Newcomer, arrived
+
+from ferryman import paths
+
+sys.path.insert(0, str(paths.CHECKOUT / ".ansible" / "collections"))  # what it decides is asked of the collection
 
 
 @pytest.fixture(scope="session")
