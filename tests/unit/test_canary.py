@@ -286,6 +286,7 @@ def test_a_release_that_goes_back_is_seen_on_a_terminal_and_leaves_what_was_deci
 ) -> None:
     shown = terminal(FAILING, columns=columns, pause='"rollback"')
     assert shown.wait_for("paused")
+    assert shown.wait_for("25 % of the clients"), "it is drawn a moment after it was told"
     text = " ".join(shown.text().split())
     assert "25 % of the clients have it (stage 2 of 4)" in text
     assert "█" in text
