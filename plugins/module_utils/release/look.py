@@ -84,7 +84,7 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     if last.get("result") == "started" and "app" in roles:
         from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few drivers leave one
 
-        seen["migration"] = schema.unheard(host)
+        seen["migration"] = schema.unheard(host, acts=bool(request.get("lock")))
     seen["token"] = int(reader.read(host.site.state / "token.json").get("token", 0))
     if reader.read(host.site.way, serious=False):
         seen["way"] = True  # a key was let in here for a run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,11 @@ def give_back(host: Host, request: Request, ill: Mapping[str, str]) -> None:
     )
 
 
-def unheard(host: Host) -> Answer:
+def unheard(host: Host, *, acts: bool) -> Answer:
     """Return the migration whose end nobody wrote down here, as the journal has it; empty where there is none.
 
-    It says run, release, before (the schema's revision), and whether it `runs` still; else the revision `after` it,
-    which the release's own command tells: empty where it has none.
+    It says run, release, before (the schema's revision), and whether it `runs` still; else, to who `acts` on it, the
+    revision `after` it, which the release's own command tells: empty where it has none, or does not say.
     """
     last = arbiter.last_of(host, "migrate")
     if last.get("result") != "started" or last.get("run") == host.run_id:
@@ -109,7 +110,11 @@ def unheard(host: Host) -> Answer:
     told = {"run": last["run"], "release": last["release"], "before": last["detail"].get("schema_before", "")}
     if database.runs_once(host, "migrate"):
         return {**told, "runs": True}
-    return {**told, "runs": False, "after": database.revision(host, str(last["release"]))}
+    after = ""
+    if acts and not host.check:
+        with suppress(Failed):  # of a release that is gone, or while its own session asks for the same
+            after = database.revision(host, str(last["release"]))
+    return {**told, "runs": False, "after": after}
 
 
 def hear(host: Host) -> Answer:
@@ -117,7 +122,7 @@ def hear(host: Host) -> Answer:
 
     Failed (refused) while it still runs: what is decided meanwhile would be decided on a schema that is just going.
     """
-    told = unheard(host)
+    told = unheard(host, acts=True)
     if told.get("runs"):
         raise Failed(
             f"the migration of {told['release']} still runs, and its driver has gone",

@@ -56,11 +56,23 @@ def test_while_it_runs_nothing_else_is_begun(host: Host, runs: Callable[[bool], 
         schema.hear(host)
     assert failed.value.refused
     assert "tiny-migrate.service" in failed.value.hint
-    assert schema.unheard(host)["runs"]
+    assert schema.unheard(host, acts=False)["runs"]
 
 
 def test_a_run_takes_its_own_migration_for_none_that_was_left_behind(host: Host) -> None:
-    assert schema.unheard(Host(host.site, run="run-1", token=1)) == {}
+    assert schema.unheard(Host(host.site, run="run-1", token=1), acts=True) == {}
+
+
+def test_who_only_looks_asks_no_release_for_its_schema_and_one_that_cannot_say_it_fails_nobody(
+    host: Host, runs: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs(False)
+
+    def fails(*_: Any) -> str:
+        raise Failed("`revision` of an earlier run still runs")
+
+    monkeypatch.setattr(database, "revision", fails)
+    assert [schema.unheard(host, acts=acts)["after"] for acts in (False, True)] == ["", ""]
 
 
 def test_what_another_host_heard_moves_the_ledgers_schema() -> None:
