@@ -211,6 +211,8 @@ def steps_of(name: str) -> list[tuple[str, bool]]:
     """The steps of a task file in their order, and whether each depends on there being something to migrate."""
     found: list[tuple[str, bool]] = []
     for task in yaml.safe_load((TASKS / name).read_text()):
+        if file := (task.get("ansible.builtin.include_tasks") or {}).get("file"):
+            found += steps_of(file)
         for each in task.get("block", [task]):
             told = (each.get("ferryman.ops.release_step") or {}).get("steps", [])
             if isinstance(told, list):
