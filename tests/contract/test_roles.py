@@ -219,6 +219,15 @@ def test_a_task_that_runs_once_stands_in_no_block_that_catches_its_failure() -> 
     assert not wrong, "give each a block of its own, without a rescue:\n" + "\n".join(wrong)
 
 
+@every_role
+def test_no_task_that_may_run_once_is_held_up_by_throttle(name: str) -> None:
+    """Ansible takes no account of `throttle` where `run_once` is anything but false, a template that is false, too."""
+    both = [
+        task["name"] for path in sources(name, "tasks") for task in tasks(path) if {"run_once", "throttle"} <= {*task}
+    ]
+    assert not both, f"include a file that has the throttle: {both}"
+
+
 @pytest.mark.parametrize(("own", "rescued"), [(True, {"one", "two", "three"}), (False, {"one"})])
 def test_of_a_task_that_runs_once_all_hosts_come_to_the_rescue_where_it_has_a_block_of_its_own(
     tmp_path: Path, own: bool, rescued: set[str]
