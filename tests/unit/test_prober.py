@@ -1,5 +1,6 @@
 """The prober is what nearly every fault test believes; it must not be happy with less than answers."""
 
+import errno
 import http.client
 import io
 import time
@@ -17,7 +18,7 @@ class Answers:
     """A site that gives the same body to everyone."""
 
     def __init__(self, body: bytes, status: int = 200) -> None:
-        self.body, self.status = body, status
+        self.body, self.status, self.sock = body, status, "open"
 
     def connect(self) -> "Answers":
         return self
@@ -91,6 +92,23 @@ def test_without_power_no_answer_is_no_failure_but_a_wrong_one_is(site: Answers,
             asking.site = cast("Site", Answers(b'{"release": "r1"}'))
     assert bool(asking.failed) != forgiven
     assert bool(asking.unanswered) == forgiven
+
+
+class Unreachable(Answers):
+    """A host that this machine finds no way to."""
+
+    def request(self, *_: Any, **__: Any) -> None:
+        raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+
+def test_a_host_that_has_just_come_back_may_not_be_found_at_once_and_any_other_must_be() -> None:
+    with Prober(cast("Site", Answers(b'{"release": "r1"}')), pause_s=0.002) as asking:
+        with asking.without_power():
+            time.sleep(0.05)
+        asking.site = cast("Site", Unreachable(b""))
+        time.sleep(0.05)
+    assert (asking.failed, asking.unanswered > 0) == ([], True)
+    assert asked(Unreachable(b"")).failed
 
 
 def test_no_answer_is_a_failure_where_the_host_has_power() -> None:

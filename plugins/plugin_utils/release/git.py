@@ -134,6 +134,7 @@ def _work_tree(place: Path, path: str) -> str:
 def leads_to(before: str, commit: Commit) -> bool | None:
     """Say whether the commit `before` is this one or among those before it; None where the repository lacks it."""
     try:
+        require_id(before)  # a host said it
         return not git(commit.repository, "rev-list", "--max-count=1", f"{before}^{{commit}}", f"^{commit.id}").strip()
     except AnsibleError:
         return None

@@ -245,3 +245,4 @@ def test_a_commit_is_led_to_by_those_before_it_and_by_none_beside_it(repository:
     assert [git.leads_to(each, found) for each in (first, second, beside, "f" * 40)] == [True, True, False, None]
     older = find(repository, tmp_path, ref="v1", explicit=True)
     assert git.leads_to(second, older) is False
+    assert git.leads_to(f"--output={tmp_path / 'x'}", found) is None, "a host said it"
