@@ -8,7 +8,14 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import files, render, sizes
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, artifact, concerned, remembered
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import (
+    agreed,
+    artifact,
+    batches,
+    concerned,
+    remembered,
+    sql,
+)
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.source import commit_of
@@ -18,12 +25,16 @@ class ActionModule(ReleaseAction):
     """ferryman.ops.release_build"""
 
     _requires_connection = False
-    ARGUMENTS: ClassVar = {"as_planned": {"type": "bool", "default": False}}
+    ARGUMENTS: ClassVar = {
+        "as_planned": {"type": "bool", "default": False},
+        "plan": {"type": "bool", "default": False},
+    }
 
     def work(self) -> dict[str, Any]:
         """Build, give the release its id, and say what it takes: slot, migration, who and what before."""
         source, first = self.recall("source"), self.first_app
         self._refuse_scaled(source["description"]["processes"])
+        known = self._judge_migrations(source)
         looks = {host: self.look_of(host) for host in self.groups["app"]}
         fit = RUNTIMES[source["description"]["runtime"]["kind"]].FIT
         differ = {host: {key: look["tools"][key] for key in fit} for host, look in looks.items()}
@@ -42,16 +53,33 @@ class ActionModule(ReleaseAction):
         plan = self._plan(built, source, looks[first])
         if self.args["as_planned"]:
             agreed.require(self, plan)
+        if self.hotfix:
+            plan["more"] = self._more(plan, built)
         self.remember("plan", plan)
         short = self.short_of(plan)
         return {
             **short,
             "left_out": [*self.left_out],
             "nobodys": concerned.nobodys(self),
+            "throttle": batches.throttle_of(self),
             "digest": built.manifest["digest"],
             "bytes": built.manifest["bytes"],
-            "ferryman": {"plan": short},
+            "ferryman": {"plan": short, **({"not_judged": known} if known else {})},
+            **({"warnings": [known]} if known else {}),
         }
+
+    def _judge_migrations(self, source: dict[str, Any]) -> str:
+        """Refuse SQL migrations that lock tables or break what is live; return what should be known where none is.
+
+        For a plan they are only remembered.
+        """
+        lines = self.look_of(self.arbiter)["ledger"]["lines"]
+        verdict = sql.judged(commit_of(source), source["description"], sql.live_of(lines))
+        refused = sql.refusal(verdict, source["path"])
+        self.remember("sql", {"refused": refused, "note": verdict.note()})
+        if refused and not self.args["plan"]:
+            raise Stopped(self.host, {**refused, "refused": True})
+        return verdict.note()
 
     def _refuse_scaled(self, processes: dict[str, Any]) -> None:
         """Refuse a release whose bounds are narrower than what somebody has scaled."""
@@ -67,6 +95,16 @@ class ActionModule(ReleaseAction):
             way_out = f"declare other bounds, or `scale {sizes.words(dict.fromkeys(wrong, sizes.DECLARED))}` first"
             reason = f"it is scaled otherwise than this release may be: {'; '.join(wrong.values())}"
             raise Stopped(self.host, {"reason": reason, "hint": way_out, "refused": True})
+
+    def _more(self, plan: dict[str, Any], built: artifact.Artifact) -> list[str]:
+        """Refuse what is more than a hotfix, before anything is sent to a host; a plan alone is told of it."""
+        from ansible_collections.ferryman.ops.plugins.plugin_utils.release import hotfix  # few deploys are one
+
+        reasons = hotfix.refused(self, plan, built, self.look_of(self.first_app)["base"])
+        if reasons and self.args["as_planned"]:
+            told = {"reason": hotfix.REASON, "evidence": reasons, "hint": hotfix.WAY_OUT, "refused": True}
+            raise Stopped(self.host, told)
+        return reasons
 
     def _plan(self, built: artifact.Artifact, source: dict[str, Any], look: dict[str, Any]) -> dict[str, Any]:
         manifest = {**built.manifest, "description": source["description"]}
@@ -95,8 +133,10 @@ class ActionModule(ReleaseAction):
         live = self.look_of(self.arbiter).get("shift", {}).get("release_stable", "")
         migrations = source["description"].get("migrations") or {}
         known = look["base"].get("migrations", "") if look["base"] else None
+        kind = {"hotfix": True} if self.hotfix else {}
         line = {
             "event": "deploy",
+            **kind,
             "release": release,
             "previous": live,
             "slot": self.slot(),
@@ -105,13 +145,18 @@ class ActionModule(ReleaseAction):
         }
         line.update({key: record[key] for key in ("commit", "ref", "digest", "configuration")})
         line["subject"] = source["subject"]
+        migrate = bool(migrations.get("command")) and (
+            known is None or not manifest["migrations"] or known != manifest["migrations"]
+        )
+        if migrate:
+            line["migration"] = migrations["kind"]
         return {
             "event": "deploy",
+            **kind,
             "release": release,
             "previous": live,
             "slot": self.slot(),
-            "migrate": bool(migrations.get("command"))
-            and (known is None or not manifest["migrations"] or known != manifest["migrations"]),
+            "migrate": migrate,
             "record": record,
             "artifact": str(built.directory),
             "lacks_packages": built.lacks_packages,

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import stages
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import fit, git, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import fit, git, source, sql
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Reader
 
@@ -50,19 +50,37 @@ class ActionModule(ReleaseAction):
         names, database = sorted(git.names(commit)), bool(self.value("database", {}))
         given = list(dict(self.vars.get("release_secrets_names") or {}) or self.secrets)
         found += fit.doubtful(told, text, self.app, secrets=given, files=names)
+        verdict = sql.judged(commit, told, self._live())
+        if verdict.refuses:
+            found += [self._flaw(each, place) for each in verdict.flaws]
+        noted = [f"{place}: {verdict.note()}"] if verdict.note() else []
         return {
             "problems": [self._fields(each, commit) for each in found],
-            "notes": [*fit.notes(told, place, self.app, database=database, files=names), *self._beyond_baseline()],
+            "notes": [
+                *fit.notes(told, place, self.app, database=database, files=names),
+                *noted,
+                *self._beyond_baseline(),
+            ],
             "needs": fit.needs(told, database=database, baseline=self.compares_with_baseline(told)),
             "commit": commit.id,
         }
 
+    def _live(self) -> str | None:
+        """Return the commit that this machine saw live last, empty for none; None where it has never looked."""
+        return self.live_kept.read_text(encoding="ascii") if self.live_kept.is_file() else None
+
+    @staticmethod
+    def _flaw(flaw: sql.Flaw, place: str) -> Finding:
+        file = posixpath.join(posixpath.dirname(place), flaw.file)
+        return Finding(file, (), f"{flaw.wrong}; {sql.way_out([flaw])}", flaw.line)
+
     def _beyond_baseline(self) -> Iterator[str]:
         """Say at which shares a release is not compared with its baseline."""
-        beyond = stages.beyond_baseline(self.value("stages", []) or []) if self.value("baseline", False) else []
-        if beyond:
-            shares = " and ".join(f"{share} %" for share in beyond)
-            yield f"release_stages: at {shares} no baseline can have as many clients: nothing is compared with it there"
+        for name in ("stages", "hotfix_stages") if self.value("baseline", False) else ():
+            shares = " and ".join(f"{share} %" for share in stages.beyond_baseline(self.value(name, []) or []))
+            if not shares:
+                continue
+            yield f"release_{name}: at {shares} no baseline can have as many clients: nothing is compared with it there"
 
     def _fields(self, finding: Finding, commit: git.Commit) -> dict[str, Any]:
         """Return a finding as JSON: the inventory's with all its keys, the description's with file and line."""

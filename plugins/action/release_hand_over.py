@@ -13,7 +13,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.driving impor
 from ansible_collections.ferryman.ops.plugins.module_utils.release.reaching import SAFE
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import handing
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ENDED, LEASE_S, ReleaseAction
 
 CHILDREN = ("app", "entry", "db")
 REACHED = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": "/usr/bin/python3"}
@@ -81,7 +81,7 @@ class ActionModule(ReleaseAction):
         plan = self.recall("plan")
         built = Path(plan["artifact"])
         yield "run/hosts.yml", self._hosts(ways).encode()
-        for path in self.memory.glob("*.json"):
+        for path in (path for path in self.memory.glob("*.json") if not path.name.startswith(f"{ENDED}-")):
             moved = {**plan, "artifact": str(self._place / "artifact")} if path.name == "plan.json" else None
             content = json.dumps(moved).encode() if moved else path.read_bytes()
             yield f"run/runs/{self.run_id}/{path.name}", content

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, ledger, points, sizes, succession
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import leaving, remembered, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import leaving, remembered, source, sql
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 TOLD = (
@@ -156,9 +156,11 @@ class ActionModule(ReleaseAction):
             remembered.keep_files(self.work_dir, base["digest"], text)
 
     def _keep_head(self, book: dict[str, Any]) -> None:
-        """Remember the head of a ledger in which nothing is wrong."""
+        """Remember the head of a ledger in which nothing is wrong, and what is live by it."""
         if book["head"] and not book["wrong"]:
             remembered.write(self.head_kept, book["head"].encode())
+        if not book["wrong"]:
+            remembered.write(self.live_kept, (sql.live_of(book["lines"]) or "").encode())
 
     def _known_head(self) -> dict[str, str]:
         """Return the head that this driver saw last and where it keeps it: the host compares before any change."""
@@ -180,6 +182,7 @@ class ActionModule(ReleaseAction):
                     "release": r.id,
                     "good": r.good,
                     "withdrawn": r.withdrawn,
+                    "hotfix": r.hotfix,
                     "status": r.status,
                     "spans": spans.get(r.id, []),
                     "way_back": _way_back(lines, r),

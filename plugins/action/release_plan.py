@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger, lock, names, planned
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, utc
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, plan, remembered, source
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import agreed, hotfix, plan, remembered, source
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 WANTED = ("commit", "ref", "subject", "committed_at", "dirty", "configuration")
@@ -45,6 +45,7 @@ class ActionModule(ReleaseAction):
             "app": self.app,
             "made_at": utc(time.time()),
             "made_by": self.who,
+            **({"hotfix": True} if self.hotfix else {}),
             "against": self._against(live),
             "conditions": agreed.conditions(self, built),
             "wanted": {
@@ -154,6 +155,14 @@ class ActionModule(ReleaseAction):
         unfit, hint = self.unfit
         if unfit:
             yield {"host": self.arbiter, "reason": unfit, "hint": hint}
+        for reason in self.recall("plan").get("more") or []:
+            yield {
+                "host": self.arbiter,
+                "reason": f"{hotfix.REASON}: {reason}",
+                "hint": self._completed(hotfix.WAY_OUT),
+            }
+        if migrations := self.recall("sql").get("refused"):
+            yield {"host": self.arbiter, **migrations}
         held = self.lead.get("lock") or {}
         if held.get("alive"):
             yield {"host": self.arbiter, "reason": str(lock.Held(held)), "hint": "wait until then"}
@@ -172,6 +181,8 @@ class ActionModule(ReleaseAction):
                 f"{unfinished.get('event')} of {unfinished.get('release')} by {unfinished.get('who')} did not end: "
                 "a deploy ends it first, and what serves may be another by then"
             )
+        if migrations := self.recall("sql").get("note"):
+            yield migrations
         for host, look in self.looks.items():
             if look.get("edited"):
                 yield f"{host}: edited by hand, and replaced: {', '.join(look['edited'][:5])}"

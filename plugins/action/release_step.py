@@ -17,13 +17,15 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     sizes,
     succession,
 )
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import concerned, remembered, tarball
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import batches, concerned, remembered, tarball
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 WHERE = {
     "stage": ("app", "arbiter"),
+    "withstand": ("app",),
     "start": ("app", "arbiter"),
     "fence": ("entry",),
     "leave_out": ("entry",),
@@ -46,9 +48,12 @@ WHERE = {
 """Whom a step concerns; the arbiter is told when a run begins, and of others when they are the first who know."""
 KEPT = ("restore_point", "restore_point_sha256", "schema_before", "schema_after")
 """What a step's answer says that the ledger's line will need."""
-ONE_APP_HOST = ("migrate", "once")
+ONE_APP_HOST = ("migrate", "keep_schema", "once")
 """What one app host does alone."""
-LONG = {"mend", "stage", "snapshot", "migrate", "start", "switch", "workers", "grow", "members", "shrink"}
+LONG = {
+    *("mend", "stage", "snapshot", "migrate", "withstand", "keep_schema", "start", "switch", "workers"),
+    *("grow", "members", "shrink"),
+}
 """Steps that may take longer elsewhere than the arbiter's lock is kept without a word."""
 ENDS = {"settle", "return"}
 """Steps of the arbiter with which a run is over."""
@@ -83,11 +88,15 @@ class ActionModule(ReleaseAction):
 
     def work(self) -> dict[str, Any]:
         """Do those of `steps` that concern this host."""
+        if self.stoppable and not self.asks and self._failed_elsewhere():
+            raise Stopped(
+                self.host, {"reason": INTERRUPTED, "refused": True}
+            )  # in an earlier turn: nothing is begun here
         result = self._work()
         # Where a step concerns nobody, its task runs on one host, and no other one will say that it has ended.
         together = self.several and not self.asks and not self._task.run_once
         if together and self.host == self.arbiter and not LONG.isdisjoint(self.args["steps"]):
-            self.vigil(self._keep, every_s=LEASE_S / 3)
+            self._keep_on()
         return result
 
     @property
@@ -95,9 +104,19 @@ class ActionModule(ReleaseAction):
         """Whether nothing is done."""
         return bool(self.args["plan"] or self._task.check_mode)
 
-    def _keep(self) -> None:
-        """Renew the lock while only others are at work: one who comes in between would begin in its middle."""
-        self.ask("steps", steps=["keep"], lease_s=LEASE_S)
+    def _keep_on(self) -> None:
+        """Renew the lock while only others are at work: one who comes in between would begin in its middle.
+
+        While they move workers that take long to end, or in turns, the shift stands on, too, as long as that may take.
+        """
+        takes_s = batches.workers_s(self) if "workers" in self.args["steps"] else 0.0
+        confirm_s, until = self.settings["confirm_s"], time.monotonic() + takes_s
+
+        def keep() -> None:
+            left = until - time.monotonic()
+            self.ask("steps", steps=["keep"], lease_s=LEASE_S, stands_s=max(0.0, min(confirm_s, left)))
+
+        self.vigil(keep, every_s=(min(LEASE_S, confirm_s) if takes_s else LEASE_S) / 3)
 
     def _work(self) -> dict[str, Any]:
         wanted = [name for name in self.args["steps"] if self._concerns(name)]
@@ -121,7 +140,7 @@ class ActionModule(ReleaseAction):
             self.remember("end", {"end": "live" if answer.get("committed") else "returned"})
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
         result["ferryman"] = self._report(plan, answer, wanted, more)
-        if plan and self.host == self.arbiter and not ENDS.isdisjoint(wanted) and self.value("stages", []):
+        if plan and self.host == self.arbiter and not ENDS.isdisjoint(wanted) and self.stages:
             result["ferryman"].update(self._tell_end(answer, wanted, more))
         return result
 
@@ -149,6 +168,8 @@ class ActionModule(ReleaseAction):
             return self.host == self.first_app
         if step in concerned.CONCERN:
             return concerned.CONCERN[step](self, self.host)
+        if step == "withstand" and self.host in self.away:
+            return False  # what serves elsewhere has not come here yet
         if step == "start" and "app" not in self.roles:
             return self.host == self.arbiter and self.recall("plan").get("event") == "rollback"
         if step == "return" and self.several:
@@ -159,7 +180,7 @@ class ActionModule(ReleaseAction):
         more: dict[str, Any] = {"steps": wanted, "settings": self.settings, "lease_s": LEASE_S}
         more.update({key: plan[key] for key in ("release", "slot", "line", "description", "point") if key in plan})
         more["database"] = str(dict(self.value("database", {}) or {}).get("name", ""))
-        more["reason"] = str(self.args["reason"])[:500]
+        more["reason"] = self._why(wanted)[:500]
         more["maintenance"] = bool(self.args["maintenance"])
         more.update({key: str(self.args[key]) for key in ("page_of", "process", "holder", "word")})
         if fences := {"fence", "leave_out"}.intersection(wanted):
@@ -171,16 +192,21 @@ class ActionModule(ReleaseAction):
             more["line"] = {**more["line"], **known, "duration_s": round(time.time() - plan["began"], 3)}
         if "description" not in more and plan:
             more["description"] = self._described(plan)
+        if plan.get("migrate") and {"stage", "withstand"} & {*wanted} and self.value("verify", True):
+            live = self._described({"release": plan["previous"]}).get("verify")
+            more["verify_live"] = {**self.verification(live), "writes": []} if live else {}
         if self.several:
             more.update(self._among_many(plan, wanted, more.get("description") or {"processes": {}}))
         body = b""
         if "stage" in wanted and "app" in self.roles:
             more["secrets"] = self.secrets
             more["stage"], body = self._stage(plan)
+            more["migrates"] = plan["migrate"]
         if "start" in wanted:
             # What is warm there was connected to a database that has another name by then.
             more["fresh"] = plan.get("event") == "deploy" or "point" in plan
             more["baseline"] = self._has_baseline(plan) and self.host not in self.away
+            more["turns_s"] = batches.start_s(self)
         if "recent" in wanted:
             more["recent"] = self._recent()
         if "switch" in wanted and "entry" in self.roles and plan.get("event") == "deploy":
@@ -192,6 +218,11 @@ class ActionModule(ReleaseAction):
         if "settle" in wanted:
             more.update(self._settling(plan, database=more["database"]))
         return more, body
+
+    def _why(self, wanted: list[str]) -> str:
+        """Return why it goes back: what failed first, on whichever host; where nobody knows, what the task says."""
+        back = "return" in wanted or self.args["back"]
+        return (self.cause if back else "") or str(self.args["reason"])
 
     def _has_baseline(self, plan: Mapping[str, Any]) -> bool:
         """Say whether this run has one: a deploy, where something is live already."""
@@ -272,8 +303,7 @@ class ActionModule(ReleaseAction):
 
     def _stages(self) -> dict[str, Any]:
         """The shares of the clients that a release is given one after the other, and where the entry logs them."""
-        told = [dict(stage) for stage in self.value("stages", []) or []]
-        return {"stages": told, "log": self._log} if told else {}
+        return {"stages": self.stages, "log": self._log} if self.stages else {}
 
     @property
     def _log(self) -> str:
@@ -321,10 +351,19 @@ class ActionModule(ReleaseAction):
             asks = {"address": where, "seal": plan["seal"], **self.entry}
             more.update({"seal": plan["seal"]} if self.host == self.arbiter else {"asks": asks})
             more.update({"watched": bool(self._after(plan))} if "commit" in wanted else {})
+        if "withstand" in wanted or "keep_schema" in wanted:
+            said = {host: self.recall(f"withstands-{host}").get("said", "") for host in self.groups["app"]}
+            more.update(several=True, ill=said)
+        if {"stage", "start"} & {*wanted} and self.host == self.arbiter:
+            heard = [self.recall(f"heard-{host}") for host in self.groups["app"]]
+            more["heard"] = [each for each in heard if each]
+        if "switch" in wanted and self.host != self.arbiter:
+            # While app hosts move their workers, the arbiter alone is told that the shift stands on.
+            more["patience_s"] = batches.workers_s(self)
         if "switch" in wanted and "entry" not in self.roles:
             # The entries are at work for as long, and an app host has nothing to do meanwhile.
             verify = bool(described.get("verify")) and self.value("verify", True)
-            more["patience_s"] = self.stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
+            more["patience_s"] += self.stages_take_s + (float(self.value("verify_timeout_s", 60)) if verify else 0)
         if "switch" in wanted and "entry" in self.roles:
             more["takes_part"] = self.groups["app"]
             processes = described["processes"].values()
@@ -383,7 +422,11 @@ class ActionModule(ReleaseAction):
         if "recent" in answer:
             self.remember(f"recent-{self.host}", answer["recent"])
         if self.several and "listens" in answer:
-            self.remember(f"listens-{self.host}", {"listens": answer["listens"]})
+            self.remember(f"listens-{self.host}", {key: answer[key] for key in ("listens", "moving_s")})
+        if "withstands" in answer:
+            self.remember(f"withstands-{self.host}", {"said": answer["withstands"]})
+        if "heard" in answer:
+            self.remember(f"heard-{self.host}", answer["heard"])
         if "follows" in answer:
             self.remember(f"follows-{self.host}", {"follows": answer["follows"]})
         if "book" in answer:

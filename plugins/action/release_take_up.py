@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import concerned
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import batches, concerned
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 
@@ -18,5 +18,5 @@ class ActionModule(ReleaseAction):
         told, short = self.recall(f"told-{self.host}"), self.short_of(self.recall("plan"))
         seen = {**told["ferryman"], **self.recall("waited"), "plan": short}
         seen |= {"left_out": self.left_out} if self.left_out else {}
-        more = {"left_out": [*self.left_out], "nobodys": concerned.nobodys(self), "stale": told["stale"]}
-        return {**short, **more, "ferryman": seen}
+        steps = {"nobodys": concerned.nobodys(self), "throttle": batches.throttle_of(self)}
+        return {**short, **steps, "left_out": [*self.left_out], "stale": told["stale"], "ferryman": seen}

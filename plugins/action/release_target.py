@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, fencing, ledger, points
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import concerned, leaving
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import batches, concerned, leaving
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 
 
@@ -18,7 +18,10 @@ class ActionModule(ReleaseAction):
     def work(self) -> dict[str, Any]:
         """Pick the release from the ledger and what is on the hosts, and plan the way there."""
         arbiter = self.look_of(self.arbiter)
-        lines = arbiter["ledger"]["lines"]
+        looks = [self.look_of(host).get("migration") or {} for host in self.groups["app"]]
+        # A migration whose driver did not hear its end has moved the schema all the same; the ledger says so soon.
+        unheard = [{"event": ledger.MIGRATED, "schema_after": each["after"]} for each in looks if each.get("after")]
+        lines = [*arbiter["ledger"]["lines"], *unheard]
         held = {host: {each["id"] for each in self.look_of(host)["releases"]} for host in self.groups["app"]}
         out = [host for host in fencing.off_for(arbiter.get("fenced", {}), fencing.AWAY) if host in held]
         counts = [each for host, each in held.items() if host not in out] or [*held.values()]
@@ -28,7 +31,8 @@ class ActionModule(ReleaseAction):
                 lines,
                 to=str(self.value("to", "") or ""),
                 present=set.intersection(*counts),
-                accept_schema=bool(self.value("accept_schema", False)) or with_database,
+                accept_schema=bool(self.value("accept_schema", False)),
+                with_database=with_database,
             )
             point = self._point(lines, target) if with_database else None
         except ledger.Refused as refused:
@@ -65,7 +69,8 @@ class ActionModule(ReleaseAction):
         self.remember("plan", plan)
         short: dict[str, Any] = {key: plan[key] for key in ("release", "previous", "slot", "point") if key in plan}
         seen = {"plan": short, **({"left_out": self.left_out} if self.left_out else {})}
-        return {**short, "left_out": [*self.left_out], "nobodys": concerned.nobodys(self), "ferryman": seen}
+        steps = {"nobodys": concerned.nobodys(self), "throttle": batches.throttle_of(self)}
+        return {**short, **steps, "left_out": [*self.left_out], "ferryman": seen}
 
     def _point(self, lines: list[dict[str, Any]], target: ledger.Release) -> points.Point:
         """Return the restore point that leads back, which is the one that somebody agreed to, if he was asked."""

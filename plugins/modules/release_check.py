@@ -11,6 +11,9 @@ description:
     Finds the commit that C(release_ref) names, reads its C(ferryman.yml), and tells everything that does not fit:
     what is wrong in it, secrets that only one of the two names, sizes of processes that there are not, shared paths
     that cannot be.
+  - >-
+    Judges the SQL migrations that it names (C(migrations.sql)) as a deploy would, against what this machine saw live
+    last; where it has not seen that, what is found is a note.
   - Fails at nothing that it finds. Runs on the driver and asks no host.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),

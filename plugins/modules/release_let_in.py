@@ -20,7 +20,8 @@ description:
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
     C(release_hosts), C(release_addresses), C(release_domains), C(release_work_dir), C(release_entry_port),
-    C(release_host_shared), C(release_who), C(release_stages), C(release_stop_file), and compares the others.
+    C(release_host_shared), C(release_who), C(release_stages), C(release_hotfix),
+    C(release_hotfix_stages), C(release_stop_file), and compares the others.
 options:
   step:
     description:

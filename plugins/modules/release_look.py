@@ -15,8 +15,8 @@ description:
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
     C(release_hosts), C(release_domains), C(release_secrets), C(release_work_dir), C(release_entry_port),
-    C(release_public_port), C(release_ca), C(release_who), C(release_host_shared), C(release_stop_file); with
-    O(source) those of M(ferryman.ops.release_source) too, with O(tale) C(release_why).
+    C(release_public_port), C(release_ca), C(release_who), C(release_host_shared), C(release_stop_file),
+    C(release_hotfix); with O(source) those of M(ferryman.ops.release_source) too, with O(tale) C(release_why).
 options:
   purpose: {description: "What the lock is for, as others will read it; empty takes no lock.", type: str, default: ''}
   source:

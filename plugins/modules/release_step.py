@@ -18,11 +18,15 @@ description:
     C(release_soak_s), C(release_start_timeout_s), C(release_confirm_s), C(release_watch_s),
     C(release_worker_soak_s), C(release_drain_s), C(release_warm_s), C(release_keep), C(release_verify),
     C(release_verify_writes), C(release_verify_timeout_s), C(release_stop_file),
-    C(release_stages), C(release_limits), C(release_ask_s), C(release_entry_log), C(release_progress_file),
-    C(release_unlock_force).
+    C(release_stages), C(release_hotfix), C(release_hotfix_stages),
+    C(release_limits), C(release_ask_s), C(release_entry_log), C(release_progress_file),
+    C(release_unlock_force), C(release_serial).
 options:
   steps: {description: "Which steps, in this order.", type: list, elements: str, required: true}
-  reason: {description: "Why a return is made; it goes into the ledger.", type: str, default: ''}
+  reason:
+    description: Why a return is made, where no task of the run has failed and said so; it goes into the ledger.
+    type: str
+    default: ''
   maintenance: {description: "Whether step V(maintenance) shows the page or hides it.", type: bool, default: false}
   page_of:
     description: Whose page it is; one of somebody else is neither shown anew nor hidden.

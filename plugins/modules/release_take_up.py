@@ -12,7 +12,7 @@ description:
   - Runs on the driver and asks no host.
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
-    C(release_hosts), C(release_work_dir), C(release_run).
+    C(release_hosts), C(release_work_dir), C(release_run), C(release_serial).
 options: {}
 author: The Ferryman authors
 """
@@ -28,8 +28,13 @@ release: {description: Id of the release., type: str, returned: success}
 previous: {description: The release that is live now; empty for none., type: str, returned: success}
 slot: {description: The slot that the release goes to., type: str, returned: success}
 migrate: {description: Whether its migrations have to be asked for., type: bool, returned: success}
+hotfix: {description: That it is a hotfix., type: bool, returned: for a hotfix}
 left_out: {description: The app hosts that this run goes on without., type: list, elements: str, returned: success}
 nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
+throttle:
+  description: On how many hosts at once the steps of app hosts are done, by C(release_serial); 0 is all of them.
+  type: int
+  returned: success
 stale: {description: "Why the host was not as wanted, when it was looked at.", type: str, returned: success}
 """
 

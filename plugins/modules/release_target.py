@@ -15,7 +15,7 @@ description:
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_hosts), C(release_to),
     C(release_accept_schema), C(release_with_database), C(release_restore_point), C(release_database),
-    C(release_work_dir), C(release_who).
+    C(release_work_dir), C(release_who), C(release_serial).
 options: {}
 author: The Ferryman authors
 """
@@ -37,6 +37,10 @@ left_out:
   elements: str
   returned: success
 nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
+throttle:
+  description: On how many hosts at once the steps of app hosts are done, by C(release_serial); 0 is all of them.
+  type: int
+  returned: success
 point:
   description: "The restore point: C(path) and C(sha256) of the dump, and whose deploy took it (C(before), C(at))."
   type: dict

@@ -16,7 +16,8 @@ description:
   - >-
     Reads these variables of the role ferryman.ops.release: C(release_app), C(release_environment),
     C(release_hosts), C(release_domains), C(release_work_dir), C(release_entry_port), C(release_who),
-    C(release_host_shared), C(release_stop_file), C(release_wait_s), C(release_stages); with O(source) those of
+    C(release_host_shared), C(release_stop_file), C(release_wait_s), C(release_stages), C(release_hotfix),
+    C(release_hotfix_stages); with O(source) those of
     M(ferryman.ops.release_source) too.
 options:
   purpose: {description: "What the lock is for, as others will read it.", type: str, required: true}

@@ -47,9 +47,8 @@ def _head(told: Told) -> Iterator[str]:
     yield f"{told['app']} on {told['environment']}"
     for name in ("from", "to"):
         side = told[name]
-        yield from planned.wrapped(
-            f"{name:<4}  {side['release']}  {printable(side['subject'])} ({side['who']}, {side['at']})"
-        )
+        about = [side["who"], side["at"], *(["hotfix"] if side.get("hotfix") else [])]
+        yield from planned.wrapped(f"{name:<4}  {side['release']}  {printable(side['subject'])} ({', '.join(about)})")
     for what, why in told["unknown"].items():
         yield from planned.wrapped(f"not known: {what}: {why}")
     for why in told.get("unreachable", {}).values():

@@ -32,6 +32,7 @@ TOLD = (
     "restore_point",
     "restore_point_sha256",
     "no_restore_point",
+    "not_judged",
     "verified",
     "pruned",
     "report",
@@ -210,6 +211,7 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
     told = {**story.failure, **story.facts}
     said.update({key: told[key] for key in TOLD if key in told})
     said.update({key: story.facts[key] for key in WITH_DATABASE if key in story.facts})
+    said.update({"hotfix": True} if plan.get("hotfix") else {})
     said.update({"left_out": story.facts["left_out"]} if story.facts.get("left_out") else {})
     said.update({"point": plan["point"]} if "point" in plan else {})
     said.update({"canary": [*story.stages.values()]} if story.stages else {})

@@ -75,6 +75,7 @@ def _head(told: Told) -> Iterator[str]:
     unprovisioned = [host["host"] for host in told["hosts"] if not host["provisioned"]]
     changes = told["change"] or told["provision"]["changes"]
     what = "this is what would change" if changes else "nothing would change"
+    what += " by a hotfix" if changes and told.get("hotfix") else ""
     yield f"{app} on {env}: {what}"
     if unprovisioned:
         yield f"never provisioned: {', '.join(unprovisioned)}; first `{paths.command('provision', env)}`"

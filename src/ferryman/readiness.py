@@ -112,8 +112,9 @@ def remember_provisioned(environment: Environment) -> None:
 def forget_hosts(environment: Environment) -> None:
     """Forget what was known of a sandbox's hosts that are gone or new: new ones are bare, and begin a ledger anew."""
     _provisioned(environment).unlink(missing_ok=True)
-    for head in (paths.state_directory() / "heads").glob(f"{environment.name}-*"):
-        head.unlink()
+    for kind in ("heads", "live"):
+        for seen in (paths.state_directory() / kind).glob(f"{environment.name}-*"):
+            seen.unlink()
 
 
 def _provisioned(environment: Environment) -> Any:

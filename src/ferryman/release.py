@@ -35,18 +35,28 @@ MENDED = "once that is mended, the same command goes on: what is done stays"
 
 
 def deploy(
-    env: str, *, app: str, ref: str, allow_dirty: bool, wait: int, partial: int, plan: str, detach: bool
+    env: str,
+    *,
+    app: str,
+    ref: str,
+    allow_dirty: bool,
+    wait: int,
+    partial: int,
+    plan: str,
+    detach: bool,
+    hotfix: bool = False,
 ) -> Told:
     """Deploy a commit, or what a `plan` says; return the report. A failure is a Stop that carries it.
 
-    With `detach` the arbiter drives it once it is built, and the report says no more than that (status `handed_over`).
+    A `hotfix` goes by its short stages, and must be no more than one. With `detach` the arbiter drives it once it is
+    built, and the report says no more than that (status `handed_over`).
     """
     over = {**_over(wait, partial), **({"release_detach": True} if detach else {})}
     if plan:
         if ref or allow_dirty:
             raise Stop("--plan says what is deployed", hint="leave out --ref and --allow-dirty, or --plan")
-        return _as_planned(env, app=app, file=Path(plan), over=over)
-    wanted = {**_wanted(env, ref=ref, allow_dirty=allow_dirty), **over}
+        return _as_planned(env, app=app, file=Path(plan), hotfix=hotfix, over=over)
+    wanted = {**_wanted(env, ref=ref, allow_dirty=allow_dirty, hotfix=hotfix), **over}
     environment = readiness.agreed(env, app=app)
     if reason := _uncommitted(environment, app, wanted):
         raise _refused({"reason": reason}, environment, app)
@@ -60,7 +70,7 @@ def _refused(failure: Told, environment: Environment, app: str) -> Stop:
     return _failed(said, story, environment)
 
 
-def _as_planned(env: str, *, app: str, file: Path, over: Mapping[str, Any]) -> Told:
+def _as_planned(env: str, *, app: str, file: Path, hotfix: bool, over: Mapping[str, Any]) -> Told:
     """Do what the plan in a file says, provisioning first where it has changes; or nothing, where that is not so now.
 
     The role looks again once it has the lock.
@@ -69,7 +79,7 @@ def _as_planned(env: str, *, app: str, file: Path, over: Mapping[str, Any]) -> T
     environment = readiness.agreed(env, app=app)
     following.require_of(then, environment.name, readiness.only(environment, app), file)
     readiness.make_ready(environment)
-    wanted = {"release_ref": then["wanted"]["ref"], "release_plan_file": str(file.resolve())}
+    wanted = {"release_ref": then["wanted"]["ref"], "release_plan_file": str(file.resolve()), **_short(hotfix)}
     now, changed = _planned(environment, app, wanted)
     changed += following.changed(then, now)
     if changed:
@@ -81,13 +91,18 @@ def _as_planned(env: str, *, app: str, file: Path, over: Mapping[str, Any]) -> T
     return _told("deploy", _prepared(environment), app, {**wanted, **over})
 
 
-def _wanted(env: str, *, ref: str, allow_dirty: bool) -> dict[str, Any]:
+def _short(hotfix: bool) -> dict[str, Any]:
+    """Return as the role takes it whether a deploy is a hotfix."""
+    return {"release_hotfix": True} if hotfix else {}
+
+
+def _wanted(env: str, *, ref: str, allow_dirty: bool, hotfix: bool) -> dict[str, Any]:
     """Return what is to be deployed as the role takes it."""
     if allow_dirty and ref:
         raise Stop("--allow-dirty takes the work tree as it is, --ref a commit", hint="take one of the two")
     if allow_dirty and env == PROD:
         raise Stop("--allow-dirty is not for prod", hint="commit the changes, so that somebody can see what is live")
-    return {"release_ref": ref, "release_allow_dirty": allow_dirty}
+    return {"release_ref": ref, "release_allow_dirty": allow_dirty, **_short(hotfix)}
 
 
 def _over(wait: int, partial: int) -> dict[str, Any]:
@@ -142,11 +157,11 @@ def provision(env: str, *, check: bool = False) -> Told:
     return _provision(readiness.checked(env), check=check)
 
 
-def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str) -> Told:
+def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str, hotfix: bool = False) -> Told:
     """Return what provisioning and a deploy would change, and write it to `out` where that is named."""
     if out:
         planned.require_writable(Path(out))
-    wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty)
+    wanted = _wanted(env, ref=ref, allow_dirty=allow_dirty, hotfix=hotfix)
     environment = readiness.agreed(env, app=app)
     if reason := _uncommitted(environment, app, wanted):
         raise Stop(reason)  # in the words of the deploy that would refuse it

@@ -84,7 +84,8 @@ def summary(told: Told) -> str:
     if told["status"] == "handed_over":
         follow, host = paths.command("attach", env, told["app"]), told["handed_over"]["host"]
         return f"{told['release']} is handed over: {host} brings it live by itself {took}\n`{follow}` follows it"
-    lines = [f"{told['release']} is live on {env} {took}", told["url"]]
+    kind = " as a hotfix" if told.get("hotfix") else ""
+    lines = [f"{told['release']} is live on {env}{kind} {took}", told["url"]]
     lines += _outside(told)
     lines += _left_out(told)
     lines += [f"found: {reason}" for reason in told.get("found", []) if "by hand" in reason]
@@ -95,6 +96,7 @@ def summary(told: Told) -> str:
     lines += pointing.done(told) if "kept" in told else []
     if told.get("no_restore_point"):
         lines.append(f"no dump was taken before the migration: {told['no_restore_point']}")
+    lines += [told["not_judged"]] if told.get("not_judged") else []
     if told.get("verified"):
         asked = (f"{seen['passed']} steps at {place}" for place, seen in told["verified"].items())
         lines.append(f"verified: {', '.join(asked)}")
@@ -263,7 +265,7 @@ def ledger(told: Told) -> str:
     seen = arbiter(told)
     rows, reasons = [("release", "status", "by", "commit")], [""]
     for entry in seen.get("history", []):
-        status = standing(entry, live=seen["shift"]["release_stable"])
+        status = standing(entry, live=seen["shift"]["release_stable"]) + (", hotfix" if entry.get("hotfix") else "")
         rows.append((entry["release"], status, entry["who"] or "", commit(entry)))
         without = f"without {', '.join(entry['left_out'])}" if entry.get("left_out") else ""
         reasons.append(pointing.entry(entry) or str(entry["reason"] or "").partition("\n")[0] or without)

@@ -36,7 +36,8 @@ def page(told: Told) -> str:
 
 def _run(name: str, run: Told) -> Iterator[str]:
     left = run["release"] != name
-    what = f"rollback from it to {run['release']}" if left else str(run["event"])
+    kind = " of a hotfix" if run["hotfix"] else ""
+    what = f"rollback from it to {run['release']}" if left else f"{run['event']}{kind}"
     yield from _wrapped(f"{run['at']}  {what} by {run['who'] or 'the hosts'}: {_end(run, left=left)}")
     if not left and run["commit"]:
         yield from _wrapped(f"{run['commit'][:7]} {telling.commit(run)}", before="  ")

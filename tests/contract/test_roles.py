@@ -1,6 +1,8 @@
 """What every role keeps to, so that each can be used alone and read at a glance."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -193,6 +195,42 @@ def test_no_role_knows_groups_environments_or_secrets_by_name(name: str) -> None
     ]
     found = places(name, "|".join(words))
     assert not found, "roles take values, inventories and playbooks know names:\n" + "\n".join(found)
+
+
+def catching(listed: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Every list of tasks, however deep, of whose failures its block has more to do (`rescue`, `always`)."""
+    for task in listed or []:
+        more = {"block": {"rescue", "always"}, "rescue": {"always"}, "always": set[str]()}
+        for key, after in more.items():
+            if after & task.keys():
+                yield task.get(key) or []
+            yield from catching(task.get(key) or [])
+
+
+def test_a_task_that_runs_once_stands_in_no_block_that_catches_its_failure() -> None:
+    """Ansible has all other hosts fail twice over, the second time out of the rescue: a block of its own takes that."""
+    lists = [(path, yaml.safe_load(path.read_text())) for name in NAMES for path in sources(name, "tasks")]
+    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+        plays = yaml.safe_load(path.read_text())
+        lists += [(path, play.get(key)) for play in plays for key in ("pre_tasks", "tasks", "post_tasks")]
+    caught = [(path, task) for path, told in lists for listed in catching(told) for task in listed]
+    assert caught
+    wrong = [f"{path.relative_to(ROOT)}: {task['name']}" for path, task in caught if task.get("run_once")]
+    assert not wrong, "give each a block of its own, without a rescue:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("own", "rescued"), [(True, {"one", "two", "three"}), (False, {"one"})])
+def test_of_a_task_that_runs_once_all_hosts_come_to_the_rescue_where_it_has_a_block_of_its_own(
+    tmp_path: Path, own: bool, rescued: set[str]
+) -> None:
+    once: dict[str, Any] = {"name": "Once", "ansible.builtin.fail": {"msg": "no"}, "run_once": True}
+    came = {"name": "Back", "ansible.builtin.debug": {"msg": "{{ inventory_hostname }} came"}}
+    block = {"name": "All", "block": [{"name": "Own", "block": [once]} if own else once], "rescue": [came]}
+    play = {"hosts": "all", "connection": "local", "gather_facts": False, "any_errors_fatal": True, "tasks": [block]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"name": "Try", **play}]))
+    argv = [sys.executable, "-m", "ansible", "playbook", "-i", "one,two,three,", str(tmp_path / "play.yml")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert set(re.findall(r"(\w+) came", done.stdout)) == rescued, done.stdout + done.stderr
 
 
 @every_role

@@ -1,6 +1,7 @@
 """A release that is no good never harms clients, and says itself what was wrong with it."""
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
 from tests.support.driving import Answer
 from tests.support.histories import (
     Version,
@@ -12,6 +13,7 @@ from tests.support.histories import (
     migration_fails,
     never_ready,
     slow,
+    takes_away,
 )
 from tests.support.prober import Prober
 from tests.support.site import Site
@@ -98,6 +100,38 @@ def test_a_migration_that_fails_stops_before_anything_is_started(site: Site, pro
     assert prober.failed == []
 
 
+def test_a_migration_on_which_what_serves_is_not_well_is_taken_back_before_anybody_is_moved(
+    site: Site, prober: Prober
+) -> None:
+    first = site.served()
+    site.deploy(site.repository.commit(migrates("with another schema")))
+    before, schema = site.served(), revision(site)
+    answer = site.deploy(site.repository.commit(takes_away()))
+    assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
+    new = answer.said["release"]
+    assert f"what serves is not well on the schema that the migration of {new} has left" in answer.text
+    assert f"it is back at {schema}" in answer.text
+    assert f"{before}: tiny-web@" in answer.evidence
+    assert "expand" in answer.text
+    assert (site.served(), revision(site)) == (before, schema)
+    assert (told := ledger.story(site.ledger())).schema == schema
+    assert told.releases[new].line["migration"] == "expand"
+    # Without a way down it stays, and people are told where.
+    stays = site.deploy(site.repository.commit(takes_away("no way down", migrations={"downgrade": ""})))
+    assert (stays.code, stays.said["status"]) == (2, "failed"), str(stays)
+    assert f"has left; it stays at {revision(site)}" in stays.text
+    assert revision(site) > schema
+    site.ssh(f"rm /srv/{site.app}/shared/state/takes")
+    after = site.deploy(site.repository.commit(migrates("mended again")))
+    assert after.code == 0, str(after)
+    prober.served_only(first, before, after.said["release"])
+
+
+def revision(site: Site) -> str:
+    """Return where the schema is."""
+    return site.ssh(f"tail -n 1 /srv/{site.app}/shared/state/schema").strip()
+
+
 def test_good_bad_good_and_a_rollback_lands_on_the_first(site: Site, prober: Prober) -> None:
     earlier = site.served()
     first = site.good("the first")
@@ -147,3 +181,17 @@ def test_a_guard_that_had_nothing_to_do_leaves_no_word_in_the_logs(site: Site) -
     site.ssh("systemctl stop names-the-guard.service")
     assert after > before, "it did run"
     assert site.ssh(f"journalctl --quiet --output=cat --since=@{began} --unit=ferryman-guard.service") == ""
+
+
+def test_a_rollback_past_an_irreversible_migration_is_refused_with_the_way_out(site: Site, prober: Prober) -> None:
+    first, before = site.served(), site.good("before it cannot be undone")
+    irreversible = {"migrations": {"kind": "irreversible"}}
+    commit = site.repository.commit(Version("cannot be undone", migration={}, description=irreversible))
+    after = site.deploy(commit)
+    assert after.code == 0, str(after)
+    refused = site.rollback("--accept-schema")
+    assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
+    assert f"the migration of {after.said['release']} is irreversible" in refused.text
+    assert "--with-database" in refused.text
+    site.repository.commit(good("what comes can be undone", migrations={"kind": "expand"}))
+    prober.served_only(first, before, after.said["release"])

@@ -165,7 +165,7 @@ class World:
         self.made += 1
         run, release, seal = f"20260101T{self.made:06d}Z-abcdef", f"r{self.made}", f"seal of {self.made}"
         head = self.host(ARBITER, run)
-        agent._tidy(head, {"owner": run, "purpose": "deploy", "lease_s": LEASE_S})
+        agent._tidy(head, {"owner": run, "purpose": "deploy", "lease_s": LEASE_S}, {})
         token, stable = head.token, shift.state(head)
         looks = {name: self.state(name) for name in HOSTS}
         slot = names.other(stable["stable"])

@@ -62,6 +62,11 @@ def migration_fails(text: str = "its migration fails") -> Version:
     return Version(text, migration={"fails": True})
 
 
+def takes_away(text: str = "takes away what the old one reads", **description: Any) -> Version:
+    """Return a version (of tiny) whose migration takes something away that all versions before it read."""
+    return Version(text, migration={"takes": True}, description=description)
+
+
 def crashes(text: str = "crashes at start") -> Version:
     return Version(text, {"crash": True})
 
@@ -189,9 +194,9 @@ def _write_tiny(path: Path, version: Version) -> None:
         return
     folder = path / "migrations"
     folder.mkdir(exist_ok=True)
-    # A migration that failed was never part of the schema: its successor does not carry it along.
+    # A migration that failed, or was taken back, was never part of the schema: its successor does not carry it along.
     for file in folder.glob("*.json"):
-        if json.loads(file.read_text()).get("fails"):
+        if {"fails", "takes"} & {*json.loads(file.read_text())}:
             file.unlink()
     number = len(list(folder.glob("*.json"))) + 1
     (folder / f"{number:04}.json").write_text(json.dumps(version.migration) + "\n")

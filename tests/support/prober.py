@@ -1,5 +1,6 @@
 """A client that never stops asking, so that a test can say: it answered all the time."""
 
+import errno
 import http.client
 import json
 import threading
@@ -13,7 +14,8 @@ from tests.support.site import Site
 
 ENOUGH = 10
 """Answers without which nothing is said: half a second of the shortest test, which also deploys."""
-
+ROAD_S = 5.0
+"""For so long this machine may not find the way to a host that has come back at another hardware address (ARP)."""
 
 UNAVAILABLE = "ferryman-unavailable"
 """What the entry's own page calls itself that says that nobody is behind it, and to try again."""
@@ -45,6 +47,7 @@ class Prober:
     unanswered: int = 0
     _dark: bool = False
     _cuts: int = 0
+    _lit: float = -ROAD_S
 
     def __enter__(self) -> Self:
         self._over = threading.Event()
@@ -81,12 +84,18 @@ class Prober:
                     kept = None
                 nobody = isinstance(error, OSError | http.client.HTTPException) or UNAVAILABLE in str(error)
                 # What was under way when the power went may hear of it when the host is back already.
-                if (dark or self._cuts > cuts) and nobody:
+                off = dark or self._cuts > cuts or self._has_lost_its_way(error)
+                if off and nobody:
                     self.unanswered += 1
                 else:
                     when, which = f"{time.monotonic() - began:.2f} s", "new" if fresh else "kept"
                     self.failed.append(f"{when}, {which}: {type(error).__name__} {error}")
             self._over.wait(self.pause_s)
+
+    def _has_lost_its_way(self, error: Exception) -> bool:
+        """Say whether this machine itself found no way to a host that has just come back: that one said nothing."""
+        unreachable = isinstance(error, OSError) and error.errno == errno.EHOSTUNREACH
+        return unreachable and time.monotonic() - self._lit < ROAD_S
 
     def _ask(self, connection: http.client.HTTPConnection, *, close: bool = False) -> None:
         connection.request("GET", self.path, headers={"Connection": "close"} if close else {})
@@ -105,7 +114,7 @@ class Prober:
         try:
             yield
         finally:
-            self._dark = False
+            self._dark, self._lit = False, time.monotonic()
 
     def served_only(self, *releases: str) -> None:
         """Fail unless every request was answered, and by no release but these."""

@@ -125,6 +125,34 @@ def test_descriptions_and_inventory_are_held_against_each_other_all_at_once(proj
     assert "correct-horse" not in json.dumps(said)
 
 
+def test_sql_that_breaks_what_this_machine_saw_live_is_told_by_its_line_and_is_a_note_before_it_has_looked(
+    project: Configured,
+) -> None:
+    shop = project.root / "shop"
+    git = ["git", "-C", str(shop)]
+    live = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    (shop / "sql").mkdir()
+    (shop / "sql" / "0001.sql").write_text("-- It is not needed any more.\nalter table users drop column email;\n")
+    subprocess.run([*git, "add", "sql"], check=True)
+    described(project, "shop", secret_env=["DATABASE_URL"], migrations={"command": "true", "sql": ["sql"]})
+    code, said = run(project)
+    assert code == 0, said
+    (note,) = said["notes"]
+    assert note.startswith("ferryman.yml: which SQL migrations are new is not known (this machine has not seen yet")
+    assert note.endswith("sql/0001.sql:2 ban-drop-column")
+    seen = project.root / ".ferryman" / "live" / "prod-shop"
+    seen.parent.mkdir(parents=True, exist_ok=True)
+    seen.write_text(live)
+    code, said = run(project)
+    (problem,) = said["problems"]
+    assert (code, problem["file"], problem["line"]) == (1, "shop/sql/0001.sql", 2)
+    assert problem["wrong"] == "ban-drop-column: Dropping a column may break existing clients."
+    assert "-- squawk-ignore RULE" in problem["right"]
+    described(project, "shop", migrations={"command": "true", "sql": ["sql"], "sql_ignore": ["ban-drop-column"]})
+    code, said = run(project)
+    assert (code, said["problems"], said["notes"]) == (0, [], [])
+
+
 def test_a_right_project_is_told_with_what_should_be_known(project: Configured) -> None:
     described(project, "shop", secret_env=["DATABASE_URL"])
     code, said = run(project)

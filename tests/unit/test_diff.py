@@ -76,3 +76,9 @@ def test_a_host_that_was_not_reached_is_named() -> None:
 def test_without_a_release_it_says_what_to_name() -> None:
     with pytest.raises(Stop, match="no release named"):
         diff.between("prod", app="", one="", other="")
+
+
+def test_a_hotfix_is_called_one() -> None:
+    page = diff.page(told(to=side("20260102T000000Z-bbbbbbb", hotfix=True)))
+    assert page.count("hotfix") == 1
+    assert "2026-01-01, hotfix)" in " ".join(page.split())

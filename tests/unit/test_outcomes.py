@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferryman import outcomes
+from ferryman import outcomes, telling
 from ferryman.errors import DONE, NEEDS_PERSON, REFUSED, RETURNED
 from ferryman.outcomes import Story, report, status
 from ferryman.runs import Ended, Event
@@ -75,6 +75,16 @@ def test_each_ending_has_its_word_and_its_exit_code(events: list[Event], ended: 
 def test_a_release_that_is_committed_is_live_even_if_the_last_step_failed() -> None:
     committed = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"committed": True}})
     assert status(told(LOOK, FAILED, committed), Ended("failed", 1.0)) == "live"
+
+
+def test_a_hotfix_is_called_one_and_no_other_deploy_is() -> None:
+    live = Event("ok", "Deploy | Settle", "a1", {"ferryman": {"status": "live"}})
+    for kind in ({}, {"hotfix": True}):
+        plan = Event("ok", "Deploy | Build", "a1", {"ferryman": {"plan": {"release": "r2", **kind}}})
+        said = report("deploy", told(LOOK, plan, live), Ended("done", 1.0), environment="prod", app="notes")
+        assert {key: said[key] for key in kind} == kind
+        assert ("hotfix" in said) == bool(kind)
+        assert (" as a hotfix " in telling.summary(said)) == bool(kind)
 
 
 def test_the_first_failure_is_the_cause_and_later_ones_are_not() -> None:

@@ -196,3 +196,7 @@ def test_a_disk_that_is_full_by_then_is_told_in_a_sentence() -> None:
     planned.require_writable(Path("/dev/full"))
     with pytest.raises(Stop, match="/dev/full cannot be written: No space"):
         planned.write({"hosts": []}, Path("/dev/full"))
+
+
+def test_a_plan_for_a_hotfix_says_so_in_its_first_line() -> None:
+    assert planned.page(plan(hotfix=True)).startswith("shop on prod: this is what would change by a hotfix\n")

@@ -92,7 +92,7 @@ def test_ones_own_servers_are_provisioned_only_when_somebody_says_so(project: Pa
 
 def test_hosts_that_are_gone_are_forgotten_and_those_of_other_environments_are_not(project: Path) -> None:
     state = project.parents[3] / ".ferryman"
-    for name in ("provisioned/prod", "heads/prod-one", "heads/local-one"):
+    for name in ("provisioned/prod", "heads/prod-one", "live/prod-one", "heads/local-one"):
         (state / name).parent.mkdir(parents=True, exist_ok=True)
         (state / name).touch()
     readiness.forget_hosts(readiness.checked("prod"))

@@ -33,6 +33,11 @@ def test_a_migration_without_a_dump_is_told() -> None:
     assert "dump" not in telling.summary(LIVE)
 
 
+def test_sql_that_could_not_be_judged_is_told() -> None:
+    why = "which SQL migrations are new is not known (it is a shallow clone), so none is refused; of all: sql/1.sql:1 x"
+    assert why in telling.summary({**LIVE, "not_judged": why}).split("\n")
+
+
 def test_waiting_for_uploads_is_told_where_somebody_notices_it() -> None:
     told = telling.summary({**LIVE, "drained_s": 17.2})
     assert "it waited 17 s first, for uploads that might still go to the slot that it needed" in told
@@ -168,6 +173,11 @@ def test_the_ledger_tells_commits_apart_and_fits_a_screen() -> None:
     assert max(map(len, lines)) <= telling.WIDTH
     assert "second" not in "".join(lines)
     assert "2026-11-22T10:30:00Z  bob@desk broke the lock of ada@laptop (deploy r3)" in lines
+
+
+def test_a_hotfix_is_called_one_in_the_ledger() -> None:
+    arbiter = {"roles": ["arbiter"], "history": [entry("r1") | {"hotfix": True}], "shift": {"release_stable": "r1"}}
+    assert telling.ledger({"hosts": {"web1": arbiter}}).splitlines()[1].split()[:3] == ["r1", "live,", "hotfix"]
 
 
 def test_a_page_that_was_shown_before_is_said_to_be_shown_already() -> None:

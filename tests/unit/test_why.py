@@ -51,3 +51,8 @@ def test_it_fits_a_screen_and_moves_no_cursor() -> None:
     text = page(hostile)
     assert max(map(len, text.splitlines())) <= 79
     assert "\x1b" not in text
+
+
+def test_a_hotfix_is_called_one() -> None:
+    assert "deploy of a hotfix by ada@laptop" in in_one_line(page({**FAILING, "hotfix": True}))
+    assert "hotfix" not in page(FAILING)

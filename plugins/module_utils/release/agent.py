@@ -123,7 +123,7 @@ def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dic
     if keeps and not (answer.get("stale", "asked for") or lock.get("always")):
         arbiter.let_go(host)
     elif keeps:
-        _tidy(host, request["lock"])
+        _tidy(host, request["lock"], seen)
         if seen.get("edited"):
             said = f"edited by hand: {', '.join(seen['edited'][:5])}"
             arbiter.record(host, event="edit_seen", who=request["lock"]["owner"], release=seen["live"], reason=said)
@@ -136,11 +136,13 @@ def _look(host: Host, request: Mapping[str, Any], answer: dict[str, Any]) -> dic
     return seen
 
 
-def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
+def _tidy(host: Host, lock: Mapping[str, Any], seen: Mapping[str, Any]) -> None:
     """Take the lock and end what an earlier driver left behind; nothing of his can move any more."""
     arbiter.take(host, owner=lock["owner"], purpose=lock["purpose"], lease_s=lock["lease_s"])
     if host.check:
         return
+    if seen.get("migration"):
+        _hear(host)
     if (names.DRIVER_KEYS / host.site.name).exists():
         from ansible_collections.ferryman.ops.plugins.module_utils.release import reaching  # few runs have left one
 
@@ -153,6 +155,17 @@ def _tidy(host: Host, lock: Mapping[str, Any]) -> None:
         settling.end_exchange(host)
     arbiter.close_unfinished(host)
     host.admit()
+
+
+def _hear(host: Host) -> None:
+    """Write down how a migration ended that nobody waited for; while it runs the lock is no use."""
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few drivers leave one
+
+    try:
+        schema.hear(host)
+    except Failed:
+        arbiter.free(host)
+        raise
 
 
 def _end(host: Host) -> str:

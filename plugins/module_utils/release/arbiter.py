@@ -186,15 +186,20 @@ def close(host: Host, run: str, **end: Any) -> None:
     if last.get("status") != "started":
         return
     same = ("event", "release", "previous", "commit", "ref", "subject", "digest", "configuration", "slot")
-    more = {"left_out": last["left_out"]} if last.get("left_out") else {}
-    record(host, **{key: last.get(key) for key in same}, **more, **_facts(host, run), **end)
+    more = {key: last[key] for key in ("hotfix", "left_out", "migration") if last.get(key)}
+    record(host, **{key: last.get(key) for key in same}, **more, **facts(host, run), **end)
 
 
-def _facts(host: Host, run: str) -> dict[str, Any]:
-    """Return what a run did to the database, as this host's journal tells it: the driver took its own notes along."""
+def facts(host: Host, run: str) -> dict[str, Any]:
+    """Return what a run did to the database, as this host's journal tells it: the driver took its own notes along.
+
+    A migration that outlived its driver was heard of by a later run, which says whose it was (`of`).
+    """
     found: dict[str, Any] = {}
-    for line in journal_of(host, run):
+    for line in chain.read(host.site.state / "journal.jsonl").lines:
         detail = line.get("detail") or {}
+        if run not in (line.get("run"), detail.get("of")):
+            continue
         if line.get("step") == "migrate":
             found.update({key: detail[key] for key in ("schema_before", "schema_after") if key in detail})
         elif line.get("step") == "snapshot" and "path" in detail:
@@ -206,6 +211,12 @@ def _facts(host: Host, run: str) -> dict[str, Any]:
 def journal_of(host: Host, run: str) -> list[dict[str, Any]]:
     """Return what this host's journal has of a run."""
     return [line for line in chain.read(host.site.state / "journal.jsonl").lines if line.get("run") == run]
+
+
+def last_of(host: Host, step: str) -> dict[str, Any]:
+    """Return the last line that this host's journal has of a step; empty for none."""
+    lines = chain.read(host.site.state / "journal.jsonl").lines
+    return next((line for line in reversed(lines) if line.get("step") == step), {})
 
 
 def close_unfinished(host: Host) -> None:

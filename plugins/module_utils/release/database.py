@@ -6,6 +6,7 @@ A dump before its migration, the migration itself, and the schema's revision bef
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,9 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
 
 RUNTIME_UNITS = Path("/run/systemd/system")
+OUTPUTS_KEPT = 20
+REVISION = re.compile(r"[\w.+-]{1,100}")
+"""What a revision may look like that a way down is told."""
 
 
 def snapshot(host: Host, *, database: str) -> dict[str, str]:
@@ -67,10 +71,29 @@ def psql(host: Host, database: str, query: str) -> str:
 
 
 def revision(host: Host, release: str) -> str:
-    """Return the schema's revision as the release's own command tells it; empty for none."""
+    """Return the schema's revision as the release's own command tells it; empty for none, and where it has none."""
+    if not _migrations(host, release).get("revision"):
+        return ""
     lines = once(host, "revision", release, timeout_s=30).strip().splitlines()
     words = lines[-1].split() if lines else []
     return words[0] if words else ""
+
+
+def _migrations(host: Host, release: str) -> dict[str, Any]:
+    record = read_json(host.site.release(release) / "release.json")
+    return dict(record.get("manifest", {}).get("description", {}).get("migrations") or {})
+
+
+def limits(migrations: Mapping[str, Any]) -> dict[str, str]:
+    """Return what tells PostgreSQL's clients how long a statement of a migration may wait for a lock, and may take.
+
+    libpq reads it, and what is built on it (psycopg), and node-postgres.
+    """
+    budget_s = int(migrations.get("timeout_s") or 30)
+    lock_s = int(migrations.get("lock_timeout_s") or 0)
+    statement_s = int(migrations.get("statement_timeout_s") or 0) or budget_s
+    told = {"lock_timeout": lock_s, "statement_timeout": statement_s}
+    return {"PGOPTIONS": " ".join(f"-c {name}={value}s" for name, value in told.items() if value)}
 
 
 def migrate(host: Host, release: str) -> dict[str, str]:
@@ -81,14 +104,14 @@ def migrate(host: Host, release: str) -> dict[str, str]:
     if host.check:
         host.changes.append("migrations run")
         return {"schema_before": "", "schema_after": ""}
-    record = read_json(host.site.release(release) / "release.json")
-    migrations: Mapping[str, Any] = record["manifest"]["description"].get("migrations") or {}
-    before = revision(host, release) if migrations.get("revision") else ""
+    migrations = _migrations(host, release)
+    before = revision(host, release)
     host.journal("migrate", "started", release=release, schema_before=before)
+    timeout_s = int(migrations.get("timeout_s") or 30)
     try:
-        once(host, "migrate", release, timeout_s=int(migrations.get("timeout_s") or 30))
+        once(host, "migrate", release, timeout_s=timeout_s, environment=limits(migrations))
     except Failed as failed:
-        after = revision(host, release) if migrations.get("revision") else ""
+        after = revision(host, release)
         host.journal("migrate", "failed", release=release, schema_after=after)
         known = "left as it was" if after == before else f"now at {after or 'none'}, it was at {before or 'none'}"
         raise Failed(
@@ -97,14 +120,37 @@ def migrate(host: Host, release: str) -> dict[str, str]:
             hint=failed.hint,
             facts={"schema_before": before, "schema_after": after},
         ) from None
-    after = revision(host, release) if migrations.get("revision") else ""
+    after = revision(host, release)
     host.journal("migrate", "done", release=release, schema_before=before, schema_after=after)
     host.changes.append(f"schema {before or 'none'} -> {after or 'none'}")
     return {"schema_before": before, "schema_after": after}
 
 
-def _unit(host: Host, name: str) -> str:
+def downgrade(host: Host, release: str, *, to: str) -> str:
+    """Take the schema back to a revision, by the way down of the release that left it; return where it is then.
+
+    Nothing is done where it has none: the revision stays.
+    """
+    migrations = _migrations(host, release)
+    if not (migrations.get("downgrade") and REVISION.fullmatch(to)):
+        return revision(host, release)
+    timeout_s = int(migrations.get("timeout_s") or 30)
+    environment = {**limits(migrations), "FERRYMAN_REVISION": to}
+    with suppress(Failed):  # where the schema is then says what came of it
+        once(host, "downgrade", release, timeout_s=timeout_s, environment=environment)
+    after = revision(host, release)
+    host.journal("migrate", "undone", release=release, schema_after=after)
+    return after
+
+
+def unit(host: Host, name: str) -> str:
+    """Return the unit of what runs once under a name: a process of this kind, `migrate`, `revision`, `downgrade`."""
     return f"{host.site.name}-{name}.service"
+
+
+def runs_once(host: Host, name: str) -> bool:
+    """Say whether what runs once under a name does so now."""
+    return _runs(host, unit(host, name))
 
 
 def _runs(host: Host, unit: str) -> bool:
@@ -113,27 +159,46 @@ def _runs(host: Host, unit: str) -> bool:
 
 def stop_once(host: Host, release: Mapping[str, Any]) -> None:
     """Stop what of a release (its record) runs once, and outlives whoever began it: also a migration."""
-    known = ["migrate", *(name for name, told in release.get("processes", {}).items() if told["kind"] == "once")]
-    units = [unit for unit in (_unit(host, name) for name in known) if _runs(host, unit)]
+    processes = release.get("processes", {})
+    known = ["migrate", "downgrade", *(name for name, told in processes.items() if told["kind"] == "once")]
+    units = [each for each in (unit(host, name) for name in known) if _runs(host, each)]
     if units:
         host.systemctl("stop", *units, timeout=180)
 
 
-def once(host: Host, name: str, release: str, *, timeout_s: int, may: Callable[[], None] | None = None) -> str:
+def _output(host: Host, name: str) -> Path:
+    """Return where what runs once writes to, for root alone; what is older than the last ones is removed."""
+    place = host.site.state / "once"
+    host.directory(place, mode=0o700)
+    for old in sorted(place.iterdir(), key=lambda path: path.stat().st_mtime)[:-OUTPUTS_KEPT]:
+        old.unlink()
+    return place / f"{host.run_id}-{name}.out"
+
+
+def once(
+    host: Host,
+    name: str,
+    release: str,
+    *,
+    timeout_s: int,
+    may: Callable[[], None] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Run a launcher of the release as a transient unit of its own and return what it wrote.
 
     Where somebody may object (`may` raises), the host's decision is held until the unit runs: who decides otherwise
     afterwards finds it, and stops it.
     """
     record = read_json(host.site.release(release) / "release.json")
-    unit = _unit(host, name)
-    if _runs(host, unit):
-        raise Failed(f"`{name}` of an earlier run still runs", hint=f"wait for it: journalctl -fu {unit} on the host")
-    output = host.site.state / "runs" / f"{host.run_id}-{name}.out"
-    output.parent.mkdir(parents=True, exist_ok=True)
+    service = unit(host, name)
+    if _runs(host, service):
+        hint = f"wait for it: journalctl -fu {service} on the host"
+        raise Failed(f"`{name}` of an earlier run still runs", hint=hint)
+    output = _output(host, name)
     secrets = render.all_secrets(record["manifest"]["description"])
-    text = render.transient(host.site, name, {"timeout_s": timeout_s}, release=release, secrets=secrets)
-    path = RUNTIME_UNITS / unit
+    process = {"timeout_s": timeout_s}
+    text = render.transient(host.site, name, process, release=release, secrets=secrets, environment=environment or {})
+    path = RUNTIME_UNITS / service
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.replace("[Service]\n", f"[Service]\nStandardOutput=truncate:{output}\n", 1), encoding="utf-8")
     try:
@@ -141,7 +206,7 @@ def once(host: Host, name: str, release: str, *, timeout_s: int, may: Callable[[
             if may:
                 held.enter_context(deciding(host))
                 may()
-            return _ran(host, name, unit, output, timeout_s=timeout_s, begun=held.close)
+            return _ran(host, name, service, output, timeout_s=timeout_s, begun=held.close)
     finally:
         path.unlink(missing_ok=True)
 

@@ -16,8 +16,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import keyfil
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
 
 STEPS = frozenset(
-    {"mend", "stage", "snapshot", "migrate", "start", "leave_out", "switch", "share", "look", "draw_back", "say"}
-    | {"workers", "hold", "settle", "return", "interrupt", "let_out"}
+    {"mend", "stage", "snapshot", "migrate", "withstand", "keep_schema", "start", "leave_out", "switch", "share"}
+    | {"look", "draw_back", "say", "workers", "hold", "settle", "return", "interrupt", "let_out"}
 )
 """What a deploy has other hosts do than its arbiter."""
 HOST_KEYS = "ssh_host_*_key.pub"

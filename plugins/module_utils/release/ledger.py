@@ -27,6 +27,8 @@ OF_A_RUN = (
     "duration_s",
 )
 """What is told of a run in a release's tale."""
+MIGRATED = "migrated"
+"""The event of a line without a status: what a migration has done whose driver was gone before its end."""
 
 
 class Refused(Exception):
@@ -44,6 +46,8 @@ class Release:
         self.id = name
         self.good = False
         self.withdrawn = False
+        self.hotfix = False
+        """Whether it was deployed as one."""
         self.status = ""
         self.line = line
         """The last line that put it live, else its last line."""
@@ -68,12 +72,15 @@ def story(lines: Iterable[Line]) -> Story:
     told = Story()
     for raw in lines:
         line = dict(raw)
+        if line.get("event") == MIGRATED and line.get("schema_after"):
+            told.schema = line["schema_after"]
         status, name = line.get("status", ""), line.get("release", "")
         # A line without a status (edit_seen, unlock) tells what was met on the way, and nothing of what a release is.
         if not name or not isinstance(name, str) or not status:
             continue
         release = told.releases.setdefault(name, Release(name, line))
         release.status = status
+        release.hotfix = release.hotfix or bool(line.get("hotfix"))
         if not release.good:
             release.line = line
         if status == "started":
@@ -132,13 +139,20 @@ def _live(told: Story, release: Release, line: dict[str, Any]) -> None:
 
 
 def rollback_target(
-    lines: Iterable[Line], *, to: str = "", present: Iterable[str], accept_schema: bool = False
+    lines: Iterable[Line],
+    *,
+    to: str = "",
+    present: Iterable[str],
+    accept_schema: bool = False,
+    with_database: bool = False,
 ) -> Release:
     """Return the release to go back to: the newest good one before the live one that was never rolled back from.
 
     `to` names another one; `present` are the releases that are on every host. Going over a difference of the database's
-    schema is refused unless `accept_schema`. Raises Refused with the reason and the way out.
+    schema is refused unless `accept_schema`, and over a migration that is told to be irreversible in any case, but
+    `with_database`. Raises Refused with the reason and the way out.
     """
+    lines = list(lines)
     told = story(lines)
     on_hosts = set(present)
     if not told.live:
@@ -161,13 +175,44 @@ def rollback_target(
             f"`deploy --ref {found.line.get('commit', '')[:12]}` brings it back",
         )
     then = found.line.get("schema_after", "")
-    if then != told.schema and not accept_schema:
+    past = [] if with_database else irreversible(lines, found.id)
+    if past:
+        raise Refused(
+            f"the migration of {past[-1]} is irreversible, as it says itself, and {found.id} ran before it",
+            "--with-database brings the database back, too, and says first what was written since; or mend what is "
+            "wrong in a new release",
+        )
+    if then != told.schema and not (accept_schema or with_database):
         raise Refused(
             f"the database is at schema {told.schema or 'none'}, {found.id} ran at {then or 'none'}",
             "--with-database brings the database back, too, and says first what was written since; "
             "--accept-schema goes back all the same, if the old release works on the new schema",
         )
     return found
+
+
+def irreversible(lines: Iterable[Line], release: str) -> list[str]:
+    """Return the releases whose migration is told to be irreversible and was run since `release` was live last.
+
+    One counts that failed, too, where it has moved the schema.
+    """
+    found: list[str] = []
+    for line in lines:
+        if line.get("status") == "live" and line.get("release") == release:
+            found = []
+        elif line.get("status") == "live" and line.get("with_database"):
+            before = line["with_database"].get("before")  # whose migration and all after it are undone
+            found = found[: found.index(before)] if before in found else found
+        elif line.get("migration") == "irreversible" and _has_migrated(line):
+            found.append(str(line["release"]))
+    return list(dict.fromkeys(found))
+
+
+def _has_migrated(line: Line) -> bool:
+    """Say whether the migration of a line was run, and may have done something."""
+    if line.get("status") in (None, "", "started"):
+        return False
+    return line.get("status") == "live" or line.get("schema_after", "") != line.get("schema_before", "")
 
 
 def _named(told: Story, to: str) -> Release:
@@ -245,6 +290,7 @@ def tale(lines: Iterable[Line], word: str) -> dict[str, Any]:
         "release": found.id,
         "good": found.good,
         "withdrawn": found.withdrawn,
+        "hotfix": found.hotfix,
         "status": found.status,
         "runs": runs,
     }
@@ -254,7 +300,7 @@ def _run(line: Line) -> dict[str, Any]:
     verdicts = [
         {key: value for key, value in verdict.items() if key != "draws"} for verdict in line.get("verdicts") or []
     ]
-    return {**{key: line.get(key) for key in OF_A_RUN}, "verdicts": verdicts}
+    return {**{key: line.get(key) for key in OF_A_RUN}, "hotfix": bool(line.get("hotfix")), "verdicts": verdicts}
 
 
 def _is_about(line: Line, release: str) -> bool:

@@ -78,7 +78,13 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     if "entry" in roles:
         seen.update(share=shift.share(host), maintenance=shift.hidden(host))
         seen["fenced"] = reader.read(host.site.state / fencing.FILE, serious=True).get("hosts", {})
-    seen["journal"] = _journal(host)
+    journal = chain.read(host.site.state / "journal.jsonl")
+    seen["journal"] = _journal(host, journal)
+    last: dict[str, Any] = next((line for line in reversed(journal.lines) if line.get("step") == "migrate"), {})
+    if last.get("result") == "started" and "app" in roles:
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few drivers leave one
+
+        seen["migration"] = schema.unheard(host)
     seen["token"] = int(reader.read(host.site.state / "token.json").get("token", 0))
     if reader.read(host.site.way, serious=False):
         seen["way"] = True  # a key was let in here for a run
@@ -99,10 +105,9 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
     return seen
 
 
-def _journal(host: Host) -> dict[str, Any]:
+def _journal(host: Host, book: chain.Chain) -> dict[str, Any]:
     """Return how this host's journal stands; where it was edited, a run goes on all the same."""
     path = host.site.state / "journal.jsonl"
-    book = chain.read(path)
     way_out = f"bring back a good copy of {path}, or move it aside: it is begun anew" if book.wrong else ""
     told = {"head": book.head, "lines": len(book.lines), "torn": bool(book.torn)}
     return {**told, "wrong": book.wrong, "way_out": way_out}

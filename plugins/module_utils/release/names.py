@@ -22,13 +22,13 @@ HAND_OVER = "hand_over"
 """The step by which the arbiter drives a run from there on."""
 DETACHED = ", detached"
 """What the purpose of a lock ends with whose run the arbiter drives itself."""
-AMONG_MANY = ("mend", "note", "leave_out", "hold")
+AMONG_MANY = ("mend", "note", "keep_schema", "leave_out", "hold")
 """The steps of a run on several hosts alone: one host agrees with itself."""
 SCALING = ("grow", "members", "shrink", "scaled")
 """The steps by which as many instances run as somebody asked for."""
 BEFORE_COMMIT = frozenset(
-    {"stage", "snapshot", "migrate", "start", "switch", "workers", "commit", "restore", "compare", "quiet", "exchange"}
-    | {*AMONG_MANY, "grow", HAND_OVER}
+    {"stage", "snapshot", "migrate", "withstand", "start", "switch", "workers", "commit"}
+    | {"restore", "compare", "quiet", "exchange", *AMONG_MANY, "grow", HAND_OVER}
 )
 """The steps that a run which is asked to stop no longer begins; what comes after the commit goes on to its end."""
 PORTS = range(20000, 30000)  # below 32768, where the kernel starts to give ports to outgoing connections

@@ -51,7 +51,9 @@ SystemCallErrorNumber=EPERM
 UMask=0027
 """
 SOCKETS = "/run/postgresql"  # where Debian's PostgreSQL and its clients have them
-PLACE = re.compile(r"(\{host\}|\{port\})")
+FILLED = {"{host}": "HOST", "{port}": "PORT", "{revision}": "FERRYMAN_REVISION"}
+"""What stands for something in a command, and the variable that holds it."""
+PLACE = re.compile(f"({'|'.join(map(re.escape, FILLED))})")
 NETWORK = {
     "any": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n",
     "local": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\nIPAddressDeny=any\nIPAddressAllow=localhost\n",
@@ -97,13 +99,16 @@ def launcher(
 
 
 def command(words: str) -> str:
-    """Return a command's words quoted for the shell, `{host}` and `{port}` as where the instance listens."""
+    """Return a command's words quoted for the shell, `{host}` and `{port}` as where the instance listens.
+
+    Of a way down `{revision}` is where it leads to.
+    """
     return " ".join("".join(map(_part, PLACE.split(word))) or "''" for word in shlex.split(words))
 
 
 def _part(text: str) -> str:
-    if text in ("{host}", "{port}"):
-        return f'"${text[1:-1].upper()}"'
+    if text in FILLED:
+        return f'"${FILLED[text]}"'
     return shlex.quote(text) if text else ""
 
 
@@ -130,7 +135,15 @@ def unit(
     )
 
 
-def transient(site: Site, name: str, process: Process, *, release: str, secrets: Sequence[str] = ()) -> str:
+def transient(
+    site: Site,
+    name: str,
+    process: Process,
+    *,
+    release: str,
+    secrets: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Return the unit that runs process `name` of `release` once.
 
     It belongs to systemd, so it survives whoever started it.
@@ -140,7 +153,7 @@ def transient(site: Site, name: str, process: Process, *, release: str, secrets:
         {**process, "kind": "once"},
         description=f"{site.name} {name} of {release}",
         start=f"{site.release(release)}/run/{name}",
-        environment={},
+        environment=environment or {},
         secrets=secrets,
         identifier=f"{site.name}-{name}",
     )
@@ -197,7 +210,7 @@ def _unit(
         f"User={site.account}",
         f"Group={site.account}",
         f"ExecStart={start}",
-        *(f"Environment={name}={value}" for name, value in environment.items()),
+        *(_set(name, value) for name, value in environment.items()),
         *(f"LoadCredential={name}:{site.settings}/secrets/{name}" for name in sorted(secrets)),
         *([f"ReadWritePaths=-{site.root}/shared"] if writes else []),
         f"SyslogIdentifier={identifier}",
@@ -225,6 +238,10 @@ def _unit(
     if not once:
         parts += ["[Install]", "WantedBy=multi-user.target", ""]
     return "\n".join(parts)
+
+
+def _set(name: str, value: str) -> str:
+    return f'Environment="{name}={value}"' if " " in value else f"Environment={name}={value}"
 
 
 def timer(site: Site, name: str, process: Process, *, slot: str) -> str:
@@ -279,14 +296,13 @@ def all_secrets(description: Mapping[str, Any]) -> list[str]:
 def launchers(site: Site, description: Mapping[str, Any], *, environment: str, release: str) -> dict[str, str]:
     """Return every launcher of a release by name.
 
-    Its processes, and `migrate` and `revision` where it has migrations.
+    Its processes, and `migrate`, `revision` and `downgrade` where it has migrations.
     """
     processes = dict(description["processes"])
     migrations = description.get("migrations") or {}
-    if migrations.get("command"):
-        processes["migrate"] = {"command": migrations["command"]}
-    if migrations.get("revision"):
-        processes["revision"] = {"command": migrations["revision"]}
+    for name, key in {"migrate": "command", "revision": "revision", "downgrade": "downgrade"}.items():
+        if migrations.get(key):
+            processes[name] = {"command": migrations[key]}
     return {
         name: launcher(
             site,

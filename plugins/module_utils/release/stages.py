@@ -7,16 +7,24 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names, shift
 
+HOTFIX_S = 60.0
+"""How long a stage of a hotfix lasts at most where the inventory says nothing of its stages."""
 BASELINE_WAY_OUT = "set release_baseline: false, or give it what it needs (docs/guides/verdict.md)"
-WAY_OUT = "release_stages has growing shares from 1 to 99: all clients come after the last one"
+WAY_OUT = "shares grow, from 1 to 99: all clients come after the last one"
 
 
-def refusal(told: Iterable[Mapping[str, Any]]) -> str:
-    """Return why no release can go through these stages, or nothing."""
+def of_hotfix(told: Iterable[Mapping[str, Any]], own: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the stages of a hotfix: its `own`, else those that are `told` for any, each for a minute at most."""
+    shorter = [{**stage, "for_s": min(float(stage["for_s"]), HOTFIX_S)} for stage in told]
+    return [dict(stage) for stage in own] or shorter
+
+
+def refusal(told: Iterable[Mapping[str, Any]], *, option: str = "release_stages") -> str:
+    """Return why no release can go through these stages, which an option has, or nothing."""
     shares = [int(stage["share"]) for stage in told]
     if shares == sorted({*shares}) and all(0 < share < shift.BUCKETS for share in shares):
         return ""
-    return f"the shares of release_stages are {', '.join(map(str, shares))}: each must be above the one before"
+    return f"the shares of {option} are {', '.join(map(str, shares))}: each must be above the one before"
 
 
 def baseline_refusal(told: Iterable[Mapping[str, Any]]) -> str:

@@ -21,6 +21,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     edits,
     fencing,
     guard,
+    ledger,
     names,
     probe,
     scaling,
@@ -45,6 +46,10 @@ def _stage(host: Host, request: Request, body: IO[bytes]) -> Answer:
         staged = stage.stage(host, request["stage"], body)
         if staged["missing"]:
             return staged
+        if request.get("migrates") and not host.check:
+            from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few runs migrate
+
+            schema.look_before(host, request)
         staged["secrets_changed"] = stage.secrets(host, request.get("secrets") or {})
     _begun(host, request)
     return staged
@@ -52,8 +57,11 @@ def _stage(host: Host, request: Request, body: IO[bytes]) -> Answer:
 
 def _begun(host: Host, request: Request) -> None:
     """Write into the ledger, where this host keeps it, that the run has begun."""
-    if "arbiter" in request["roles"] and not arbiter.begun(host):
-        arbiter.record(host, status="started", **request["line"])
+    if "arbiter" not in request["roles"] or arbiter.begun(host):
+        return
+    for heard in request.get("heard") or []:
+        arbiter.record(host, event=ledger.MIGRATED, **heard)
+    arbiter.record(host, status="started", **request["line"])
 
 
 def _snapshot(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -64,6 +72,18 @@ def _snapshot(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 def _migrate(host: Host, request: Request, _: IO[bytes]) -> Answer:
     return database.migrate(host, request["release"])
+
+
+def _withstand(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few runs migrate
+
+    return schema.withstand(host, request)
+
+
+def _keep_schema(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # as above
+
+    return schema.keep(host, request)
 
 
 def _start(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -126,10 +146,12 @@ def _come_up(host: Host, request: Request, slot: str) -> Answer:
         baseline.pass_gate(host, settings)
     # A driver that vanishes from here on leaves processes that nobody is sent to: they end by themselves.
     for each in (slot, names.BASELINE):
-        settling.cool_later(host, each, after_s=settings["confirm_s"] + ABANDONED_S)
+        turns_s = float(request.get("turns_s", 0))  # until they have started elsewhere, too
+        settling.cool_later(host, each, after_s=settings["confirm_s"] + ABANDONED_S + turns_s)
     places = (slot, names.BASELINE) if request.get("baseline") else (slot,)
     listens = {each: _listens(host, each) for each in places}
-    return {"gate": passed, "gate_s": round(time.monotonic() - began, 3), "listens": listens}
+    took = {"gate_s": round(time.monotonic() - began, 3), "moving_s": slots.moving_takes(host, slot)}
+    return {"gate": passed, **took, "listens": listens}
 
 
 def _listens(host: Host, slot: str) -> list[str]:
@@ -213,6 +235,9 @@ def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """
     if host.check or {"app", "entry"}.isdisjoint(request["roles"]):  # a key that was let in is gone already
         return {}
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few runs mend a host
+
+    heard = schema.hear(host)
     told, mine = request["arbiter"], (host.run_id, host.token)
     if host.site.pending.exists():
         guard.resolve(host, reason="its driver is gone", end=str(told["end"]))
@@ -225,7 +250,7 @@ def _mend(host: Host, request: Request, _: IO[bytes]) -> Answer:
             if "app" in request["roles"] and told.get("left_out"):
                 slots.rest(host)
             shift.agree(host, slot=str(told["slot"]), release=str(told["release"]))
-    return {}
+    return heard
 
 
 def _note(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -424,8 +449,12 @@ def _interrupt(host: Host, _: Request, __: IO[bytes]) -> Answer:
     return {}
 
 
-def _keep(_: Host, __: Request, ___: IO[bytes]) -> Answer:
-    """Do nothing but what every step does: renew the lock."""
+def _keep(host: Host, request: Request, _: IO[bytes]) -> Answer:
+    """Do nothing but what every step does, renew the lock; and let a shift stand that others are at work in."""
+    if request.get("stands_s"):
+        with deciding(host):
+            if not guard.overdue(host):
+                settling.extend(host, by_s=float(request["stands_s"]))
     return {}
 
 
@@ -500,6 +529,8 @@ STEPS: dict[str, Callable[[Host, Request, IO[bytes]], Answer]] = {
     "stage": _stage,
     "snapshot": _snapshot,
     "migrate": _migrate,
+    "withstand": _withstand,
+    "keep_schema": _keep_schema,
     "start": _start,
     "share": sharing.share,
     "look": sharing.look,

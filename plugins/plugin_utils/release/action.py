@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from ansible import constants, context
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, fencing, names, render, stages
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import HEED_S, INTERRUPTED
@@ -39,6 +40,8 @@ ENOUGH_FORKS = 2
 PAUSE_S = 0.05
 RUNS_KEPT = 50
 IN_USE_S = 6 * 3600  # a run that remembered something since then may still go on
+ENDED = "ended"
+"""What the names of the marks begin with by which hosts tell one another that a task is over."""
 SETTINGS = (
     "health_consecutive",
     "soak_s",
@@ -126,13 +129,19 @@ class ReleaseAction(ActionBase):
             ended = str(result.get("stale", "done"))
         except Stopped as stopped:
             stopped.answer["hint"] = self._completed(stopped.answer["hint"])
+            self._note_cause(stopped.text())
             result.update(failed=True, msg=stopped.text(), ferryman=stopped.answer)
+        except AnsibleConnectionFailure as error:
+            self._note_cause(f"{self.host} cannot be reached: {str(error).strip().partition(chr(10))[0]}")
+            raise
         except Exception as error:
             if str(error):
+                self._note_cause(f"{self.host}: {error}")
                 raise
             # Ansible shows an exception's words alone: of one without any nobody would learn what it was.
             place = traceback.extract_tb(error.__traceback__)[-1]
             said = f"unexpected {type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+            self._note_cause(f"{self.host}: {said}")
             raise AnsibleError(f"{said}, in {type(self).__doc__}; `check` may say what it stumbled over") from error
         finally:
             if "release_hosts" in self.vars and self.several:
@@ -143,10 +152,33 @@ class ReleaseAction(ActionBase):
         """Do the action's work and return its result."""
         raise NotImplementedError
 
+    # Why a run goes back
+
+    def _note_cause(self, said: str) -> None:
+        """Remember what the first task of this run that failed said; Ansible tells it to that host's tasks alone.
+
+        Whoever fails after it may only have been told to stop because of it.
+        """
+        if not said or "release_work_dir" not in self.vars:
+            return
+        with suppress(AnsibleError), self.alone():  # what failed is told, not that a value is none, too
+            if not self.recall(self._cause):
+                self.remember(self._cause, {"said": said})
+
+    @property
+    def cause(self) -> str:
+        """What the first task of this run that failed said, on whichever host; empty where none has."""
+        return str(self.recall(self._cause).get("said", ""))
+
+    @property
+    def _cause(self) -> str:
+        return f"cause-{self.site}"  # a run may deploy one application after the other
+
     # Waiting for the others
 
     def _mark(self, host: str) -> str:
-        return f"ended-{str(self._task._uuid)[-12:]}-{host}"
+        # The whole id: its end counts the tasks of one process, and a run may be gone on with by a second.
+        return f"{ENDED}-{self._task._uuid}-{host}"
 
     def vigil(self, meanwhile: Callable[[], None], *, every_s: float) -> list[str]:
         """Wait on the arbiter until this task has ended on all other hosts of the play; return how it ended there.
@@ -230,12 +262,14 @@ class ReleaseAction(ActionBase):
         reason = layout.refusal(self.every)
         if reason:
             return reason, layout.WAY_OUT
-        told = self.value("stages", []) or []
+        told = self.stages
         if self.value("baseline", False) and self.args.get("purpose", "deploy") == "deploy":  # who goes back has none
             reason = stages.baseline_refusal(told)
             if reason:
                 return reason, stages.BASELINE_WAY_OUT
-        reason = stages.refusal(told)
+        # Both, whichever this run has: nobody looks for a mistake in those of a hotfix when one is needed.
+        own = self.value("hotfix_stages", []) or []
+        reason = stages.refusal(self.value("stages", []) or []) or stages.refusal(own, option="release_hotfix_stages")
         if told and not reason:
             from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import limits  # few have stages
 
@@ -265,9 +299,8 @@ class ReleaseAction(ActionBase):
 
     def lock(self, purpose: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Return the lock as this run asks for it; others read what it is for: the purpose, and what is `wanted`."""
-        named = f"{purpose} {wanted.get('commit', '')[:7]}".rstrip() + (
-            names.DETACHED if self.detached(purpose) else ""
-        )
+        does = "hotfix" if purpose == "deploy" and self.hotfix else purpose
+        named = f"{does} {wanted.get('commit', '')[:7]}".rstrip() + (names.DETACHED if self.detached(purpose) else "")
         return {"owner": self.who, "purpose": named, "lease_s": LEASE_S}
 
     @cached_property
@@ -353,6 +386,11 @@ class ReleaseAction(ActionBase):
         return self.work_dir / "heads" / f"{self.environment}-{self.app}"
 
     @property
+    def live_kept(self) -> Path:
+        """Where the driver keeps the commit that it saw live last; an empty file where nothing was."""
+        return self.work_dir / "live" / f"{self.environment}-{self.app}"
+
+    @property
     def ca(self) -> str:
         """Where the CA bundle is that clients on the driver's machine need; empty where the certificate is public."""
         told = str(self.value("ca", "") or "")
@@ -409,10 +447,20 @@ class ReleaseAction(ActionBase):
         return {name: float(self.value(name)) if name.endswith("_s") else int(self.value(name)) for name in SETTINGS}
 
     @property
+    def hotfix(self) -> bool:
+        """Whether a deploy of this run is a hotfix; a playbook may be given the word for it."""
+        return bool(boolean(self.value("hotfix", False), strict=False))
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The stages that a release of this run goes through."""
+        told = [dict(stage) for stage in self.value("stages", []) or []]
+        return stages.of_hotfix(told, self.value("hotfix_stages", []) or []) if self.hotfix else told
+
+    @property
     def stages_take_s(self) -> float:
         """How long stages take at most: twice their time where few clients come, and somebody is asked in each."""
-        told = self.value("stages", []) or []
-        return sum(2 * float(stage["for_s"]) + float(self.value("ask_s", 900)) for stage in told)
+        return sum(2 * float(stage["for_s"]) + float(self.value("ask_s", 900)) for stage in self.stages)
 
     @cached_property
     def entry(self) -> dict[str, Any]:
@@ -525,7 +573,7 @@ class ReleaseAction(ActionBase):
     @staticmethod
     def short_of(plan: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is told of a release's plan."""
-        return {key: plan[key] for key in ("release", "previous", "slot", "migrate")}
+        return {key: plan[key] for key in ("release", "previous", "slot", "migrate", "hotfix") if key in plan}
 
     def slot(self) -> str:
         """Return the slot that a new release goes to: the one that does not serve."""

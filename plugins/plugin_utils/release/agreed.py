@@ -17,7 +17,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import
 FORMAT = 1
 SETTLED = (
     *SETTINGS,
-    *("ask_s", "domains", "entry_port", "host_shared", "limits", "stages"),
+    *("ask_s", "domains", "entry_port", "host_shared", "hotfix_stages", "limits", "stages"),
     *("verify", "verify_timeout_s", "verify_writes"),
 )
 """The role's variables by which the same deploy would do something else."""
@@ -43,6 +43,7 @@ def conditions(action: ReleaseAction, built: Mapping[str, Any]) -> dict[str, Any
         "configuration": source["configuration"],
         "setting": {
             **{f"release_{name}": action.value(name) for name in SETTLED},
+            "release_hotfix": action.hotfix,
             "release_database": str(dict(action.value("database", {}) or {}).get("name", "")),  # beside its password
         },
         "host": {host: _host(action.look_of(host)) for host in action.vars["ansible_play_hosts_all"]},

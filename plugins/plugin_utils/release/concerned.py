@@ -12,14 +12,13 @@ BACKGROUND = {"worker", "cron"}
 
 
 def mends(action: ReleaseAction, host: str) -> bool:
-    """Say whether a host is not where the others are, or lets in the key of an earlier run.
-
-    That goes with the first step there.
+    """Say whether a host is not where the others are, has a migration that nobody waited for, or lets in the key of an
+    earlier run, which goes with the first step there.
     """
     if host in action.left_out:
         return False
     mine, theirs = (action.look_of(each) for each in (host, action.arbiter))
-    if "way" in mine:
+    if "way" in mine or mine.get("migration"):
         return True
     if host == action.arbiter or "shift" not in mine:
         return False

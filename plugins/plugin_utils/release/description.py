@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import metrics, schedule, verification
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import metrics, schedule, sql, verification
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import (
     Path,
     Problems,
@@ -93,9 +93,15 @@ MIGRATIONS: Spec = {
     "revision": {"type": "str", "default": ""},
     "downgrade": {"type": "str", "default": ""},
     "paths": _STRINGS,
+    "sql": _STRINGS,
+    "sql_ignore": _STRINGS,
     "timeout_s": {"type": "int", "default": 30},
+    "lock_timeout_s": {"type": "int", "default": 5},
+    "statement_timeout_s": {"type": "int", "default": 0},
     "kind": {"type": "str", "default": "expand", "choices": ["expand", "contract", "irreversible"]},
 }
+MIGRATING = ("migrate", "revision", "downgrade")
+"""What the commands under migrations are called where they run."""
 CHECKS: Spec = {
     "version": {"type": "dict", "default": {}},
     "checks": {"type": "list", "elements": "dict", "default": []},
@@ -125,6 +131,7 @@ def read(text: str, *, source: str = FILE, renamed: Mapping[str, str] = RENAMED)
         found["migrations"] = reader.check(found["migrations"], MIGRATIONS, ("migrations",))
         for key in ("command", "revision", "downgrade"):
             _command(reader, found["migrations"].get(key), ("migrations", key), absent=_absent(found))
+        _sql(reader, found["migrations"])
     _checks(reader, found["health"])
     found["verify"] = verification.read(reader, found["verify"])
     found["metrics"] = metrics.read(reader, found["metrics"])
@@ -142,6 +149,16 @@ def _name(reader: Reader, name: str) -> None:
             ("name",),
             f"{name!r} must be lower-case letters, digits and single dashes, at most 20, beginning with a letter",
         )
+
+
+def _sql(reader: Reader, migrations: Mapping[str, Any]) -> None:
+    for number, entry in enumerate(migrations.get("sql") or []):
+        if wrong := sql.unfit(entry):
+            reader.wrong(("migrations", "sql", number), wrong)
+    for number, rule in enumerate(migrations.get("sql_ignore") or []):
+        if rule not in sql.RULES:
+            wrong = f"{rule!r} is no rule that refuses a deploy; {nearest(rule, sql.RULES)}"
+            reader.wrong(("migrations", "sql_ignore", number), wrong)
 
 
 def _checks(reader: Reader, health: dict[str, Any]) -> None:
@@ -210,8 +227,9 @@ def _processes(reader: Reader, found: Mapping[str, Any]) -> dict[str, Any]:
         if str(name).startswith("x-"):
             continue
         path = ("processes", name)
-        if not PROCESS_NAME.fullmatch(str(name)) or name in ("migrate", "revision"):
-            reader.wrong(path, "must be lower-case letters and digits, at most 16, and neither migrate nor revision")
+        if not PROCESS_NAME.fullmatch(str(name)) or name in MIGRATING:
+            no = ", ".join(MIGRATING)
+            reader.wrong(path, f"must be lower-case letters and digits, at most 16, and none of {no}")
         process = reader.check(value or {}, PROCESS, path)
         if process:
             clean[str(name)] = _process(reader, process, path, static=static, absent=_absent(found))

@@ -27,7 +27,8 @@ class Side:
     @property
     def told(self) -> dict[str, Any]:
         """What is said of it."""
-        return {"release": self.release.id, **{key: self.release.line.get(key) or "" for key in TOLD}}
+        told = {key: self.release.line.get(key) or "" for key in TOLD}
+        return {"release": self.release.id, **told, "hotfix": self.release.hotfix}
 
 
 def two(action: ReleaseAction) -> tuple[ledger.Release, ledger.Release]:

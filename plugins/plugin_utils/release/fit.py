@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import expect, render
@@ -54,6 +54,13 @@ def unfit(
         if name not in secrets
     ]
     return found
+
+
+def unnamed(told: Mapping[str, Any], text: Reader, absent: Iterable[int]) -> list[Finding]:
+    """Return what is to be said of those under migrations.sql that name no file of the commit."""
+    entries = told["migrations"]["sql"]
+    wrong = "names {!r}, and no SQL file of the commit is called so; commit it, or leave it out"
+    return [_at(text, ("migrations", "sql", number), wrong.format(entries[number])) for number in absent]
 
 
 def doubtful(

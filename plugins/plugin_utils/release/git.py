@@ -6,12 +6,15 @@ import fcntl
 import hashlib
 import os
 import posixpath
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.errors import AnsibleError
+
+ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,23 @@ def _work_tree(place: Path, path: str) -> str:
         return git(place, *words, env=env).strip()
 
 
+def leads_to(before: str, commit: Commit) -> bool | None:
+    """Say whether the commit `before` is this one or among those before it; None where the repository lacks it."""
+    try:
+        return not git(commit.repository, "rev-list", "--max-count=1", f"{before}^{{commit}}", f"^{commit.id}").strip()
+    except AnsibleError:
+        return None
+
+
+def require_id(word: str) -> None:
+    """Refuse what is no commit's id: a host may have said it, and git takes a word with a dash for an option."""
+    if not ID.fullmatch(word):
+        raise AnsibleError(f"{word!r} is no commit: give its id, which is hexadecimal")
+
+
 def changes(commit: Commit, since: str) -> list[str]:
     """Return the paths of the application's tree that are not in `commit` as they were in the commit `since`."""
+    require_id(since)
     before = f"{since}:{commit.path}" if commit.path not in ("", ".") else since
     said = git(commit.repository, "diff-tree", "-r", "-z", "--no-renames", "--name-only", before, commit.tree)
     return said.split("\0")[:-1]

@@ -27,6 +27,7 @@ def commits(commit: git.Commit, live: str) -> dict[str, Any]:
     if not live:
         return {"known": True, "added": _log(commit, f"{commit.id}^!"), "dropped": []}
     try:
+        git.require_id(live)
         added, dropped = (_log(commit, f"{a}..{b}", whole=False) for a, b in ((live, commit.id), (commit.id, live)))
     except AnsibleError:
         return {"known": False, "added": [], "dropped": []}

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible_collections.ferryman.ops.plugins.module_utils.release import render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, fit, git
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import description, fit, git, sql
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction, Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import Finding, Reader
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtime import RUNTIMES
@@ -98,6 +98,8 @@ def judged(action: ReleaseAction, commit: git.Commit) -> tuple[dict[str, Any], l
         Finding(posixpath.join(posixpath.dirname(place), name), (), wrong, line)
         for name, line, wrong in RUNTIMES[told["runtime"]["kind"]].loose(commit, told)
     ]
+    if told["migrations"].get("sql"):
+        found += fit.unnamed(told, reader, sql.absent(told["migrations"]["sql"], git.names(commit)))
     try:
         told = description.sized(told, dict(action.value("processes", {}) or {}), source=f"apps.{action.app}.processes")
     except description.Problems as wrong:

@@ -12,6 +12,7 @@ ENV = {
 PARTIAL = (
     "How many app hosts that cannot be reached it may go on without; entries send them no clients (none if not said)."
 )
+HOTFIX = "By the short stages of a hotfix; refused where it is more than what is live with a little added."
 WAIT = "Seconds to wait in line where another run holds the lock; without it that is refused at once."
 
 
@@ -23,6 +24,7 @@ WAIT = "Seconds to wait in line where another run holds the lock; without it tha
         "wait": WAIT,
         "partial": PARTIAL,
         "plan": "Do what this file of `plan --out` says; refused where the world has changed since.",
+        "hotfix": HOTFIX,
         "detach": "Once it is built, have the host with the lock drive it itself, and leave; `attach` follows it.",
     }
 )
@@ -35,14 +37,14 @@ def deploy(
     wait: int = 0,
     partial: int = 0,
     plan: str = "",
+    hotfix: bool = False,
     detach: bool = False,
 ) -> None:
     """Deploy a commit: build, stage, start beside the old one, switch, settle; or return to the old one."""
     from ferryman import release, telling
 
-    told = release.deploy(
-        env, app=app, ref=ref, allow_dirty=allow_dirty, wait=wait, partial=partial, plan=plan, detach=detach
-    )
+    how = {"allow_dirty": allow_dirty, "hotfix": hotfix, "detach": detach}
+    told = release.deploy(env, app=app, ref=ref, wait=wait, partial=partial, plan=plan, **how)
     telling.tell(told, telling.summary, ctx)
 
 
@@ -59,15 +61,24 @@ def attach(ctx: Context, env: str = "", app: str = "") -> None:
     | {
         "ref": "Branch, tag or commit that would be deployed; as for `deploy`.",
         "allow_dirty": "Count changes that are in no commit (not in prod).",
+        "hotfix": "Plan a hotfix, as `deploy --hotfix` would do it.",
         "out": "A file to write the plan to, as JSON.",
     }
 )
 @nothing_touched()
-def plan(ctx: Context, env: str = "", app: str = "", ref: str = "", allow_dirty: bool = False, out: str = "") -> None:
+def plan(
+    ctx: Context,
+    env: str = "",
+    app: str = "",
+    ref: str = "",
+    allow_dirty: bool = False,
+    hotfix: bool = False,
+    out: str = "",
+) -> None:
     """Say what provisioning and a deploy would change; nothing is changed, and no lock is taken."""
     from ferryman import planned, release, telling
 
-    told = release.plan(env, app=app, ref=ref, allow_dirty=allow_dirty, out=out)
+    told = release.plan(env, app=app, ref=ref, allow_dirty=allow_dirty, hotfix=hotfix, out=out)
     telling.tell(told, planned.page, ctx)
 
 

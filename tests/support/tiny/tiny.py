@@ -147,6 +147,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"status": "ok"})
         elif url.path == "/health/ready":
             ready = not BEHAVIOUR.get("never_ready") and ("PGDATABASE" not in os.environ or bool(asked("select 1")))
+            ready = ready and not misses_something()
             self.answer(200 if ready else 503, {"status": "ready" if ready else "not ready"})
         elif url.path == "/version":
             slot, host = os.environ.get("FERRYMAN_SLOT"), socket.gethostname()
@@ -381,7 +382,18 @@ def migrate() -> None:
         if step.get("fails"):
             print(f"error: migration {path.stem}: relation does not exist", file=sys.stderr, flush=True)
             raise SystemExit(1)
+        if step.get("takes"):
+            mark("takes", path.stem)
         mark("schema", path.stem)
+
+
+def misses_something() -> bool:
+    """Say whether a migration of a later version has taken something away that this one reads."""
+    try:
+        takes = (SHARED / "state" / "takes").read_text().split()
+    except FileNotFoundError:
+        return False
+    return any(stem <= revision() and not (HERE / "migrations" / f"{stem}.json").exists() for stem in takes)
 
 
 def revision() -> str:

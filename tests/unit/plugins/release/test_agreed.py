@@ -112,6 +112,17 @@ def test_a_plan_is_followed_while_the_world_is_as_it_was_and_refused_with_all_th
     ]
 
 
+def test_a_plan_is_followed_as_a_hotfix_only_where_it_was_made_for_one(tmp_path: Path) -> None:
+    for then, now in ((False, True), (True, False)):
+        file = tmp_path / "plan.json"
+        file.write_text(json.dumps({"format": 1, "conditions": agreed.conditions(Run(hotfix=then), {})}))
+        agreed.require(Run(plan_file=str(file), hotfix=str(then)), {})
+        with pytest.raises(Stopped) as stopped:
+            agreed.require(Run(plan_file=str(file), hotfix=now), {})
+        said = f"setting release_hotfix: {json.dumps(then)} then, {json.dumps(now)} now"
+        assert stopped.value.answer["evidence"] == [said]
+
+
 def test_without_a_plan_nothing_is_compared() -> None:
     agreed.require(Run(plan_file=""), {})
 

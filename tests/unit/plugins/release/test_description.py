@@ -159,7 +159,7 @@ secrets: [../passwd]
         ("alembic current", '"alembic \'"', "No closing quotation"),
         ("python -m notes.worker", '" "', "command is missing"),
         ("kind: worker, c", "kind: web, c", "several of kind web"),
-        ("cleanup:", "migrate:", "neither migrate nor revision"),
+        ("cleanup:", "migrate:", "none of migrate, revision, downgrade"),
         ("cleanup:", "2nd:", "lower-case letters"),
         ("cleanup:", "caf\u00e9:", "lower-case letters"),
         ("secrets: [SESSION_KEY]", "name: other", "is given twice"),

@@ -85,6 +85,11 @@ def test_what_comes_one_way_goes_the_other_way(before: Any, after: Any, one: Any
     assert there["unknown"] == {}
 
 
+def test_a_side_that_was_a_hotfix_says_so() -> None:
+    lines = [line(ONE), line(TWO, hotfix=True)]
+    assert [diff.Side(each).told["hotfix"] for each in ledger.story(lines).releases.values()] == [False, True]
+
+
 @pytest.mark.parametrize("lost", ["files", "configuration"])
 def test_what_nobody_has_any_more_is_said_and_not_called_the_same(lost: str) -> None:
     whole = side(TWO, {"a": "b"}, {"env": {}})

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     sharing,
     shift,
     slots,
+    steps,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, alone
 from hypothesis import given
@@ -115,6 +117,18 @@ def test_a_site_that_holds_the_guard_up_keeps_no_other_from_being_brought_to_its
     guarding.join(5)
     assert not guarding.is_alive()
     assert not other.site.pending.exists()
+
+
+def test_a_shift_that_others_are_at_work_in_stands_on_and_one_that_is_overdue_does_not(entry: Host) -> None:
+    def keep(stands_s: float) -> float:
+        steps.STEPS["keep"](entry, {"stands_s": stands_s}, BytesIO())
+        return float(shift.state(entry)["deadline"])
+
+    began = float(shift.state(entry)["deadline"])
+    assert keep(30) == began, "it was overdue at once"
+    shift.keep(entry, {**shift.state(entry), "deadline": began + 20})
+    assert keep(0) == began + 20
+    assert began + 30 <= keep(30) < began + 60
 
 
 def test_after_a_boot_an_entry_is_in_doubt_before_it_serves(entry: Host) -> None:

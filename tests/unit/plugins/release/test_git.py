@@ -234,3 +234,14 @@ def test_what_is_no_repository_is_said_before_a_deploy_begins_and_one_elsewhere_
         find("plain", tmp_path)
     assert worktree.refusal(tmp_path, {"repository": "plain", "path": "."}) == str(later.value)
     assert worktree.refusal(tmp_path, {"repository": "git@forge.test:shop.git", "path": "."}) == ""
+
+
+def test_a_commit_is_led_to_by_those_before_it_and_by_none_beside_it(repository: Path, tmp_path: Path) -> None:
+    first, second = (run(repository, "rev-parse", ref) for ref in ("v1", "v2"))
+    run(repository, "checkout", "-q", "-b", "beside", "v1")
+    (repository / "beside").write_text("x")
+    beside = commit(repository, "Say it beside")
+    found = find(repository, tmp_path, ref="v2", explicit=True)
+    assert [git.leads_to(each, found) for each in (first, second, beside, "f" * 40)] == [True, True, False, None]
+    older = find(repository, tmp_path, ref="v1", explicit=True)
+    assert git.leads_to(second, older) is False

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible_collections.ferryman.ops.plugins.action import release_hand_over
 from ansible_collections.ferryman.ops.plugins.module_utils.release import driving
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import handing
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import action, handing
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
@@ -69,9 +70,39 @@ def test_the_toolkit_has_the_playbook_and_changes_its_name_with_any_of_its_files
     assert handing.version(files) != handing.version({**files, name: files[name] + b"x"})
 
 
+class Handing(release_hand_over.ActionModule):
+    """The action with values of the test's own, and without Ansible around it."""
+
+    def __init__(self, place: Path) -> None:
+        hosts = {"app": ["web1"], "entry": ["web1"], "db": [], "arbiter": "web1"}
+        self.host, self.vars, self.place = "web1", {}, place
+        self.told: dict[str, Any] = {"app": "shop", "environment": "prod", "hosts": hosts, "work_dir": str(place)}
+
+    def value(self, name: str, default: Any = None) -> Any:
+        return self.told.get(name, default)
+
+    @property
+    def memory(self) -> Path:
+        return self.place / "runs" / "20260101T000000Z-abcdef"
+
+
+def test_what_a_run_remembers_goes_along_and_no_mark_of_a_task_that_is_over(tmp_path: Path) -> None:
+    """Who drives from there on has tasks of its own, whose marks would be taken to be there already."""
+    for name in ("app.tar", "files.txt", "manifest.json"):
+        (tmp_path / name).write_text("")
+    handing_over = Handing(tmp_path)
+    handing_over.memory.mkdir(parents=True)
+    plan = {"artifact": str(tmp_path), "record": {"environment_key": "", "manifest": {"runtime": {"kind": "binary"}}}}
+    handing_over.remember("plan", plan)
+    handing_over.remember("look-web1", {})
+    handing_over.remember(f"{action.ENDED}-0000-web1", {"ended": "done"})
+    sent = {Path(name).name for name, _ in handing_over._run({})}
+    assert sent == {"hosts.yml", "plan.json", "look-web1.json", "app.tar", "files.txt", "manifest.json"}
+
+
 def test_no_value_that_means_this_machine_is_handed_on() -> None:
     assert not {*handing.MINE} & {*handing.options()}
-    assert {"secrets", "hosts", "soak_s", "stages"} <= {*handing.options()}
+    assert {"secrets", "hosts", "soak_s", "stages", "hotfix", "hotfix_stages"} <= {*handing.options()}
 
 
 @given(

@@ -285,6 +285,15 @@ def test_a_tale_has_the_end_of_each_run_and_the_rollback_that_left_it() -> None:
     assert told["runs"][0]["verdicts"] == []
 
 
+def test_a_release_that_was_deployed_as_a_hotfix_stays_one_also_where_it_is_rolled_back_to() -> None:
+    lines = [*deployed("a"), line("b", "started", run="1", hotfix=True), line("b", "live", run="1", hotfix=True)]
+    lines += [line("c", "live", run="2"), line("b", "live", "rollback", run="3", previous="c")]
+    assert [each.hotfix for each in ledger.story(lines).releases.values()] == [False, True, False]
+    told = ledger.tale(lines, "b")
+    assert told["hotfix"]
+    assert [(run["event"], run["hotfix"]) for run in told["runs"]] == [("deploy", True), ("rollback", False)]
+
+
 def test_a_tale_of_a_run_that_has_not_ended_has_its_beginning() -> None:
     assert [run["status"] for run in ledger.tale([line("a", "started")], "a")["runs"]] == ["started"]
 

@@ -152,6 +152,11 @@ def test_a_live_commit_that_the_repository_has_not_is_no_list_of_none(repository
     assert plan.commits(commit(repository), "1" * 40)["known"] is False
 
 
+def test_what_a_host_calls_its_commit_is_no_option_of_git(repository: Repository, tmp_path: Path) -> None:
+    assert plan.commits(commit(repository), f"--output={tmp_path / 'written'}")["known"] is False
+    assert not list(tmp_path.rglob("written*"))
+
+
 def test_in_a_directory_of_a_repository_only_what_touches_it_counts(repository: Repository) -> None:
     (repository.path / "shop").mkdir()
     (repository.path / "shop" / "page").write_text("x")
@@ -229,4 +234,4 @@ def steps_of(name: str) -> list[tuple[str, bool]]:
 def test_a_plan_goes_through_the_steps_of_a_deploy() -> None:
     of_many = [step for step in dict.fromkeys(steps_of("deploy_many.yml")) if step[0] not in names.AMONG_MANY]
     assert steps_of("plan.yml") == steps_of("deploy_one.yml") == of_many
-    assert len(steps_of("plan.yml")) == 8
+    assert len(steps_of("plan.yml")) == 9

@@ -108,6 +108,21 @@ def test_stages_that_no_release_can_go_through_are_why_a_deploy_would_be_refused
     assert refused["hint"]
 
 
+def test_what_is_more_than_a_hotfix_is_why_one_would_be_refused(tmp_path: Path, memory: dict[str, Any]) -> None:
+    memory["plan"]["more"] = ["it migrates", "it drops something"]
+    told = Planning(tmp_path, memory, hotfix=True).work()["plan"]
+    assert told["hotfix"]
+    assert [each["reason"].rpartition(": ")[2] for each in told["refused"]] == memory["plan"]["more"]
+    assert all("`ferryman deploy --env prod --app tiny` without --hotfix" in each["hint"] for each in told["refused"])
+    assert "hotfix" not in Planning(tmp_path, {**memory, "plan": {**memory["plan"], "more": []}}).work()["plan"]
+
+
+def test_stages_of_a_hotfix_are_judged_before_one_is_needed(tmp_path: Path, memory: dict[str, Any]) -> None:
+    shares = [{"share": 50, "for_s": 1}, {"share": 10, "for_s": 1}]
+    (refused,) = Planning(tmp_path, memory, hotfix_stages=shares).work()["plan"]["refused"]
+    assert "release_hotfix_stages are 50, 10" in refused["reason"]
+
+
 def test_bare_hosts_have_no_release_no_ports_and_no_secret_yet(tmp_path: Path, memory: dict[str, Any]) -> None:
     told = Planning(tmp_path, memory).work()["plan"]
     assert set(told["against"].values()) == {""}

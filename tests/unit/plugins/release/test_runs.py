@@ -3,12 +3,15 @@
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import action
 
 
@@ -94,6 +97,63 @@ def test_an_exception_without_words_is_told_by_its_name_and_place(monkeypatch: p
     said = r"unexpected StopIteration at test_runs\.py:\d+, in ferryman\.ops\.wordless"
     with pytest.raises(AnsibleError, match=said):
         Wordless().run(task_vars={"inventory_hostname": "a1"})
+
+
+class Failing(action.ReleaseAction):
+    """ferryman.ops.failing, on one of two hosts of a run."""
+
+    def __init__(self, host: str, place: Path, error: Exception) -> None:
+        """Know nothing of Ansible but a task."""
+        hosts = {"app": ["app1", "app2"], "entry": ["entry1"], "arbiter": "entry1"}
+        told = {"app": "shop", "environment": "prod", "work_dir": str(place), "hosts": hosts}
+        self.vars_ = {"inventory_hostname": host, **{f"release_{name}": value for name, value in told.items()}}
+        self.error, self._task = error, SimpleNamespace(_uuid="0242ac11-0002-9f1c-5d0e-00000000001f")
+
+    def validate_argument_spec(self, *_: object) -> tuple[None, dict[str, object]]:
+        return None, {}
+
+    def value(self, name: str, default: object = None) -> object:
+        return self.vars_.get(f"release_{name}", default)
+
+    def work(self) -> dict[str, object]:
+        raise self.error
+
+    def fail(self) -> None:
+        """Do the task, which fails, in one way or the other."""
+        with suppress(AnsibleError):
+            assert self.run(task_vars=self.vars_)["failed"]
+
+
+def stopped(host: str, reason: str) -> action.Stopped:
+    return action.Stopped(host, {"reason": reason, "evidence": [], "hint": "", "refused": False})
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (stopped("app2", "exit code 1"), "app2: exit code 1"),
+        (AnsibleConnectionFailure("no route to it\nand more"), "app2 cannot be reached: no route to it"),
+        (AnsibleError("no git here"), "app2: no git here"),
+        (StopIteration(), "app2: unexpected StopIteration at test_runs.py:"),
+    ],
+)
+def test_a_run_remembers_what_failed_first_whichever_host_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: str
+) -> None:
+    """Ansible tells it to the tasks of the host alone that failed, and the ledger is kept by another."""
+    monkeypatch.setattr(ActionBase, "run", lambda *_: {})
+    Failing("app2", tmp_path, error).fail()
+    after = Failing("app1", tmp_path, stopped("app1", INTERRUPTED))
+    after.fail()
+    assert after.cause.startswith(cause)
+
+
+def test_a_mark_of_a_task_is_none_of_another_processs_task(tmp_path: Path) -> None:
+    """The end of a task's id counts the tasks of one process; a run that is handed over has a second one."""
+    first, second = (Failing("app1", tmp_path, ValueError()) for _ in range(2))
+    second._task = SimpleNamespace(_uuid="0242ac11-0003-77aa-1234-00000000001f")
+    assert first._mark("app1") != second._mark("app1")
+    assert first._mark("app1") == Failing("app2", tmp_path, ValueError())._mark("app1")
 
 
 def test_an_application_without_a_domain_is_refused_by_the_name_of_the_setting() -> None:

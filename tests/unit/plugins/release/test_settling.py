@@ -782,7 +782,7 @@ def test_a_job_that_is_begun_while_a_rollback_comes_is_stopped_by_it_or_refused(
     monkeypatch.setattr(migrating, "RUNTIME_UNITS", tmp_path / "run")
     monkeypatch.setattr(render, "transient", lambda *_, **__: "[Service]\n")
     monkeypatch.setattr(migrating, "_runs", lambda host, name: name in host.up)
-    output = night.host.site.state / "runs" / "run-2-seed.out"
+    output = night.host.site.state / "once" / "run-2-seed.out"
     night.host.write(output, "")
     line, goes_on = 0, True
     while goes_on:
@@ -907,7 +907,7 @@ def test_whoever_ends_an_exchange_holds_the_decision(night: Night, monkeypatch: 
 
     monkeypatch.setattr(restoring, "resolve", resolved)
     for end in (
-        lambda: agent._tidy(night.host, lock),
+        lambda: agent._tidy(night.host, lock, {}),
         lambda: steps._unlock(night.host, unlock, io.BytesIO()),
         lambda: restoring.forget(night.host, {}),
     ):

@@ -1,0 +1,131 @@
+"""What a new schema does to the release that serves, and what became of a migration whose driver has gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, database, probe, shift, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, read_json
+
+WITHIN_S = 5.0
+"""What serves has so long to be well again: a process may have to prepare its statements anew."""
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+def look_before(host: Host, request: Request) -> None:
+    """Remember whether what serves here is well before the migration: what is ill already is no fault of the schema."""
+    slot = str(shift.state(host)["stable"])
+    record = slots.record(host, slot)
+    if record:
+        ill = _ill(host, request, slot, record, within_s=0)
+        host.write_json(_before(host), {"format": 1, "run": host.run_id, "ill": ill})
+
+
+def _before(host: Host) -> Path:
+    return host.site.state / "before-migration.json"
+
+
+def withstand(host: Host, request: Request) -> Answer:
+    """See that what serves here is well on the schema that a migration has left, with its own steps under verify.
+
+    Of several hosts each says so (`withstands`, empty where it does), and nothing is taken back before all were heard.
+    """
+    if host.check or "app" not in request["roles"]:
+        return {}
+    slot = str(shift.state(host)["stable"])
+    record = slots.record(host, slot)
+    before = read_json(_before(host))
+    asks = bool(record) and not (before.get("run") == host.run_id and before.get("ill"))
+    said = _ill(host, request, slot, record, within_s=WITHIN_S) if asks else ""
+    host.journal("withstand", "failed" if said else "done", release=str(record.get("id", "")), slot=slot)
+    if said and not request.get("several"):
+        give_back(host, request, {"": said})
+    return {"withstands": said}
+
+
+def _ill(host: Host, request: Request, slot: str, record: Mapping[str, Any], *, within_s: float) -> str:
+    """Return what is wrong with the release that serves; empty where it is well, in time."""
+    until = time.monotonic() + within_s
+    while ill := probe.check(host, slot):
+        if time.monotonic() >= until:
+            return f"{record['id']}: {'; '.join(map(str, ill))}"
+        host.wait(0.3)
+    if request.get("verify_live"):
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import verifying  # few have some steps
+
+        told = {"release": record["id"], "description": record["manifest"]["description"]}
+        try:
+            verifying.at_slot(host, {**request, **told, "verify": request["verify_live"]}, slot)
+        except Unwell as unwell:
+            return f"{record['id']}: {unwell}"
+    return ""
+
+
+def keep(host: Host, request: Request) -> Answer:
+    """Go on with the new schema, unless what serves is `ill` on it anywhere (by host, what is wrong there)."""
+    ill = {name: said for name, said in (request.get("ill") or {}).items() if said}
+    if ill and not host.check:
+        give_back(host, request, ill)
+    return {}
+
+
+def give_back(host: Host, request: Request, ill: Mapping[str, str]) -> None:
+    """Take the schema back to where it was, by the application's own way down where it has one; Unwell, in any case."""
+    release = str(request["release"])
+    facts = arbiter.facts(host, host.run_id)
+    before, now_at = str(facts.get("schema_before", "")), str(facts.get("schema_after", ""))
+    reason = f"what serves is not well on the schema that the migration of {release} has left"
+    after = database.downgrade(host, release, to=before) if before and before != now_at else now_at
+    if before and before == after != now_at:
+        ends = f"it is back at {before}"
+    else:
+        point = facts.get("restore_point")
+        ends = f"it stays at {after or 'none'}" + (f"; the dump before it is {point}" if point else "")
+    hint = (
+        "change a schema in two releases: one that adds what the new one needs (expand), and a later one that removes "
+        "what nobody needs any more (contract)"
+    )
+    raise Unwell(
+        f"{reason}; {ends}",
+        evidence=[f"{name}: {said}" if name else said for name, said in ill.items()],
+        hint=hint,
+        facts={"schema_before": before, "schema_after": after},
+    )
+
+
+def unheard(host: Host) -> Answer:
+    """Return the migration whose end nobody wrote down here, as the journal has it; empty where there is none.
+
+    It says run, release, before (the schema's revision), and whether it `runs` still; else the revision `after` it,
+    which the release's own command tells: empty where it has none.
+    """
+    last = arbiter.last_of(host, "migrate")
+    if last.get("result") != "started" or last.get("run") == host.run_id:
+        return {}
+    told = {"run": last["run"], "release": last["release"], "before": last["detail"].get("schema_before", "")}
+    if database.runs_once(host, "migrate"):
+        return {**told, "runs": True}
+    return {**told, "runs": False, "after": database.revision(host, str(last["release"]))}
+
+
+def hear(host: Host) -> Answer:
+    """Write down how a migration ended whose driver has gone; return as `heard` what it did to the schema.
+
+    Failed (refused) while it still runs: what is decided meanwhile would be decided on a schema that is just going.
+    """
+    told = unheard(host)
+    if told.get("runs"):
+        raise Failed(
+            f"the migration of {told['release']} still runs, and its driver has gone",
+            hint=f"wait for it (journalctl -fu {database.unit(host, 'migrate')} on the host), then the same command",
+            refused=True,
+        )
+    if not told or host.check:
+        return {}
+    heard = {"of": told["run"], "schema_before": told["before"], "schema_after": told["after"]}
+    host.journal("migrate", "heard", release=told["release"], **heard)
+    return {"heard": {**heard, "release": told["release"]}}

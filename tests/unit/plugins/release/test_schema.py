@@ -1,0 +1,164 @@
+"""A migration whose driver has gone is heard of, and a schema on which what serves is not well is given back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
+    database,
+    ledger,
+    probe,
+    render,
+    schema,
+    slots,
+)
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell
+from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+
+OLD, NEW = "20260101T000000Z-aaaaaaa", "20260102T000000Z-bbbbbbb"
+APP = {"roles": ["app"], "release": NEW}
+
+
+@pytest.fixture
+def host(site: Site) -> Host:
+    """A host whose last run began a migration of NEW, at schema 0001, and was never heard of again."""
+    host = Host(site, run="run-1", token=1)
+    host.journal("migrate", "started", release=NEW, schema_before="0001")
+    return Host(site, run="run-2", token=2)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Say whether the migration's unit still runs; the schema is at 0002."""
+    monkeypatch.setattr(database, "revision", lambda *_: "0002")
+    return lambda value: monkeypatch.setattr(database, "runs_once", lambda *_: value)
+
+
+def test_a_migration_that_outlived_its_driver_stands_in_the_ledger_with_what_it_did(
+    host: Host, runs: Callable[[bool], None]
+) -> None:
+    runs(False)
+    line = {"event": "deploy", "release": NEW, "status": "started", "migration": "irreversible"}
+    arbiter.record(Host(host.site, run="run-1", token=1), **line)
+    told = schema.hear(host)
+    assert told["heard"] == {"of": "run-1", "release": NEW, "schema_before": "0001", "schema_after": "0002"}
+    arbiter.close_unfinished(host)
+    (closed,) = (each for each in arbiter.lines(host) if each.get("status") == "abandoned")
+    assert (closed["schema_after"], closed["migration"]) == ("0002", "irreversible")
+    assert ledger.story(arbiter.lines(host)).schema == "0002"
+    assert schema.hear(host) == {}, "once"
+
+
+def test_while_it_runs_nothing_else_is_begun(host: Host, runs: Callable[[bool], None]) -> None:
+    runs(True)
+    with pytest.raises(Failed, match="still runs") as failed:
+        schema.hear(host)
+    assert failed.value.refused
+    assert "tiny-migrate.service" in failed.value.hint
+    assert schema.unheard(host)["runs"]
+
+
+def test_a_run_takes_its_own_migration_for_none_that_was_left_behind(host: Host) -> None:
+    assert schema.unheard(Host(host.site, run="run-1", token=1)) == {}
+
+
+def test_what_another_host_heard_moves_the_ledgers_schema() -> None:
+    lines = [
+        {"event": "deploy", "release": OLD, "status": "live", "run": "1", "schema_after": "0001"},
+        {"event": ledger.MIGRATED, "of": "2", "release": NEW, "schema_before": "0001", "schema_after": "0002"},
+    ]
+    assert ledger.story(lines).schema == "0002"
+
+
+@pytest.fixture
+def serving(host: Host, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Host]:
+    """Return a run that has migrated, with what is ill in the release that serves before and after it."""
+
+    def at(before: str, after: str) -> Host:
+        said = iter([before, *[after] * 9])
+        monkeypatch.setattr(slots, "record", lambda *_: {"id": OLD, "manifest": {"description": {}}})
+        monkeypatch.setattr(schema, "WITHIN_S", 0)
+        monkeypatch.setattr(
+            probe, "check", lambda *_, **__: [probe.Ill("tiny-web@blue-1.service", now)] if (now := next(said)) else []
+        )
+        schema.look_before(host, APP)
+        host.journal("migrate", "started", release=NEW, schema_before="0001")
+        host.journal("migrate", "done", release=NEW, schema_before="0001", schema_after="0002")
+        return host
+
+    return at
+
+
+@pytest.mark.parametrize(("leads_to", "ends"), [("0001", "it is back at 0001"), ("0002", "it stays at 0002")])
+def test_a_schema_on_which_what_serves_is_ill_is_given_back(
+    serving: Callable[[str, str], Host], monkeypatch: pytest.MonkeyPatch, leads_to: str, ends: str
+) -> None:
+    host, asked = serving("", "answered 500"), list[str]()
+
+    def downgrade(*_: Any, to: str) -> str:
+        asked.append(to)
+        return leads_to
+
+    monkeypatch.setattr(database, "downgrade", downgrade)
+    with pytest.raises(Unwell, match=ends) as failed:
+        schema.withstand(host, APP)
+    assert asked == ["0001"]
+    assert failed.value.evidence == [f"{OLD}: tiny-web@blue-1.service: answered 500"]
+    assert failed.value.facts == {"schema_before": "0001", "schema_after": leads_to}
+
+
+def test_of_several_hosts_each_says_so_first(serving: Callable[[str, str], Host]) -> None:
+    host = serving("", "answered 500")
+    said = schema.withstand(host, {**APP, "several": True})["withstands"]
+    assert "answered 500" in said
+    assert schema.keep(host, {**APP, "ill": {"web1": "", "web2": ""}}) == {}
+
+
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("it was ill", "it is ill"), ("it was ill", "")])
+def test_what_is_well_or_was_ill_before_says_nothing_against_a_schema(
+    serving: Callable[[str, str], Host], before: str, after: str
+) -> None:
+    assert schema.withstand(serving(before, after), APP) == {"withstands": ""}
+
+
+def test_a_migration_tells_postgresql_how_long_it_waits_and_takes(site: Site) -> None:
+    told = database.limits({"timeout_s": 40, "lock_timeout_s": 3, "statement_timeout_s": 0})
+    assert told == {"PGOPTIONS": "-c lock_timeout=3s -c statement_timeout=40s"}
+    text = render.transient(site, "migrate", {"timeout_s": 40}, release=NEW, environment=told)
+    assert 'Environment="PGOPTIONS=-c lock_timeout=3s -c statement_timeout=40s"' in text.splitlines()
+
+
+def test_a_way_down_is_told_where_it_leads_to(site: Site) -> None:
+    description: dict[str, Any] = {"name": "tiny", "processes": {}, "runtime": {"kind": "python"}}
+    migrations = {"command": "alembic upgrade head", "downgrade": "alembic downgrade {revision}"}
+    told = render.launchers(site, {**description, "migrations": migrations}, environment="prod", release=NEW)
+    assert sorted(told) == ["downgrade", "migrate"]
+    assert told["downgrade"].splitlines()[-1] == 'exec alembic downgrade "$FERRYMAN_REVISION"'
+
+
+def live(release: str, **more: Any) -> dict[str, Any]:
+    """A line of a release that went live."""
+    return {"event": "deploy", "status": "live", "run": release, "release": release, **more}
+
+
+IRREVERSIBLE = {"migration": "irreversible", "schema_before": "1", "schema_after": "2"}
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_nobody_goes_back_past_an_irreversible_migration_but_with_the_database(accept: bool) -> None:
+    lines = [live(OLD, schema_after="1"), live(NEW, **IRREVERSIBLE)]
+    with pytest.raises(ledger.Refused, match="irreversible") as refused:
+        ledger.rollback_target(lines, present=[OLD, NEW], accept_schema=accept)
+    assert "--with-database" in refused.value.hint
+    assert ledger.rollback_target(lines, present=[OLD, NEW], with_database=True).id == OLD
+
+
+def test_a_migration_counts_that_failed_half_way_and_none_that_was_undone_or_came_before() -> None:
+    failed = {"event": "deploy", "run": "x", "release": NEW, "migration": "irreversible", "status": "failed"}
+    moved = {**failed, "schema_before": "1", "schema_after": "2"}
+    assert ledger.irreversible([live(OLD), moved], OLD) == [NEW]
+    assert ledger.irreversible([live(OLD), {**failed, "schema_before": "1", "schema_after": "1"}], OLD) == []
+    assert ledger.irreversible([live(NEW, **IRREVERSIBLE), live(OLD)], OLD) == []
+    back = live(OLD, with_database={"before": NEW})
+    assert ledger.irreversible([live("first"), live(OLD), live(NEW, **IRREVERSIBLE), back], "first") == []
