@@ -11,7 +11,9 @@ def told(site: Site, known: int, purpose: str, *, live: str, stands: bool) -> st
     says whether that is the run's. People and pipelines are told the same.
     """
     seen = site.arbiter()
-    shown = " ".join(site.begin("status", "--env", ENV, "--app", site.app).wait().out.split())
+    answer = site.begin("status", "--env", ENV, "--app", site.app).wait()
+    assert answer.code == 0, str(answer)
+    shown = " ".join(answer.out.split())
     assert seen["shift"]["release_stable"] == live
     assert f"live {live}" in shown, shown
     assert "in doubt" not in shown, shown

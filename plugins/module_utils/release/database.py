@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import render
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, alone, deciding, read_json
 
 RUNTIME_UNITS = Path("/run/systemd/system")
 OUTPUTS_KEPT = 20
@@ -74,7 +74,8 @@ def revision(host: Host, release: str) -> str:
     """Return the schema's revision as the release's own command tells it; empty for none, and where it has none."""
     if not _migrations(host, release).get("revision"):
         return ""
-    lines = once(host, "revision", release, timeout_s=30).strip().splitlines()
+    with alone(host.site.state / "revision.flock"):  # a look may ask just when a migration does: both are answered
+        lines = once(host, "revision", release, timeout_s=30).strip().splitlines()
     words = lines[-1].split() if lines else []
     return words[0] if words else ""
 

@@ -1,6 +1,9 @@
 """A migration whose driver has gone is heard of, and a schema on which what serves is not well is given back."""
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -57,6 +60,24 @@ def test_while_it_runs_nothing_else_is_begun(host: Host, runs: Callable[[bool], 
     assert failed.value.refused
     assert "tiny-migrate.service" in failed.value.hint
     assert schema.unheard(host, acts=False)["runs"]
+
+
+def test_who_asks_for_the_revision_while_another_does_is_answered_after_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look must not keep a migration from its end, nor be refused by it."""
+    asking = threading.Lock()
+
+    def once(*_: object, **__: object) -> str:
+        assert asking.acquire(blocking=False), "a second one is refused while the first runs"
+        time.sleep(0.05)
+        asking.release()
+        return "0002\n"
+
+    monkeypatch.setattr(database, "_migrations", lambda *_: {"revision": "app revision"})
+    monkeypatch.setattr(database, "once", once)
+    with ThreadPoolExecutor(4) as askers:
+        assert [*askers.map(lambda _: database.revision(host, NEW), range(4))] == ["0002"] * 4
 
 
 def test_a_run_takes_its_own_migration_for_none_that_was_left_behind(host: Host) -> None:
