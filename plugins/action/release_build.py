@@ -101,7 +101,7 @@ class ActionModule(ReleaseAction):
         from ansible_collections.ferryman.ops.plugins.plugin_utils.release import hotfix  # few deploys are one
 
         reasons = hotfix.refused(self, plan, built, self.look_of(self.first_app)["base"])
-        if reasons and self.args["as_planned"]:
+        if reasons and not self.args["plan"]:
             told = {"reason": hotfix.REASON, "evidence": reasons, "hint": hotfix.WAY_OUT, "refused": True}
             raise Stopped(self.host, told)
         return reasons

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    expect,
     fencing,
     files,
     ledger,
@@ -46,7 +47,7 @@ WHERE = {
     **dict.fromkeys(names.RESTORING, ("app",)),
 }
 """Whom a step concerns; the arbiter is told when a run begins, and of others when they are the first who know."""
-KEPT = ("restore_point", "restore_point_sha256", "schema_before", "schema_after")
+KEPT = ("restore_point", "restore_point_sha256", "schema_before", "schema_after", "migrated")
 """What a step's answer says that the ledger's line will need."""
 ONE_APP_HOST = ("migrate", "keep_schema", "once")
 """What one app host does alone."""
@@ -193,8 +194,10 @@ class ActionModule(ReleaseAction):
         if "description" not in more and plan:
             more["description"] = self._described(plan)
         if plan.get("migrate") and {"stage", "withstand"} & {*wanted} and self.value("verify", True):
-            live = self._described({"release": plan["previous"]}).get("verify")
-            more["verify_live"] = {**self.verification(live), "writes": []} if live else {}
+            live = self._described({"release": plan["previous"]}).get("verify") or []
+            told = {**self.verification(live), "writes": []}
+            # Without a secret that its steps want, what serves would look ill to whoever asks.
+            more["verify_live"] = told if live and not expect.lacking(live, told["secrets"]) else {}
         if self.several:
             more.update(self._among_many(plan, wanted, more.get("description") or {"processes": {}}))
         body = b""

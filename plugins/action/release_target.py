@@ -20,7 +20,13 @@ class ActionModule(ReleaseAction):
         arbiter = self.look_of(self.arbiter)
         looks = [self.look_of(host).get("migration") or {} for host in self.groups["app"]]
         # A migration whose driver did not hear its end has moved the schema all the same; the ledger says so soon.
-        unheard = [{"event": ledger.MIGRATED, "schema_after": each["after"]} for each in looks if each.get("after")]
+        if any(each.get("runs") for each in looks):
+            self.refuse("a migration still runs, and its driver has gone", "wait for its end, then the same command")
+        unheard = [
+            {"event": ledger.MIGRATED, "of": each["run"], "release": each["release"], "schema_after": each["after"]}
+            for each in looks
+            if each
+        ]
         lines = [*arbiter["ledger"]["lines"], *unheard]
         held = {host: {each["id"] for each in self.look_of(host)["releases"]} for host in self.groups["app"]}
         out = [host for host in fencing.off_for(arbiter.get("fenced", {}), fencing.AWAY) if host in held]

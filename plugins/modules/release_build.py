@@ -23,12 +23,13 @@ options:
   as_planned:
     description: >-
       Whether to refuse, before anything is sent to a host, what is no longer as the plan in C(release_plan_file) says;
-      where that is empty, nothing is compared. With C(release_hotfix) also what is more than a hotfix, of which a plan
-      is told otherwise.
+      where that is empty, nothing is compared.
     type: bool
     default: false
   plan:
-    description: Whether this is for M(ferryman.ops.release_plan), which tells what is refused among all else.
+    description: >-
+      Whether this is for M(ferryman.ops.release_plan), which tells what is refused among all else: SQL that would harm,
+      and with C(release_hotfix) what is more than a hotfix.
     type: bool
     default: false
 author: The Ferryman authors

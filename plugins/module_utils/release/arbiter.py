@@ -202,6 +202,7 @@ def facts(host: Host, run: str) -> dict[str, Any]:
             continue
         if line.get("step") == "migrate":
             found.update({key: detail[key] for key in ("schema_before", "schema_after") if key in detail})
+            found["migrated"] = line.get("result") != "undone"
         elif line.get("step") == "snapshot" and "path" in detail:
             found["restore_point"] = detail["path"]
             found.update({"restore_point_sha256": detail["sha256"]} if "sha256" in detail else {})

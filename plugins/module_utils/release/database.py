@@ -88,16 +88,18 @@ def _migrations(host: Host, release: str) -> dict[str, Any]:
 def limits(migrations: Mapping[str, Any]) -> dict[str, str]:
     """Return what tells PostgreSQL's clients how long a statement of a migration may wait for a lock, and may take.
 
-    libpq reads it, and what is built on it (psycopg), and node-postgres.
+    libpq reads it, and what is built on it (psycopg), and node-postgres. Nothing where neither has a limit: a pooler
+    may take no such option.
     """
-    budget_s = int(migrations.get("timeout_s") or 30)
     lock_s = int(migrations.get("lock_timeout_s") or 0)
-    statement_s = int(migrations.get("statement_timeout_s") or 0) or budget_s
-    told = {"lock_timeout": lock_s, "statement_timeout": statement_s}
+    statement_s = int(migrations.get("statement_timeout_s") or 0)
+    if not lock_s and not statement_s:
+        return {}
+    told = {"lock_timeout": lock_s, "statement_timeout": statement_s or int(migrations.get("timeout_s") or 30)}
     return {"PGOPTIONS": " ".join(f"-c {name}={value}s" for name, value in told.items() if value)}
 
 
-def migrate(host: Host, release: str) -> dict[str, str]:
+def migrate(host: Host, release: str) -> dict[str, Any]:
     """Run the release's migrations once, within their time, and return the schema's revision before and after.
 
     The command is a unit of systemd's: it survives the driver, and a second one is refused while it runs.
@@ -112,19 +114,21 @@ def migrate(host: Host, release: str) -> dict[str, str]:
     try:
         once(host, "migrate", release, timeout_s=timeout_s, environment=limits(migrations))
     except Failed as failed:
-        after = revision(host, release)
+        after, known = "", f"not known, it was at {before or 'none'}"
+        with suppress(Failed):  # the database may be what is wrong
+            after = revision(host, release)
+            known = "left as it was" if after == before else f"now at {after or 'none'}, it was at {before or 'none'}"
         host.journal("migrate", "failed", release=release, schema_after=after)
-        known = "left as it was" if after == before else f"now at {after or 'none'}, it was at {before or 'none'}"
         raise Failed(
             f"the migration failed: {failed}; the schema is {known}",
             evidence=failed.evidence,
             hint=failed.hint,
-            facts={"schema_before": before, "schema_after": after},
+            facts={"schema_before": before, "schema_after": after, "migrated": True},
         ) from None
     after = revision(host, release)
     host.journal("migrate", "done", release=release, schema_before=before, schema_after=after)
     host.changes.append(f"schema {before or 'none'} -> {after or 'none'}")
-    return {"schema_before": before, "schema_after": after}
+    return {"schema_before": before, "schema_after": after, "migrated": True}
 
 
 def downgrade(host: Host, release: str, *, to: str) -> str:
@@ -137,9 +141,12 @@ def downgrade(host: Host, release: str, *, to: str) -> str:
         return revision(host, release)
     timeout_s = int(migrations.get("timeout_s") or 30)
     environment = {**limits(migrations), "FERRYMAN_REVISION": to}
+    host.journal("migrate", "started", release=release, schema_before=to)  # it outlives its driver, as the way up does
     with suppress(Failed):  # where the schema is then says what came of it
         once(host, "downgrade", release, timeout_s=timeout_s, environment=environment)
-    after = revision(host, release)
+    after = ""
+    with suppress(Failed):
+        after = revision(host, release)
     host.journal("migrate", "undone", release=release, schema_after=after)
     return after
 

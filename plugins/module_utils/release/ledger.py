@@ -197,22 +197,28 @@ def irreversible(lines: Iterable[Line], release: str) -> list[str]:
     One counts that failed, too, where it has moved the schema.
     """
     found: list[str] = []
+    kinds: dict[str, str] = {}  # by the run: another one may have heard what its migration did
     for line in lines:
+        if line.get("migration"):
+            kinds[str(line.get("run"))] = str(line["migration"])
         if line.get("status") == "live" and line.get("release") == release:
             found = []
         elif line.get("status") == "live" and line.get("with_database"):
             before = line["with_database"].get("before")  # whose migration and all after it are undone
             found = found[: found.index(before)] if before in found else found
-        elif line.get("migration") == "irreversible" and _has_migrated(line):
+        elif kinds.get(str(line.get("of") or line.get("run"))) == "irreversible" and _has_migrated(line):
             found.append(str(line["release"]))
     return list(dict.fromkeys(found))
 
 
 def _has_migrated(line: Line) -> bool:
     """Say whether the migration of a line was run, and may have done something."""
+    if line.get("event") == MIGRATED:
+        return True
     if line.get("status") in (None, "", "started"):
         return False
-    return line.get("status") == "live" or line.get("schema_after", "") != line.get("schema_before", "")
+    moved = line.get("schema_after", "") != line.get("schema_before", "")
+    return line.get("status") == "live" or moved or bool(line.get("migrated"))
 
 
 def _named(told: Story, to: str) -> Release:

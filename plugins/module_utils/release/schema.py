@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, database, probe, shift, slots
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, read_json
@@ -22,8 +21,8 @@ def look_before(host: Host, request: Request) -> None:
     slot = str(shift.state(host)["stable"])
     record = slots.record(host, slot)
     if record:
-        ill = _ill(host, request, slot, record, within_s=0)
-        host.write_json(_before(host), {"format": 1, "run": host.run_id, "ill": ill})
+        told = {"ill": _ill(host, slot, within_s=0), "steps": _steps(host, request, slot, record)}
+        host.write_json(_before(host), {"format": 1, "run": host.run_id, **told})
 
 
 def _before(host: Host) -> Path:
@@ -40,34 +39,45 @@ def withstand(host: Host, request: Request) -> Answer:
     slot = str(shift.state(host)["stable"])
     record = slots.record(host, slot)
     before = read_json(_before(host))
-    asks = bool(record) and not (before.get("run") == host.run_id and before.get("ill"))
-    said = _ill(host, request, slot, record, within_s=WITHIN_S) if asks else ""
+    before = before if before.get("run") == host.run_id else {}
+    said = ""
+    if record and not before.get("ill"):
+        said = _ill(host, slot, within_s=WITHIN_S)
+    if record and not said and not before.get("steps"):
+        said = _steps(host, request, slot, record)
+    said = f"{record['id']}: {said}" if said else ""
     host.journal("withstand", "failed" if said else "done", release=str(record.get("id", "")), slot=slot)
     if said and not request.get("several"):
         give_back(host, request, {"": said})
     return {"withstands": said}
 
 
-def _ill(host: Host, request: Request, slot: str, record: Mapping[str, Any], *, within_s: float) -> str:
-    """Return what is wrong with the release that serves; empty where it is well, in time."""
+def _ill(host: Host, slot: str, *, within_s: float) -> str:
+    """Return which processes of the release that serves are not well; empty where all are, in time."""
     until = time.monotonic() + within_s
     while ill := probe.check(host, slot):
         if time.monotonic() >= until:
-            return f"{record['id']}: {'; '.join(map(str, ill))}"
+            return "; ".join(map(str, ill))
         host.wait(0.3)
-    if request.get("verify_live"):
-        from ansible_collections.ferryman.ops.plugins.module_utils.release import verifying  # few have some steps
+    return ""
 
-        told = {"release": record["id"], "description": record["manifest"]["description"]}
-        try:
-            verifying.at_slot(host, {**request, **told, "verify": request["verify_live"]}, slot)
-        except Unwell as unwell:
-            return f"{record['id']}: {unwell}"
+
+def _steps(host: Host, request: Request, slot: str, record: Mapping[str, Any]) -> str:
+    """Return which of its own steps the release that serves does not satisfy; empty for none, or where it has none."""
+    if not request.get("verify_live"):
+        return ""
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import verifying  # few have some steps
+
+    told = {"release": record["id"], "description": record["manifest"]["description"]}
+    try:
+        verifying.at_slot(host, {**request, **told, "verify": request["verify_live"]}, slot)
+    except Unwell as unwell:
+        return str(unwell)
     return ""
 
 
 def keep(host: Host, request: Request) -> Answer:
-    """Go on with the new schema, unless what serves is `ill` on it anywhere (by host, what is wrong there)."""
+    """Take the schema back where what serves is `ill` on it anywhere (by host, what is wrong); else do nothing."""
     ill = {name: said for name, said in (request.get("ill") or {}).items() if said}
     if ill and not host.check:
         give_back(host, request, ill)
@@ -94,27 +104,30 @@ def give_back(host: Host, request: Request, ill: Mapping[str, str]) -> None:
         f"{reason}; {ends}",
         evidence=[f"{name}: {said}" if name else said for name, said in ill.items()],
         hint=hint,
-        facts={"schema_before": before, "schema_after": after},
+        facts={"schema_before": before, "schema_after": after, "migrated": not before or after != before},
     )
 
 
 def unheard(host: Host, *, acts: bool) -> Answer:
     """Return the migration whose end nobody wrote down here, as the journal has it; empty where there is none.
 
-    It says run, release, before (the schema's revision), and whether it `runs` still; else, to who `acts` on it, the
-    revision `after` it, which the release's own command tells: empty where it has none, or does not say.
+    It says run, release, before (the schema's revision), and what of it still `runs` (migrate, downgrade); else, to who
+    `acts` on it, the revision `after` it, which the release's own command tells: empty where it has none, None where it
+    does not answer.
     """
     last = arbiter.last_of(host, "migrate")
     if last.get("result") != "started" or last.get("run") == host.run_id:
         return {}
     told = {"run": last["run"], "release": last["release"], "before": last["detail"].get("schema_before", "")}
-    if database.runs_once(host, "migrate"):
-        return {**told, "runs": True}
-    after = ""
+    if runs := next((name for name in ("migrate", "downgrade") if database.runs_once(host, name)), ""):
+        return {**told, "runs": runs}
+    after: Optional[str] = ""
     if acts and not host.check:
-        with suppress(Failed):  # of a release that is gone, or while its own session asks for the same
+        try:
             after = database.revision(host, str(last["release"]))
-    return {**told, "runs": False, "after": after}
+        except Failed:
+            after = None
+    return {**told, "runs": "", "after": after}
 
 
 def hear(host: Host) -> Answer:
@@ -126,11 +139,17 @@ def hear(host: Host) -> Answer:
     if told.get("runs"):
         raise Failed(
             f"the migration of {told['release']} still runs, and its driver has gone",
-            hint=f"wait for it (journalctl -fu {database.unit(host, 'migrate')} on the host), then the same command",
+            hint=f"wait for it (journalctl -fu {database.unit(host, told['runs'])} on the host), then the same command",
             refused=True,
         )
     if not told or host.check:
         return {}
+    if told["after"] is None:
+        raise Failed(
+            f"what the migration of {told['release']} did is not known: its `revision` does not answer",
+            hint=f"see why (journalctl -u {database.unit(host, 'revision')} on the host), then the same command",
+            refused=True,
+        )
     heard = {"of": told["run"], "schema_before": told["before"], "schema_after": told["after"]}
     host.journal("migrate", "heard", release=told["release"], **heard)
     return {"heard": {**heard, "release": told["release"]}}

@@ -221,7 +221,7 @@ def lint(texts: Mapping[str, str], rules: Collection[str]) -> list[Flaw]:
             (Path(place) / name).write_text(text + outside, encoding="utf-8", newline="")
         words = [PROGRAM, "--reporter", "json", "--assume-in-transaction", "--config", os.devnull]
         try:
-            done = building.run([*words, *names], cwd=Path(place), env={**os.environ, "PATH": tool_path()})
+            done = building.run([*words, *names], cwd=Path(place), env={"PATH": tool_path()})
         except FileNotFoundError:
             raise AnsibleError("migrations.sql needs squawk on the driver: pip install squawk-cli") from None
     try:

@@ -84,7 +84,7 @@ def test_a_run_takes_its_own_migration_for_none_that_was_left_behind(host: Host)
     assert schema.unheard(Host(host.site, run="run-1", token=1), acts=True) == {}
 
 
-def test_who_only_looks_asks_no_release_for_its_schema_and_one_that_cannot_say_it_fails_nobody(
+def test_who_only_looks_asks_no_release_for_its_schema_and_nothing_is_begun_while_it_cannot_be_known(
     host: Host, runs: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs(False)
@@ -93,7 +93,11 @@ def test_who_only_looks_asks_no_release_for_its_schema_and_one_that_cannot_say_i
         raise Failed("`revision` of an earlier run still runs")
 
     monkeypatch.setattr(database, "revision", fails)
-    assert [schema.unheard(host, acts=acts)["after"] for acts in (False, True)] == ["", ""]
+    assert [schema.unheard(host, acts=acts)["after"] for acts in (False, True)] == ["", None]
+    with pytest.raises(Failed, match="does not answer") as failed:
+        schema.hear(host)
+    assert failed.value.refused
+    assert arbiter.last_of(host, "migrate")["result"] == "started", "it is asked again"
 
 
 def test_what_another_host_heard_moves_the_ledgers_schema() -> None:
@@ -138,7 +142,8 @@ def test_a_schema_on_which_what_serves_is_ill_is_given_back(
         schema.withstand(host, APP)
     assert asked == ["0001"]
     assert failed.value.evidence == [f"{OLD}: tiny-web@blue-1.service: answered 500"]
-    assert failed.value.facts == {"schema_before": "0001", "schema_after": leads_to}
+    moved = leads_to != "0001"
+    assert failed.value.facts == {"schema_before": "0001", "schema_after": leads_to, "migrated": moved}
 
 
 def test_of_several_hosts_each_says_so_first(serving: Callable[[str, str], Host]) -> None:
@@ -158,6 +163,7 @@ def test_what_is_well_or_was_ill_before_says_nothing_against_a_schema(
 def test_a_migration_tells_postgresql_how_long_it_waits_and_takes(site: Site) -> None:
     told = database.limits({"timeout_s": 40, "lock_timeout_s": 3, "statement_timeout_s": 0})
     assert told == {"PGOPTIONS": "-c lock_timeout=3s -c statement_timeout=40s"}
+    assert database.limits({"timeout_s": 40, "lock_timeout_s": 0, "statement_timeout_s": 0}) == {}
     text = render.transient(site, "migrate", {"timeout_s": 40}, release=NEW, environment=told)
     assert 'Environment="PGOPTIONS=-c lock_timeout=3s -c statement_timeout=40s"' in text.splitlines()
 
@@ -193,5 +199,10 @@ def test_a_migration_counts_that_failed_half_way_and_none_that_was_undone_or_cam
     assert ledger.irreversible([live(OLD), moved], OLD) == [NEW]
     assert ledger.irreversible([live(OLD), {**failed, "schema_before": "1", "schema_after": "1"}], OLD) == []
     assert ledger.irreversible([live(NEW, **IRREVERSIBLE), live(OLD)], OLD) == []
+    # Where nobody tells revisions; and where another host has heard of it.
+    assert ledger.irreversible([live(OLD), {**failed, "migrated": True}], OLD) == [NEW]
+    abandoned = {**failed, "status": "abandoned"}
+    heard = {"event": ledger.MIGRATED, "of": "x", "run": "y", "release": NEW}
+    assert ledger.irreversible([live(OLD), abandoned, heard], OLD) == [NEW]
     back = live(OLD, with_database={"before": NEW})
     assert ledger.irreversible([live("first"), live(OLD), live(NEW, **IRREVERSIBLE), back], "first") == []
