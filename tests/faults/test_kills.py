@@ -36,7 +36,7 @@ WITHIN_S = CONFIRM_S + 8
 """The guard's deadline, what moving the worker adds to it, and what a busy machine may take."""
 IN_ONE_WRITE = ("commit", "settle")
 """Steps that the journal tells of when they are done: before, nothing of them is there."""
-BEFORE_START = ("stage", "snapshot", "migrate")
+BEFORE_START = ("stage", "snapshot", "migrate", "withstand")
 """Steps of a deploy that a rollback has no use for."""
 TURNS = ((True, True), (True, False), (False, True))
 """Deploys in their order: whether one migrates, and whether a rollback follows.
@@ -195,7 +195,7 @@ class Striker:
         """Strike a deploy at each boundary, and after two of three a rollback at one of its own."""
         back = [*back]
         for at, (migrating, goes_back) in zip(there, cycle(TURNS), strict=False):
-            yield self.deploy(at, migrating=migrating or at.step in ("snapshot", "migrate"))
+            yield self.deploy(at, migrating=migrating or at.step in ("snapshot", "migrate", "withstand"))
             if goes_back and back:
                 yield self.rollback(back.pop())
         assert not back

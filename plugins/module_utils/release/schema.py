@@ -38,6 +38,8 @@ def withstand(host: Host, request: Request) -> Answer:
         return {}
     slot = str(shift.state(host)["stable"])
     record = slots.record(host, slot)
+    told = {"release": str(record.get("id", "")), "slot": slot}
+    host.journal("withstand", "started", **told)
     before = read_json(_before(host))
     before = before if before.get("run") == host.run_id else {}
     said = ""
@@ -46,7 +48,7 @@ def withstand(host: Host, request: Request) -> Answer:
     if record and not said and not before.get("steps"):
         said = _steps(host, request, slot, record)
     said = f"{record['id']}: {said}" if said else ""
-    host.journal("withstand", "failed" if said else "done", release=str(record.get("id", "")), slot=slot)
+    host.journal("withstand", "failed" if said else "done", **told)
     if said and not request.get("several"):
         give_back(host, request, {"": said})
     return {"withstands": said}
