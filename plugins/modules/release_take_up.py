@@ -30,7 +30,7 @@ slot: {description: The slot that the release goes to., type: str, returned: suc
 migrate: {description: Whether its migrations have to be asked for., type: bool, returned: success}
 hotfix: {description: That it is a hotfix., type: bool, returned: for a hotfix}
 left_out: {description: The app hosts that this run goes on without., type: list, elements: str, returned: success}
-nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
+nobodys: {description: Steps (mend) that concern no host., type: list, elements: str, returned: success}
 throttle:
   description: On how many hosts at once the steps of app hosts are done, by C(release_serial); 0 is all of them.
   type: int

@@ -36,7 +36,7 @@ left_out:
   type: list
   elements: str
   returned: success
-nobodys: {description: Steps (mend or workers) that concern no host., type: list, elements: str, returned: success}
+nobodys: {description: Steps (mend) that concern no host., type: list, elements: str, returned: success}
 throttle:
   description: On how many hosts at once the steps of app hosts are done, by C(release_serial); 0 is all of them.
   type: int

@@ -54,6 +54,8 @@ SOCKETS = "/run/postgresql"  # where Debian's PostgreSQL and its clients have th
 FILLED = {"{host}": "HOST", "{port}": "PORT", "{revision}": "FERRYMAN_REVISION"}
 """What stands for something in a command, and the variable that holds it."""
 PLACE = re.compile(f"({'|'.join(map(re.escape, FILLED))})")
+MIGRATING = {"migrate": "command", "revision": "revision", "downgrade": "downgrade"}
+"""What the commands under migrations are called where they run, and there."""
 NETWORK = {
     "any": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n",
     "local": "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\nIPAddressDeny=any\nIPAddressAllow=localhost\n",
@@ -300,7 +302,7 @@ def launchers(site: Site, description: Mapping[str, Any], *, environment: str, r
     """
     processes = dict(description["processes"])
     migrations = description.get("migrations") or {}
-    for name, key in {"migrate": "command", "revision": "revision", "downgrade": "downgrade"}.items():
+    for name, key in MIGRATING.items():
         if migrations.get(key):
             processes[name] = {"command": migrations[key]}
     return {

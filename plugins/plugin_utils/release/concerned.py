@@ -37,9 +37,11 @@ def has_background(action: ReleaseAction, host: str) -> bool:
 
 CONCERN = {"mend": mends, "workers": has_background}
 """By the step, whether it concerns a host."""
+ONCE = ("mend",)
+"""Those whose task runs once where they concern nobody; that of `workers` is throttled, and Ansible does not do both."""
 
 
 def nobodys(action: ReleaseAction) -> list[str]:
-    """Return those of these steps that concern no host of the run, once it is planned."""
+    """Return those of the steps that may run once that concern no host of the run, once it is planned."""
     hosts = {host for hosts in action.every.values() for host in hosts}
-    return [step for step, concerns in CONCERN.items() if not any(concerns(action, host) for host in hosts)]
+    return [step for step in ONCE if not any(CONCERN[step](action, host) for host in hosts)]

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import names
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names, render
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import metrics, schedule, sql, verification
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.reader import (
@@ -100,8 +100,6 @@ MIGRATIONS: Spec = {
     "statement_timeout_s": {"type": "int", "default": 0},
     "kind": {"type": "str", "default": "expand", "choices": ["expand", "contract", "irreversible"]},
 }
-MIGRATING = ("migrate", "revision", "downgrade")
-"""What the commands under migrations are called where they run."""
 CHECKS: Spec = {
     "version": {"type": "dict", "default": {}},
     "checks": {"type": "list", "elements": "dict", "default": []},
@@ -112,7 +110,7 @@ RENAMED: dict[str, str] = {}
 CHECK: Spec = {"name": {"type": "str", "required": True}, **HEALTH}
 
 
-FILLED = ("host", "port", "revision")
+FILLED = [place.strip("{}") for place in render.FILLED]
 IN_BRACES = re.compile(r"\{(\w+)\}")
 
 
@@ -129,7 +127,7 @@ def read(text: str, *, source: str = FILE, renamed: Mapping[str, str] = RENAMED)
         found[name] = reader.check(found[name] or {}, spec, (name,))
     if found["migrations"]:
         found["migrations"] = reader.check(found["migrations"], MIGRATIONS, ("migrations",))
-        for key in ("command", "revision", "downgrade"):
+        for key in render.MIGRATING.values():
             _command(reader, found["migrations"].get(key), ("migrations", key), absent=_absent(found))
         _sql(reader, found["migrations"])
     _checks(reader, found["health"])
@@ -227,8 +225,8 @@ def _processes(reader: Reader, found: Mapping[str, Any]) -> dict[str, Any]:
         if str(name).startswith("x-"):
             continue
         path = ("processes", name)
-        if not PROCESS_NAME.fullmatch(str(name)) or name in MIGRATING:
-            no = ", ".join(MIGRATING)
+        if not PROCESS_NAME.fullmatch(str(name)) or name in render.MIGRATING:
+            no = ", ".join(render.MIGRATING)
             reader.wrong(path, f"must be lower-case letters and digits, at most 16, and none of {no}")
         process = reader.check(value or {}, PROCESS, path)
         if process:

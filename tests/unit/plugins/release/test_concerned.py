@@ -82,7 +82,7 @@ def test_what_is_said_to_concern_nobody_is_what_no_host_of_the_run_would_do(
     every = {*hosts["entry"], *hosts["app"], *hosts["db"]}
     for host in every:  # it is planned on any of them
         nobodys = concerned.nobodys(Remembering(host, hosts, memory))
-        idle = [s for s in concerned.CONCERN if not any(Step(each, hosts, memory)._concerns(s) for each in every)]
+        idle = [s for s in concerned.ONCE if not any(Step(each, hosts, memory)._concerns(s) for each in every)]
         assert nobodys == idle
 
 
