@@ -38,7 +38,7 @@ def has_background(action: ReleaseAction, host: str) -> bool:
 CONCERN = {"mend": mends, "workers": has_background}
 """By the step, whether it concerns a host."""
 ONCE = ("mend",)
-"""Those whose task runs once where they concern nobody; that of `workers` is throttled, and Ansible does not do both."""
+"""Those whose task runs once where they concern nobody: that of `workers` is throttled, and no task is both."""
 
 
 def nobodys(action: ReleaseAction) -> list[str]:
