@@ -14,6 +14,7 @@ from ferryman.errors import Stop
 
 REGION = re.compile(r"(<!-- figures: [^\n]* -->\n).*?(<!-- end of figures -->\n)", re.DOTALL)
 HEAD = ["| what | measured | wanted | reached | record |", "|---|---|---|---|---|"]
+TOLD = ["What is measured beside these, and has no bound:", "", "| what | measured | record |", "|---|---|---|"]
 AROUND = {"name", "commit", "dirty", "at", "machine", "duration_s", "seed"}
 """What a record says of the run itself."""
 BEFORE = ("Read the source", "Build the artifact")
@@ -60,7 +61,8 @@ def promises(root: Path) -> dict[str, str]:
 
 
 def table(records: list[Record], promised: dict[str, str]) -> str:
-    """Return the records as a table, between how many figures miss what is wanted of them and where they are from."""
+    """Return the records as a table, between how many figures miss what is wanted of them and where they are from;
+    before the latter what was measured and is only told."""
     soaks, benches = ([each for each in records if ("rows" in each) is wanted] for wanted in (False, True))
     rows = [counted(each, promised) for each in soaks] + [row for each in benches for row in benched(each)]
     missed = sum(not row.reached for row in rows)
@@ -68,7 +70,10 @@ def table(records: list[Record], promised: dict[str, str]) -> str:
         f"| {row.what} | {row.measured} | {row.wanted} | {'yes' if row.reached else '**no**'} | {link(row.record)} |"
         for row in rows
     ]
+    free = [(what, is_now, each) for each in benches for what, is_now, wanted in parts(each) if not wanted]
+    told = [f"| {what} | {is_now} | {link(each)} |" for what, is_now, each in free]
     return "\n".join([f"{missed} of {len(rows)} miss what is wanted: those say **no**.", "", *HEAD, *lines, "",
+                      *([*TOLD, *told, ""] if told else []),
                       *(f"- {link(each)}: {provenance(each)}" for each in [*soaks, *benches]), ""])  # fmt: skip
 
 
@@ -132,9 +137,14 @@ class Row:
 
 
 def benched(record: Record) -> list[Row]:
-    """Return the rows of a benchmark, without what is only told and of which nothing is wanted."""
-    rows = [(row["what"], row["measured"], row["target"]) for row in record["rows"] if row["target"]]
-    return [Row(what, is_now, wanted, reached(is_now, wanted), record) for what, is_now, wanted in rows]
+    """Return the rows of a benchmark of which something is wanted."""
+    bounded = [(what, is_now, wanted) for what, is_now, wanted in parts(record) if wanted]
+    return [Row(what, is_now, wanted, reached(is_now, wanted), record) for what, is_now, wanted in bounded]
+
+
+def parts(record: Record) -> list[tuple[str, str, str]]:
+    """Return what a benchmark measured: what, the figure, what is wanted of it (empty: nothing)."""
+    return [(row["what"], row["measured"], row["target"]) for row in record["rows"]]
 
 
 def counted(record: Record, promised: dict[str, str]) -> Row:
