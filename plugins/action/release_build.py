@@ -149,7 +149,7 @@ class ActionModule(ReleaseAction):
             known is None or not manifest["migrations"] or known != manifest["migrations"]
         )
         if migrate:
-            line["migration"] = migrations["kind"]
+            line.update(migration=migrations["kind"], migrates_on=self.first_app)
         return {
             "event": "deploy",
             **kind,

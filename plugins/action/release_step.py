@@ -127,6 +127,9 @@ class ActionModule(ReleaseAction):
         more, body = self._request(plan, wanted)
         if self.args["plan"]:
             return self._foresee(more, wanted)
+        if "migrate" in wanted and not self._task.check_mode:
+            # Should this host be lost meanwhile, its end is not known: nobody migrates anywhere else before it is.
+            self.remember("facts", {**self.recall("facts"), "migrating": True})
         try:
             with self.watching(wanted):
                 staged = more.get("stages") and not self._task.check_mode

@@ -23,7 +23,13 @@ class ActionModule(ReleaseAction):
         if any(each.get("runs") for each in looks):
             self.refuse("a migration still runs, and its driver has gone", "wait for its end, then the same command")
         unheard = [
-            {"event": ledger.MIGRATED, "of": each["run"], "release": each["release"], "schema_after": each["after"]}
+            {
+                "event": ledger.MIGRATED,
+                "of": each["run"],
+                "release": each["release"],
+                "schema_after": each["after"],
+                "undone": each.get("undone", False),
+            }
             for each in looks
             if each
         ]

@@ -896,6 +896,7 @@ def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
 def test_a_migration_goes_on_without_the_driver_that_is_killed_meanwhile_and_the_next_deploy_finishes_at_its_schema(
     fleet: Fleet,
 ) -> None:
+    assert fleet.deploy(fleet.repository.commit(histories.good("before it migrates"))).code == 0
     before, known = fleet.settles(2), len(fleet.ledger())
     commit = fleet.repository.commit(histories.migrates("migrates while it is killed", sleep_s=MIGRATES_S))
     runs = f"systemctl show -P ActiveState {fleet.app}-migrate.service"
@@ -918,6 +919,8 @@ def test_a_migration_goes_on_without_the_driver_that_is_killed_meanwhile_and_the
         assert schema, "it went to its end"
         assert fleet.settles(2) == before
         fleet.run("unlock", "--app", fleet.app, "--yes")
+        back = fleet.begin("rollback", "--env", "dev", "--json").wait()
+        assert (back.code, "schema" in back.text) == (1, True), "what is gone back to never saw it"
         again = fleet.deploy(commit)
         assert again.code == 0, str(again)
         new = fleet.settles(2)

@@ -28,7 +28,8 @@ OF_A_RUN = (
 )
 """What is told of a run in a release's tale."""
 MIGRATED = "migrated"
-"""The event of a line without a status: what a migration has done whose driver was gone before its end."""
+"""The event of a line without a status: what a migration has done whose driver was gone before its end (`undone`: the
+schema is where it was before)."""
 
 
 class Refused(Exception):
@@ -206,9 +207,49 @@ def irreversible(lines: Iterable[Line], release: str) -> list[str]:
         elif line.get("status") == "live" and line.get("with_database"):
             before = line["with_database"].get("before")  # whose migration and all after it are undone
             found = found[: found.index(before)] if before in found else found
+        elif line.get("event") == MIGRATED and line.get("undone"):
+            found = [each for each in found if each != line.get("release")]
         elif kinds.get(str(line.get("of") or line.get("run"))) == "irreversible" and _has_migrated(line):
             found.append(str(line["release"]))
     return list(dict.fromkeys(found))
+
+
+def migrating(lines: Iterable[Line]) -> dict[str, str]:
+    """Return where a migration may still run of which the ledger has no end: the release by the host; mostly none.
+
+    A driver that ended its run says whether it was `migrating`, one that died does not. What went live afterwards asked
+    every host that took part.
+    """
+    found: dict[str, tuple[str, str]] = {}  # by the host: which run, which release
+    for line in lines:
+        run, status = str(line.get("of") or line.get("run")), line.get("status")
+        if status == "started" and line.get("migrates_on"):
+            found[str(line["migrates_on"])] = (run, str(line["release"]))
+        elif status == "live":
+            found = {host: each for host, each in found.items() if host in (line.get("left_out") or ())}
+        elif (
+            line.get("event") == MIGRATED
+            or "migrated" in line
+            or (status in ("failed", "returned") and not line.get("migrating"))
+        ):
+            found = {host: each for host, each in found.items() if each[0] != run}
+    return {host: release for host, (_, release) in found.items()}
+
+
+def untold(lines: Sequence[Line], run: str) -> dict[str, Any]:
+    """Return the last line of a journal about a migration, where the driver of its run may not have heard of it.
+
+    Empty for none, and for that of this `run`. One that has ended was heard of where its run has done anything
+    afterwards: no step begins before the arbiter has written down what the migration did.
+    """
+    at = next((at for at in reversed(range(len(lines))) if lines[at].get("step") == "migrate"), None)
+    if at is None:
+        return {}
+    last = dict(lines[at])
+    if last.get("result") == "heard" or last.get("run") == run:
+        return {}
+    went_on = any(line.get("run") == last.get("run") for line in lines[at + 1 :])
+    return {} if went_on and last.get("result") != "started" else last
 
 
 def _has_migrated(line: Line) -> bool:

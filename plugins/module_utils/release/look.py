@@ -80,8 +80,7 @@ def look(host: Host, request: Mapping[str, Any], *, before: Mapping[str, Any] | 
         seen["fenced"] = reader.read(host.site.state / fencing.FILE, serious=True).get("hosts", {})
     journal = chain.read(host.site.state / "journal.jsonl")
     seen["journal"] = _journal(host, journal)
-    last: dict[str, Any] = next((line for line in reversed(journal.lines) if line.get("step") == "migrate"), {})
-    if last.get("result") == "started" and "app" in roles:
+    if "app" in roles and ledger.untold(journal.lines, host.run_id):
         from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few drivers leave one
 
         seen["migration"] = schema.unheard(host, acts=bool(request.get("lock")))

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import arbiter, database, probe, shift, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
+    chain,
+    database,
+    ledger,
+    probe,
+    shift,
+    slots,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, read_json
 
 WITHIN_S = 5.0
@@ -96,7 +104,9 @@ def give_back(host: Host, request: Request, ill: Mapping[str, str]) -> None:
     if before and before == after != now_at:
         ends = f"it is back at {before}"
     else:
-        point = facts.get("restore_point")
+        point = facts.get("restore_point") or (request.get("line") or {}).get(
+            "restore_point"
+        )  # of a database's own host
         ends = f"it stays at {after or 'none'}" + (f"; the dump before it is {point}" if point else "")
     hint = (
         "change a schema in two releases: one that adds what the new one needs (expand), and a later one that removes "
@@ -111,16 +121,28 @@ def give_back(host: Host, request: Request, ill: Mapping[str, str]) -> None:
 
 
 def unheard(host: Host, *, acts: bool) -> Answer:
-    """Return the migration whose end nobody wrote down here, as the journal has it; empty where there is none.
+    """Return the migration whose end nobody took note of, as the journal has it; empty where there is none.
 
-    It says run, release, before (the schema's revision), and what of it still `runs` (migrate, downgrade); else, to who
-    `acts` on it, the revision `after` it, which the release's own command tells: empty where it has none, None where it
-    does not answer.
+    It may have ended: a session outlives its driver, and the host that keeps the ledger was told of nothing. It says
+    run, release, before (the schema's revision), whether it was `undone`, and what of it still `runs` (migrate,
+    downgrade); else the revision `after` it, as the journal has it, or, to who `acts` on it, the release's own command:
+    empty where it has none, None where it does not answer.
     """
-    last = arbiter.last_of(host, "migrate")
-    if last.get("result") != "started" or last.get("run") == host.run_id:
-        return {}
-    told = {"run": last["run"], "release": last["release"], "before": last["detail"].get("schema_before", "")}
+    lines = chain.read(host.site.state / "journal.jsonl").lines
+    last = ledger.untold(lines, host.run_id)
+    ended = last.get("result") in ("done", "undone")
+    if not last or (last["result"] != "started" and arbiter.lines_of(host, str(last["run"]))):
+        return {}  # who keeps the ledger himself reads this journal when he ends the run
+    began = next(
+        each
+        for each in reversed(lines)
+        if (each.get("run"), each.get("step"), each.get("result")) == (last["run"], "migrate", "started")
+    )
+    told: Answer = {"run": last["run"], "release": last["release"], "before": began["detail"].get("schema_before", "")}
+    if last["result"] == "undone" and last["detail"].get("schema_after") == told["before"]:
+        told["undone"] = True
+    if ended:
+        return {**told, "runs": "", "after": last["detail"].get("schema_after", "")}
     if runs := next((name for name in ("migrate", "downgrade") if database.runs_once(host, name)), ""):
         return {**told, "runs": runs}
     after: Optional[str] = ""
@@ -153,5 +175,6 @@ def hear(host: Host) -> Answer:
             refused=True,
         )
     heard = {"of": told["run"], "schema_before": told["before"], "schema_after": told["after"]}
+    heard.update({"undone": True} if told.get("undone") else {})
     host.journal("migrate", "heard", release=told["release"], **heard)
     return {"heard": {**heard, "release": told["release"]}}

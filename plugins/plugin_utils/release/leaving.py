@@ -13,11 +13,19 @@ def may_be_away(host: str, groups: Mapping[str, Sequence[str]]) -> bool:
     return [kind for kind in ("app", "entry", "db", "arbiter") if host in groups.get(kind, [])] == ["app"]
 
 
-def refusal(away: Sequence[str], groups: Mapping[str, Sequence[str]], *, most: int) -> str:
-    """Return why a run can't go on without these app hosts, or nothing."""
+def refusal(
+    away: Sequence[str], groups: Mapping[str, Sequence[str]], *, most: int, migrates: Mapping[str, str] | None = None
+) -> str:
+    """Return why a run can't go on without these app hosts, or nothing.
+
+    `migrates` has the release by the host whose migration may still run there: another one is never begun beside it.
+    """
     if not away:
         return ""
     whom = f"{', '.join(away)} cannot be reached"
+    if last := [host for host in away if host in (migrates or {})]:
+        told = ", of ".join(f"{(migrates or {})[host]} on {host}" for host in last)
+        return f"{whom}, and nobody knows whether the migration of {told} has ended"
     if len(away) >= len(groups["app"]):
         return f"{whom}, and no other app host is left"
     return f"{whom}, and at most {most} may be left out" if len(away) > most else ""

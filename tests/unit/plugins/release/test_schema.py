@@ -18,6 +18,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import leaving
 
 OLD, NEW = "20260101T000000Z-aaaaaaa", "20260102T000000Z-bbbbbbb"
 APP = {"roles": ["app"], "release": NEW}
@@ -98,6 +99,43 @@ def test_who_only_looks_asks_no_release_for_its_schema_and_nothing_is_begun_whil
         schema.hear(host)
     assert failed.value.refused
     assert arbiter.last_of(host, "migrate")["result"] == "started", "it is asked again"
+
+
+ENDS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+    "done": ({"schema_before": "0001", "schema_after": "0002"}, {"schema_after": "0002"}),
+    "failed": ({"schema_after": ""}, {"schema_after": "0002"}),  # the release is asked
+    "undone": ({"schema_after": "0001"}, {"schema_after": "0001", "undone": True}),
+}
+
+
+@pytest.mark.parametrize("result", ENDS)
+def test_a_migration_that_ended_after_its_drivers_end_is_heard_of_unless_its_run_went_on(
+    host: Host, runs: Callable[[bool], None], result: str
+) -> None:
+    """A session on the host outlives its driver, and writes down an end that reaches nobody who keeps the ledger."""
+    runs(False)
+    detail, told = ENDS[result]
+    first = Host(host.site, run="run-1", token=1)
+    first.journal("migrate", result, release=NEW, **detail)
+    assert schema.hear(host)["heard"] == {"of": "run-1", "release": NEW, "schema_before": "0001", **told}
+    assert schema.hear(host) == {}, "once"
+    third = Host(host.site, run="run-3", token=3)
+    third.journal("migrate", "started", release=NEW, schema_before="0001")
+    third.journal("migrate", result, release=NEW, **detail)
+    third.journal("withstand", "started", release=OLD)
+    assert schema.hear(host) == {}, "whoever began the next step had written it down"
+
+
+def test_who_keeps_the_ledger_himself_is_told_nothing_by_his_own_journal(
+    host: Host, runs: Callable[[bool], None]
+) -> None:
+    runs(False)
+    first = Host(host.site, run="run-1", token=1)
+    arbiter.record(first, event="deploy", release=NEW, status="started")
+    first.journal("migrate", "done", release=NEW, schema_before="0001", schema_after="0002")
+    assert schema.hear(host) == {}
+    arbiter.close_unfinished(host)
+    assert ledger.story(arbiter.lines(host)).schema == "0002"
 
 
 def test_what_another_host_heard_moves_the_ledgers_schema() -> None:
@@ -206,3 +244,42 @@ def test_a_migration_counts_that_failed_half_way_and_none_that_was_undone_or_cam
     assert ledger.irreversible([live(OLD), abandoned, heard], OLD) == [NEW]
     back = live(OLD, with_database={"before": NEW})
     assert ledger.irreversible([live("first"), live(OLD), live(NEW, **IRREVERSIBLE), back], "first") == []
+
+
+def test_a_migration_that_was_undone_after_its_drivers_end_is_no_longer_irreversible() -> None:
+    ran = {"event": "deploy", "run": "x", "release": NEW, "status": "abandoned", "migrated": True, **IRREVERSIBLE}
+    undone = {"event": ledger.MIGRATED, "of": "x", "release": NEW, "schema_after": "1", "undone": True}
+    assert ledger.irreversible([live(OLD), ran], OLD) == [NEW]
+    assert ledger.irreversible([live(OLD), ran, undone], OLD) == []
+    assert ledger.story([live(OLD), ran, undone]).schema == "1"
+
+
+STARTED = {"run": "x", "release": NEW, "status": "started", "migrates_on": "app1"}
+
+
+@pytest.mark.parametrize(
+    ("later", "runs_on"),
+    [
+        ([], {"app1": NEW}),
+        ([{"run": "x", "status": "abandoned"}], {"app1": NEW}),
+        ([{"run": "x", "status": "abandoned", "migrated": True}], {}),
+        ([{"run": "x", "status": "failed"}], {}),
+        ([{"run": "x", "status": "failed", "migrating": True}], {"app1": NEW}),
+        ([{"run": "x", "status": "failed", "migrating": True, "migrated": True}], {}),
+        ([{"run": "x", "status": "abandoned"}, {"run": "y", "event": ledger.MIGRATED, "of": "x"}], {}),
+        ([{"run": "x", "status": "abandoned"}, {"run": "y", "status": "live"}], {}),
+        ([{"run": "x", "status": "abandoned"}, {"run": "y", "status": "live", "left_out": ["app1"]}], {"app1": NEW}),
+        ([{"run": "x", "status": "abandoned"}, {"run": "y", "status": "live", "left_out": ["app2"]}], {}),
+    ],
+)
+def test_nobody_knows_of_a_migration_whose_end_is_in_no_line_until_its_host_takes_part_again(
+    later: list[dict[str, Any]], runs_on: dict[str, str]
+) -> None:
+    assert ledger.migrating([STARTED, *later]) == runs_on
+
+
+def test_no_run_goes_on_without_the_host_whose_migration_may_still_run() -> None:
+    groups = {"app": ["app1", "app2"], "arbiter": ["entry1"]}
+    assert leaving.refusal(["app2"], groups, most=1, migrates={"app1": NEW}) == ""
+    said = leaving.refusal(["app1"], groups, most=1, migrates={"app1": NEW})
+    assert said == f"app1 cannot be reached, and nobody knows whether the migration of {NEW} on app1 has ended"
