@@ -773,11 +773,12 @@ def test_an_entry_that_is_cut_off_from_the_arbiter_is_in_doubt_serves_and_follow
     prober.served_only(before, new)
 
 
-def boundaries() -> list[str]:
-    """Return the tasks of a deploy to several hosts, as people see them; of what migrates there is none here."""
+def boundaries(*, migrate: bool = False) -> list[str]:
+    """Return the tasks of a deploy to several hosts, as people see them, or those of its migration alone."""
     tasks = yaml.safe_load((paths.CHECKOUT / "roles" / "release" / "tasks" / "deploy_many.yml").read_text())
-    names = [task["name"].rpartition(" | ")[2] for task in tasks if "when" not in task]
-    return [*records.BEFORE, *names]
+    when = "__release_plan.migrate" if migrate else None
+    names = [task["name"].rpartition(" | ")[2] for task in tasks if task.get("when") == when]
+    return names if migrate else [*records.BEFORE, *names]
 
 
 class Case(NamedTuple):
@@ -797,7 +798,9 @@ class Case(NamedTuple):
 def ended_at(fleet: Fleet, at: str, fault: str, host: str, delay_s: float, chance: Random) -> Case:
     """Have a fault come to a deploy at a boundary; see one release everywhere, and the same command finish."""
     before, known = fleet.settles(2), len(fleet.ledger())
-    commit = fleet.repository.commit(histories.good(f"{fault} {host} at {at}, {time.time_ns()}"))
+    version = histories.migrates if at in boundaries(migrate=True) else histories.good
+    with described_otherwise(fleet):
+        commit = fleet.repository.commit(version(f"{fault} {host} at {at}, {time.time_ns()}"))
     others = [entry for entry in ENTRIES if (fault, entry) != (POWER, host)]
     with served_through(fleet, others), Prober(fleet, forgiving=fault != DRIVER) as prober:
         driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
@@ -883,7 +886,7 @@ def recorded(soak: Soak, cases: list[Case]) -> None:
 @pytest.mark.soak
 def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
     """A driver killed at any boundary leaves one release on every host, and the same command again finishes."""
-    chance, every = soak.random(), boundaries()
+    chance, every = soak.random(), [*boundaries(), *boundaries(migrate=True)]
     with fleet.settings(release_confirm_s=CONFIRM_S):
         delays = (0.0, 0.7, 1.4)[: soak.times(sample=1, full=3)]
         kills = [(s, at) for s in delays for at in chance.sample(every, soak.times(sample=2, full=len(every)))]
@@ -934,9 +937,9 @@ def test_a_migration_goes_on_without_the_driver_that_is_killed_meanwhile_and_the
 @STRICKEN
 @pytest.mark.soak
 def test_soak_fleet_faults(fleet: Fleet, soak: Soak) -> None:
-    """Cuts from driver and arbiter, and losses of power, six at each boundary: one release stands, on every host.
+    """Cuts and losses of power, six at each boundary: one release stands; a lost app host takes three requests at most.
 
-    An app host that is cut off from the arbiter, or loses its power, may take three requests along; others none.
+    It is cut off from the arbiter or loses its power; no other fault costs any.
     Over a soak each boundary sees six of the faults, and each fault of a host comes at four boundaries or three.
     """
     chance, every = soak.random(), boundaries()
