@@ -171,7 +171,8 @@ def stop_once(host: Host, release: Mapping[str, Any]) -> None:
     known = ["migrate", "downgrade", *(name for name, told in processes.items() if told["kind"] == "once")]
     units = [each for each in (unit(host, name) for name in known) if _runs(host, each)]
     if units:
-        host.systemctl("stop", *units, timeout=180)
+        stopping = [int(told.get("stop_timeout_s") or 0) for told in processes.values() if told["kind"] == "once"]
+        host.systemctl("stop", *units, timeout=180 + max(stopping, default=0))
 
 
 def _output(host: Host, name: str) -> Path:
@@ -189,10 +190,13 @@ def once(
     release: str,
     *,
     timeout_s: int,
+    process: Mapping[str, Any] | None = None,
     may: Callable[[], None] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> str:
     """Run a launcher of the release as a transient unit of its own and return what it wrote.
+
+    A `process` that was described has its limits and its network there; commands of migrations have neither.
 
     Where somebody may object (`may` raises), the host's decision is held until the unit runs: who decides otherwise
     afterwards finds it, and stops it.
@@ -204,8 +208,8 @@ def once(
         raise Failed(f"`{name}` of an earlier run still runs", hint=hint)
     output = _output(host, name)
     secrets = render.all_secrets(record["manifest"]["description"])
-    process = {"timeout_s": timeout_s}
-    text = render.transient(host.site, name, process, release=release, secrets=secrets, environment=environment or {})
+    described = {**(process or {}), "timeout_s": timeout_s}
+    text = render.transient(host.site, name, described, release=release, secrets=secrets, environment=environment or {})
     path = RUNTIME_UNITS / service
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.replace("[Service]\n", f"[Service]\nStandardOutput=truncate:{output}\n", 1), encoding="utf-8")
@@ -214,12 +218,15 @@ def once(
             if may:
                 held.enter_context(deciding(host))
                 may()
-            return _ran(host, name, service, output, timeout_s=timeout_s, begun=held.close)
+            stops_s = int((process or {}).get("stop_timeout_s") or 0)
+            return _ran(host, name, service, output, timeout_s=timeout_s, stops_s=stops_s, begun=held.close)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _ran(host: Host, name: str, unit: str, output: Path, *, timeout_s: int, begun: Callable[[], None]) -> str:
+def _ran(
+    host: Host, name: str, unit: str, output: Path, *, timeout_s: int, stops_s: int, begun: Callable[[], None]
+) -> str:
     """Run a unit to its end and return what it wrote; `begun` is called once it is seen to run."""
     began = time.time()
 
@@ -230,7 +237,7 @@ def _ran(host: Host, name: str, unit: str, output: Path, *, timeout_s: int, begu
 
     try:
         host.systemctl("daemon-reload")
-        host.command("systemctl", "start", unit, timeout=timeout_s + 30, meanwhile=look)
+        host.command("systemctl", "start", unit, timeout=timeout_s + stops_s + 30, meanwhile=look)
         return output.read_text(encoding="utf-8", errors="replace")
     except Failed:
         result = host.systemctl("show", "-P", "Result", unit).strip()

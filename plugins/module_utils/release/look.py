@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import time
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -116,7 +117,7 @@ def _whole(host: Host, request: Mapping[str, Any], reader: _Reader) -> dict[str,
     """Return what a look for people tells beside: how everything answers, and the certificates of an entry."""
     told: dict[str, Any] = {"health": {}}
     try:
-        told["health"] = health(host, request)
+        told["health"] = answers(host, request)
     except Failed as failed:
         reader.note(failed, serious=False)
     if "entry" in request["roles"]:
@@ -371,19 +372,29 @@ def _asks_another(host: Host, request: Mapping[str, Any], roles: Collection[str]
 
 
 def health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask everything that this host serves, each within its time, and return what was answered by name."""
-    answers: dict[str, Any] = {}
+    """Return how everything that this host serves answers, by name; one bad answer decides nothing, two in a row do."""
+    before = answers(host, request)
+    if all(each["good"] for each in before.values()):
+        return before
+    time.sleep(probe.AGAIN_S)
+    again = answers(host, request)  # of what it no longer serves nothing is told
+    return {name: was if (was := before.get(name, each))["good"] else each for name, each in again.items()}
+
+
+def answers(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask everything that this host serves once, each within its time, and return what was answered by name."""
+    found: dict[str, Any] = {}
     if "app" in request["roles"]:
         stable = shift.state(host)["stable"]
         for instance in slots.instances(host, stable, slots.record(host, stable)):
             if instance.kind == "web":
                 good, note = probe.answer(host, instance)
-                answers[instance.unit or instance.name] = {"good": good, "said": note}
+                found[instance.unit or instance.name] = {"good": good, "said": note}
         for ill in probe.check(host, stable):
-            answers.setdefault(ill.unit, {"good": False, "said": ill.said})
+            found.setdefault(ill.unit, {"good": False, "said": ill.said})
     if "entry" in request["roles"]:
-        answers.update(_entry_health(host, request))
-    return answers
+        found.update(_entry_health(host, request))
+    return found
 
 
 def _entry_health(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, slots, systemd
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, Unwell, now
 
+AGAIN_S = 0.3
+"""What answered badly is asked again after so long, before it is called unwell."""
+
 
 def crashes(host: Host, instance: slots.Instance) -> int:
     """Return how often systemd had to start a unit again, in all its life: only differences tell anything."""
@@ -150,7 +153,7 @@ def require_well(host: Host, slot: str) -> None:
     ill = check(host, slot, kinds=("web",))
     if not ill:
         return
-    time.sleep(0.3)
+    time.sleep(AGAIN_S)
     again = check(host, slot, kinds=("web",))
     if {line.unit for line in ill} & {line.unit for line in again}:
         evidence = [

@@ -35,6 +35,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, deciding, read_json
 
 ABANDONED_S = 600.0  # beyond the time in which a switch must be confirmed
+ONCE_S = 3600  # a process of kind once that names no limit of its own
 KEPT_S = 30.0  # so much longer the old slot is kept than it is watched whether it is gone back to
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -438,8 +439,11 @@ def _once(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if host.check:
         host.changes.append(f"{name} run")
         return {}
-    limit = int(release["processes"][name].get("timeout_s") or 3600)
-    output = database.once(host, name, release["id"], timeout_s=limit, may=lambda: settling.require_rest(host))
+    process = release["processes"][name]
+    limit = int(process.get("timeout_s") or ONCE_S)
+    output = database.once(
+        host, name, release["id"], timeout_s=limit, process=process, may=lambda: settling.require_rest(host)
+    )
     host.changes.append(f"{name} run")
     return {"output": output[-65536:]}
 

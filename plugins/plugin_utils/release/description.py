@@ -283,7 +283,7 @@ def _sizes(reader: Reader, process: Mapping[str, Any], path: Path) -> None:
     if process["stop_timeout_s"] < 1:
         reader.wrong((*path, "stop_timeout_s"), "must be at least 1 second")
     if process["timeout_s"] < 0:
-        reader.wrong((*path, "timeout_s"), "must be seconds, 0 for no limit")
+        reader.wrong((*path, "timeout_s"), "must be seconds; with 0 one of kind once gets an hour")
     if process["memory_max"] and not MEMORY.fullmatch(process["memory_max"]):
         reader.wrong((*path, "memory_max"), f"{process['memory_max']!r} must be like 512M, 2G or 50%")
     if process["cpu_quota"] and not CPU.fullmatch(process["cpu_quota"]):

@@ -143,6 +143,7 @@ secrets: [../passwd]
         ("--port {port}", "-b 127.0.0.1:80", "listens on port 80"),
         ("instances: 2", 'cpu_quota: "half"', "must be a percentage"),
         ("instances: 2", "stop_timeout_s: 0", "at least 1 second"),
+        ("instances: 2", "timeout_s: -1", "with 0 one of kind once gets an hour"),
         ('"*-*-* 03:15:00"', '"daily\\nExecStart=x"', "is no time that systemd reads; like `daily`"),
         ('"*-*-* 03:15:00"', "every day", "'every day' is no time that systemd reads; like `daily`"),
         ("path: /health/ready", "path: health", "must begin with /"),

@@ -199,6 +199,55 @@ def test_what_a_maintenance_page_would_answer_is_not_asked(
     assert look.look(host, {"roles": ["entry"]})["maintenance"] is hidden
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ({"entry": 502}, {}, {}),
+        ({"home": 500}, {"entry": 502}, {}),
+        ({"home": 500, "entry": 502}, {"home": 503}, {"home": "/ answered 503 "}),
+    ],
+)
+def test_one_bad_answer_decides_nothing_and_what_answers_badly_twice_is_not_well(
+    host: Host, monkeypatch: pytest.MonkeyPatch, first: dict[str, int], second: dict[str, int], said: dict[str, str]
+) -> None:
+    path = host.site.release(TWO) / "release.json"
+    record = json.loads(path.read_text())
+    record["manifest"]["description"]["health"] = {"checks": [{"name": "home", "path": "/", "status": 200}]}
+    path.write_text(json.dumps(record))
+    asked: list[str] = []
+
+    def get(_: object, path: str, **__: object) -> tuple[int, dict[str, str], str]:
+        name = "home" if path == "/" else "entry"
+        asked.append(name)
+        return (first if asked.count(name) == 1 else second).get(name, 200), {}, ""
+
+    monkeypatch.setattr(shift, "get", get)
+    found = look.health(host, {"roles": ["entry"], "entry": {"domain": "tiny.test"}})
+    assert sorted(asked) == ["entry", "entry", "home", "home"]
+    assert set(found) == {"entry", "home"}
+    assert {name: each["said"] for name, each in found.items() if not each["good"]} == said
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_process_that_did_not_run_for_a_moment_is_not_called_unwell(
+    host: Host, monkeypatch: pytest.MonkeyPatch, stays: bool
+) -> None:
+    ill = [probe.Ill("tiny-worker@green-1.service", "does not run")]
+    looks = iter([ill, ill if stays else []])
+    monkeypatch.setattr(probe, "check", lambda *_: next(looks))
+    told = {"tiny-worker@green-1.service": {"good": False, "said": "does not run"}}
+    assert look.health(host, {"roles": ["app"]}) == (told if stays else {})
+
+
+def test_what_is_no_longer_served_when_asked_again_is_left_out_and_what_came_in_its_place_is_told(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill, well = {"good": False, "said": "does not run"}, {"good": True, "said": "listens"}
+    looks = iter([{"blue": ill, "entry": well}, {"green": well, "entry": well}])
+    monkeypatch.setattr(look, "answers", lambda *_: next(looks))
+    assert look.health(host, {"roles": ["app"]}) == {"green": well, "entry": well}
+
+
 @pytest.mark.parametrize("broken", [b"", b"{", b"\xff\xfe", b"a" * 63, b"a" * 65, b"\n"])
 def test_a_head_that_nobody_can_read_accuses_no_host(tmp_path: Path, broken: bytes) -> None:
     head, book = tmp_path / "heads" / "prod-tiny", tmp_path / "ledger.jsonl"
