@@ -2,8 +2,8 @@
 
     python -m tests.bench.start [--rounds 9] [--record]
 
-The clone has no `.venv` yet; system packages and images of hosts are there. The list is measured beside the import of
-Invoke, in turns.
+The clone has no `.venv` yet, and no image of a host is there; system packages are. It waits as long as `local` waits by
+default. The list is measured beside the import of Invoke, in turns.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from tests.bench import _record
 from tests.support import newcomer
 
 from ferryman import paths
+from ferryman.sandbox import image
+from ferryman.sandbox.probing import probe
 
 ROOT = paths.CHECKOUT
 
@@ -32,10 +34,11 @@ def seconds(*words: str | Path) -> float:
 
 
 def first_deploy() -> float:
-    """Return the seconds from a fresh clone's first command to an answer over HTTPS."""
+    """Return the seconds from a fresh clone's first command to an answer over HTTPS, images of hosts included."""
+    image.remove_all(probe())
     with tempfile.TemporaryDirectory(prefix="ferryman-bench-") as place:
         began = time.monotonic()
-        with newcomer.arrived(Path(place) / "ferryman", shared=False) as arrived:
+        with newcomer.arrived(Path(place) / "ferryman", shared=False, settings={}) as arrived:
             assert arrived.ask("GET", "/").status == 200
             return time.monotonic() - began
 
@@ -56,10 +59,14 @@ def main() -> None:
             f"{statistics.median(listed) / statistics.median(imported):.2f}x",
             "at most 3x",
         ),
-        ("first deploy, from a clone to an answer over HTTPS", f"{first_deploy():.0f} s", "at most 360 s"),
+        (
+            "first deploy, from a clone to an answer over HTTPS, images made anew",
+            f"{first_deploy():.0f} s",
+            "at most 360 s",
+        ),
     ]
     for what, is_now, wanted in rows:
-        print(f"{what:<52}  {is_now:>8}   {wanted}")
+        print(f"{what:<68}  {is_now:>8}   {wanted}")
     if words.record:
         _record.write("bench-start", rows, seconds={"list": listed, "import": imported})
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -154,12 +155,14 @@ def _asked(
 
 
 @contextmanager
-def arrived(directory: Path, *, shared: bool = True) -> Iterator[Newcomer]:
+def arrived(
+    directory: Path, *, shared: bool = True, settings: Mapping[str, float] = MappingProxyType(SHORT)
+) -> Iterator[Newcomer]:
     """Clone, type the README's first command, and leave nothing behind by its last one; `shared` as `clone` has it."""
     sites.sweep(NAME)
     clone(directory, shared=shared)
     newcomer = Newcomer(directory, f"{NAME}-{os.getpid()}", {port: free_port() for port in PORTS})
-    _move(newcomer)
+    _move(newcomer, settings)
     try:
         newcomer.type("./invoke deploy")
         yield newcomer
@@ -176,8 +179,8 @@ def clone(directory: Path, *, shared: bool = True) -> None:
         (directory / ".git" / "info" / "exclude").write_text(".venv\n")
 
 
-def _move(newcomer: Newcomer) -> None:
-    """Give the clone's `local` another name, other ports, and little patience."""
+def _move(newcomer: Newcomer, settings: Mapping[str, float]) -> None:
+    """Give the clone's `local` another name, other ports, and these settings of a release."""
     local = newcomer.root / "inventories" / "local"
     for name in ("hosts.yml", "group_vars/all/nginx.yml"):
         text = (local / name).read_text()
@@ -187,5 +190,6 @@ def _move(newcomer: Newcomer) -> None:
     variables = local / "group_vars" / "all"
     text = (variables / "sandbox.yml").read_text()
     (variables / "sandbox.yml").write_text(re.sub(r"(?m)^sandbox_name: .*$", f"sandbox_name: {newcomer.name}", text))
-    with (variables / "release.yml").open("a") as stream:
-        stream.write(yaml.safe_dump(SHORT))
+    if settings:
+        with (variables / "release.yml").open("a") as stream:
+            stream.write(yaml.safe_dump(dict(settings)))
