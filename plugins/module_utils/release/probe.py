@@ -46,11 +46,12 @@ def listens(address: str, port: int) -> tuple[bool, str]:
 
 
 def ask(address: str, port: int, path: str, *, status: int, timeout_s: float) -> tuple[bool, str]:
-    """Ask for `path` in clear HTTP and return whether the answer had `status` in time, and what it was."""
+    """Ask for `path` in clear HTTP and return whether all that is read came in time with `status`, and what."""
     import http.client  # takes time, and few sessions ask a process
 
-    connection = http.client.HTTPConnection(address, port, timeout=timeout_s)
+    connection = http.client.HTTPConnection(address, port)
     try:
+        connection.sock = _Bounded.connected(address, port, timeout_s)
         connection.request("GET", path, headers={"Connection": "close", "User-Agent": "ferryman-health"})
         reply = connection.getresponse()
         text = reply.read(300).decode(errors="replace").strip().replace("\n", " ")
@@ -59,6 +60,28 @@ def ask(address: str, port: int, path: str, *, status: int, timeout_s: float) ->
     finally:
         connection.close()
     return reply.status == status, f"{path} on port {port} answered {reply.status} {text[:120]}"
+
+
+class _Bounded(socket.socket):
+    """A connection that ends in time: a socket's own timeout begins anew with every byte that trickles in."""
+
+    until: float
+
+    @classmethod
+    def connected(cls, address: str, port: int, timeout_s: float) -> _Bounded:
+        until = time.monotonic() + timeout_s
+        bounded = cls(fileno=socket.create_connection((address, port), timeout=timeout_s).detach())
+        bounded.until = until
+        bounded.settimeout(max(until - time.monotonic(), 0.001))  # of 0 it would not block at all
+        return bounded
+
+    def recv_into(self, *args: Any, **more: Any) -> int:
+        """Read as a file over it does, in what is left of the time."""
+        left_s = self.until - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(left_s)
+        return super().recv_into(*args, **more)
 
 
 def pass_gate(
