@@ -133,11 +133,12 @@ def unheard(host: Host, *, acts: bool) -> Answer:
     ended = last.get("result") in ("done", "undone")
     if not last or (last["result"] != "started" and arbiter.lines_of(host, str(last["run"]))):
         return {}  # who keeps the ledger himself reads this journal when he ends the run
-    began = next(
+    begun = (
         each
         for each in reversed(lines)
         if (each.get("run"), each.get("step"), each.get("result")) == (last["run"], "migrate", "started")
     )
+    began = next(begun, last)  # a journal that was moved aside meanwhile has no beginning
     told: Answer = {"run": last["run"], "release": last["release"], "before": began["detail"].get("schema_before", "")}
     if last["result"] == "undone" and last["detail"].get("schema_after") == told["before"]:
         told["undone"] = True

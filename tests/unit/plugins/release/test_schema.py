@@ -126,6 +126,14 @@ def test_a_migration_that_ended_after_its_drivers_end_is_heard_of_unless_its_run
     assert schema.hear(host) == {}, "whoever began the next step had written it down"
 
 
+def test_a_journal_that_was_begun_anew_meanwhile_tells_the_end_alone(host: Host) -> None:
+    (host.site.state / "journal.jsonl").unlink()
+    first = Host(host.site, run="run-1", token=1)
+    first.journal("migrate", "done", release=NEW, schema_before="0001", schema_after="0002")
+    told = schema.hear(host)["heard"]
+    assert (told["schema_before"], told["schema_after"]) == ("0001", "0002")
+
+
 def test_who_keeps_the_ledger_himself_is_told_nothing_by_his_own_journal(
     host: Host, runs: Callable[[bool], None]
 ) -> None:
