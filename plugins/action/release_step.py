@@ -361,6 +361,7 @@ class ActionModule(ReleaseAction):
             said = {host: self.recall(f"withstands-{host}").get("said", "") for host in self.groups["app"]}
             more.update(several=True, ill=said)
         if {"stage", "start"} & {*wanted} and self.host == self.arbiter:
+            more.update({"seal": plan["seal"]} if "seal" in plan else {})
             heard = [self.recall(f"heard-{host}") for host in self.groups["app"]]
             more["heard"] = [each for each in heard if each]
         if "switch" in wanted and self.host != self.arbiter:

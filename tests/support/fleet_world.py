@@ -46,7 +46,11 @@ ROLES = {"entry1": ["entry", "arbiter"], "entry2": ["entry"], "app1": ["app"], "
 WARM_S, CONFIRM_S, LEASE_S = 300.0, 15.0, 30.0
 STAGES = (10, 30)
 HASTY = 0.15
-"""How often another host may come first where all begin at once: it waits for the arbiter, here without success."""
+"""How often another host may come first where all begin at once.
+
+It waits for the arbiter, here without success, or cannot reach it and goes on: then nobody but a boot of the arbiter,
+or the next run, can tell it how that ended.
+"""
 ABANDONED_S = 5.0
 """So early the timer of a baseline that nobody ever gave clients comes, which else would come to no history."""
 SETTINGS = {
@@ -106,6 +110,8 @@ class World:
     """How many releases were brought back with nobody there."""
     followed: int = 0
     """How often another host heard of that by itself."""
+    untold: int = 0
+    """How often somebody was in doubt over a run that the arbiter had begun, until that was started again."""
     compared: int = 0
     """How often an entry gave clients to a baseline."""
 
@@ -179,7 +185,7 @@ class World:
                 if name != ARBITER:
                     self._mend(name, looks[name], stable, token, more)
                     yield
-            self.ask(ARBITER, ["stage"], token, **more)
+            self.ask(ARBITER, ["stage"], token, **more, **sealed[ARBITER])
             for name in APPS:
                 self.ask(name, ["start"], token, **more, baseline=stages)
                 yield
@@ -209,8 +215,10 @@ class World:
         """Send everyone to the new release, with `stages` some of them before; app hosts only wait meanwhile."""
         patience = {"patience_s": 60.0 * stages}
         order = [ARBITER, *self.chance.sample(HOSTS[1:], len(HOSTS) - 1)]
-        if stages and self.chance.random() < HASTY and all(machine.reached for machine in self.machines.values()):
+        if stages and self.chance.random() < HASTY:
             self.chance.shuffle(order)
+        elif stages and self.chance.random() < 0.5:
+            order.sort(key=lambda name: self.machines[name].reached)
         for name in order:
             if stages and name in ENTRIES:
                 self._share(name, STAGES[0], token, {**more, **sealed[name]})
@@ -340,6 +348,15 @@ class World:
         self.drivers.clear()
         for machine in self.machines.values():
             machine.reached = True
+        self._turns()
+        untold = {str(self.state(name)["run"]) for name in HOSTS if self.state(name)["phase"] != "stable"}
+        assert not any(commits.stands(self.host(ARBITER), run) for run in untold), "whoever may know is told"
+        if untold:
+            self.untold += 1
+            self.boot(ARBITER)
+            self._turns()
+
+    def _turns(self) -> None:
         for _ in range(6):
             for machine in self.machines.values():
                 machine.boottime += WARM_S + 1

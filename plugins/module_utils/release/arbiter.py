@@ -140,6 +140,29 @@ def unlock(host: Host, *, who: str, holder: str) -> dict[str, Any]:
     return held
 
 
+def promise(host: Host, seal: str) -> None:
+    """Keep what this run's other hosts know an answer by, before any of them begins: after a boot they are told one."""
+    if seal and not host.check:
+        keep(host.site.arbiter / "promise.json", {"format": 1, "run": host.run_id, "seal": seal, "boot": now().boot})
+
+
+def promised(host: Host) -> dict[str, Any]:
+    """Return run and seal of the last run that was promised an answer in an earlier boot; empty for none."""
+    told = read_json(host.site.arbiter / "promise.json")
+    return told if told and told.get("boot") != now().boot else {}
+
+
+def give_up(host: Host, run: str) -> None:
+    """End a run that this host was started again in, with its lock: its driver is refused from then on."""
+    path = host.site.arbiter / "lock.json"
+    with alone(host):
+        held = read_json(path)
+        if held.get("held") and held.get("run") == run:
+            seen = int(read_json(host.site.state / "token.json").get("token", 0))
+            keep(path, lock.break_(held, now(), by="", seen=seen))
+    close(host, run, status="abandoned", who="guard", reason="the host that keeps the lock was started again meanwhile")
+
+
 def holds(host: Host, run: str) -> bool:
     """Return whether the lock is `run`'s."""
     held = read_json(host.site.arbiter / "lock.json")
@@ -187,7 +210,7 @@ def close(host: Host, run: str, **end: Any) -> None:
         return
     same = ("event", "release", "previous", "commit", "ref", "subject", "digest", "configuration", "slot")
     more = {key: last[key] for key in ("hotfix", "left_out", "migration") if last.get(key)}
-    record(host, **{key: last.get(key) for key in same}, **more, **facts(host, run), **end)
+    record(host, run=run, **{key: last.get(key) for key in same}, **more, **facts(host, run), **end)
 
 
 def facts(host: Host, run: str) -> dict[str, Any]:

@@ -87,8 +87,9 @@ def await_begun(host: Host, asks: Mapping[str, Any]) -> None:
     """Wait until the arbiter has begun the run's shift, before this host does: else nobody would end it for this host.
 
     Its driver may be gone already. Where the arbiter is not reached from here that cannot be known, and clients are
-    served all the same: the host goes on. If then the driver dies before the arbiter has begun, this host is in doubt
-    until the next command, as long as it may be reached again. Failed where the arbiter does not begin.
+    served all the same: the host goes on. Where the arbiter was without power it ends the run when it is there again
+    (arbiter.promise). If it was cut off alone, and the driver dies before it has begun, this host is in doubt until the
+    next command. Failed where the arbiter does not begin.
     """
     until = time.monotonic() + BEGUN_S
     while not host.check:

@@ -209,6 +209,26 @@ def _settle_at_boot(host: Host) -> None:
     if "asks" in state.get("stable_run", {}) and slots.has_background(host, state["stable"]):
         host.write(host.site.pending, "")  # for `watch`, which starts workers once the arbiter says that they may
     commits.stays(host)  # who watched what is live is gone
+    _keep_promise(host)
+
+
+def _keep_promise(host: Host) -> None:
+    """Tell the other hosts how a run ended that this one began, and was cut off in before it could.
+
+    They may be moved already, where they could not reach this one and went on (commits.await_begun); and where it did
+    not come to tell them how the run had ended, they still wait for that.
+    """
+    told = arbiter.promised(host)
+    run = str(told.get("run", ""))
+    with deciding(host):
+        state = shift.state(host)
+        pends = state["phase"] != "stable" and state.get("run") == run  # then it is resolved with that
+        if not run or pends or commits.stands(host, run) not in ("", "open"):
+            return
+        live = arbiter.committed(host, run)
+        if not live:
+            arbiter.give_up(host, run)
+        commits.tell(host, run=run, seal=str(told["seal"]), end="live" if live else "returned")
 
 
 def _apart(site: str, *works: Callable[[Host], None]) -> None:

@@ -109,7 +109,8 @@ def _lost(lock: Lock, run: str) -> str:
     """Say who took the lock from `run`: whoever broke it, and whoever came after that."""
     broken = lock.get("broken") or {}
     by_force = broken.get("run") == run
-    said = f": {broken['by']} broke it by `unlock` at {broken['at']}" if by_force else ""
+    how = "broke it by `unlock`" if broken.get("by") else "its host was started again, which ended it,"
+    said = f": {' '.join(filter(None, [broken['by'], how]))} at {broken['at']}" if by_force else ""
     if not by_force or lock.get("run"):
         other = f"{lock.get('owner', 'nobody')} ({lock.get('purpose', 'free')})"
         said += f"{', and' if said else ':'} {other} came in between"
@@ -124,7 +125,8 @@ def free(lock: Lock, *, run: str) -> dict[str, Any]:
 def break_(lock: Lock, now: Now, *, by: str, seen: int = 0) -> dict[str, Any]:
     """Return the lock freed by force; its old holder reads from it who did that (`by`).
 
-    Its token is above every token that any host has `seen`, so that the old holder is refused everywhere.
+    Its token is above every token that any host has `seen`, so that the old holder is refused everywhere. Nobody (an
+    empty `by`) broke what ended with a boot of the host.
     """
     return {
         **lock,

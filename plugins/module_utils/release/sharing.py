@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Optional
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
     commits,
     fencing,
     guard,
@@ -48,6 +49,8 @@ def begin(host: Host, request: Request) -> None:
     if request.get("asks"):
         commits.await_begun(host, request["asks"])
     with deciding(host):
+        if "arbiter" in request["roles"] and not (host.check or arbiter.begun(host)):
+            raise Failed("the run has ended here meanwhile", hint="`status` says how; `deploy` begins again")
         settling.require_exchange(host, request)
         shift.begin(
             host,

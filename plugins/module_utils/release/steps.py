@@ -60,6 +60,7 @@ def _begun(host: Host, request: Request) -> None:
     """Write into the ledger, where this host keeps it, that the run has begun."""
     if "arbiter" not in request["roles"] or arbiter.begun(host):
         return
+    arbiter.promise(host, str(request.get("seal", "")))
     for heard in request.get("heard") or []:
         arbiter.record(host, event=ledger.MIGRATED, **heard)
     arbiter.record(host, status="started", **request["line"])

@@ -12,8 +12,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.ferryman.ops.plugins.filter.release_addresses import release_addresses
 from ansible_collections.ferryman.ops.plugins.filter.release_client import release_client
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    arbiter,
     commits,
     guard,
+    lock,
     names,
     settling,
     sharing,
@@ -226,6 +228,64 @@ def test_who_was_live_is_told_to_be_past_by_the_next_run_that_is_settled_and_not
         for _ in range(2):
             settling.settle(entry, slot=slot, release=NEW, after_s=0, drain_s=0)
     assert (end("20260103T000000Z-1"), end("20260104T000000Z-2")) == ("past", "live")
+
+
+BEGUN = "20260105T000000Z-3"
+
+
+def begins(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have an arbiter, at rest, begin a run of others; then it is started again."""
+    guard.resolve(host, reason="its driver is gone", end="returned")
+    host.run_id = BEGUN
+    arbiter.take(host, owner="a@desk", purpose="deploy", lease_s=60)
+    line = {"event": "deploy", "release": NEW, "previous": OLD, "who": "a@desk"}
+    steps.STEPS["stage"](host, {"roles": ["arbiter"], "line": line, "seal": SEAL}, BytesIO())
+    monkeypatch.setattr(arbiter, "now", lambda: lock.Now(5.0, "the next boot", "2026-01-05T00:01:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("last", "open_", "status", "end"),
+    [
+        ("", False, "abandoned", "returned"), ("failed", True, "failed", "returned"), ("live", True, "live", "live"),
+    ],
+)  # fmt: skip
+def test_an_arbiter_that_was_started_again_tells_how_a_run_ended_that_others_may_have_gone_on_in(
+    entry: Host, monkeypatch: pytest.MonkeyPatch, last: str, open_: bool, status: str, end: str
+) -> None:
+    """Before it began its own shift; or when that was over and the word was not out yet."""
+    begins(entry, monkeypatch)
+    if open_:
+        commits.tell(entry, run=BEGUN, seal=SEAL, end="open")
+    if last:
+        arbiter.record(entry, status=last, event="deploy", release=NEW)
+    for _ in range(2):
+        guard._settle_at_boot(Host(entry.site))
+    told = json.loads((entry.site.state / "runs" / BEGUN).read_text())
+    assert told == {**proven(end, run=BEGUN), "format": 1}
+    assert [line["status"] for line in arbiter.lines_of(entry, BEGUN)] == ["started", status]
+    assert SEAL not in json.dumps([*arbiter.lines(entry), told])
+
+
+def test_a_run_that_its_arbiter_ended_with_a_boot_moves_nobody_any_more(
+    entry: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins(entry, monkeypatch)
+    guard._settle_at_boot(Host(entry.site))
+    with pytest.raises(Failed, match="its host was started again, which ended it, at 2026-01-05T00:01:00Z"):
+        arbiter.renew(entry, lease_s=60)
+    with pytest.raises(Failed, match="the run has ended here meanwhile"):
+        sharing.begin(entry, {"roles": ["arbiter", "entry"], "slot": "green", "release": NEW, "seal": SEAL})
+    assert shift.state(entry)["phase"] == "stable"
+
+
+def test_as_long_as_it_is_up_an_arbiter_ends_no_run_that_it_has_begun(
+    entry: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        begins(entry, patch)
+    guard._settle_at_boot(Host(entry.site))
+    assert arbiter.begun(entry)
+    assert commits.stands(entry, BEGUN) == ""
 
 
 def test_an_arbiter_keeps_the_ends_of_its_last_runs_alone(entry: Host) -> None:

@@ -94,7 +94,7 @@ def rests(world: World) -> None:
 def test_soak_back(soak: Soak, tmp_path: Path) -> None:
     """However hosts are cut off and rebooted and drivers come and go, one decides what is live, and all come to it."""
     chance, histories = soak.random(), soak.times(sample=60, full=2000)
-    back = followed = made = compared = 0
+    back = followed = made = compared = untold = 0
     for number in range(histories):
         place = tmp_path / str(number)
         with living(World(place, chance)) as world:
@@ -107,8 +107,10 @@ def test_soak_back(soak: Soak, tmp_path: Path) -> None:
             world.comes_to_rest()
             rests(world)
             back, followed, made = back + world.back, followed + world.followed, made + world.made
-            compared += world.compared
+            compared, untold = compared + world.compared, untold + world.untold
         shutil.rmtree(place)
     assert back > histories / 10, "histories in which nothing is brought back show nothing"
     assert compared > histories, "nor do those without a baseline"
-    soak.record(histories=histories, deploys=made, brought_back=back, followed=followed, shares=compared, apart=0)
+    assert untold > histories / 100, "nor those in which everybody could reach the arbiter when they began"
+    told = {"untold_until_a_boot": untold, "apart": 0}
+    soak.record(histories=histories, deploys=made, brought_back=back, followed=followed, shares=compared, **told)

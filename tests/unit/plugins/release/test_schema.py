@@ -49,7 +49,7 @@ def test_a_migration_that_outlived_its_driver_stands_in_the_ledger_with_what_it_
     assert told["heard"] == {"of": "run-1", "release": NEW, "schema_before": "0001", "schema_after": "0002"}
     arbiter.close_unfinished(host)
     (closed,) = (each for each in arbiter.lines(host) if each.get("status") == "abandoned")
-    assert (closed["schema_after"], closed["migration"]) == ("0002", "irreversible")
+    assert (closed["run"], closed["schema_after"], closed["migration"]) == ("run-1", "0002", "irreversible")
     assert ledger.story(arbiter.lines(host)).schema == "0002"
     assert schema.hear(host) == {}, "once"
 
