@@ -19,10 +19,11 @@ AROUND = {"name", "commit", "dirty", "at", "machine", "duration_s", "seed"}
 """What a record says of the run itself."""
 BEFORE = ("Read the source", "Build the artifact")
 """What a deploy does before it is on any host."""
-FLEET = (
-    "Deploys to a fleet that something struck at a boundary: which release stood on every host before anybody did "
-    "anything about it, how often, and the most seconds until all agreed."
-)
+FLEET = {
+    "deploy": "Deploys to a fleet that something struck at a boundary: which release stood on every host before "
+    "anybody did anything about it, how often, and the most seconds until all agreed.",
+    "rollback": "The same of rollbacks on a fleet: new is the release that it was to go back to.",
+}
 ONE = {
     "deploy": "Deploys to one host that something struck: which release stood once the host had settled by itself, how "
     "often, and the most seconds until then. Boundaries in small letters are those that its journal tells of.",
@@ -36,7 +37,7 @@ def page(text: str, root: Path) -> str:
     if not REGION.search(text):
         raise Stop("docs/proof.md has no place for figures", hint="`git checkout docs/proof.md` brings it back")
     known = read(root)
-    lines = table(known, promises(root)) + "".join(matrices(known, steps(root)))
+    lines = table(known, promises(root)) + "".join(matrices(known, {of: steps(root, of) for of in FLEET}))
     return REGION.sub(lambda found: f"{found[1]}\n{lines}\n{found[2]}", text)
 
 
@@ -77,18 +78,19 @@ def table(records: list[Record], promised: dict[str, str]) -> str:
                       *(f"- {link(each)}: {provenance(each)}" for each in [*soaks, *benches]), ""])  # fmt: skip
 
 
-def steps(root: Path) -> list[str]:
-    """Return the steps of a deploy to several hosts, in their order, after the driver's own."""
-    path = root / "roles" / "release" / "tasks" / "deploy_many.yml"
+def steps(root: Path, of: str = "deploy") -> list[str]:
+    """Return the steps of a deploy to several hosts, or a rollback, in their order, after the driver's own."""
+    path = root / "roles" / "release" / "tasks" / f"{of}_many.yml"
     tasks = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
     return [*BEFORE, *(task["name"].rpartition(" | ")[2] for task in tasks)]
 
 
-def matrices(records: list[Record], fleet: list[str]) -> Iterator[str]:
-    """Return a table for each of what something struck: deploys to a fleet, whose steps are `fleet`, and deploys and
-    rollbacks of one host, whose boundaries the record lists."""
+def matrices(records: list[Record], fleet: dict[str, list[str]]) -> Iterator[str]:
+    """Return a table for each of what something struck: deploys and rollbacks of a fleet, whose steps are `fleet`'s,
+    and of one host, whose boundaries the record lists."""
     cases = [case for record in records if "deploy" not in record for case in record.get("cases", [])]
-    yield matrix(FLEET, cases, fleet)
+    for of, said in FLEET.items():
+        yield matrix(said, [case for case in cases if case.get("of", "deploy") == of], fleet[of])
     for of, said in ONE.items():
         struck = [record for record in records if "cases" in record and of in record]
         cases = [case for record in struck for case in record["cases"] if case["of"] == of]

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import cycle, islice, pairwise
+from itertools import cycle, islice, pairwise, zip_longest
 from random import Random
 from typing import Any, NamedTuple
 
@@ -773,18 +773,23 @@ def test_an_entry_that_is_cut_off_from_the_arbiter_is_in_doubt_serves_and_follow
     prober.served_only(before, new)
 
 
-def boundaries(*, migrate: bool = False) -> list[str]:
-    """Return the tasks of a deploy to several hosts, as people see them, or those of its migration alone."""
-    tasks = yaml.safe_load((paths.CHECKOUT / "roles" / "release" / "tasks" / "deploy_many.yml").read_text())
+DEPLOY, ROLLBACK = "deploy", "rollback"
+
+
+def boundaries(of: str = DEPLOY, *, migrate: bool = False) -> list[str]:
+    """Return the tasks of a deploy or a rollback of several hosts, as people see them, or a migration's alone."""
+    tasks = yaml.safe_load((paths.CHECKOUT / "roles" / "release" / "tasks" / f"{of}_many.yml").read_text())
     when = "__release_plan.migrate" if migrate else None
     names = [task["name"].rpartition(" | ")[2] for task in tasks if task.get("when") == when]
-    return names if migrate else [*records.BEFORE, *names]
+    return names if migrate or of == ROLLBACK else [*records.BEFORE, *names]
 
 
 class Case(NamedTuple):
-    """What became of a deploy: `fault` came to `host` at a boundary; how the driver ended (None where it was killed),
-    whether the new release stands before anybody does anything, after how many seconds, and requests that were lost."""
+    """What became of a deploy or a rollback (`of`): `fault` came to `host` at a boundary; how the driver ended (None
+    where it was killed), whether what was asked for stands before anybody does anything, after how many seconds, and
+    requests that were lost."""
 
+    of: str
     at: str
     fault: str
     host: str
@@ -795,15 +800,36 @@ class Case(NamedTuple):
     lost: int
 
 
-def ended_at(fleet: Fleet, at: str, fault: str, host: str, delay_s: float, chance: Random) -> Case:
-    """Have a fault come to a deploy at a boundary; see one release everywhere, and the same command finish."""
+class Asked(NamedTuple):
+    """What is asked for: the words, what the release ends with that it leads to, and what its lock is for."""
+
+    words: tuple[str, ...]
+    wanted: str
+    purpose: str
+
+
+def asked_for(fleet: Fleet, of: str, at: str, text: str) -> Asked:
+    """Return a deploy of a new commit, which migrates where only that has the boundary, or a rollback to the release
+    before, also over a difference of the schema."""
+    if of == DEPLOY:
+        version = histories.migrates if at in boundaries(migrate=True) else histories.good
+        with described_otherwise(fleet):
+            commit = fleet.repository.commit(version(text))
+        return Asked((of, "--ref", commit), commit[:7], f"{of} {commit[:7]}")
+    lines = fleet.ledger()
+    present = [str(line["release"]) for line in lines if "release" in line]
+    target = ledgers.rollback_target(lines, present=present, accept_schema=True)
+    return Asked((of, "--accept-schema"), target.id, of)
+
+
+def ended_at(fleet: Fleet, at: str, fault: str, host: str, delay_s: float, chance: Random, of: str = DEPLOY) -> Case:
+    """Have a fault come to a deploy or a rollback at a boundary; see one release everywhere, and that the same command
+    finishes."""
     before, known = fleet.settles(2), len(fleet.ledger())
-    version = histories.migrates if at in boundaries(migrate=True) else histories.good
-    with described_otherwise(fleet):
-        commit = fleet.repository.commit(version(f"{fault} {host} at {at}, {time.time_ns()}"))
+    asked = asked_for(fleet, of, at, f"{fault} {host} at {at}, {time.time_ns()}")
     others = [entry for entry in ENTRIES if (fault, entry) != (POWER, host)]
     with served_through(fleet, others), Prober(fleet, forgiving=fault != DRIVER) as prober:
-        driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
+        driver = fleet.begin(*asked.words, "--env", "dev", "--json")
         assert driver.wait_for_step(at), f"{at} never came\n{driver.wait()}"
         time.sleep(chance.uniform(0, delay_s))
         if fault == DRIVER:
@@ -815,22 +841,23 @@ def ended_at(fleet: Fleet, at: str, fault: str, host: str, delay_s: float, chanc
         began = time.monotonic()
         live = fleet.settles(CONFIRM_S + (WITHIN_S if fault == DRIVER else BACK_IN_S))
         settled_s = time.monotonic() - began
-        assert live == before or live.endswith(commit[:7])
-        aftermath.told(fleet, known, f"deploy {commit[:7]}", live=live, stands=live != before)
+        assert live == before or live.endswith(asked.wanted)
+        aftermath.told(fleet, known, asked.purpose, live=live, stands=live != before)
         copied(fleet)
         fleet.run("unlock", "--app", fleet.app, "--yes")
-        again = fleet.deploy(commit)
-        assert again.code == 0, f"{fault} {host} at {at}: {again}"
-        assert fleet.settles(2).endswith(commit[:7])
-        copied(fleet, whole=again.said["status"] == "live")
+        if of == DEPLOY or live == before:  # else the same words mean the release before that
+            again = fleet.run(*asked.words, "--app", fleet.app)
+            assert again.code == 0, f"{fault} {host} at {at}: {again}"
+            copied(fleet, whole=again.said["status"] == "live")
+        assert fleet.settles(2).endswith(asked.wanted)
     lost = len(prober.failed)
     assert lost <= (LOST if host in APPS and fault in (ARBITER, POWER) else 0), (
         f"{fault} {host} at {at}: {prober.failed}"
     )
     prober.failed.clear()
-    prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
+    prober.served_only(before, *(release for release in prober.releases if release.endswith(asked.wanted)))
     assert [line for line in fleet.ledger() if line.get("status")][-1]["status"] == "live"
-    return Case(at, fault, host, code, live != before, round(settled_s, 2), prober.asked, lost)
+    return Case(of, at, fault, host, code, live != before, round(settled_s, 2), prober.asked, lost)
 
 
 def copied(fleet: Fleet, *, whole: bool = False) -> None:
@@ -885,12 +912,15 @@ def recorded(soak: Soak, cases: list[Case]) -> None:
 @KILLED
 @pytest.mark.soak
 def test_soak_fleet_kills(fleet: Fleet, soak: Soak) -> None:
-    """A driver killed at any boundary leaves one release on every host, and the same command again finishes."""
+    """A driver killed at any boundary of a deploy or a rollback leaves one release; the same command again finishes."""
     chance, every = soak.random(), [*boundaries(), *boundaries(migrate=True)]
+    back = boundaries(ROLLBACK)
     with fleet.settings(release_confirm_s=CONFIRM_S):
         delays = (0.0, 0.7, 1.4)[: soak.times(sample=1, full=3)]
-        kills = [(s, at) for s in delays for at in chance.sample(every, soak.times(sample=2, full=len(every)))]
-        cases = [ended_at(fleet, at, DRIVER, "", delay_s, chance) for delay_s, at in soak.turns(kills)]
+        there = [(DEPLOY, s, at) for s in delays for at in chance.sample(every, soak.times(sample=2, full=len(every)))]
+        ways = [(ROLLBACK, s, at) for s in delays for at in chance.sample(back, soak.times(sample=1, full=len(back)))]
+        turns = [each for pair in zip_longest(there, ways) for each in pair if each]
+        cases = [ended_at(fleet, at, DRIVER, "", delay_s, chance, of) for of, delay_s, at in soak.turns(turns)]
     assert [each for each in cases if each.lost] == []
     recorded(soak, cases)
 
@@ -940,18 +970,19 @@ def test_soak_fleet_faults(fleet: Fleet, soak: Soak) -> None:
     """Cuts and losses of power, six at each boundary: one release stands; a lost app host takes three requests at most.
 
     It is cut off from the arbiter or loses its power; no other fault costs any.
-    Over a soak each boundary sees six of the faults, and each fault of a host comes at four boundaries or three.
+    Over a soak each boundary of a deploy sees six of the faults, and each fault of a host comes at four boundaries or
+    three. Each boundary of a rollback sees two.
     """
-    chance, every = soak.random(), boundaries()
+    chance, every, back = soak.random(), boundaries(), boundaries(ROLLBACK)
     faults = [(fault, host) for fault in (WAY, ARBITER, POWER) for host in fleets.HOSTS]
     faults.remove((ARBITER, ENTRIES[0]))
     chance.shuffle(faults)
-    pairs = zip(cycle(every), cycle(faults), strict=False)  # 11 and 17: each pair comes once in 187
+    struck = cycle(faults)
+    there = [(DEPLOY, at, next(struck)) for at in islice(cycle(every), soak.times(sample=1, full=6 * len(every)))]
+    ways = [(ROLLBACK, at, next(struck)) for at in islice(cycle(back), soak.times(sample=1, full=2 * len(back)))]
+    turns = [each for pair in zip_longest(there, ways) for each in pair if each]
     with fleet.settings(release_confirm_s=CONFIRM_S):
-        cases = [
-            ended_at(fleet, at, fault, host, 1.0, chance)
-            for at, (fault, host) in soak.turns(list(islice(pairs, soak.times(sample=1, full=6 * len(every)))))
-        ]
+        cases = [ended_at(fleet, at, fault, host, 1.0, chance, of) for of, at, (fault, host) in soak.turns(turns)]
     recorded(soak, cases)
 
 

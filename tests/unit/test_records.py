@@ -87,6 +87,12 @@ def test_a_page_has_what_became_of_each_deploy_that_was_struck_by_boundary_and_f
     assert "| struck at | killed | power |\n|---|---|---|\n" in page
     assert "| Build | 2 x old; 3 s | - |\n| Commit | 1 x old; 9 s | 1 x old, 1 x new; 5 s |\n" in page
     assert records.page(page, root) == page
+    tasks.with_name("rollback_many.yml").write_text("- name: Rollback | Commit\n- name: Rollback | Settle\n")
+    back = [{**case(at, "killed", 2), "of": "rollback"} for at in ("Settle", "Commit")]
+    record(root, "c", cases=[*back, {**case("Build", "killed", 8), "of": "deploy"}])
+    told = records.page(PAGE, root)
+    assert "| Build | 3 x old; 8 s | - |\n" in told
+    assert "| struck at | killed |\n|---|---|\n| Commit | 1 x old; 2 s |\n| Settle | 1 x old; 2 s |\n" in told
 
 
 def test_what_struck_one_host_has_tables_of_its_own_in_the_order_of_its_boundaries(root: Path) -> None:
