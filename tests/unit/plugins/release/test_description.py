@@ -158,6 +158,7 @@ secrets: [../passwd]
         ("NOTES_TITLE: Notes", "A: [b]", "must be text"),
         ("[SESSION_KEY]", "[SESSION-KEY]", "as of an environment variable"),
         ("alembic current", '"alembic \'"', "No closing quotation"),
+        ("revision: alembic current", "downgrade: alembic downgrade base", "leads nowhere without `revision`"),
         ("python -m notes.worker", '" "', "command is missing"),
         ("kind: worker, c", "kind: web, c", "several of kind web"),
         ("cleanup:", "migrate:", "none of migrate, revision, downgrade"),
