@@ -131,7 +131,9 @@ def read(text: str, *, source: str = FILE, renamed: Mapping[str, str] = RENAMED)
             _command(reader, found["migrations"].get(key), ("migrations", key), absent=_absent(found))
         _sql(reader, found["migrations"])
         if found["migrations"].get("downgrade") and not found["migrations"]["revision"]:
-            reader.wrong(("migrations", "downgrade"), "leads nowhere without `revision`, which says where the schema is")
+            reader.wrong(
+                ("migrations", "downgrade"), "leads nowhere without `revision`, which says where the schema is"
+            )
     _checks(reader, found["health"])
     found["verify"] = verification.read(reader, found["verify"])
     found["metrics"] = metrics.read(reader, found["metrics"])
