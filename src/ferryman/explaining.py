@@ -17,7 +17,9 @@ def explain(said: Mapping[str, Any]) -> str:
     if not said.get("serves"):
         still = again = "nothing serves yet"
     means = {
-        "refused": "Nothing was touched.",
+        "refused": "The hosts were provisioned for it, and stay so; of the release nothing was touched."
+        if said.get("provisioned")
+        else "Nothing was touched.",
         "failed": f"Clients were never sent to it; {still}.",
         "returned": f"Clients were sent back; {again}.",
         "unknown": "It is not known how far it came: `status` asks the hosts.",

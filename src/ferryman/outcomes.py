@@ -186,6 +186,11 @@ def code_of_act(story: Story, ended: Ended) -> int:
     return NEEDS_PERSON if began or ended.status in LOST else REFUSED
 
 
+def after_provisioning(said: dict[str, Any]) -> dict[str, Any]:
+    """Return a report where the same command has just changed its hosts: a refusal is none that touched nothing."""
+    return {**said, "code": RETURNED, "provisioned": True} if said["code"] == REFUSED else said
+
+
 def report(command: str, story: Story, ended: Ended, *, environment: str, app: str) -> dict[str, Any]:
     """Return the object that `--json` prints for a deploy or a rollback."""
     word = status(story, ended)

@@ -60,7 +60,7 @@ def deploy(
     environment = readiness.agreed(env, app=app)
     if reason := _uncommitted(environment, app, wanted):
         raise _refused({"reason": reason}, environment, app)
-    return _told("deploy", _prepared(environment), app, wanted)
+    return _told("deploy", environment, app, wanted, provisioned=_prepared(environment))
 
 
 def _refused(failure: Told, environment: Environment, app: str) -> Stop:
@@ -86,9 +86,9 @@ def _as_planned(env: str, *, app: str, file: Path, hotfix: bool, over: Mapping[s
         reason = f"{file} was made at {then['made_at']}, and this is no longer so"
         anew = f"`{paths.command('plan --out FILE', environment.name, app)}` makes a new one"
         raise _refused({"reason": reason, "evidence": changed, "hint": anew}, environment, app)
-    if then["provision"]["changes"]:
-        _provision(environment)
-    return _told("deploy", _prepared(environment), app, {**wanted, **over})
+    provisioned = bool(then["provision"]["changes"] and _provision(environment)["changed"])
+    provisioned |= _prepared(environment)
+    return _told("deploy", environment, app, {**wanted, **over}, provisioned=provisioned)
 
 
 def _short(hotfix: bool) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def rollback(
         raise Stop("--accept-schema leaves the data, --with-database takes them along", hint="take one of the two")
     values = {"release_to": to, "release_accept_schema": accept_schema, "release_with_database": with_database}
     values |= _over(wait, partial)
-    environment = _ready(env, app)
+    environment, provisioned = _ready(env, app)
     if with_database and not yes:
         story, ended = playing.run("release_compare", environment, {"release_app": app, **values}, way_back=True)
         code = REFUSED if story.failure.get("refused") or not story.touched else RETURNED
@@ -149,7 +149,7 @@ def rollback(
         )
         # What was agreed to is what is done, or nothing: somebody may have deployed meanwhile.
         values |= {"release_to": plan["release"], "release_restore_point": plan["point"]["path"]}
-    return _told("rollback", environment, app, values)
+    return _told("rollback", environment, app, values, provisioned=provisioned)
 
 
 def provision(env: str, *, check: bool = False) -> Told:
@@ -340,7 +340,7 @@ def once(env: str, *, app: str, process: str) -> Told:
     """Run a process of kind `once` of the live release, on one host, and return what it wrote."""
     if not process:
         raise Stop("no process named", hint=f"{paths.program()} run NAME: a process of kind once in ferryman.yml")
-    environment = _ready(env, app)
+    environment, _ = _ready(env, app)
     story, ended = playing.run("release_once", environment, {"release_app": app, "release_process": process})
     playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "process": process, "output": str(story.facts.get("output", ""))}
@@ -349,17 +349,17 @@ def once(env: str, *, app: str, process: str) -> Told:
 # The run
 
 
-def _ready(env: str, app: str) -> Environment:
-    """Return the environment, checked; one of sandbox hosts is provisioned where need be, and refused where there are
-    none: of what is not there, nothing can be gone back from."""
-    return _prepared(readiness.acted_on(env, app=app))
+def _ready(env: str, app: str) -> tuple[Environment, bool]:
+    """Return the environment, checked, and whether its hosts were provisioned for this: those of a sandbox are where
+    need be, and where there are none it is refused: of what is not there, nothing can be gone back from."""
+    environment = readiness.acted_on(env, app=app)
+    return environment, _prepared(environment)
 
 
-def _prepared(environment: Environment) -> Environment:
+def _prepared(environment: Environment) -> bool:
+    """Make the hosts ready, provisioned where they want it; return whether that changed any."""
     readiness.make_ready(environment)
-    if readiness.wants_provisioning(environment):
-        _provision(environment)
-    return environment
+    return readiness.wants_provisioning(environment) and bool(_provision(environment)["changed"])
 
 
 def _provision(environment: Environment, *, check: bool = False) -> Told:
@@ -377,9 +377,12 @@ def _provision(environment: Environment, *, check: bool = False) -> Told:
     }
 
 
-def _told(command: str, environment: Environment, app: str, values: Mapping[str, Any]) -> Told:
+def _told(
+    command: str, environment: Environment, app: str, values: Mapping[str, Any], *, provisioned: bool = False
+) -> Told:
     story, ended = playing.run(f"release_{command}", environment, {"release_app": app, **values}, way_back=True)
-    return told_of(outcomes.report(command, story, ended, environment=environment.name, app=app), story, environment)
+    said = outcomes.report(command, story, ended, environment=environment.name, app=app)
+    return told_of(outcomes.after_provisioning(said) if provisioned else said, story, environment)
 
 
 def told_of(said: Told, story: outcomes.Story, environment: Environment) -> Told:

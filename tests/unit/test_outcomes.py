@@ -72,6 +72,13 @@ def test_each_ending_has_its_word_and_its_exit_code(events: list[Event], ended: 
     assert (said["status"], said["code"]) == (word, code)
 
 
+def test_what_is_refused_after_the_hosts_were_provisioned_for_it_has_not_left_them_untouched() -> None:
+    refused = outcomes.after_provisioning({"status": "refused", "code": REFUSED})
+    assert (refused["status"], refused["code"], refused["provisioned"]) == ("refused", RETURNED, True)
+    for code in (DONE, RETURNED, NEEDS_PERSON):
+        assert outcomes.after_provisioning({"code": code}) == {"code": code}
+
+
 def test_a_release_that_is_committed_is_live_even_if_the_last_step_failed() -> None:
     committed = Event("ok", "Deploy | Go back", "a1", {"ferryman": {"committed": True}})
     assert status(told(LOOK, FAILED, committed), Ended("failed", 1.0)) == "live"
