@@ -62,6 +62,8 @@ BACK_S = 2.0
 """Within so much of a verdict no client gets anything of the release that it fell on."""
 FOLLOWS_S = 6.0
 """Within so much of a verdict after the commit every entry has gone back: it asks every two seconds."""
+PATIENT = 0.25
+"""How often nobody breaks the lock of who is gone: the same command waits until his lease is over."""
 MIGRATES_S = 12  # long enough to kill who drives, and to look around
 TRIES = 30  # of a client, by which each of three hosts has its turn
 
@@ -844,9 +846,12 @@ def ended_at(fleet: Fleet, at: str, fault: str, host: str, delay_s: float, chanc
         assert live == before or live.endswith(asked.wanted)
         aftermath.told(fleet, known, asked.purpose, live=live, stands=live != before)
         copied(fleet)
-        fleet.run("unlock", "--app", fleet.app, "--yes")
-        if of == DEPLOY or live == before:  # else the same words mean the release before that
-            again = fleet.run(*asked.words, "--app", fleet.app)
+        stands = of == ROLLBACK and live != before  # the same words mean the release before that
+        patient = not stands and chance.random() < PATIENT
+        if not patient:
+            fleet.run("unlock", "--app", fleet.app, "--yes")
+        if not stands:
+            again = fleet.run(*asked.words, *("--wait", "60") * patient, "--app", fleet.app, timeout_s=180)
             assert again.code == 0, f"{fault} {host} at {at}: {again}"
             copied(fleet, whole=again.said["status"] == "live")
         assert fleet.settles(2).endswith(asked.wanted)

@@ -51,6 +51,8 @@ CUT_S = CONFIRM_S + 2
 ANSWERS_S = 30.0
 """Within so much of a loss of power clients have answers again; the host's own boot is in it."""
 CODES = (0, 1, 2, 3)
+PATIENT = 0.25
+"""How often nobody breaks the lock of who is gone: the same command waits until his lease is over."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ class Striker:
         commit = self.site.repository.commit(version(text, migrating=migrating))
         with Prober(self.site) as prober:
             before, case = self._struck("deploy", at, lambda: begin(self.site, commit), commit[:7], prober)
-            self._finished(self.site.deploy(commit), commit[:7])
+            self._finished(self._again("deploy", "--app", self.site.app, "--ref", commit), commit[:7])
             assert self.site.version()["text"] == text
         # Until the guard acts clients may be on what a lost driver had begun: whole releases of that commit, no more.
         prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
@@ -222,8 +224,10 @@ class Striker:
         with Prober(self.site) as prober:
             begins = (*words, "--env", ENV, "--json")
             before, case = self._struck("rollback", at, lambda: self.site.begin(*begins), target, prober)
-            if not case.new_stands:  # else the same words mean the release before that
-                self._finished(self.site.run(*words), target)
+            if case.new_stands:  # the same words mean the release before that
+                self._free()
+            else:
+                self._finished(self._again(*words), target)
             self._whole(target)
         prober.served_only(before, target)
         return case._replace(asked=prober.asked)
@@ -251,9 +255,18 @@ class Striker:
         assert stands or struck.driver != 0, f"it said that it was done\n{driver.wait()}"
         assert not stands or struck.driver not in (1, 2), f"it said that it was not\n{driver.wait()}"
         aftermath.told(site, known, of if of == "rollback" else f"{of} {wanted}", live=served, stands=stands)
-        freed = site.run("unlock", "--app", site.app, "--yes")
-        assert freed.code == 0, str(freed)
         return before, Case(of, str(at), self.fault, struck.driver, stands, round(settled_s, 2), struck.away_s)
+
+    def _free(self) -> None:
+        freed = self.site.run("unlock", "--app", self.site.app, "--yes")
+        assert freed.code == 0, str(freed)
+
+    def _again(self, *words: str) -> Answer:
+        """Do what was struck once more, after whoever did it has lost his lock, by somebody's word or by its lease."""
+        if self.chance.random() < PATIENT:
+            return self.site.run(*words, "--wait", "60", timeout_s=180)
+        self._free()
+        return self.site.run(*words)
 
     @contextmanager
     def _met(self, at: Boundary, start: Callable[[], Driver]) -> Iterator[Driver]:
