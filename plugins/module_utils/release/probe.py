@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, slots, systemd
+from ansible_collections.ferryman.ops.plugins.module_utils.release import gate, slots, systemd, timed
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host, Unwell, now
 
 AGAIN_S = 0.3
@@ -49,39 +49,17 @@ def ask(address: str, port: int, path: str, *, status: int, timeout_s: float) ->
     """Ask for `path` in clear HTTP and return whether all that is read came in time with `status`, and what."""
     import http.client  # takes time, and few sessions ask a process
 
-    connection = http.client.HTTPConnection(address, port)
+    until = time.monotonic() + timeout_s
     try:
-        connection.sock = _Bounded.connected(address, port, timeout_s)
-        connection.request("GET", path, headers={"Connection": "close", "User-Agent": "ferryman-health"})
-        reply = connection.getresponse()
-        text = reply.read(300).decode(errors="replace").strip().replace("\n", " ")
+        with socket.create_connection((address, port), timeout=timeout_s) as stream:
+            connection = http.client.HTTPConnection(address, port)
+            connection.sock = timed.Timed(stream, until=until)
+            connection.request("GET", path, headers={"Connection": "close", "User-Agent": "ferryman-health"})
+            reply = connection.getresponse()
+            text = reply.read(300).decode(errors="replace").strip().replace("\n", " ")
     except (OSError, http.client.HTTPException) as error:
         return False, f"{path} on port {port}: {error or type(error).__name__}"
-    finally:
-        connection.close()
     return reply.status == status, f"{path} on port {port} answered {reply.status} {text[:120]}"
-
-
-class _Bounded(socket.socket):
-    """A connection that ends in time: a socket's own timeout begins anew with every byte that trickles in."""
-
-    until: float
-
-    @classmethod
-    def connected(cls, address: str, port: int, timeout_s: float) -> _Bounded:
-        until = time.monotonic() + timeout_s
-        bounded = cls(fileno=socket.create_connection((address, port), timeout=timeout_s).detach())
-        bounded.until = until
-        bounded.settimeout(max(until - time.monotonic(), 0.001))  # of 0 it would not block at all
-        return bounded
-
-    def recv_into(self, *args: Any, **more: Any) -> int:
-        """Read as a file over it does, in what is left of the time."""
-        left_s = self.until - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("timed out")
-        self.settimeout(left_s)
-        return super().recv_into(*args, **more)
 
 
 def pass_gate(

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release import names, slots
+from ansible_collections.ferryman.ops.plugins.module_utils.release import names, slots, timed
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell, now, read_json, utc
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def get(
 ) -> tuple[int, dict[str, str], str]:
     """Ask this entry for `path` as a client would, and return status, headers and the first `most` bytes.
 
-    OSError where it does not answer, or nothing that is HTTP.
+    OSError where it does not answer, not all of it within `timeout_s`, or nothing that is HTTP.
     """
     import http.client  # as for `looking`
 
@@ -281,6 +281,7 @@ def get(
         "User-Agent": "ferryman-verify",
         **({"Cookie": cookie} if cookie else {}),
     }
+    until = time.monotonic() + timeout_s
     with (
         socket.create_connection((address, int(entry.get("port", 443))), timeout=timeout_s) as raw,
         looking().wrap_socket(raw, server_hostname=str(entry["domain"])) as stream,
@@ -288,7 +289,7 @@ def get(
         # Else the request waits until the end of the handshake is acknowledged: 40 ms each time.
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = http.client.HTTPConnection(str(entry["domain"]))
-        connection.sock = stream
+        connection.sock = timed.Timed(stream, until=until)
         try:
             connection.request(method, path, headers=headers)
             reply = connection.getresponse()
