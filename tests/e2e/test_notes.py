@@ -9,15 +9,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from playwright.sync_api import Error, Page
 from tests.support.browser import chromium
-from tests.support.histories import good, migrates, migration_fails
+from tests.support.histories import (
+    Version,
+    crashes,
+    dies,
+    fails_later,
+    good,
+    migrates,
+    migration_fails,
+    never_ready,
+    slow,
+)
 from tests.support.newcomer import DOMAIN, Newcomer
 
 from ferryman import paths, variables
@@ -156,6 +167,51 @@ def test_a_migration_that_fails_leaves_the_old_release_serving_and_says_so(newco
     assert 'relation "a_table_that_is_not_there" does not exist' in answer.err
     assert "the release that served before still serves" in answer.err
     assert newcomer.served() == before
+    person.finds_everything()
+
+
+@contextmanager
+def settings(newcomer: Newcomer, **values: float) -> Iterator[None]:
+    """Give the clone's `local` other settings of a release for a while."""
+    path = newcomer.root / "inventories" / "local" / "group_vars" / "all" / "release.yml"
+    before = path.read_text()
+    path.write_text(yaml.safe_dump({**yaml.safe_load(before), **values}))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+@pytest.mark.at_times(journey="the example's bad versions")
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (crashes(), "no such thing as a flux capacitor"),
+        (never_ready(), "not ready"),
+        (dies(6), "notes was healthy and is now dead"),
+        (fails_later(6), "this version answers 500 after a while"),
+    ],
+    ids=["crashes at start", "never gets ready", "is healthy first, then dead", "answers 500 after a while"],
+)
+def test_a_bad_version_of_the_example_is_left_again_and_its_own_words_say_why(
+    newcomer: Newcomer, person: Person, version: Version, said: str
+) -> None:
+    before = newcomer.served()
+    newcomer.repository.commit(version)
+    with settings(newcomer, release_start_timeout_s=10, release_watch_s=15):
+        told = newcomer.type("./invoke deploy --json", code=2).said
+    assert said in "\n".join([told["reason"], *told["evidence"]]), told
+    assert newcomer.served() == before
+    person.finds_everything()
+    (line,) = (line for line in history(newcomer) if line["release"] == told["release"])
+    assert (line["status"], line["good"]) == (told["status"], False)
+
+
+@pytest.mark.at_times(journey="the example's bad versions")
+def test_the_example_may_start_slowly_within_its_time(newcomer: Newcomer, person: Person) -> None:
+    newcomer.repository.commit(slow(4, "Started slowly"))
+    assert deploy(newcomer)["status"] == "live"
+    assert "Started slowly" in newcomer.ask("GET", "/").text
     person.finds_everything()
 
 
