@@ -1061,7 +1061,7 @@ def test_a_release_that_fails_clients_of_one_entry_is_brought_back_on_both_at_on
     before, commit = fleet.settles(2), fleet.repository.commit(histories.shop("fails its clients", errors=0.9))
     with fleet.settings(release_stages=[{"share": 20, "for_s": 60}], release_confirm_s=CONFIRM_S):
         began = time.monotonic()
-        with Visitors(fleet, host="entry2") as visitors:
+        with Visitors(fleet, host="entry2") as visitors, Visitors(fleet, host="entry1", path="/version") as content:
             answer = fleet.deploy(commit)
             time.sleep(BACK_S)
     assert time.monotonic() - began < 45, "the other entry did not wait for the end of the stage"
@@ -1075,8 +1075,11 @@ def test_a_release_that_fails_clients_of_one_entry_is_brought_back_on_both_at_on
     ]
     assert line["tried"], "it was found unwell: a rollback leaves it out"
     assert line["verdicts"][-1]["rule"] == "errors"
-    late = [each for each in visitors.failures if each["at"] > line["verdicts"][-1]["at"] + BACK_S]
-    assert not late, late
+    over = line["verdicts"][-1]["at"] + BACK_S
+    assert [each for each in visitors.failures if each["at"] > over] == []
+    assert content.failures == [], "nothing was wrong with the release there"
+    for entry in (visitors, content):
+        assert 0 < entry.latest[line["release"]] < over, "nobody is on it any more, whichever entry he came to"
 
 
 @CANARIES

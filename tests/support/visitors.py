@@ -22,7 +22,7 @@ told = json.loads(sys.argv[1])
 over, chance, turn = threading.Event(), random.Random(told["seed"]), threading.Lock()
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-counts, failures = {}, []
+counts, failures, latest = {}, [], {}
 
 def ask(number):
     source = f"127.{1 + number // 62500}.{number // 250 % 250}.{1 + number % 250}"
@@ -57,6 +57,7 @@ def visit():
         with turn:
             key = f"{release} {status}"
             counts[key] = counts.get(key, 0) + 1
+            latest[release] = max(latest.get(release, 0), began)
             if status != 200:
                 failures.append({"at": began, "status": status, "release": release})
 
@@ -68,7 +69,7 @@ select.select([sys.stdin], [], [], told["most_s"])
 over.set()
 for worker in workers:
     worker.join()
-print(json.dumps({"counts": counts, "failures": failures}))
+print(json.dumps({"counts": counts, "failures": failures, "latest": latest}))
 """
 
 
@@ -86,6 +87,8 @@ class Visitors:
     """The entry that they come to; the site's own host where none is said."""
     counts: dict[str, int] = field(default_factory=dict)
     """How many by "<release> <status>"."""
+    latest: dict[str, float] = field(default_factory=dict)
+    """When somebody asked last who was answered by a release, in seconds since 1970."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     """`at` (when it asked, seconds since 1970), status (or the name of what broke), release (empty where none said)."""
 
@@ -104,7 +107,7 @@ class Visitors:
 
     def __exit__(self, *_: object) -> None:
         told = json.loads(self._asking.communicate(timeout=60)[0])
-        self.counts, self.failures = told["counts"], told["failures"]
+        self.counts, self.failures, self.latest = told["counts"], told["failures"], told["latest"]
 
     @property
     def asked(self) -> int:
