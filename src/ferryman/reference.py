@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ferryman import fitting, plots, records, specs
+from ferryman import fitting, plots, records, required, specs
 from ferryman.errors import Stop
 
 Command = tuple[str, str, list[tuple[str, str]]]  # name, what it does, its options with their help
@@ -174,7 +174,7 @@ def files(root: Path, commands: Iterable[Command], everywhere: Mapping[str, str]
     made[pages / "modules.md"] = modules_page(root)
     proof = root / "docs" / "proof.md"
     if proof.is_file():
-        made[proof] = records.page(proof.read_text(encoding="utf-8"), root)
+        made[proof] = required.page(records.page(proof.read_text(encoding="utf-8"), root), root)
     drawn = root / "docs" / "records" / "canary.json"
     if drawn.is_file():
         made[root / "docs" / "pictures" / "canary.svg"] = plots.canary(json.loads(drawn.read_text(encoding="utf-8")))

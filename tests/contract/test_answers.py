@@ -1,4 +1,7 @@
-"""What every command owes a pipeline: with `--json` one object on stdout, whatever comes of it, and a code of four."""
+"""What every command owes a pipeline: with `--json` one object on stdout, whatever comes of it, and a code of four.
+
+Requirements: CI-1.
+"""
 
 import ast
 import inspect

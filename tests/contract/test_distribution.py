@@ -1,4 +1,7 @@
-"""What leaves the checkout: the collection's tarball and the wheel hold what users need, and nothing else."""
+"""What leaves the checkout: the collection's tarball and the wheel hold what users need, and nothing else.
+
+Requirements: CI-2.
+"""
 
 import os
 import re

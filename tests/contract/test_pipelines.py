@@ -1,4 +1,7 @@
-"""The ready stages as their systems read them: well-formed, and careful with what is secret and what runs at once."""
+"""The ready stages as their systems read them: well-formed, and careful with what is secret and what runs at once.
+
+Requirements: CI-1.
+"""
 
 import re
 import subprocess

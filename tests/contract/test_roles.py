@@ -1,4 +1,7 @@
-"""What every role keeps to, so that each can be used alone and read at a glance."""
+"""What every role keeps to, so that each can be used alone and read at a glance.
+
+Requirements: CI-2.
+"""
 
 import re
 import subprocess

@@ -1,4 +1,7 @@
-"""A plan that is followed: exactly what it says is done, or nothing, where the world is no longer the same."""
+"""A plan that is followed: exactly what it says is done, or nothing, where the world is no longer the same.
+
+Requirements: REL-9.
+"""
 
 import json
 from collections.abc import Iterator

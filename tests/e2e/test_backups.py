@@ -1,4 +1,7 @@
-"""Backups as a team has them: two hosts, the guide's commands, and the row that is there and the one that is not."""
+"""Backups as a team has them: two hosts, the guide's commands, and the row that is there and the one that is not.
+
+Requirements: BAK-1, BAK-3, BAK-4.
+"""
 
 import os
 import random

@@ -1,4 +1,7 @@
-"""A new release beside a baseline: the old one started once more, as young and with as many clients, on a real host."""
+"""A new release beside a baseline: the old one started once more, as young and with as many clients, on a real host.
+
+Requirements: REL-4, REL-5.
+"""
 
 import time
 from collections.abc import Iterator

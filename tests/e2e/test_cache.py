@@ -1,4 +1,7 @@
-"""A cache as a team has it: what was in it comes back as it was, and what came later does not."""
+"""A cache as a team has it: what was in it comes back as it was, and what came later does not.
+
+Requirements: BAK-8.
+"""
 
 import json
 import shlex

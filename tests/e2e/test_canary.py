@@ -1,4 +1,7 @@
-"""A new release among many clients: it goes on by itself where it is no worse, and back where it is, on a real host."""
+"""A new release among many clients: it goes on by itself where it is no worse, and back where it is, on a real host.
+
+Requirements: REL-4, REL-5, REL-6.
+"""
 
 import time
 from collections.abc import Iterator

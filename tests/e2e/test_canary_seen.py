@@ -1,4 +1,7 @@
-"""What people see of a release that gets its clients in stages, on a real host: while it goes on, and afterwards."""
+"""What people see of a release that gets its clients in stages, on a real host: while it goes on, and afterwards.
+
+Requirements: REL-4, INC-3.
+"""
 
 import os
 import re

@@ -1,4 +1,7 @@
-"""`check --hosts` on a real host: what is fit, what is not, and hosts that nobody reaches beside one that answers."""
+"""`check --hosts` on a real host: what is fit, what is not, and hosts that nobody reaches beside one that answers.
+
+Requirements: ENV-5, REL-1.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""Two machines that share a provisioning by ansible-runner's own commands, as the guide tells it."""
+"""Two machines that share a provisioning by ansible-runner's own commands, as the guide tells it.
+
+Requirements: CI-1.
+"""
 
 import os
 import stat

@@ -1,4 +1,7 @@
-"""A deploy that its host drives itself: whoever began it may go, and anybody who follows it hears of its end."""
+"""A deploy that its host drives itself: whoever began it may go, and anybody who follows it hears of its end.
+
+Requirements: REL-7.
+"""
 
 import re
 import secrets

@@ -1,4 +1,7 @@
-"""What differs between two releases, on a real host: told by the driver, else by the host, else by nobody."""
+"""What differs between two releases, on a real host: told by the driver, else by the host, else by nobody.
+
+Requirements: REL-10, REL-14.
+"""
 
 import shutil
 from dataclasses import dataclass

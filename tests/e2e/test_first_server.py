@@ -1,4 +1,7 @@
-"""The guide to a first server, followed to the letter: from a server that knows root's key alone to a service."""
+"""The guide to a first server, followed to the letter: from a server that knows root's key alone to a service.
+
+Requirements: REL-1, SEC-6.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Two entries, three app hosts and a database as one environment: what each may reach, and what clients get."""
+"""Two entries, three app hosts and a database as one environment: what each may reach, and what clients get.
+
+Requirements: REL-3, REL-4, REL-6, REL-7, REL-8, REL-9, REL-13, ENV-4, MAINT-1.
+"""
 
 import base64
 import json

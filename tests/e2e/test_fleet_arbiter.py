@@ -1,4 +1,7 @@
-"""The host that keeps lock and ledger is gone for good: what the others serve, who takes over, and with what."""
+"""The host that keeps lock and ledger is gone for good: what the others serve, who takes over, and with what.
+
+Requirements: REL-7, REL-9.
+"""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""A fleet's new release beside a baseline: the old one started once more on each app host, judged by all entries."""
+"""A fleet's new release beside a baseline: the old one started once more on each app host, judged by all entries.
+
+Requirements: REL-4, REL-5.
+"""
 
 import time
 from collections.abc import Iterator

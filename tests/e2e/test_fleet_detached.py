@@ -1,4 +1,7 @@
-"""A fleet that its arbiter drives itself: by a key for one run, which opens nothing else, and is gone with it."""
+"""A fleet that its arbiter drives itself: by a key for one run, which opens nothing else, and is gone with it.
+
+Requirements: REL-7.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""An application that nobody here wrote, on several hosts: Kinto, with its records in the fleet's database."""
+"""An application that nobody here wrote, on several hosts: Kinto, with its records in the fleet's database.
+
+Requirements: REL-1.
+"""
 
 import base64
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""What a fleet says, and to whom it listens: pages, records that somebody has edited, an old driver, questions."""
+"""What a fleet says, and to whom it listens: pages, records that somebody has edited, an old driver, questions.
+
+Requirements: REL-9, REL-10, REL-15.
+"""
 
 import json
 import re

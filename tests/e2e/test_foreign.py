@@ -4,6 +4,8 @@ Two are as their own documentation has them, with a ferryman.yml beside it; one 
 
 Kinto (Python, PostgreSQL, migrations) keeps records; Node-RED (Node) runs flows that are drawn in a browser. Locks are
 made by uv and npm as they are set up on this machine: a lock in git would name its registry.
+
+Requirements: REL-1, DOC-2.
 """
 
 import base64

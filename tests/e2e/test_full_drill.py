@@ -1,4 +1,7 @@
-"""A full drill: a new host from the archive alone, asked and taken away; a container, and a machine that was named."""
+"""A full drill: a new host from the archive alone, asked and taken away; a container, and a machine that was named.
+
+Requirements: BAK-4.
+"""
 
 import signal
 import subprocess

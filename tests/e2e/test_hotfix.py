@@ -1,4 +1,7 @@
-"""A hotfix: what is live with a little more goes live by the short way, and what is more than that is refused."""
+"""A hotfix: what is live with a little more goes live by the short way, and what is more than that is refused.
+
+Requirements: REL-14.
+"""
 
 import json
 from collections.abc import Callable, Iterator

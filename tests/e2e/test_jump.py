@@ -1,4 +1,7 @@
-"""A server that only a jump host reaches, on which sudo wants a password: what is done elsewhere is done there too."""
+"""A server that only a jump host reaches, on which sudo wants a password: what is done elsewhere is done there too.
+
+Requirements: SEC-1.
+"""
 
 import os
 import time

@@ -1,4 +1,7 @@
-"""Deploys and rollbacks under constant load lose no request: broken connections and cut uploads count."""
+"""Deploys and rollbacks under constant load lose no request: broken connections and cut uploads count.
+
+Requirements: REL-3.
+"""
 
 import asyncio
 import time

@@ -1,4 +1,7 @@
-"""`./invoke logs`: what a host wrote, found by request, release, level, time and words, and followed."""
+"""`./invoke logs`: what a host wrote, found by request, release, level, time and words, and followed.
+
+Requirements: LOG-1, LOG-4.
+"""
 
 import json
 import signal

@@ -1,4 +1,7 @@
-"""The database's host is killed and its disk lost: on hosts of its own, whose history nobody has restored by hand."""
+"""The database's host is killed and its disk lost: on hosts of its own, whose history nobody has restored by hand.
+
+Requirements: BAK-3.
+"""
 
 import shlex
 import statistics

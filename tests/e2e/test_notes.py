@@ -1,14 +1,19 @@
-"""The example application from its first deploy on: what people wrote in it, its schema, its worker, its secrets."""
+"""The example application from its first deploy on: what people wrote in it, its schema, its worker, its secrets.
+
+Requirements: REL-1, REL-6, REL-8, REL-10, SEC-1, HEALTH-1.
+"""
 
 import json
 import os
 import re
+import shlex
 import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +172,51 @@ def test_a_migration_that_fails_leaves_the_old_release_serving_and_says_so(newco
     assert 'relation "a_table_that_is_not_there" does not exist' in answer.err
     assert "the release that served before still serves" in answer.err
     assert newcomer.served() == before
+    person.finds_everything()
+
+
+@contextmanager
+def reading(newcomer: Newcomer) -> Iterator[None]:
+    """Have somebody read the notes in a transaction that does not end: no column can be added meanwhile."""
+    script = "begin; lock table notes in access share mode; select pg_sleep(120)"
+    unit = "systemd-run --quiet --collect --unit=a-long-report --uid=postgres"
+    newcomer.ssh(f"{unit} psql -d notes -c {shlex.quote(script)}")
+    waits = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'notes'"
+    held = f"cd /; sudo -u postgres psql -d notes -Atc {shlex.quote(waits)}"
+    assert eventually(lambda: newcomer.ssh(held) != "0")
+    try:
+        yield
+    finally:
+        newcomer.ssh("systemctl stop a-long-report")
+
+
+@pytest.mark.at_times(journey="the example's steps and migrations")
+def test_a_migration_that_waits_for_somebodys_lock_is_given_up_before_clients_wait_for_it(
+    newcomer: Newcomer, person: Person
+) -> None:
+    before = newcomer.served()
+    newcomer.repository.commit(migrates("With a column that must wait"))
+    over, slowest = threading.Event(), [0.0]
+
+    def read() -> None:
+        while not over.is_set():
+            began = time.monotonic()
+            person.finds_everything()
+            slowest.append(time.monotonic() - began)
+
+    with reading(newcomer), ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        try:
+            told = newcomer.type("./invoke deploy --json", code=2).said
+        finally:
+            over.set()
+    reader.result()
+    assert "lock timeout" in "\n".join([told["reason"], *told["evidence"]]), told
+    assert newcomer.served() == before
+    assert len(slowest) > 10
+    assert max(slowest) < 5 + 5, "a statement waits five seconds for a lock, and behind it whoever reads"
+    again = deploy(newcomer)
+    assert (again["status"], newcomer.served()) == ("live", again["release"])
     person.finds_everything()
 
 

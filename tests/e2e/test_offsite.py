@@ -1,4 +1,7 @@
-"""A copy of all backups in a bucket: the archive's host is lost, and a new one has all of it back, by the guide."""
+"""A copy of all backups in a bucket: the archive's host is lost, and a new one has all of it back, by the guide.
+
+Requirements: BAK-1, BAK-2.
+"""
 
 import shlex
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""The ready stages for GitHub Actions and GitLab CI: their shell, run as a runner runs it, on what the newcomer has."""
+"""The ready stages for GitHub Actions and GitLab CI: their shell, run as a runner runs it, on what the newcomer has.
+
+Requirements: CI-1.
+"""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""Going back with the database: what is lost is said first, and whatever breaks on the way is undone (REL-8)."""
+"""Going back with the database: what is lost is said first, and whatever breaks on the way is undone.
+
+Requirements: REL-8, BAK-3.
+"""
 
 import calendar
 import http.client

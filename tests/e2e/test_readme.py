@@ -1,4 +1,7 @@
-"""The README, and guides that look at what it leads to, typed line by line in a fresh clone."""
+"""The README, and guides that look at what it leads to, typed line by line in a fresh clone.
+
+Requirements: DOC-1.
+"""
 
 import json
 from pathlib import Path

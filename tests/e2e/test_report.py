@@ -1,4 +1,7 @@
-"""The report of a release's stages in a browser: on a phone and on a desktop, in daylight and in the dark."""
+"""The report of a release's stages in a browser: on a phone and on a desktop, in daylight and in the dark.
+
+Requirements: REL-4, INC-3.
+"""
 
 import sys
 from collections.abc import Iterator

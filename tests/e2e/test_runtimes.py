@@ -1,4 +1,7 @@
-"""One small seam, three runtimes: mere files, and a single program, are deployed like a Python application."""
+"""One small seam, three runtimes: mere files, and a single program, are deployed like a Python application.
+
+Requirements: REL-2.
+"""
 
 import json
 from collections.abc import Iterator

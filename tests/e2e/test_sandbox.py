@@ -1,4 +1,7 @@
-"""The sandbox itself, on real containers: reached as servers are reached, and gone without a trace."""
+"""The sandbox itself, on real containers: reached as servers are reached, and gone without a trace.
+
+Requirements: DOC-1.
+"""
 
 import json
 import os

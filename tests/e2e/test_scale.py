@@ -1,4 +1,7 @@
-"""More processes and fewer without a deploy: nobody loses a request, and what was said stays said."""
+"""More processes and fewer without a deploy: nobody loses a request, and what was said stays said.
+
+Requirements: ENV-4.
+"""
 
 import json
 import re

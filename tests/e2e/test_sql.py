@@ -1,4 +1,7 @@
-"""SQL migrations that would lock tables or break what is live: refused with all of it, and nothing was touched."""
+"""SQL migrations that would lock tables or break what is live: refused with all of it, and nothing was touched.
+
+Requirements: REL-8.
+"""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""The guide from `pip install` to one's own application, typed line by line by somebody with Python and git alone."""
+"""The guide from `pip install` to one's own application, typed line by line by somebody with Python and git alone.
+
+Requirements: DOC-2.
+"""
 
 import os
 import re

@@ -1,4 +1,7 @@
-"""Another team: has the collection's tarball and a ten-line playbook, and never sees our Python."""
+"""Another team: has the collection's tarball and a ten-line playbook, and never sees our Python.
+
+Requirements: CI-2.
+"""
 
 import http.client
 import os

@@ -1,4 +1,7 @@
-"""A provisioned entry is what Mozilla's intermediate profile wants, judged from outside by sslyze."""
+"""A provisioned entry is what Mozilla's intermediate profile wants, judged from outside by sslyze.
+
+Requirements: CERT-1.
+"""
 
 from tests.support import tls
 from tests.support.site import Site

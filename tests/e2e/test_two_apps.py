@@ -1,6 +1,8 @@
 """Two applications on the same hosts, deployed at the same time from two places: neither notices the other.
 
 One is called as a process of the other's units would be: what takes `tiny-*` for its own takes the other one's, too.
+
+Requirements: REL-9, REL-13.
 """
 
 import shutil

@@ -1,4 +1,7 @@
-"""Who waits for the lock is served in turn, sees why he waits, and is refused when his time is over."""
+"""Who waits for the lock is served in turn, sees why he waits, and is refused when his time is over.
+
+Requirements: REL-9.
+"""
 
 import json
 import os

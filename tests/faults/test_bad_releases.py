@@ -1,4 +1,7 @@
-"""A release that is no good never harms clients, and says itself what was wrong with it."""
+"""A release that is no good never harms clients, and says itself what was wrong with it.
+
+Requirements: REL-6, REL-8, REL-13.
+"""
 
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger

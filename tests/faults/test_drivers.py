@@ -1,4 +1,7 @@
-"""Whoever drives a deploy may vanish at any moment, or be there twice: clients don't suffer for it (REL-7, REL-9)."""
+"""Whoever drives a deploy may vanish at any moment, or be there twice: clients don't suffer for it.
+
+Requirements: REL-7, REL-8, REL-9.
+"""
 
 import os
 import re

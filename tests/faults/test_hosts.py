@@ -1,4 +1,7 @@
-"""Hosts have bad days of their own: reboots, full disks, wrong clocks, hands that edit; a deploy copes or says so."""
+"""Hosts have bad days of their own: reboots, full disks, wrong clocks, hands that edit; a deploy copes or says so.
+
+Requirements: REL-2, REL-6, REL-13, ENV-2.
+"""
 
 import json
 import time

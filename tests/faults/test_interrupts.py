@@ -1,4 +1,7 @@
-"""Whoever presses Ctrl-C gets back to what served; who presses it twice is told what the hosts do then (REL-7)."""
+"""Whoever presses Ctrl-C gets back to what served; who presses it twice is told what the hosts do then.
+
+Requirements: REL-7.
+"""
 
 import os
 import signal

@@ -1,6 +1,8 @@
-"""At every boundary that a deploy and a rollback have, as the product itself names them, something strikes (REL-7).
+"""At every boundary that a deploy and a rollback have, as the product itself names them, something strikes.
 
 The driver is killed, or cut off from the host, or the host loses its power.
+
+Requirements: REL-7, REL-8.
 """
 
 import signal

@@ -1,4 +1,7 @@
-"""A secret is in its own files and in the process that needs it, and nowhere else on host or driver (SEC-1)."""
+"""A secret is in its own files and in the process that needs it, and nowhere else on host or driver.
+
+Requirements: SEC-1.
+"""
 
 import hashlib
 import json

@@ -1,4 +1,7 @@
-"""Units that systemd cannot use, or has lost: a deploy goes back as from any failure, and the next one tidies up."""
+"""Units that systemd cannot use, or has lost: a deploy goes back as from any failure, and the next one tidies up.
+
+Requirements: REL-6.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""What an application says of itself under verify decides whether clients are sent to it, and can be asked alone."""
+"""What an application says of itself under verify decides whether clients are sent to it, and can be asked alone.
+
+Requirements: REL-6, REL-11.
+"""
 
 import secrets
 from collections.abc import Iterator

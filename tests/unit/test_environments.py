@@ -1,4 +1,7 @@
-"""`local` alone is ever a default (ENV-1)."""
+"""`local` alone is ever a default.
+
+Requirements: ENV-1.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""The first secrets of `local`: generated once, encrypted, private, and readable by Ansible."""
+"""The first secrets of `local`: generated once, encrypted, private, and readable by Ansible.
+
+Requirements: SEC-1.
+"""
 
 import stat
 from collections.abc import Callable

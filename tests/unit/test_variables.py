@@ -1,4 +1,7 @@
-"""What an environment's files are told about themselves, on small projects made for each test."""
+"""What an environment's files are told about themselves, on small projects made for each test.
+
+Requirements: ENV-5.
+"""
 
 import subprocess
 import sys

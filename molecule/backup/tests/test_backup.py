@@ -1,4 +1,7 @@
-"""What role backup promises: what is acknowledged is there, what is damaged is seen, nothing good is ever dropped."""
+"""What role backup promises: what is acknowledged is there, what is damaged is seen, nothing good is ever dropped.
+
+Requirements: BAK-1, BAK-2.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""What is proven by restoring it."""
+"""What is proven by restoring it.
+
+Requirements: BAK-4, BAK-5.
+"""
 
 import json
 from typing import Any

@@ -1,4 +1,7 @@
-"""What role backup promises of files: they come back as they were, and whoever has the host can't take them away."""
+"""What role backup promises of files: they come back as they were, and whoever has the host can't take them away.
+
+Requirements: BAK-1, BAK-3.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""A stream that was cut off: what it did not get comes beside it, else that is told until the next backup."""
+"""A stream that was cut off: what it did not get comes beside it, else that is told until the next backup.
+
+Requirements: BAK-1.
+"""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""A source that has begun another history: the stream follows, nothing acknowledged is missing, and all is told."""
+"""A source that has begun another history: the stream follows, nothing acknowledged is missing, and all is told.
+
+Requirements: BAK-1.
+"""
 
 import json
 from collections.abc import Iterator

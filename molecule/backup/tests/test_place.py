@@ -1,4 +1,7 @@
-"""What is put in place: only what starts, only where there is room, and nobody keeps a way in."""
+"""What is put in place: only what starts, only where there is room, and nobody keeps a way in.
+
+Requirements: BAK-2.
+"""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""The database's archive is encrypted where it lay in clear: nothing of a row is on the disk, and nothing is lost."""
+"""The database's archive is encrypted where it lay in clear: nothing of a row is on the disk, and nothing is lost.
+
+Requirements: BAK-1.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""What role cache promises, seen from outside."""
+"""What role cache promises, seen from outside.
+
+Requirements: BAK-8.
+"""
 
 import base64
 import json

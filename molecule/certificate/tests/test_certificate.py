@@ -1,4 +1,7 @@
-"""Certificates from a real ACME server, judged by what clients are served."""
+"""Certificates from a real ACME server, judged by what clients are served.
+
+Requirements: CERT-1, CERT-2.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""What role data promises, on a real server, with people who do not exist."""
+"""What role data promises, on a real server, with people who do not exist.
+
+Requirements: ENV-6.
+"""
 
 import base64
 import json

@@ -1,4 +1,7 @@
-"""What role firewall promises, seen from another host, and through changes that go wrong."""
+"""What role firewall promises, seen from another host, and through changes that go wrong.
+
+Requirements: SEC-6.
+"""
 
 import contextlib
 import json

@@ -1,4 +1,7 @@
-"""What role host promises, seen on the host, over SSH, and through changes that go wrong."""
+"""What role host promises, seen on the host, over SSH, and through changes that go wrong.
+
+Requirements: SEC-6, ENV-2.
+"""
 
 import base64
 import contextlib

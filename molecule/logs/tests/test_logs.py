@@ -1,4 +1,7 @@
-"""What role logs promises: bounds that are kept, and a service that answers while the disk for its logs is full."""
+"""What role logs promises: bounds that are kept, and a service that answers while the disk for its logs is full.
+
+Requirements: LOG-1, LOG-2.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""The entry as its clients see it: every promise of the role, asked of a real nginx."""
+"""The entry as its clients see it: every promise of the role, asked of a real nginx.
+
+Requirements: CERT-1, REL-15, HEALTH-1.
+"""
 
 import json
 import re

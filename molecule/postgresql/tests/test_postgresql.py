@@ -1,4 +1,7 @@
-"""What role postgresql promises, seen from outside."""
+"""What role postgresql promises, seen from outside.
+
+Requirements: SEC-6.
+"""
 
 import base64
 import json

@@ -1,4 +1,7 @@
-"""What the role leaves on a host, and what its acts do there: checks that change nothing, walls, and the guard."""
+"""What the role leaves on a host, and what its acts do there: checks that change nothing, walls, and the guard.
+
+Requirements: REL-2, SEC-6, REL-7.
+"""
 
 import json
 import os

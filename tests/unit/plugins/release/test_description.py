@@ -1,4 +1,7 @@
-"""ferryman.yml: every error at once, each with its line; and no file, however broken, that is not answered."""
+"""ferryman.yml: every error at once, each with its line; and no file, however broken, that is not answered.
+
+Requirements: ENV-5.
+"""
 
 import re
 from pathlib import Path

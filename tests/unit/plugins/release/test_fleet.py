@@ -1,4 +1,7 @@
-"""Several hosts: only the arbiter's proven word ends a run on another one, and until it comes nobody guesses."""
+"""Several hosts: only the arbiter's proven word ends a run on another one, and until it comes nobody guesses.
+
+Requirements: REL-7.
+"""
 
 import json
 import threading

@@ -1,4 +1,7 @@
-"""What becomes of a fleet's release that is brought back after its commit, over many histories of hosts and drivers."""
+"""What becomes of a fleet's release that is brought back after its commit, over many histories of hosts and drivers.
+
+Requirements: REL-7.
+"""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""When a new process is healthy: never by one answer, never late."""
+"""When a new process is healthy: never by one answer, never late.
+
+Requirements: HEALTH-2.
+"""
 
 from typing import Any
 

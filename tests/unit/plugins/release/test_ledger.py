@@ -1,4 +1,7 @@
-"""What a ledger says, over thousands of generated lives of an environment."""
+"""What a ledger says, over thousands of generated lives of an environment.
+
+Requirements: REL-10.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""Who may change a site, over thousands of contests with paused owners, reboots and clocks that jump."""
+"""Who may change a site, over thousands of contests with paused owners, reboots and clocks that jump.
+
+Requirements: REL-9.
+"""
 
 from dataclasses import dataclass, field
 from random import Random

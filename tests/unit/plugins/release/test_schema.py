@@ -1,4 +1,7 @@
-"""A migration whose driver has gone is heard of, and a schema on which what serves is not well is given back."""
+"""A migration whose driver has gone is heard of, and a schema on which what serves is not well is given back.
+
+Requirements: REL-8.
+"""
 
 import threading
 import time
