@@ -179,15 +179,19 @@ def test_a_migration_that_fails_leaves_the_old_release_serving_and_says_so(newco
 def reading(newcomer: Newcomer) -> Iterator[None]:
     """Have somebody read the notes in a transaction that does not end: no column can be added meanwhile."""
     script = "begin; lock table notes in access share mode; select pg_sleep(120)"
-    unit = "systemd-run --quiet --collect --unit=a-long-report --uid=postgres"
+    unit = "systemd-run --quiet --collect --setenv=PGAPPNAME=a-long-report --uid=postgres"
     newcomer.ssh(f"{unit} psql -d notes -c {shlex.quote(script)}")
-    waits = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'notes'"
-    held = f"cd /; sudo -u postgres psql -d notes -Atc {shlex.quote(waits)}"
-    assert eventually(lambda: newcomer.ssh(held) != "0")
+    readers = "from pg_stat_activity where application_name = 'a-long-report'"
+
+    def asked(what: str) -> str:
+        return newcomer.ssh(f"cd /; sudo -u postgres psql -d notes -Atc {shlex.quote(f'select {what} {readers}')}")
+
+    assert eventually(lambda: asked("wait_event") == "PgSleep")
     try:
         yield
     finally:
-        newcomer.ssh("systemctl stop a-long-report")
+        asked("pg_terminate_backend(pid)")  # a backend that sleeps does not see that its client has gone
+        assert eventually(lambda: asked("count(*)") == "0")
 
 
 @pytest.mark.at_times(journey="the example's steps and migrations")
