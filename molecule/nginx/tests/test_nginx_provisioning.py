@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,45 @@ def test_maintenance_is_one_act_and_looked_at(host: Any) -> None:
         assert done.returncode == 0, done.stdout
         url = "--resolve pages.test:443:127.0.0.1 https://pages.test/"
         assert host.check_output(f"curl -ks -o /dev/null -w '%{{http_code}}' {url}") == status
+
+
+# Limits, of a site that another playbook provisions on the same host
+
+
+@pytest.fixture(scope="module")
+def limited(host: Any) -> Any:
+    """A site with a large file, which lets a client ask five times a second and hold two connections."""
+    site = {"name": "limited", "domains": ["limited.test"], "root": "/srv/limited"}
+    host.check_output("mkdir -p /srv/limited && truncate -s 40M /srv/limited/large")
+    limits = {"nginx_requests_per_second": 5, "nginx_connections_per_client": 2}
+    code, said = play(nginx_owner="limited", nginx_sites=[site], **limits)
+    assert code == 0, said
+    return host
+
+
+def many(host: Any, count: int, client: str) -> list[str]:
+    """Return the statuses of so many requests of a client, all at once; a trusted proxy tells who it is."""
+    ask = f"curl -ksSo /dev/null -w '%{{http_code}}\\n' --interface 127.0.0.2 -H 'X-Forwarded-For: {client}'"
+    ask += " --resolve limited.test:443:127.0.0.1 -r 0-9 https://limited.test/large"
+    told: str = host.check_output(f"for n in $(seq {count}); do {ask} & done; wait")
+    return sorted(told.split())
+
+
+def test_a_client_that_asks_too_often_is_told_to_wait_and_no_other_one_is(limited: Any) -> None:
+    told = [status for _ in range(15) for status in many(limited, 2, "192.0.2.1")]
+    assert {*told} == {"206", "429"}
+    assert told.count("206") >= 11, "the first one, and a burst of ten"
+    assert many(limited, 2, "192.0.2.2") == ["206", "206"]
+    time.sleep(2)
+    assert many(limited, 1, "192.0.2.1") == ["206"]
+
+
+def test_a_client_that_holds_too_many_connections_gets_no_more_until_they_have_ended(limited: Any) -> None:
+    slow = "curl -ksSo /dev/null --limit-rate 4M --interface 127.0.0.2 -H 'X-Forwarded-For: 192.0.2.3'"
+    slow += " --resolve limited.test:443:127.0.0.1 https://limited.test/large"
+    limited.check_output(f"for n in 1 2; do systemd-run --quiet --unit=slow-$n {slow}; done; sleep 1")
+    assert many(limited, 1, "192.0.2.3") == ["429"]
+    assert many(limited, 1, "192.0.2.4") == ["206"]
+    ended = "for n in $(seq 300); do systemctl is-active --quiet slow-1 slow-2 || exit 0; sleep 0.1; done; exit 1"
+    limited.check_output(ended)
+    assert many(limited, 1, "192.0.2.3") == ["206"]
