@@ -130,6 +130,8 @@ class ActionModule(ReleaseAction):
         if "migrate" in wanted and not self._task.check_mode:
             # Should this host be lost meanwhile, its end is not known: nobody migrates anywhere else before it is.
             self.remember("facts", {**self.recall("facts"), "migrating": True})
+        if "keep_schema" in wanted and not self._task.check_mode:
+            self.remember("facts", {**self.recall("facts"), "undoing": True})  # until it answers, for the same reason
         try:
             with self.watching(wanted):
                 staged = more.get("stages") and not self._task.check_mode
@@ -138,8 +140,10 @@ class ActionModule(ReleaseAction):
             if stopped.told.get("judged"):
                 self.remember("judged", {"on": self.host})
             self._note(plan, stopped.told)  # a migration that failed half-way has moved the schema all the same
+            self._answered(wanted)
             raise
         self._note(plan, answer)
+        self._answered(wanted)
         if "return" in wanted and self.several and self.host == self.arbiter:
             self.remember("end", {"end": "live" if answer.get("committed") else "returned"})
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
@@ -147,6 +151,11 @@ class ActionModule(ReleaseAction):
         if plan and self.host == self.arbiter and not ENDS.isdisjoint(wanted) and self.stages:
             result["ferryman"].update(self._tell_end(answer, wanted, more))
         return result
+
+    def _answered(self, wanted: list[str]) -> None:
+        """Forget that the schema may still be taken back here: the host has said what came of it."""
+        if "keep_schema" in wanted:
+            self.remember("facts", {key: value for key, value in self.recall("facts").items() if key != "undoing"})
 
     def _foresee(self, more: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
         """Let the host say in check mode what the steps would come to; keep it for whoever makes the plan."""

@@ -87,7 +87,7 @@ class ActionModule(ReleaseAction):
     def _point(self, lines: list[dict[str, Any]], target: ledger.Release) -> points.Point:
         """Return the restore point that leads back, which is the one that somebody agreed to, if he was asked."""
         database = str(dict(self.value("database", {}) or {}).get("name", ""))
-        found = points.point(lines, target, database=database, there=self.groups.get("db") == self.groups["app"])
+        found = points.point(lines, target, database=database, there=points.on_one_host(self.every))
         agreed = str(self.value("restore_point", "") or "")
         if agreed and found.path != agreed:
             raise ledger.Refused(

@@ -141,8 +141,8 @@ def rollback(
     environment, provisioned = _ready(env, app)
     if with_database and not yes:
         story, ended = playing.run("release_compare", environment, {"release_app": app, **values}, way_back=True)
-        code = REFUSED if story.failure.get("refused") or not story.touched else RETURNED
-        playing.stop_unless_done(story, ended, environment, code=code)
+        untouched = not provisioned and (story.failure.get("refused") or not story.touched)
+        playing.stop_unless_done(story, ended, environment, code=REFUSED if untouched else RETURNED)
         plan, lost = story.facts["plan"], story.facts["lost"]
         asking.sure(
             pointing.question(environment.name, plan, lost), yes=False, facts={"point": plan["point"], "lost": lost}
@@ -340,9 +340,10 @@ def once(env: str, *, app: str, process: str) -> Told:
     """Run a process of kind `once` of the live release, on one host, and return what it wrote."""
     if not process:
         raise Stop("no process named", hint=f"{paths.program()} run NAME: a process of kind once in ferryman.yml")
-    environment, _ = _ready(env, app)
+    environment, provisioned = _ready(env, app)
     story, ended = playing.run("release_once", environment, {"release_app": app, "release_process": process})
-    playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
+    code = outcomes.code_of_act(story, ended)
+    playing.stop_unless_done(story, ended, environment, code=RETURNED if provisioned and code == REFUSED else code)
     return {"environment": environment.name, "process": process, "output": str(story.facts.get("output", ""))}
 
 

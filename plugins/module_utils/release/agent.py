@@ -162,10 +162,13 @@ def _hear(host: Host) -> None:
     from ansible_collections.ferryman.ops.plugins.module_utils.release import schema  # few drivers leave one
 
     try:
-        schema.hear(host)
+        heard = schema.hear(host).get("heard")
     except Failed:
         arbiter.free(host)
         raise
+    # Who closes its run writes that down with it, unless a boot has closed it before this was known.
+    if heard and ledger.story(arbiter.lines(host)).unfinished.get("run") != heard["of"]:
+        arbiter.record(host, event=ledger.MIGRATED, **heard)
 
 
 def _end(host: Host) -> str:

@@ -26,10 +26,11 @@ def alone(host: Host) -> Iterator[None]:
         yield
 
 
-def keep(path: Path, value: Mapping[str, Any]) -> None:
+def keep(path: Path, value: Mapping[str, Any], *, mode: int = 0o644) -> None:
     """Write the lock; not through the host's list of changes, since a lease changes nothing that serves."""
     fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("w", encoding="utf-8") as stream:
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as stream:
         stream.write(json.dumps(value, sort_keys=True) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
@@ -143,7 +144,8 @@ def unlock(host: Host, *, who: str, holder: str) -> dict[str, Any]:
 def promise(host: Host, seal: str) -> None:
     """Keep what this run's other hosts know an answer by, before any of them begins: after a boot they are told one."""
     if seal and not host.check:
-        keep(host.site.arbiter / "promise.json", {"format": 1, "run": host.run_id, "seal": seal, "boot": now().boot})
+        told = {"format": 1, "run": host.run_id, "seal": seal, "boot": now().boot}
+        keep(host.site.arbiter / "promise.json", told, mode=0o600)
 
 
 def promised(host: Host) -> dict[str, Any]:
@@ -226,6 +228,8 @@ def facts(host: Host, run: str) -> dict[str, Any]:
         if line.get("step") == "migrate":
             found.update({key: detail[key] for key in ("schema_before", "schema_after") if key in detail})
             found["migrated"] = line.get("result") != "undone"
+            if detail.get("noted"):  # of another host, on which it may be taken back by now
+                found["undoing"] = True
         elif line.get("step") == "snapshot" and "path" in detail:
             found["restore_point"] = detail["path"]
             found.update({"restore_point_sha256": detail["sha256"]} if "sha256" in detail else {})

@@ -94,8 +94,13 @@ def await_begun(host: Host, asks: Mapping[str, Any]) -> None:
     until = time.monotonic() + BEGUN_S
     while not host.check:
         found = heard(asks, host.run_id)
-        if found is None or found:
+        if found is None or found.get("end") == "open":
             return
+        if found:
+            raise Failed(
+                "the host that keeps the lock has ended this run: it was started again, or its driver was away",
+                hint="`deploy` begins again",
+            )
         if time.monotonic() > until:
             raise Failed(
                 f"the host that keeps the lock has not begun within {BEGUN_S:.0f} s: the driver may be gone",

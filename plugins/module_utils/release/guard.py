@@ -99,6 +99,7 @@ def _rest(host: Host, slot: str) -> None:
     """Bring what is decided already to its end, unless whoever held us up has done so."""
     if not host.site.pending.exists() or settling.end_exchange(host):
         return  # what is not well is looked at again
+    _keep_promise(host)
     stands = _stands(host)
     if not stands:
         return  # workers of what may be overtaken take no job; who is asked is asked again
@@ -209,7 +210,17 @@ def _settle_at_boot(host: Host) -> None:
     if "asks" in state.get("stable_run", {}) and slots.has_background(host, state["stable"]):
         host.write(host.site.pending, "")  # for `watch`, which starts workers once the arbiter says that they may
     commits.stays(host)  # who watched what is live is gone
-    _keep_promise(host)
+    if _promised(host):
+        host.write(host.site.pending, "")  # for `watch`, which tries again
+        _keep_promise(host)
+
+
+def _promised(host: Host) -> dict[str, Any]:
+    """Return the run, with its seal, whose end other hosts may wait to be told since an earlier boot; mostly none."""
+    told, state = arbiter.promised(host), shift.state(host)
+    run = str(told.get("run", ""))
+    pends = state["phase"] != "stable" and state.get("run") == run  # then it is resolved with that
+    return told if run and not pends and commits.stands(host, run) in ("", "open") else {}
 
 
 def _keep_promise(host: Host) -> None:
@@ -218,17 +229,13 @@ def _keep_promise(host: Host) -> None:
     They may be moved already, where they could not reach this one and went on (commits.await_begun); and where it did
     not come to tell them how the run had ended, they still wait for that.
     """
-    told = arbiter.promised(host)
-    run = str(told.get("run", ""))
     with deciding(host):
-        state = shift.state(host)
-        pends = state["phase"] != "stable" and state.get("run") == run  # then it is resolved with that
-        if not run or pends or commits.stands(host, run) not in ("", "open"):
-            return
-        live = arbiter.committed(host, run)
-        if not live:
-            arbiter.give_up(host, run)
-        commits.tell(host, run=run, seal=str(told["seal"]), end="live" if live else "returned")
+        if told := _promised(host):
+            run = str(told["run"])
+            live = arbiter.committed(host, run)
+            if not live:
+                arbiter.give_up(host, run)
+            commits.tell(host, run=run, seal=str(told["seal"]), end="live" if live else "returned")
 
 
 def _apart(site: str, *works: Callable[[Host], None]) -> None:

@@ -217,8 +217,8 @@ def irreversible(lines: Iterable[Line], release: str) -> list[str]:
 def migrating(lines: Iterable[Line]) -> dict[str, str]:
     """Return where a migration may still run of which the ledger has no end: the release by the host; mostly none.
 
-    A driver that ended its run says whether it was `migrating`, one that died does not. What went live afterwards asked
-    every host that took part.
+    A driver that ended its run says whether it was `migrating`, one that died does not; where the way down may still
+    run (`undoing`) it is the same. What went live afterwards asked every host that took part.
     """
     found: dict[str, tuple[str, str]] = {}  # by the host: which run, which release
     for line in lines:
@@ -227,10 +227,9 @@ def migrating(lines: Iterable[Line]) -> dict[str, str]:
             found[str(line["migrates_on"])] = (run, str(line["release"]))
         elif status == "live":
             found = {host: each for host, each in found.items() if host in (line.get("left_out") or ())}
-        elif (
-            line.get("event") == MIGRATED
-            or "migrated" in line
-            or (status in ("failed", "returned") and not line.get("migrating"))
+        elif line.get("event") == MIGRATED or (
+            not line.get("undoing")
+            and ("migrated" in line or (status in ("failed", "returned") and not line.get("migrating")))
         ):
             found = {host: each for host, each in found.items() if each[0] != run}
     return {host: release for host, (_, release) in found.items()}

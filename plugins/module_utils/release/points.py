@@ -6,7 +6,7 @@ over what a comparison of the two databases found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,17 +35,22 @@ class Point:
         return asdict(self)
 
 
+def on_one_host(groups: Mapping[str, Sequence[str]]) -> bool:
+    """Say whether entry, release and database of an application are on one and the same host."""
+    return bool(groups.get("db")) and len({host for kind in ("entry", "app", "db") for host in groups[kind]}) == 1
+
+
 def point(lines: Iterable[Line], target: Release, *, database: str, there: bool) -> Point:
     """Return the restore point from which `target`, a good release, finds the database as it left it.
 
     That is the dump before the first migration after it was live last that led away from its schema. `database` is the
-    inventory's name for it, `there` says whether it lies on the host that serves. Raises Refused with the way out.
+    inventory's name for it, `there` says whether it lies on the one host that serves. Raises Refused with the way out.
     """
     if not database:
         raise Refused("the inventory names no database of this application (apps.<app>.database)", WAY_OUT)
     if not there:
         raise Refused(
-            "the database is on another host than the release, and only a host that has both can undo what breaks off",
+            "database, release and entry are on several hosts, and only one that has all can undo what breaks off",
             "by hand: the dump is in `releases --json` (restore_point), and pg_restore reads it; " + WAY_OUT,
         )
     schema = str(target.line.get("schema_after") or "")

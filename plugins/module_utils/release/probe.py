@@ -51,7 +51,7 @@ def ask(address: str, port: int, path: str, *, status: int, timeout_s: float) ->
 
     until = time.monotonic() + timeout_s
     try:
-        with socket.create_connection((address, port), timeout=timeout_s) as stream:
+        with timed.connected(address, port, until=until) as stream:
             connection = http.client.HTTPConnection(address, port)
             connection.sock = timed.Timed(stream, until=until)
             connection.request("GET", path, headers={"Connection": "close", "User-Agent": "ferryman-health"})

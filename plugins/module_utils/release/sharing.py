@@ -49,9 +49,9 @@ def begin(host: Host, request: Request) -> None:
     if request.get("asks"):
         commits.await_begun(host, request["asks"])
     with deciding(host):
+        settling.require_exchange(host, request)
         if "arbiter" in request["roles"] and not (host.check or arbiter.begun(host)):
             raise Failed("the run has ended here meanwhile", hint="`status` says how; `deploy` begins again")
-        settling.require_exchange(host, request)
         shift.begin(
             host,
             slot=request["slot"],
@@ -63,8 +63,8 @@ def begin(host: Host, request: Request) -> None:
             mends=fencing.take_part(host, request.get("takes_part", [])),
             undoes=str(request.get("undoes", "")),
         )
-    if "arbiter" in request["roles"]:
-        commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="open")
+        if "arbiter" in request["roles"]:  # before anybody else can tell its end
+            commits.tell(host, run=host.run_id, seal=str(request.get("seal", "")), end="open")
     if "entry" in request["roles"] and request.get("members"):
         members.keep(host, request["members"])
 

@@ -283,7 +283,7 @@ def get(
     }
     until = time.monotonic() + timeout_s
     with (
-        socket.create_connection((address, int(entry.get("port", 443))), timeout=timeout_s) as raw,
+        timed.connected(address, int(entry.get("port", 443)), until=until) as raw,
         looking().wrap_socket(raw, server_hostname=str(entry["domain"])) as stream,
     ):
         # Else the request waits until the end of the handshake is acknowledged: 40 ms each time.

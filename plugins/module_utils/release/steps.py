@@ -264,7 +264,7 @@ def _note(host: Host, request: Request, _: IO[bytes]) -> Answer:
             digest = line.get("restore_point_sha256")
             host.journal("snapshot", "done", **point, **({"sha256": digest} if digest else {}))
         schema = {key: line[key] for key in ("schema_before", "schema_after") if key in line}
-        host.journal("migrate", "done", release=request["release"], **schema)
+        host.journal("migrate", "done", release=request["release"], noted=True, **schema)
     return {}
 
 

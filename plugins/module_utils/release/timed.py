@@ -8,6 +8,20 @@ import time
 from typing import Any
 
 
+def connected(address: str, port: int, *, until: float) -> socket.socket:
+    """Return a connection, whose next operation may take what is left of the time. OSError where there is none."""
+    connection = socket.create_connection((address, port), timeout=_left_s(until))
+    connection.settimeout(max(until - time.monotonic(), 0.001))  # of 0 it would not block at all
+    return connection
+
+
+def _left_s(until: float) -> float:
+    left_s = until - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("timed out")
+    return left_s
+
+
 class Timed:
     """A connection as http.client takes one, of which nothing is read after `until` (time.monotonic).
 
@@ -19,7 +33,7 @@ class Timed:
 
     def sendall(self, data: bytes) -> None:
         """Send a request."""
-        self.connection.settimeout(self.left_s())
+        self.connection.settimeout(_left_s(self.until))
         self.connection.sendall(data)
 
     def makefile(self, *_: Any) -> io.BufferedReader:
@@ -28,13 +42,6 @@ class Timed:
 
     def close(self) -> None:
         """Do nothing: an answer may still be read from it."""
-
-    def left_s(self) -> float:
-        """Return how many seconds are left."""
-        left_s = self.until - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("timed out")
-        return left_s
 
 
 class _Answer(io.RawIOBase):
@@ -45,5 +52,5 @@ class _Answer(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._timed.connection.settimeout(self._timed.left_s())
+        self._timed.connection.settimeout(_left_s(self._timed.until))
         return self._timed.connection.recv_into(buffer)

@@ -146,7 +146,6 @@ def test_after_a_boot_an_entry_is_in_doubt_before_it_serves(entry: Host) -> None
     [
         (["", "", "open"], 3),  # it begins a moment later
         (["of another's seal", "open"], 2),
-        (["returned"], 1),  # it has ended already: what is begun now is ended by that word
         ([OSError("no route")], 1),  # whoever is cut off goes on, as one that is cut off later would
     ],
 )
@@ -167,6 +166,18 @@ def test_a_host_begins_once_the_arbiter_has_and_where_that_cannot_be_known(
     monkeypatch.setattr(commits, "BEGUN_EVERY_S", 0)
     commits.await_begun(entry, ASKS)
     assert (len(answers) - len(left), left) == (asked, [])
+
+
+@pytest.mark.parametrize("end", ["returned", "live"])
+def test_what_the_arbiter_has_ended_already_no_other_host_begins(
+    entry: Host, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    guard.resolve(entry, reason="its driver is gone", end="returned")
+    says(monkeypatch, proven(end))
+    before = shift.state(entry)
+    with pytest.raises(Failed, match="has ended this run"):
+        sharing.begin(entry, {"asks": ASKS, "slot": "green", "release": NEW, "settings": {"confirm_s": 5}, "roles": []})
+    assert shift.state(entry) == before
 
 
 def test_where_the_arbiter_answers_and_never_begins_no_other_host_does(
@@ -267,6 +278,25 @@ def test_an_arbiter_that_was_started_again_tells_how_a_run_ended_that_others_may
     assert told == {**proven(end, run=BEGUN), "format": 1}
     assert [line["status"] for line in arbiter.lines_of(entry, BEGUN)] == ["started", status]
     assert SEAL not in json.dumps([*arbiter.lines(entry), told])
+    assert (entry.site.arbiter / "promise.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_end_that_cannot_be_told_at_the_boot_is_told_by_the_guard_afterwards(
+    entry: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins(entry, monkeypatch)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arbiter, "give_up", full)
+        with pytest.raises(OSError, match="no space"):
+            guard._settle_at_boot(Host(entry.site))
+    assert entry.site.pending.exists()
+    guard._look_after(Host(entry.site))
+    assert commits.stands(entry, BEGUN) == "returned"
+    assert not entry.site.pending.exists()
 
 
 def test_a_run_that_its_arbiter_ended_with_a_boot_moves_nobody_any_more(

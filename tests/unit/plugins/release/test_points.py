@@ -94,7 +94,7 @@ def test_where_none_leads_back_that_is_said_with_a_way_out(lines: list[Line], re
 
 
 @pytest.mark.parametrize(
-    ("more", "reason"), [({"database": ""}, "names no database"), ({"there": False}, "on another host")]
+    ("more", "reason"), [({"database": ""}, "names no database"), ({"there": False}, "on several hosts")]
 )
 def test_a_database_that_is_not_here_is_refused(more: dict[str, Any], reason: str) -> None:
     with pytest.raises(ledger.Refused, match=reason):
@@ -173,3 +173,16 @@ def test_what_an_earlier_rollback_left_aside_is_not_taken_for_what_served_before
     assert exchanged(notes=3, left=2, left_older=1)
     with pytest.raises(ledger.Refused, match=r"oid 2.*gave it another name"):
         exchanged(notes=3, left=1)
+
+
+@pytest.mark.parametrize(
+    ("entry", "app", "db", "one"),
+    [
+        (["a"], ["a"], ["a"], True), (["a"], ["a"], [], False), (["a"], ["a"], ["b"], False),
+        (["b"], ["a"], ["a"], False), (["a", "b"], ["a", "b"], ["a", "b"], False),
+    ],
+)  # fmt: skip
+def test_only_where_all_of_an_application_is_on_one_host_can_that_undo_it_alone(
+    entry: list[str], app: list[str], db: list[str], one: bool
+) -> None:
+    assert points.on_one_host({"entry": entry, "app": app, "db": db}) is one

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
+    agent,
     arbiter,
     database,
     ledger,
@@ -18,6 +20,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     render,
     schema,
     slots,
+    steps,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Unwell
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
@@ -55,6 +58,31 @@ def test_a_migration_that_outlived_its_driver_stands_in_the_ledger_with_what_it_
     assert (closed["run"], closed["schema_after"], closed["migration"]) == ("run-1", "0002", "irreversible")
     assert ledger.story(arbiter.lines(host)).schema == "0002"
     assert schema.hear(host) == {}, "once"
+
+
+def test_a_migration_whose_run_a_boot_has_ended_is_written_down_once_it_is_heard_of(
+    host: Host, runs: Callable[[bool], None]
+) -> None:
+    """The arbiter is an app host, too: it closed the run before anybody knew what the migration had done."""
+    runs(False)
+    begun = Host(host.site, run="run-1", token=1)
+    arbiter.record(begun, event="deploy", release=NEW, status="started", previous=OLD)
+    arbiter.give_up(host, "run-1")
+    assert ledger.story(arbiter.lines(host)).schema != "0002"
+    agent._hear(host)
+    assert ledger.story(arbiter.lines(host)).schema == "0002"
+    agent._hear(host)
+    assert len([line for line in arbiter.lines(host) if line.get("event") == ledger.MIGRATED]) == 1
+
+
+def test_what_was_done_on_another_host_may_be_taken_back_there_when_its_run_is_closed(host: Host) -> None:
+    begun = Host(host.site, run="run-9", token=1)
+    line = {"event": "deploy", "release": NEW, "status": "started", "migrates_on": "app1"}
+    arbiter.record(begun, **line)
+    steps.STEPS["note"](begun, {"release": NEW, "line": {"schema_before": "1", "schema_after": "2"}}, BytesIO())
+    arbiter.close_unfinished(host)
+    assert ledger.migrating(arbiter.lines(host)) == {"app1": NEW}
+    assert ledger.story(arbiter.lines(host)).schema == "2"
 
 
 def test_while_it_runs_nothing_else_is_begun(host: Host, runs: Callable[[bool], None]) -> None:
@@ -277,6 +305,7 @@ STARTED = {"run": "x", "release": NEW, "status": "started", "migrates_on": "app1
         ([{"run": "x", "status": "failed"}], {}),
         ([{"run": "x", "status": "failed", "migrating": True}], {"app1": NEW}),
         ([{"run": "x", "status": "failed", "migrating": True, "migrated": True}], {}),
+        ([{"run": "x", "status": "failed", "migrating": True, "migrated": True, "undoing": True}], {"app1": NEW}),
         ([{"run": "x", "status": "abandoned"}, {"run": "y", "event": ledger.MIGRATED, "of": "x"}], {}),
         ([{"run": "x", "status": "abandoned"}, {"run": "y", "status": "live"}], {}),
         ([{"run": "x", "status": "abandoned"}, {"run": "y", "status": "live", "left_out": ["app1"]}], {"app1": NEW}),
