@@ -71,7 +71,10 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
         first = {name: at for at, name in enumerate(LONG)}
         wanted.sort(key=lambda step: first.get(step.name.partition(sampling.ON_DEBIAN)[0], len(LONG)))
         workers = WORKERS if parts == ["unit"] else HOSTED_WORKERS
-        results += side_by_side(wanted, workers, lambda step: run(step, root, say))
+        try:
+            results += side_by_side(wanted, workers, lambda step: run(step, root, say))
+        finally:
+            shutil.rmtree(_scenarios_place(), ignore_errors=True)
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
     say("")
     for result in results:
@@ -152,11 +155,16 @@ def scenarios(root: Path, left: Collection[str] = ()) -> list[Step]:
             on = f"{sampling.ON_DEBIAN}{debian}" if debian != DEFAULT_DEBIAN else ""
             # Two of one scenario may run at once, and one may have been killed before: each keeps its hosts and files
             # apart.
-            place = Path(tempfile.gettempdir()) / f"ferryman-molecule-{os.getpid()}" / f"{name}-{debian}"
+            place = _scenarios_place() / f"{name}-{debian}"
             variables = {"FERRYMAN_SANDBOX_DEBIAN": str(debian), "MOLECULE_EPHEMERAL_DIRECTORY": str(place), **less}
             command = [sys.executable, "-m", "molecule", "test", "-s", name]
             found.append(Step(f"role {name}{on}", command, variables=variables))
     return found
+
+
+def _scenarios_place() -> Path:
+    """Return where Molecule keeps the files of this process's scenarios."""
+    return Path(tempfile.gettempdir()) / f"ferryman-molecule-{os.getpid()}"
 
 
 def debians(meta: Path) -> list[int]:

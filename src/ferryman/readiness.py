@@ -14,19 +14,12 @@ from ferryman.errors import Stop
 from ferryman.progress import progress
 
 
-def checked(env: str, *, app: str | None = None) -> Environment:
-    """Return the environment that `env` names, without a mistake in it and with its sandbox's hosts up.
+def agreed(env: str, *, app: str | None) -> Environment:
+    """Return the environment that `env` names, without a mistake in it; nothing is made for it yet: no host, no secret.
 
     Stop with everything that is wrong. An `app` that is given must be one of its applications, and must be named where
     there are several.
     """
-    environment = agreed(env, app=app)
-    make_ready(environment)
-    return environment
-
-
-def agreed(env: str, *, app: str | None) -> Environment:
-    """Return the environment that `env` names as `checked` does, with nothing made for it yet: no host, no secret."""
     environment = environments.resolve(env)
     _require_agreement(environment, app)
     return environment
@@ -35,6 +28,12 @@ def agreed(env: str, *, app: str | None) -> Environment:
 def make_ready(environment: Environment) -> None:
     """Make what a good environment still lacks: the hosts of its sandbox, and the secrets of `local`."""
     bring_up(environment)
+    secrets.ensure_local(environment)
+
+
+def make_plannable(environment: Environment) -> None:
+    """Make the secrets of `local` that a good environment lacks, and no host: refused where a sandbox is not up."""
+    require_sandbox(environment)
     secrets.ensure_local(environment)
 
 

@@ -154,7 +154,12 @@ def rollback(
 
 def provision(env: str, *, check: bool = False) -> Told:
     """Bring every host of an environment to its state; return what changed."""
-    return _provision(readiness.checked(env), check=check)
+    environment = readiness.agreed(env, app=None)
+    if check:
+        readiness.make_plannable(environment)
+    else:
+        readiness.make_ready(environment)
+    return _provision(environment, check=check)
 
 
 def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str, hotfix: bool = False) -> Told:
@@ -165,7 +170,7 @@ def plan(env: str, *, app: str, ref: str, allow_dirty: bool, out: str, hotfix: b
     environment = readiness.agreed(env, app=app)
     if reason := _uncommitted(environment, app, wanted):
         raise Stop(reason)  # in the words of the deploy that would refuse it
-    readiness.make_ready(environment)
+    readiness.make_plannable(environment)
     told, _ = _planned(environment, app, wanted)
     if out:
         planned.write(told, Path(out))

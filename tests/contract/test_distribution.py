@@ -123,3 +123,9 @@ def test_changelog_fragments_are_well_formed() -> None:
         [str(TOOL / "antsibull-changelog"), "lint"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_said_of_a_group_of_modules_is_said_of_all_of_its_kind() -> None:
+    groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+    for name, members in groups.items():
+        assert members == sorted(path.stem for path in (ROOT / "plugins" / "modules").glob(f"{name}_*.py"))

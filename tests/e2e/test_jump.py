@@ -53,7 +53,7 @@ def test_a_host_behind_a_jump_host_is_provisioned_deployed_to_and_brought_back_a
     inside: Site,
 ) -> None:
     since, secret = time.time(), password(inside)
-    with Watch(inside.root / ".ferryman" / "runs", secret) as watch, Prober(inside) as prober:
+    with Watch(inside.root / ".ferryman" / "runner", secret) as watch, Prober(inside) as prober:
         again = inside.run("provision", timeout_s=400)
         assert (again.code, again.said["changed"]) == (0, False), str(again)
         before = inside.served()

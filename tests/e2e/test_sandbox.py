@@ -8,6 +8,7 @@ import os
 import random
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from tests.support.pages import blocks
 
 from ferryman import paths, reach, variables
 from ferryman.environments import Environment
-from ferryman.errors import Stop
+from ferryman.errors import RETURNED, Stop
 from ferryman.sandbox import command, hosts, inventory
 from ferryman.sandbox.model import Sandbox
 from ferryman.sandbox.ports import free_port
@@ -203,6 +204,29 @@ def test_a_sandbox_of_another_checkout_and_changed_options_are_refused(jumped: t
 
 def call(verb: str, name: str, directory: Path) -> list[Any]:
     return [sys.executable, "-m", "ferryman.sandbox", verb, "--name", name, "--directory", directory]
+
+
+def test_what_an_up_could_not_finish_does_not_end_as_if_nothing_had_been_touched(tmp_path: Path) -> None:
+    """A port that somebody has, and Ctrl-C: hosts are there by then, and the same command goes on from there."""
+    name, port = f"e2e-taken-{os.getpid()}", free_port()
+    directory = described(tmp_path / "inventory", HOSTS.format(files=tmp_path, port=port, through=""), name)
+    sandbox = inventory.read(directory, tmp_path / "state")
+
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        with socket.create_server(("127.0.0.1", port)), pytest.raises(Stop, match=f"ports {port} is taken") as taken:
+            hosts.up(sandbox, say)
+        assert leftovers(name), "the other host is there"
+        with pytest.raises(Stop, match="interrupted") as stopped:
+            hosts.up(sandbox, interrupted)
+        assert [taken.value.code, stopped.value.code] == [RETURNED, RETURNED]
+        assert "goes on from there" in stopped.value.hint
+        assert hosts.up(sandbox, say)
+    finally:
+        hosts.down(name, sandbox.directory)
+    assert leftovers(name) == []
 
 
 def test_an_up_that_was_killed_anywhere_is_simply_run_again(tmp_path: Path) -> None:

@@ -31,24 +31,24 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_where_there_are_several_applications_one_must_be_named(project: Path) -> None:
     del project
     with pytest.raises(Stop, match="several applications") as stop:
-        readiness.checked("prod", app="")
+        readiness.agreed("prod", app="")
     assert stop.value.hint == "one of: one, two"
 
 
 def test_an_application_that_is_not_there_is_told_with_those_that_are(project: Path) -> None:
     del project
     with pytest.raises(Stop, match="no application 'three'") as stop:
-        readiness.checked("prod", app="three")
+        readiness.agreed("prod", app="three")
     assert stop.value.hint == "one of: one, two"
 
 
 def test_what_was_found_good_is_read_again_as_soon_as_a_file_changes(project: Path) -> None:
-    assert readiness.checked("prod", app="one").name == "prod"
+    assert readiness.agreed("prod", app="one").name == "prod"
     (project / "apps.yml").write_text(APPS.replace("two", "three"))
-    assert readiness.checked("prod", app="three").name == "prod"
+    assert readiness.agreed("prod", app="three").name == "prod"
     (project / "environment.yml").write_text("environment_name: prod\nfirewall_undo_after: 3\n")
     with pytest.raises(Stop, match=r"environment\.yml:2.*firewall_undo_after_s"):
-        readiness.checked("prod", app="one")
+        readiness.agreed("prod", app="one")
 
 
 def test_what_was_found_good_is_read_again_once_the_vaults_key_is_another(project: Path) -> None:
@@ -56,13 +56,13 @@ def test_what_was_found_good_is_read_again_once_the_vaults_key_is_another(projec
     key.parent.mkdir(parents=True)
     key.write_text("one\n")
     (project / "vault.yml").write_text(variables.encrypted("vault_a", "swordfish", environment="prod", key=key))
-    assert readiness.checked("prod", app="one").name == "prod"
+    assert readiness.agreed("prod", app="one").name == "prod"
     key.write_text("another\n")
     with pytest.raises(Stop, match=r"vault\.yml:1: vault_a is encrypted, and the password in \.ferryman"):
-        readiness.checked("prod", app="one")
+        readiness.agreed("prod", app="one")
     key.unlink()
     with pytest.raises(Stop, match="its key is not here"):
-        readiness.checked("prod", app="one")
+        readiness.agreed("prod", app="one")
 
 
 @pytest.mark.parametrize(
@@ -70,24 +70,24 @@ def test_what_was_found_good_is_read_again_once_the_vaults_key_is_another(projec
 )
 def test_what_a_check_wrote_down_and_nobody_can_read_is_judged_again(project: Path, text: str) -> None:
     del project
-    first = readiness.source(readiness.checked("prod", app="one"), "one")
+    first = readiness.source(readiness.agreed("prod", app="one"), "one")
     kept = Path(".ferryman/checked/prod.json")
     good = kept.read_text()
     broken = text.replace("DIGEST", json.loads(good)["digest"])
     kept.write_bytes(broken.encode(errors="surrogateescape"))
-    assert readiness.source(readiness.checked("prod", app="one"), "one") == first
+    assert readiness.source(readiness.agreed("prod", app="one"), "one") == first
     assert kept.read_text() == good
 
 
 def test_what_is_still_to_be_filled_in_is_refused_by_name(project: Path) -> None:
     (project / "apps.yml").write_text(APPS.replace("two.test", "two.example"))
     with pytest.raises(Stop, match=r"apps\.yml:3: two\.example is a name kept for documentation"):
-        readiness.checked("prod", app="one")
+        readiness.agreed("prod", app="one")
 
 
 def test_ones_own_servers_are_provisioned_only_when_somebody_says_so(project: Path) -> None:
     del project
-    assert not readiness.wants_provisioning(readiness.checked("prod"))
+    assert not readiness.wants_provisioning(readiness.agreed("prod", app=None))
 
 
 def test_hosts_that_are_gone_are_forgotten_and_those_of_other_environments_are_not(project: Path) -> None:
@@ -95,7 +95,7 @@ def test_hosts_that_are_gone_are_forgotten_and_those_of_other_environments_are_n
     for name in ("provisioned/prod", "heads/prod-one", "live/prod-one", "heads/local-one"):
         (state / name).parent.mkdir(parents=True, exist_ok=True)
         (state / name).touch()
-    readiness.forget_hosts(readiness.checked("prod"))
+    readiness.forget_hosts(readiness.agreed("prod", app=None))
     assert sorted(path.name for path in state.glob("*/*") if path.parent.name != "checked") == ["local-one"]
 
 
@@ -192,7 +192,7 @@ def test_a_misspelt_secret_is_refused_with_the_one_that_was_meant_and_none_is_ma
         check.check("local", app="", hosts=False)
     assert stop.value.code == 1
     with pytest.raises(Stop, match=said):
-        readiness.checked("local", app="one")
+        readiness.agreed("local", app="one")
     assert files(local) == before
 
 
@@ -200,7 +200,7 @@ def test_a_secret_of_another_name_is_made_by_the_next_deploy(local: Path) -> Non
     secrets.ensure_local(environments.resolve("local"))
     (local / "apps.yml").write_text(USES + '      MAIL: "{{ vault_one_mail_password }}"\n')
     assert agreement.survey(environments.resolve("local"))[0] == []
-    readiness.checked("local", app="one")
+    readiness.make_ready(readiness.agreed("local", app="one"))
     assert "vault_one_mail_password: " in (local / "vault.yml").read_text()
 
 
@@ -221,6 +221,23 @@ def test_a_deploy_of_what_is_in_no_commit_is_refused_before_any_host_or_secret_i
     assert said["error"].endswith("Nothing was touched.")
     assert not (local / "vault.yml").exists()
     assert sorted(path.name for path in (root / ".ferryman").iterdir()) == [".gitignore", "checked"]
+
+
+@pytest.mark.parametrize("words", [["plan", "--app", "one"], ["provision", "--check"]])
+def test_what_only_says_what_would_change_makes_no_host_of_a_sandbox(local: Path, words: list[str]) -> None:
+    root = local.parents[3]
+    (local / "sandbox.yml").write_text("sandbox_name: shop\n")
+    (local.parents[1] / "hosts.yml").write_text(
+        "all: {children: {entry: {hosts: {a1: {sandbox_image: base}}}, app: {hosts: {a1: {}}}}}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "ferryman", *words, "--json"],
+        cwd=root, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["error"]) == (1, "the sandbox of local is not up, so nothing is deployed to it"), said
+    assert not (local / "vault.yml").exists()
+    assert not (root / ".ferryman" / "sandbox").exists()
 
 
 def test_where_the_inventory_names_what_to_deploy_the_work_tree_is_not_asked(local: Path) -> None:

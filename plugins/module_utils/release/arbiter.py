@@ -241,12 +241,6 @@ def journal_of(host: Host, run: str) -> list[dict[str, Any]]:
     return [line for line in chain.read(host.site.state / "journal.jsonl").lines if line.get("run") == run]
 
 
-def last_of(host: Host, step: str) -> dict[str, Any]:
-    """Return the last line that this host's journal has of a step; empty for none."""
-    lines = chain.read(host.site.state / "journal.jsonl").lines
-    return next((line for line in reversed(lines) if line.get("step") == step), {})
-
-
 def close_unfinished(host: Host) -> None:
     """Write the end of a run that nobody has ended: its driver died before the switch, or lost this host."""
     unfinished = ledger.story(lines(host)).unfinished

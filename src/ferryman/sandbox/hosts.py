@@ -6,11 +6,13 @@ import re
 import shutil
 import socket
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ferryman.errors import Stop
+from ferryman.errors import NEEDS_PERSON, RETURNED, Stop
 from ferryman.sandbox import access, acme, command, image, room
 from ferryman.sandbox.image import Say
 from ferryman.sandbox.lock import locked
@@ -54,32 +56,49 @@ def up(sandbox: Sandbox, say: Say) -> bool:
         there = found(engine, sandbox.name)
         _refuse_foreign(sandbox, there)
         room.ensure(sum(not _started(there.get(host.name)) for host in sandbox.hosts), say)
-        sandbox.directory.mkdir(parents=True, mode=0o700, exist_ok=True)
-        access.ensure_key(sandbox.key)
-        _ensure_network(engine, sandbox)
-        images = {
-            (host.image, host.debian): image.ensure(engine, host.image, host.debian, say)
-            for host in sandbox.hosts
-            if not _started(there.get(host.name))
-        }
-        with ThreadPoolExecutor(4) as pool:  # two cores boot no faster with more
-            public_keys = dict(pool.map(lambda one: _host_up(engine, sandbox, one, there, images, say), sandbox.hosts))
-        there = found(engine, sandbox.name)
-        for host in sandbox.hosts:
-            if host.image == "acme":
-                say(f"{host.name}: ACME server")
-                domains = {
-                    domain: [each for other in of for each in addresses(there[other.name], sandbox.network)]
-                    for domain, of in _of_domains(sandbox).items()
-                }
-                acme.ensure(engine, sandbox.container(host), host, domains, sandbox.directory)
-        access.write(sandbox, public_keys)
-        _write_addresses(sandbox, there)
-        for host in sandbox.hosts:
-            if host.published_ssh:
-                access.wait(host.published_ssh, host.name)
-        _write_ready(sandbox, there)
+        with _under_way(RETURNED, "the same command goes on from there"):
+            _make(engine, sandbox, there, say)
     return True
+
+
+@contextmanager
+def _under_way(code: int, again: str) -> Iterator[None]:
+    """Give what ends in here an exit code that does not say that nothing was touched, and what to do `again`."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupted:
+        raise Stop("interrupted", hint=again, code=code) from interrupted
+    except Stop as stop:
+        raise Stop(stop.message, hint=stop.hint or again, code=code, facts=stop.facts) from stop
+
+
+def _make(engine: Engine, sandbox: Sandbox, there: dict[str, dict[str, Any]], say: Say) -> None:
+    """Make what the sandbox lacks, whatever is `there` already."""
+    sandbox.directory.mkdir(parents=True, mode=0o700, exist_ok=True)
+    access.ensure_key(sandbox.key)
+    _ensure_network(engine, sandbox)
+    images = {
+        (host.image, host.debian): image.ensure(engine, host.image, host.debian, say)
+        for host in sandbox.hosts
+        if not _started(there.get(host.name))
+    }
+    with ThreadPoolExecutor(4) as pool:  # two cores boot no faster with more
+        public_keys = dict(pool.map(lambda one: _host_up(engine, sandbox, one, there, images, say), sandbox.hosts))
+    there = found(engine, sandbox.name)
+    for host in sandbox.hosts:
+        if host.image == "acme":
+            say(f"{host.name}: ACME server")
+            domains = {
+                domain: [each for other in of for each in addresses(there[other.name], sandbox.network)]
+                for domain, of in _of_domains(sandbox).items()
+            }
+            acme.ensure(engine, sandbox.container(host), host, domains, sandbox.directory)
+    access.write(sandbox, public_keys)
+    _write_addresses(sandbox, there)
+    for host in sandbox.hosts:
+        if host.published_ssh:
+            access.wait(host.published_ssh, host.name)
+    _write_ready(sandbox, there)
 
 
 def answer(sandbox: Sandbox) -> bool:
@@ -248,14 +267,15 @@ def down(name: str, directory: Path, *, images: bool = False) -> bool:
         owners = {one["Config"]["Labels"][command.DIRECTORY] for one in there.values()}
         if owners - {str(directory)}:
             raise Stop(f"the sandbox {name!r} was made for {', '.join(sorted(owners))}", hint="take it down from there")
-        had_hosts = _remove(engine, name)
-        networks = engine.run("network", "ls", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
-        if networks:
-            engine.run("network", "rm", *networks)
-        was_there = bool(had_hosts or networks or directory.exists())
-        shutil.rmtree(directory, ignore_errors=True)
-        if images:
-            image.remove_all(engine)
+        with _under_way(NEEDS_PERSON, "`sandbox.down` again takes what is left"):
+            had_hosts = _remove(engine, name)
+            networks = engine.run("network", "ls", "--quiet", "--filter", f"label={command.SANDBOX}={name}").split()
+            if networks:
+                engine.run("network", "rm", *networks)
+            was_there = bool(had_hosts or networks or directory.exists())
+            shutil.rmtree(directory, ignore_errors=True)
+            if images:
+                image.remove_all(engine)
     return was_there
 
 
