@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.support.pages import blocks
+from tests.support.site import leftovers
 
 from ferryman import paths, reach, variables
 from ferryman.environments import Environment
@@ -64,16 +65,6 @@ def told_by_the_guide() -> dict[str, str]:
     """The variables in the guide's inventory."""
     (block,) = blocks(PAGE, "yaml")
     return dict(yaml.safe_load(block.text)["all"]["vars"])
-
-
-def leftovers(name: str) -> list[str]:
-    """Return whatever the engine still has of a sandbox."""
-    engine = probe()
-    label = f"label={command.SANDBOX}={name}"
-    return [
-        *engine.run("ps", "--all", "--quiet", "--filter", label).split(),
-        *engine.run("network", "ls", "--quiet", "--filter", label).split(),
-    ]
 
 
 def described(directory: Path, text: str, name: str) -> Path:

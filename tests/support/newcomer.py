@@ -168,6 +168,7 @@ def arrived(
         yield newcomer
     finally:
         newcomer.type("./invoke sandbox.down")
+        assert sites.leftovers(newcomer.name) == []
 
 
 def clone(directory: Path, *, shared: bool = True) -> None:

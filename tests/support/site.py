@@ -338,6 +338,16 @@ def down(site: Site) -> None:
     hosts.down(site.name, site.root / ".ferryman" / "sandbox" / site.name)
 
 
+def leftovers(name: str) -> list[str]:
+    """Return whatever the engine still has of a sandbox."""
+    engine = probe()
+    label = f"label={command.SANDBOX}={name}"
+    return [
+        *engine.run("ps", "--all", "--quiet", "--filter", label).split(),
+        *engine.run("network", "ls", "--quiet", "--filter", label).split(),
+    ]
+
+
 def sweep(prefix: str = PREFIX) -> None:
     """Remove the hosts of test runs that were killed: theirs is the process id in the name, and it is gone."""
     engine = probe()

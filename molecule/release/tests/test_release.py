@@ -243,3 +243,29 @@ def test_a_release_whose_list_of_files_was_edited_is_seen_and_replaced(host: Any
     assert act("deploy")["failed"] == 0
     assert host.file("/srv/tiny/current").linked_to != before
     assert act("deploy")["changed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("rollback", {}), ("maintenance", {"release_maintenance": True}), ("unlock", {})],
+    ids=["rollback", "maintenance", "unlock"],
+)
+def test_a_check_of_what_may_be_done_to_a_live_release_changes_nothing(
+    host: Any, deployed: dict[str, Any], name: str, values: dict[str, Any]
+) -> None:
+    del deployed
+    if name == "rollback":
+        act("deploy", "-e", json.dumps({"release_env": {"GREETING": "hello"}}))
+    before, serves = everything(host), slot(host)
+    assert act(name, "--check", "-e", json.dumps(values))["failed"] == 0
+    assert everything(host) == before
+    assert slot(host) == serves
+
+
+def test_what_a_check_of_a_rollback_has_announced_is_then_done(host: Any, deployed: dict[str, Any]) -> None:
+    del deployed
+    before = state(host)
+    assert act("rollback")["changed"] > 0
+    after = state(host)
+    assert after["stable"] != before["stable"]
+    assert after["release_stable"] != before["release_stable"]
