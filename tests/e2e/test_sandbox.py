@@ -24,7 +24,7 @@ from tests.support.site import leftovers
 from ferryman import paths, reach, variables
 from ferryman.environments import Environment
 from ferryman.errors import RETURNED, Stop
-from ferryman.sandbox import command, hosts, inventory
+from ferryman.sandbox import hosts, inventory
 from ferryman.sandbox.model import Sandbox
 from ferryman.sandbox.ports import free_port
 from ferryman.sandbox.probing import probe
