@@ -972,25 +972,36 @@ def test_a_migration_goes_on_without_the_driver_that_is_killed_meanwhile_and_the
     copied(fleet, whole=True)
 
 
+FAULTS: dict[str, tuple[str, ...]] = {WAY: fleets.HOSTS, ARBITER: fleets.HOSTS[1:], POWER: fleets.HOSTS}
+"""What strikes a host but the driver's death, and which hosts it can strike."""
+
+
+def spread(of: str, rounds: int, chance: Random) -> list[tuple[str, str, str, str]]:
+    """Return deploys or rollbacks (`of`) by boundary, fault and host, in an order of their own.
+
+    Each boundary sees one fault a round, the kinds in turn, and each time another host than before.
+    """
+    hosts = {fault: cycle(chance.sample(some, len(some))) for fault, some in FAULTS.items()}
+    every = [
+        (of, at, fault, next(hosts[fault])) for fault in islice(cycle(FAULTS), rounds) for at in boundaries(of)
+    ]  # fmt: skip
+    return chance.sample(every, len(every))
+
+
 @STRICKEN
 @pytest.mark.soak
 def test_soak_fleet_faults(fleet: Fleet, soak: Soak) -> None:
     """Cuts and losses of power, six at each boundary: one release stands; a lost app host takes three requests at most.
 
     It is cut off from the arbiter or loses its power; no other fault costs any.
-    Over a soak each boundary of a deploy sees six of the faults, and each fault of a host comes at four boundaries or
-    three. Each boundary of a rollback sees two.
+    Over a soak each boundary of a deploy sees each kind of fault twice, each boundary of a rollback once.
     """
-    chance, every, back = soak.random(), boundaries(), boundaries(ROLLBACK)
-    faults = [(fault, host) for fault in (WAY, ARBITER, POWER) for host in fleets.HOSTS]
-    faults.remove((ARBITER, ENTRIES[0]))
-    chance.shuffle(faults)
-    struck = cycle(faults)
-    there = [(DEPLOY, at, next(struck)) for at in islice(cycle(every), soak.times(sample=1, full=6 * len(every)))]
-    ways = [(ROLLBACK, at, next(struck)) for at in islice(cycle(back), soak.times(sample=1, full=2 * len(back)))]
-    turns = [each for pair in zip_longest(there, ways) for each in pair if each]
+    chance = soak.random()
+    there, back = spread(DEPLOY, 6, chance), spread(ROLLBACK, 3, chance)
+    struck = [there[: soak.times(sample=1, full=len(there))], back[: soak.times(sample=1, full=len(back))]]
+    turns = [each for pair in zip_longest(*struck) for each in pair if each]
     with fleet.settings(release_confirm_s=CONFIRM_S):
-        cases = [ended_at(fleet, at, fault, host, 1.0, chance, of) for of, at, (fault, host) in soak.turns(turns)]
+        cases = [ended_at(fleet, at, fault, host, 1.0, chance, of) for of, at, fault, host in soak.turns(turns)]
     recorded(soak, cases)
 
 
