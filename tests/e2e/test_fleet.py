@@ -982,9 +982,8 @@ def spread(of: str, rounds: int, chance: Random) -> list[tuple[str, str, str, st
     Each boundary sees one fault a round, the kinds in turn, and each time another host than before.
     """
     hosts = {fault: cycle(chance.sample(some, len(some))) for fault, some in FAULTS.items()}
-    every = [
-        (of, at, fault, next(hosts[fault])) for fault in islice(cycle(FAULTS), rounds) for at in boundaries(of)
-    ]  # fmt: skip
+    kinds, places = islice(cycle(FAULTS), rounds), boundaries(of)
+    every = [(of, at, fault, next(hosts[fault])) for fault in kinds for at in places]
     return chance.sample(every, len(every))
 
 
