@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger, names
 from tests.conftest import Soak
 from tests.faults.test_drivers import CONFIRM_S, begin, settles
@@ -104,17 +106,25 @@ class Known(NamedTuple):
 
 def tasks(entry: str) -> Iterator[tuple[str, bool]]:
     """Return the tasks of an entry of the role on one host, as people see them, and whether each is always done."""
-    return _tasks(yaml.safe_load((TASKS / f"{entry}.yml").read_text()), entry)
+    return _tasks(yaml.safe_load((TASKS / f"{entry}.yml").read_text()))
 
 
-def _tasks(told: Iterable[dict[str, Any]], entry: str) -> Iterator[tuple[str, bool]]:
+def _tasks(told: Iterable[dict[str, Any]]) -> Iterator[tuple[str, bool]]:
     for task in told:
         if "block" in task:
-            yield from _tasks(task["block"], entry)
-        elif "ansible.builtin.include_tasks" in task:
-            yield from tasks(f"{entry}_one")
+            yield from _tasks(task["block"])
+        elif file := _file(task):
+            yield from _tasks(yaml.safe_load((TASKS / file).read_text()))
         elif (name := task["name"].rpartition(" | ")[2]) not in QUIET:
             yield name, "when" not in task
+
+
+def _file(task: dict[str, Any]) -> str:
+    """Return the file of tasks that a task leads to on one host of which nothing else is asked."""
+    called = task.get("ansible.builtin.include_tasks") or task.get("ansible.builtin.import_tasks") or {"file": ""}
+    defaults = yaml.safe_load((TASKS.parent / "defaults" / "main.yml").read_text())
+    told = Templar(loader=DataLoader(), variables={**defaults, "ansible_play_hosts_all": [HOST]})
+    return str(told.template(trust_as_template(called["file"])))
 
 
 def boundaries(driver: Driver, entry: str, journal: Journal, steps: list[str]) -> list[Boundary]:
