@@ -15,7 +15,7 @@ from tests.support.site import Site
 ENOUGH = 10
 """Answers without which nothing is said: half a second of the shortest test, which also deploys."""
 ROAD_S = 5.0
-"""For so long this machine may not find the way to a host that has come back at another hardware address (ARP)."""
+"""For so long this machine may hold that there is no way to a host that has come back (ARP gave up on it before)."""
 
 UNAVAILABLE = "ferryman-unavailable"
 """What the entry's own page calls itself that says that nobody is behind it, and to try again."""

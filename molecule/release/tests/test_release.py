@@ -247,8 +247,13 @@ def test_a_release_whose_list_of_files_was_edited_is_seen_and_replaced(host: Any
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("rollback", {}), ("maintenance", {"release_maintenance": True}), ("unlock", {})],
-    ids=["rollback", "maintenance", "unlock"],
+    [
+        ("rollback", {}),
+        ("maintenance", {"release_maintenance": True}),
+        ("unlock", {}),
+        ("once", {"release_process": "seed"}),
+    ],
+    ids=["rollback", "maintenance", "unlock", "once"],
 )
 def test_a_check_of_what_may_be_done_to_a_live_release_changes_nothing(
     host: Any, deployed: dict[str, Any], name: str, values: dict[str, Any]

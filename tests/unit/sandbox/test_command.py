@@ -1,5 +1,6 @@
 """The engine's command lines: only what a machine needs, and nothing reachable from outside it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_the_whole_cgroup_tree_is_never_handed_in() -> None:
 
 def test_a_reboot_brings_a_host_back() -> None:
     assert "--restart always" in line(PLAIN)
+
+
+def test_a_host_keeps_a_hardware_address_of_its_own() -> None:
+    words = line(PLAIN).split()
+    address = words[words.index("--mac-address") + 1]
+    assert int(address[:2], 16) & 3 == 2, "of one host, and given by whoever runs the network"
+    assert address in line(PLAIN)
+    assert address not in line(PLAIN, replace(HOST, name="other"))
 
 
 def test_every_container_and_network_can_be_found_by_label() -> None:
