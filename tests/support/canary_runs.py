@@ -21,6 +21,8 @@ MOST_S = 3600.0  # who holds for so long has asked somebody, and nobody answered
 
 
 GOOD = Bad()
+TICK_S = 5.0
+"""How often the verdict on a good release is asked: seldom does one of its requests fail, and a look is long then."""
 
 
 def nothing(_: Random) -> Surroundings:
@@ -36,8 +38,8 @@ class Scenario:
     rps: float
     bad: Bad = GOOD
     around: Callable[[Random], Surroundings] = nothing
-    tick_s: float = 5.0
-    """How often the verdict is asked."""
+    tick_s: float = 2.0
+    """How often the verdict is asked: a look that has seen a failure of new ends a second later."""
     baseline: bool = False
     """Whether it is compared with processes of the old release that are as young."""
 
@@ -69,8 +71,8 @@ def failing_when_young(chance: Random) -> Surroundings:
     return Surroundings(waves=0.3, young_s=chance.uniform(120, 240), young_errors=0.06, clinging=True)
 
 
-HEALTHY = [Scenario(f"healthy, {rps:g} rps", rps, around=any_surroundings, tick_s=10) for rps in (2, 10, 50)]
-HEALTHY += [Scenario(f"healthy, a shared outage, {rps:g} rps", rps, around=shared_outage, tick_s=10) for rps in (10,)]
+HEALTHY = [Scenario(f"healthy, {rps:g} rps", rps, around=any_surroundings, tick_s=TICK_S) for rps in (2, 10, 50)]
+HEALTHY += [Scenario("healthy, a shared outage, 10 rps", 10, around=shared_outage, tick_s=TICK_S)]
 HEALTHY += [Scenario("healthy, no traffic", 0.001, tick_s=10)]
 FAULTY = [
     Scenario("12 % errors, 10 rps", 10, Bad(errors=0.12), quiet),
@@ -83,15 +85,15 @@ FAULTY = [
     Scenario("hangs, 10 rps", 10, Bad(hangs=True), quiet),
 ]
 YOUNG = [
-    Scenario(f"healthy, {name}, 10 rps{', a baseline' if baseline else ''}", 10, around=around, baseline=baseline)
+    Scenario(f"healthy, {name}, 10 rps{', a baseline' if baseline else ''}", 10, GOOD, around, TICK_S, baseline)
     for name, around in (("slow when young", slow_when_young), ("failing when young", failing_when_young))
     for baseline in (False, True)
 ]
 """Each without a baseline, then with one."""
 BESIDE_BASELINE = [
-    Scenario("healthy, 10 rps, a baseline", 10, around=any_surroundings, tick_s=10, baseline=True),
+    Scenario("healthy, 10 rps, a baseline", 10, around=any_surroundings, tick_s=TICK_S, baseline=True),
     Scenario("12 % errors, 10 rps, a baseline", 10, Bad(errors=0.12), quiet, baseline=True),
-    Scenario("12 % errors, failing when young, 10 rps, a baseline", 10, Bad(errors=0.12), failing_when_young, 5, True),
+    Scenario("12 % errors, failing when young, 10 rps, a baseline", 10, Bad(errors=0.12), failing_when_young, 2, True),
     Scenario("p95 three times as long, 10 rps, a baseline", 10, Bad(slower=3.0), quiet, baseline=True),
 ]
 FULL = 10_000

@@ -105,7 +105,7 @@ def _errors(evidence: Evidence, limits: Limits) -> Optional[Verdict]:
 
 
 def _without_flutter(evidence: Evidence, limits: Limits) -> list[tuple[Draw, list[float]]]:
-    """Return each draw with when clients of new failed, without the worst `flutter_s` where that was half of all.
+    """Return each draw with when clients of new failed, without the worst `flutter_s` where most were in it.
 
     It only takes away what speaks against new, so the chance of a false alarm grows by nothing.
     """
@@ -116,7 +116,7 @@ def _without_flutter(evidence: Evidence, limits: Limits) -> list[tuple[Draw, lis
             behind += 1
         if ahead - behind + 1 > worst:
             worst, until = ahead - behind + 1, at
-    if worst * 2 < len(times):
+    if worst * 2 <= len(times):
         until = -math.inf
     return [
         (draw, [at for at in draw.failed_at if not until - limits.flutter_s < at <= until]) for draw in evidence.draws

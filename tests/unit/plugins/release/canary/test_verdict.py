@@ -74,6 +74,14 @@ CASES = {
         evidence(draw(failing=(9, 3), at=[50 + i / 4 for i in range(9)])),
         ("hold", "time", False),
     ),
+    "half of what fails with new does so in a moment": (
+        evidence(draw(failing=(10, 3), at=[0, 20, 40, 60, 80, *(90 + i / 2 for i in range(5))])),
+        ("rollback", "errors", False),
+    ),
+    "more than half of what fails with new does so in a moment": (
+        evidence(draw(failing=(9, 3), at=[0, 20, 40, 60, *(90 + i / 2 for i in range(5))])),
+        ("hold", "time", False),
+    ),
     "both fail alike": (evidence(draw(failing=(30, 270))), ("hold", "time", False)),
     "surely worse by less than matters": (evidence(draw(0.5, (60_000, 50_000))), ("hold", "time", False)),
     "new fails after it grew": (
