@@ -162,7 +162,8 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
             always()
         place = reading.read(Path(told["log"]), place, reader.count)
         word, lasted = _word(host), time.monotonic() - began
-        against = word or flight.hanging(lasted) or _failing(reader.tally.firsts, slot)
+        heard = word is not None and _is_of(word, float(told["stages"][-1]))
+        against = heard or flight.hanging(lasted) or _failing(reader.tally.firsts, slot)
         if lasted >= float(told["wait_s"]) or (against and lasted >= LEAST_S):
             break
         host.wait(POLL_S)
@@ -221,6 +222,11 @@ def old_is_well(host: Host, slot: str) -> Optional[bool]:
 def _word(host: Host) -> Optional[dict[str, Any]]:
     told = read_json(host.site.state / "operator.json")
     return told if told.get("run") == host.run_id and told["word"] else None
+
+
+def _is_of(word: Mapping[str, Any], began: float) -> bool:
+    """Say whether a word is for the stage that began then: one to go on ended its own, and ends no look after it."""
+    return word["word"] == "abort" or float(word["at"]) >= began
 
 
 def draw_back(host: Host, request: Request, _: IO[bytes]) -> Answer:

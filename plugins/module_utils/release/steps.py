@@ -220,6 +220,9 @@ def _hold(host: Host, request: Request, _: IO[bytes]) -> Answer:
 
 
 def _require_shift(host: Host, request: Request) -> None:
+    said = read_json(host.site.state / "operator.json")
+    if said.get("run") == host.run_id and said["word"] == "abort":  # once its stages were over, nobody has asked
+        raise Failed(f"{said['who']} said to go back", hint="`deploy` brings it again")
     moved = not shift.is_entry(host) or shift.share(host) == shift.full(request["slot"])
     if not (settling.still_shifting(host) and moved and not guard.overdue(host)):
         raise Failed(

@@ -18,6 +18,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.limits
 PROMOTE, HOLD, ROLLBACK, NO_DATA = "promote", "hold", "rollback", "no_data"
 DEFAULTS = Limits()
 LEAST_REQUESTS = 20  # below it a percentage is none
+LEAST_PROBES = 3  # the same, of probes
 LEAST_MINUTES = 2
 LEAST_HANGING = 5
 SUSPECT = math.log(20)  # what tells new from old where many requests fail for long already
@@ -213,15 +214,15 @@ def _lasts(minutes: Sequence[Minute], arm: Callable[[Minute], Arm], percent: flo
 def _old_as_bad(evidence: Evidence, minutes: Sequence[Minute], limits: Limits) -> bool:
     """Say whether old fails at least half as often as new, or over what one is asked about: of clients, or probes.
 
-    Beside a baseline old is either: its fresh processes, or all the others.
+    Beside a baseline old is either: its fresh processes, or all the others. In the watch it has probes alone, and for a
+    while the clients of the stage before.
     """
     failed, total = facts.requests(each.new for each in minutes)
-    least = LEAST_REQUESTS
     counts = [facts.requests(each.old for each in minutes), facts.requests(each.rest for each in minutes)]
-    if evidence.share >= 1:
-        good, of = evidence.old_probes
-        counts, least = [(of - good, of)], 3
-    rates = [bad / of for bad, of in counts if of >= least]
+    rates = [bad / of for bad, of in counts if of >= LEAST_REQUESTS]
+    good, of = evidence.old_probes
+    if evidence.share >= 1 and of >= LEAST_PROBES:
+        rates.append((of - good) / of)
     most = limits.errors_ask_percent or 100
     return any(rate > 0 and (rate * 2 >= failed / total or rate * 100 > most) for rate in rates)
 

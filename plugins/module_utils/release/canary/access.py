@@ -137,6 +137,10 @@ class Reader:
         if b"" in arms:  # answered by the entry itself: a redirect, a page of maintenance
             self.tally.odd["no arm"] += sum(not row[ARM] for row in rows)
             rows = [row for row in rows if row[ARM]]
+        if any(row[STATUS] == b"101" for row in rows):  # connections that were kept, no answers that were slow
+            rows = [
+                (*row[:UPSTREAM_S], b"null", *row[UPSTREAM_S + 1 :]) if row[STATUS] == b"101" else row for row in rows
+            ]
         by_second = {second: int(int(second) // MINUTE_S * MINUTE_S) for second in {row[SECOND] for row in rows}}
         minutes = sorted(set(by_second.values()))
         for minute in minutes:
@@ -184,10 +188,9 @@ class Reader:
         known = top.get
         for row in [row for row in rows if levels[row[UPSTREAM_S]] > known(row[ADDRESS], LEVELS)]:
             client, level = row[ADDRESS], levels[row[UPSTREAM_S]]
-            if row[STATUS] != b"101":  # a connection that was kept, not an answer that was slow
-                for each in range(top[client], level):
-                    self._first(f"slow {each}", row)
-                top[client] = max(top[client], level)
+            for each in range(top[client], level):
+                self._first(f"slow {each}", row)
+            top[client] = max(top[client], level)
 
     def _id(self, address: bytes) -> str:
         """Return a client's name; none for those beyond the bound. Of IPv6 the first half, as nginx draws it."""

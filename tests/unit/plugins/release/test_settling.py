@@ -305,6 +305,20 @@ def test_nothing_is_settled_that_was_not_committed(host: Systemd) -> None:
     assert shift.state(host)["stable"] == "blue"
 
 
+def test_nothing_is_committed_that_somebody_has_said_to_go_back_from(host: Systemd) -> None:
+    move(host)
+    request: dict[str, Any] = {"roles": ["arbiter", "entry", "app"], "slot": "green", "release": NEW}
+    request |= {"line": {"event": "deploy", "release": NEW}, "settings": {"confirm_s": 60}}
+    for run, word in ((host.run_id, "promote"), ("run-1", "abort")):
+        host.write_json(host.site.state / "operator.json", {"run": run, "word": word, "who": "eve", "at": 1})
+        steps.STEPS["hold"](host, request, io.BytesIO())
+    host.write_json(host.site.state / "operator.json", {"run": host.run_id, "word": "abort", "who": "eve", "at": 1})
+    for step in ("hold", "commit"):
+        with pytest.raises(Failed, match="eve said to go back"):
+            steps.STEPS[step](host, request, io.BytesIO())
+    assert not arbiter.committed(host, host.run_id)
+
+
 def test_settling_twice_is_settling_once(host: Systemd) -> None:
     move(host)
     arbiter.record(host, event="deploy", release=NEW, status="live")

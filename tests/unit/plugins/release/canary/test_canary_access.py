@@ -60,6 +60,14 @@ def test_a_client_that_leaves_is_a_failure_where_it_had_waited(seconds: float, f
     assert minute.failed == failed
 
 
+def test_a_connection_that_was_kept_is_a_request_and_no_slow_answer() -> None:
+    found = counted(line(AT), line(AT + 1, status=101, seconds=120.0))
+    (minute,) = found.minutes.values()
+    assert (minute.requests, minute.failed) == (2, 0)
+    assert minute.seconds.over(1.0) == 0
+    assert not [kind for kind, _ in found.firsts if kind.startswith("slow")]
+
+
 def test_a_request_belongs_to_the_stage_in_which_it_began() -> None:
     found = counted(line(AT + 101, status=504, seconds=60.0), line(AT + 102, status=500))
     assert {kind for kind, _ in found.firsts if kind.startswith("failing")} == {"failing 0", "failing 1"}

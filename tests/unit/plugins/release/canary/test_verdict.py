@@ -133,6 +133,10 @@ CASES = {
         evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(24, 30)),
         ("hold", "shared", True),
     ),
+    "a third fails in the watch as it did with both before": (
+        evidence(draw(0.5, (30, 30)), draw(1.0), minutes=THIRD, now=660, since=659, until=1259, old_probes=(8, 8)),
+        ("hold", "shared", True),
+    ),
     "a fifth fails in one minute of five": (
         evidence(draw(1.0), minutes=[*minutes(4, arm(100), arm(0)), Minute(240, arm(100, 90), arm(0))], now=300),
         ("promote", "time", False),
