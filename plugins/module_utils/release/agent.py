@@ -56,7 +56,11 @@ def serve(stream: IO[bytes], require: Callable[[Host, Mapping[str, Any]], None] 
         _work(host, request, stream, answer)
     except Failed as failed:
         answer.update(failed.facts)
-        answer.update(ok=False, reason=str(failed), evidence=failed.evidence, hint=failed.hint)
+        from ansible_collections.ferryman.ops.plugins.module_utils.release import expect  # few requests come to this
+
+        private = _private(host, request)
+        reason, *lines = (expect.redacted(line, private) for line in [str(failed), *failed.evidence])
+        answer.update(ok=False, reason=reason, evidence=lines, hint=failed.hint)
         answer["refused"] = failed.refused and not answer["steps"]  # what an earlier step did was done
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it and go back
         import traceback  # takes time, and few requests come to this
@@ -70,6 +74,13 @@ def serve(stream: IO[bytes], require: Callable[[Host, Mapping[str, Any]], None] 
         )
     answer.update(changes=host.changes, diffs=host.diffs, token=host.token)
     return answer
+
+
+def _private(host: Host, request: Mapping[str, Any]) -> list[str]:
+    """Return every secret that an application may have written to its log, which is what is shown of a failure."""
+    sent = {**(request.get("secrets") or {}), **((request.get("verify") or {}).get("secrets") or {})}
+    kept = (host.site.settings / "secrets").glob("[!.]*")
+    return [*map(str, sent.values()), *(path.read_text(encoding="utf-8", errors="replace") for path in kept)]
 
 
 def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[str, Any]) -> None:

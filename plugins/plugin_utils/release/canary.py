@@ -155,7 +155,7 @@ class Canary:
             verdict = self._judged(evidence)
             record = self._record(verdict, evidence)
             if verdict.word == ROLLBACK:
-                self._ask("draw_back", verdict=record)
+                self._ask("draw_back", verdict=record, **self.probing)  # with the secrets that its log may show
             if verdict.word == PROMOTE:
                 self.ends = {"percent": round(share * 100), "verdict": record}
                 return

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import re
+import struct
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -317,6 +318,23 @@ def test_nothing_is_committed_that_somebody_has_said_to_go_back_from(host: Syste
         with pytest.raises(Failed, match="eve said to go back"):
             steps.STEPS[step](host, request, io.BytesIO())
     assert not arbiter.committed(host, host.run_id)
+
+
+def test_nothing_that_is_shown_of_a_failure_has_a_secret_of_the_application(
+    host: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise Failed("it asked for kept-there", evidence=['{"told": "sent-along"}', "login as asked&for"])
+
+    host.write(host.site.settings / "secrets" / "DSN", "kept-there", secret=True)
+    monkeypatch.setattr(agent, "Site", lambda _: host.site)
+    monkeypatch.setattr(agent.look, "marker", lambda *_, **__: None)
+    monkeypatch.setattr(agent, "_work", fail)
+    request: dict[str, Any] = {"site": "shop", "environment": "dev", "secrets": {"KEY": "sent-along"}}
+    request["verify"] = {"secrets": {"PW": "asked&for"}}
+    sent = json.dumps(request).encode()
+    answer = agent.serve(io.BytesIO(struct.pack("!Q", len(sent)) + sent))
+    assert (answer["reason"], answer["evidence"]) == ("it asked for ***", ['{"told": "***"}', "login as ***"])
 
 
 def test_settling_twice_is_settling_once(host: Systemd) -> None:
