@@ -22,6 +22,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     baseline,
     draining,
     guard,
+    look,
     names,
     probe,
     render,
@@ -328,7 +329,7 @@ def test_nothing_that_is_shown_of_a_failure_has_a_secret_of_the_application(
 
     host.write(host.site.settings / "secrets" / "DSN", "kept-there", secret=True)
     monkeypatch.setattr(agent, "Site", lambda _: host.site)
-    monkeypatch.setattr(agent.look, "marker", lambda *_, **__: None)
+    monkeypatch.setattr(look, "marker", lambda *_, **__: None)
     monkeypatch.setattr(agent, "_work", fail)
     request: dict[str, Any] = {"site": "shop", "environment": "dev", "secrets": {"KEY": "sent-along"}}
     request["verify"] = {"secrets": {"PW": "asked&for"}}
