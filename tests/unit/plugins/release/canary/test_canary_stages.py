@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import sharing
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access
 from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import Verdict, judge
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary
@@ -257,6 +258,11 @@ def test_a_word_to_go_on_counts_for_its_stage_alone(tmp_path: Path) -> None:
         way(tmp_path, entry, ask_s=300).through()
     assert entry.asked.count("share") == 2
     assert looks(tmp_path)[0]["verdict"]["rule"] == "operator"
+
+
+@pytest.mark.parametrize(("word", "at", "ends"), [("promote", 9, False), ("promote", 10, True), ("abort", 9, True)])
+def test_a_word_to_go_on_ends_no_look_of_a_later_stage(word: str, at: float, ends: bool) -> None:
+    assert sharing._is_of({"word": word, "at": at}, 10.0) is ends
 
 
 def test_a_word_to_go_back_is_heard_in_any_stage(tmp_path: Path) -> None:
