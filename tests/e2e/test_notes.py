@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 from playwright.sync_api import Error, Page
-from tests.support.browser import chromium
+from tests.support.browser import chromium, explained
 from tests.support.histories import (
     Version,
     crashes,
@@ -355,12 +355,13 @@ def page_of(home: Path) -> Iterator[Page]:
 @pytest.mark.picture
 def test_a_browser_shows_the_page_to_who_logs_in(newcomer: Newcomer, person: Person, browser_home: Path) -> None:
     for page in page_of(browser_home):
-        page.goto(f"https://{DOMAIN}:{newcomer.ports[8443]}/")
-        page.fill("[name=name]", "ada")
-        page.fill("[name=password]", "a long enough one")
-        page.click("button[value=login]")
-        page.get_by_text("Written on the first release").wait_for()
-        page.get_by_text("words.txt").wait_for()
+        with explained(page):
+            page.goto(f"https://{DOMAIN}:{newcomer.ports[8443]}/")
+            page.fill("[name=name]", "ada")
+            page.fill("[name=password]", "a long enough one")
+            page.click("button[value=login]")
+            page.get_by_text("Written on the first release").wait_for()
+            page.get_by_text("words.txt").wait_for()
         assert newcomer.served() in page.inner_text("body")
         pictures = paths.state_directory(paths.CHECKOUT) / "pictures"
         pictures.mkdir(exist_ok=True)

@@ -71,8 +71,21 @@ def failing_when_young(chance: Random) -> Surroundings:
     return Surroundings(waves=0.3, young_s=chance.uniform(120, 240), young_errors=0.06, clinging=True)
 
 
+def slow_at_first(chance: Random) -> Surroundings:
+    """A new release that is five times as slow for less than half a minute."""
+    return Surroundings(waves=0.3, young_s=chance.uniform(15, LIMITS.warm_s), young_slower=5.0, clinging=True)
+
+
+def unseen_outage(chance: Random) -> Surroundings:
+    """Ten to fifteen minutes in which some pages fail, whoever answers, and no probe sees it; once all have new."""
+    begin = chance.uniform(1750, 1900)
+    return Surroundings(waves=0.3, outage=(begin, begin + chance.uniform(600, 900), 0.3), unseen=True, clinging=True)
+
+
 HEALTHY = [Scenario(f"healthy, {rps:g} rps", rps, around=any_surroundings, tick_s=TICK_S) for rps in (2, 10, 50)]
 HEALTHY += [Scenario("healthy, a shared outage, 10 rps", 10, around=shared_outage, tick_s=TICK_S)]
+HEALTHY += [Scenario("healthy, an outage that no probe sees, 10 rps", 10, around=unseen_outage, tick_s=TICK_S)]
+HEALTHY += [Scenario("healthy, slow at first, 10 rps", 10, around=slow_at_first, tick_s=TICK_S)]
 HEALTHY += [Scenario("healthy, no traffic", 0.001, tick_s=10)]
 FAULTY = [
     Scenario("12 % errors, 10 rps", 10, Bad(errors=0.12), quiet),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import (
     LEVELS_S,
     Arm,
+    Clients,
     Draw,
     Evidence,
     Minute,
@@ -58,6 +59,8 @@ class Surroundings:
     """How far load swings around its mean, 0 to 1."""
     outage: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """From when to when which share of requests fails, whoever answers."""
+    unseen: bool = False
+    """Whether an outage is of some pages alone, which fail always, and never of what probes ask for."""
     restarts: tuple[float, ...] = ()
     """When what both need is restarted: for some seconds all fail."""
     flutter: float = -1.0
@@ -83,6 +86,7 @@ def any_surroundings(chance: Random) -> Surroundings:
     return Surroundings(
         waves=chance.choice((0.0, 0.3, 0.8)),
         outage=outage if chance.random() < 0.4 else (0.0, 0.0, 0.0),
+        unseen=chance.random() < 0.5,
         restarts=tuple(chance.uniform(0, 2400) for _ in range(chance.choice((0, 0, 1, 2)))),
         flutter=chance.uniform(0, 2400) if chance.random() < 0.2 else -1.0,
         crawlers=chance.choice((0, 1, 3)),
@@ -225,6 +229,9 @@ class Run:
         self.draws = {(0, -1): Counts(world.chance_of(STAGES[0][0]))}
         self.past: list[Draw] = []
         self.minutes: list[Minute] = []
+        self.second = world.chance.uniform(0, 60)  # of a minute, at which the first client is moved
+        self.replayed: list[tuple[int, int]] = []
+        self.people = People(world)
         known = list(accumulate(client.clings for client in world.clients))
         before = poisson(world.chance, KNOWN_S * world.rps * BASE_ERRORS)
         self.failed = dict.fromkeys(world.chance.choices(range(len(known)), cum_weights=known, k=before), SPENT)
@@ -232,6 +239,7 @@ class Run:
         self.hanging = 0
         self.bins = {factor: _bins(factor) for factor in _factors(world)}
         self.firsts = Firsts(world, tick_s)
+        self.people.begin(self.firsts)
 
     @property
     def until(self) -> float:
@@ -246,6 +254,7 @@ class Run:
         self.since = self.at
         self.past += [each.draw() for each in self.draws.values()]
         share = STAGES[self.stage][0]
+        self.people.begin(self.firsts, at=self.at)
         self.draws = {(self.stage, -1): Counts(self.world.chance_of(share))}
         for before in () if self.world.baseline else range(self.stage):
             self.draws[self.stage, before] = Counts(again(STAGES[before][0], share))
@@ -264,7 +273,10 @@ class Run:
             draws=[*self.past, *(each.draw() for each in self.draws.values())],
             minutes=self.minutes,
             waiting=Waiting((self.hanging, 0), answered, within) if self.at >= within else None,
+            in_stage=self.people.in_stage(),
+            in_all=self.people.in_all(),
             old_probes=self.probes(),
+            replayed=self.lately_replayed(),
             baseline=self.world.baseline,
         )
 
@@ -272,8 +284,28 @@ class Run:
         """Ask the old slot every ten seconds of the last five minutes, once it has no clients."""
         if STAGES[self.stage][0] < 1:
             return (0, 0)
-        shared = self.world.failing(max(self.at - 300, 0), self.at)[0]
+        world, begin = self.world, max(self.at - 300, 0)
+        shared = 0.0 if world.around.unseen else world.failing(begin, self.at)[0]
         return 30 - round(30 * shared), 30
+
+    def lately_replayed(self) -> tuple[int, int]:
+        """Return what failed again in the last five minutes."""
+        lately = self.replayed[-round(300 / self.tick_s) :]
+        return sum(again for again, _ in lately), sum(also for _, also in lately)
+
+    def _replay(self, failed: int, share: float) -> None:
+        """Ask once more for what failed with new, once everybody has it: three at a time."""
+        if STAGES[self.stage][0] < 1:
+            return
+        world, chance = self.world, self.world.chance
+        shared, again, also = world.failing(self.at - self.tick_s, self.at)[0], 0, 0
+        by_page = shared / share if world.around.unseen and share else 0.0  # of these failures, the outage's
+        for _ in range(min(failed, 3)):
+            if chance.random() < by_page:
+                again, also = again + 1, also + 1
+            elif chance.random() < share:
+                again, also = again + 1, also + (not world.around.unseen and chance.random() < shared)
+        self.replayed.append((again, also))
 
     def tick(self) -> None:
         """Let a little time pass."""
@@ -282,7 +314,7 @@ class Run:
         split, load = world.arms[STAGES[self.stage][0]], world.load(begin) * tick_s
         failing = world.arms_failing(begin, self.at)
         if not self.minutes or begin >= self.minutes[-1].since + 60:
-            self.minutes.append(Minute(begin, Arm(), Arm(), Arm()))
+            self.minutes.append(Minute((begin + self.second) // 60 * 60 - self.second, Arm(), Arm(), Arm()))
         hangs = world.bad.hangs and begin >= world.bad.from_s
         answered = []
         for arm in (NEW, OLD, REST) if world.baseline else (NEW, OLD):
@@ -294,8 +326,11 @@ class Run:
             self._count(arm, came, who)
             for client in who:
                 self._failed(client, arm, begin)
+            if arm == NEW:
+                self._replay(len(who), failing[NEW])
             answered.append(came - min(len(who), came))
         self.answered.append((answered[0], answered[1]))
+        self.people.come(self.at, split)
         self._firsts(split)
 
     def _failed(self, client: int, arm: int, begin: float) -> None:
@@ -304,6 +339,7 @@ class Run:
         if arm == REST or before in (self.stage, SPENT):
             return
         stays = arm == NEW or world.baseline
+        self.people.failed(client, arm)
         self.failed[client] = SPENT if stays else self.stage
         counts = self.draws[self.stage, before]
         counts.failing[arm] += 1
@@ -336,7 +372,9 @@ class Run:
         if who:
             there.failed += len(who)
             there.failing |= {str(each) for each in who}
-        if came and (len(self.bins) > 1 or there.requests == came):
+        if self.at <= LIMITS.warm_s:
+            return  # how long these took is left out by who reads the log
+        if came and (len(self.bins) > 1 or not there.seconds.bins):
             left = came
             for index, part in self.bins[self.world.slower(arm, self.at - self.tick_s)]:
                 times = min(round(came * part + self.world.chance.random() - 0.5), left)
@@ -353,6 +391,54 @@ class Run:
             pair = counts.seen if kind == len(LEVELS_S) else counts.slow[kind]
             if client < split.border or client >= split.last:
                 pair[client >= split.last] += 1
+
+
+class People:
+    """Who came to either arm in a stage, and who saw it fail: each once."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.arriving: dict[int, list[int]] = {}
+        self.lately: list[set[int]] = []
+        self.ever: list[set[int]] = [set() for _ in range(4)]
+        self.tick_s = 0.0
+
+    def begin(self, firsts: Firsts, *, at: float = 0.0) -> None:
+        """Draw when each client comes in a stage that begins at a time."""
+        self.tick_s, self.arriving, self.lately = firsts.tick_s, {}, [set() for _ in range(4)]
+        chance, before = self.world.chance, firsts.requests(at)
+        for number, client in enumerate(self.world.clients):
+            came = before - math.log(1 - chance.random()) / client.activity
+            if came < firsts.steps[-1]:
+                self.arriving.setdefault(bisect_left(firsts.steps, came), []).append(number)
+
+    def come(self, at: float, split: Split) -> None:
+        """Let come who comes in the tick that ends at a time."""
+        for client in self.arriving.pop(round(at / self.tick_s) - 1, ()):
+            if client < split.border or client >= split.last:
+                self._count(int(client >= split.last), client)
+
+    def failed(self, client: int, arm: int) -> None:
+        """Take in that a client saw an arm fail, which it came to then."""
+        self._count(arm, client)
+        self._count(2 + arm, client)
+
+    def _count(self, kind: int, client: int) -> None:
+        self.lately[kind].add(client)
+        self.ever[kind].add(client)
+
+    def in_stage(self) -> Clients:
+        """Return who came, and failed, in this stage."""
+        return _clients(self.lately)
+
+    def in_all(self) -> Clients:
+        """Return who came, and failed, in all stages so far."""
+        return _clients(self.ever)
+
+
+def _clients(kinds: list[set[int]]) -> Clients:
+    new, old, new_failed, old_failed = map(len, kinds)
+    return Clients((new, old), (new_failed, old_failed))
 
 
 SPENT = -2  # of a client: it failed with new, or before there was a new one
@@ -377,7 +463,7 @@ class Firsts:
             self._by_age()
             return
         plain, slow = _rates(1.0), _rates(world.bad.slower)
-        warm, end, clients = self._requests(LIMITS.warm_s), self.steps[-1], len(world.clients)
+        warm, end, clients = self.requests(LIMITS.warm_s), self.steps[-1], len(world.clients)
         draw, log, steps, found = world.chance.random, math.log, self.steps, self.found
         for number, client in enumerate(world.clients):
             scale = -1 / client.activity
@@ -400,13 +486,17 @@ class Firsts:
         """Find the same where processes change with their age, or a client is compared with nobody for a while."""
         rates = {factor: [*_rates(factor), 1.0] for factor in _factors(self.world)}
         draw, clients = self.world.chance.random, len(self.world.clients)
+        warm = self.requests(LIMITS.warm_s)
         for number, client in enumerate(self.world.clients):
             spans, first = self._spans(client.bucket), self.steps[-1]
             for kind in (len(LEVELS_S), *range(len(LEVELS_S) - 1, -1, -1)):
                 need = math.log(1 - draw()) * (-1 / client.activity)
                 came = math.inf
-                for begin, end, slower in spans:
-                    rate = rates[slower][kind]
+                for first_of, end, slower in spans:
+                    begin, rate = (
+                        first_of if kind == len(LEVELS_S) else max(first_of, min(warm, end)),
+                        rates[slower][kind],
+                    )
                     if need <= (end - begin) * rate:
                         came = begin + need / rate
                         break
@@ -426,7 +516,7 @@ class Firsts:
             edges = sorted({begin, min(max(self.world.around.young_s, begin), last), min(last, self.HORIZON_S)})
             for first, end in pairwise(edges):
                 if arm != REST:
-                    found.append((self._requests(first), self._requests(end), self.world.slower(arm, first)))
+                    found.append((self.requests(first), self.requests(end), self.world.slower(arm, first)))
             begin += seconds
         return found
 
@@ -441,10 +531,11 @@ class Firsts:
             if bucket < share - 1e-9:
                 break
             begin += seconds
-        return self._requests(begin)
+        return self.requests(begin)
 
-    def _requests(self, seconds: float) -> float:
-        at = int(seconds / self.tick_s)
+    def requests(self, seconds: float) -> float:
+        """Return how many requests are to come by a time."""
+        at = min(int(seconds / self.tick_s), len(self.steps))
         return self.steps[at - 1] if at else 0.0
 
 

@@ -220,6 +220,7 @@ class Watched:
             waiting=seen.waiting(entries, began=self.since, now=at, hang_s=self.limits.hang_s),
             signals=seen.signals(entries, now=at, declared=self.metrics),
             old_probes=seen.old_probes(entries, now=at),
+            replayed=seen.replayed(entries, now=at),
         )
 
 

@@ -6,7 +6,7 @@ Both are asked of the processes, on their own ports, from wherever an entry send
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
@@ -35,12 +35,21 @@ def both(host: Host, request: Request, arms: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def once_more(host: Host, request: Request, arms: Sequence[str], paths: Sequence[str]) -> Sequence[int]:
+    """Return how many of `paths` fail again with the new release, and how many of those with the old one, too."""
+    from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import replay
+
+    new, old = (listens(host, each, away=request.get("away", ())) for each in arms)
+    return replay.replayed(paths, new, old, _getter(request))
+
+
 def takes_s(request: Request) -> float:
     """Return how long that takes at most."""
-    from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics
+    from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics, replay
 
     steps_s = 2 * float((request.get("verify") or {}).get("timeout_s", 0))
-    return steps_s + (metrics.MOST_S if _metrics(request) else 0.0)
+    again_s = replay.TAKES_S if float(request["look"]["share"]) >= 1 else 0.0
+    return steps_s + (metrics.MOST_S if _metrics(request) else 0.0) + again_s
 
 
 def _metrics(request: Request) -> Sequence[Mapping[str, Any]]:
@@ -77,10 +86,14 @@ def _numbers(host: Host, request: Request, arms: Sequence[str], wanted: Sequence
     """Return by name what all processes of either release tell of themselves."""
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics
 
+    away = request.get("away", ())
+    return metrics.read(wanted, [listens(host, each, away=away) for each in arms], _getter(request))
+
+
+def _getter(request: Request) -> Callable[[tuple[str, int], str, float], expect.Answer]:
     domain = str(request["entry"]["domain"])
 
     def get(process: tuple[str, int], path: str, limit_s: float) -> expect.Answer:
         return verify.get(verifying.at_process("slot", process, domain), path, limit_s=limit_s)
 
-    away = request.get("away", ())
-    return metrics.read(wanted, [listens(host, each, away=away) for each in arms], get)
+    return get

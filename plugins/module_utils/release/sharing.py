@@ -132,8 +132,8 @@ def end(host: Host, request: Request, ends: Optional[Mapping[str, Any]]) -> None
 def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Watch for up to `wait_s`, until something speaks against the new release; answer what clients got meanwhile.
 
-    `look` of the request holds place, salt, stages (when they began), hang_s, wait_s, log, share (0 to 1), baseline and
-    overdue.
+    `look` of the request holds place, salt, stages (when they began), hang_s, warm_until (from when on latency counts),
+    wait_s, log, share (0 to 1), baseline and overdue.
     Where nothing was seen, or it is overdue, the application's own steps under verify are asked of both releases, for
     which there is `verify`, and its metrics are read.
     """
@@ -150,17 +150,25 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
 def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] = None) -> Answer:
     """Return what a look sees, whether or not a shift is pending; `always` is done each time that the log is read."""
     from ansible_collections.ferryman.ops.plugins.module_utils.release import asking
-    from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading
+    from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading, replay
 
     told, slot = request["look"], request["slot"]
+    failed = replay.Failed(slot)
     old, rest = (names.BASELINE, names.other(slot)) if told.get("baseline") else (names.other(slot), "")
-    reader = access.Reader(bytes.fromhex(told["salt"]), told["stages"], float(told["hang_s"]), apart=rest)
+    salt, warm_until = bytes.fromhex(told["salt"]), float(told.get("warm_until", 0.0))
+    reader = access.Reader(salt, told["stages"], float(told["hang_s"]), apart=rest, warm_until=warm_until)
     flight = _Flight(host, (slot, old), float(told["hang_s"]))
     place, began = told["place"], time.monotonic()
+
+    def count(block: bytes) -> None:
+        reader.count(block)
+        if float(told["share"]) >= 1:
+            failed.count(block)
+
     while True:
         if always:
             always()
-        place = reading.read(Path(told["log"]), place, reader.count)
+        place = reading.read(Path(told["log"]), place, count)
         word, lasted = _word(host), time.monotonic() - began
         heard = word is not None and _is_of(word, float(told["stages"][-1]))
         against = heard or flight.hanging(lasted) or _failing(reader.tally.firsts, slot)
@@ -172,6 +180,7 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
     answer.update(asking.both(host, request, (slot, old)) if not against or told.get("overdue") else {})
     if float(told["share"]) >= 1:
         answer["old_probe"] = old_is_well(host, names.other(slot))
+        answer["replayed"] = asking.once_more(host, request, (slot, old), failed.last())
     return answer
 
 

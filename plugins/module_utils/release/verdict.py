@@ -21,6 +21,8 @@ LEAST_REQUESTS = 20  # below it a percentage is none
 LEAST_PROBES = 3  # the same, of probes
 LEAST_MINUTES = 2
 LEAST_HANGING = 5
+OLD_ANSWERS = 3  # times as many as hang with old, too: then it is new alone that hangs
+LEAST_FAILING = 2  # one client that is broken says nothing of a release
 SUSPECT = math.log(20)  # what tells new from old where many requests fail for long already
 SHARE_SURE = math.log(10_000)
 SHARE_OFF = 1.25
@@ -68,12 +70,17 @@ def judge(evidence: Evidence, limits: Limits = DEFAULTS) -> Verdict:
 def _hanging(evidence: Evidence) -> Optional[Verdict]:
     """Requests that nobody answers leave no line in a log until their clients give up."""
     waiting = evidence.waiting
-    if waiting is None or waiting.answered[0] or waiting.hanging[0] < LEAST_HANGING:
+    if waiting is None or waiting.hanging[0] < LEAST_HANGING:
         return None
+    (hanging, beside), (answered, well) = waiting.hanging, waiting.answered
     figures = {"hanging": waiting.hanging, "answered": waiting.answered, "within_s": waiting.within_s}
-    if waiting.answered[1] >= LEAST_HANGING:
+    if answered and not evalues.surely_below(answered, answered + hanging, 0.5, chance=0.001):
+        return None
+    if well >= max(LEAST_HANGING, OLD_ANSWERS * beside):
         return Verdict(ROLLBACK, "hanging", figures=figures)
-    return Verdict(HOLD, "shared", ask=evidence.now >= evidence.until, figures=figures) if waiting.hanging[1] else None
+    if answered or not beside:  # where clients wait for news by design, most requests of either are in flight
+        return None
+    return Verdict(HOLD, "shared", ask=evidence.now >= evidence.until, figures=figures)
 
 
 def _compared(evidence: Evidence, limits: Limits, log_errors: float) -> Optional[Verdict]:
@@ -129,7 +136,7 @@ def _slower(evidence: Evidence, limits: Limits) -> Optional[Verdict]:
     log_slow = evalues.log_mean(levels) if max(levels) > 0 else 0.0
     if log_slow < -math.log(limits.alpha_slow):
         return None
-    compared = _both_served(evidence, limits)
+    compared = _both_served(evidence)
     if len(compared) < LEAST_MINUTES:
         return None
     new, old = _p95s(compared)
@@ -151,16 +158,9 @@ def _p95s(minutes: Sequence[Minute]) -> tuple[float, float]:
     return facts.p95(each.new for each in minutes), facts.p95(each.old for each in minutes)
 
 
-def _both_served(evidence: Evidence, limits: Limits) -> Sequence[Minute]:
-    """Return the minutes in which both arms had clients and new was warm."""
-    if not evidence.minutes:
-        return ()
-    warm = evidence.minutes[0].since + limits.warm_s
-    return [
-        each
-        for each in evidence.minutes
-        if each.since + facts.MINUTE_S > warm and each.old.requests and each.new.requests
-    ]
+def _both_served(evidence: Evidence) -> Sequence[Minute]:
+    """Return the minutes in which clients of both arms waited for answers, once new was warm."""
+    return [each for each in evidence.minutes if each.old.seconds.bins and each.new.seconds.bins]
 
 
 def _signals(evidence: Evidence) -> Optional[Verdict]:
@@ -214,12 +214,15 @@ def _lasts(minutes: Sequence[Minute], arm: Callable[[Minute], Arm], percent: flo
 def _old_as_bad(evidence: Evidence, minutes: Sequence[Minute], limits: Limits) -> bool:
     """Say whether old fails at least half as often as new, or over what one is asked about: of clients, or probes.
 
-    Beside a baseline old is either: its fresh processes, or all the others. In the watch it has probes alone, and for a
-    while the clients of the stage before.
+    Beside a baseline old is either: its fresh processes, or all the others. In the watch it has probes alone, with what
+    failed with new and is asked of both once more, and for a while the clients of the stage before.
     """
     failed, total = facts.requests(each.new for each in minutes)
     counts = [facts.requests(each.old for each in minutes), facts.requests(each.rest for each in minutes)]
     rates = [bad / of for bad, of in counts if of >= LEAST_REQUESTS]
+    again, also = evidence.replayed
+    if evidence.share >= 1 and again >= LEAST_PROBES and also * 2 >= again:
+        return True
     good, of = evidence.old_probes
     if evidence.share >= 1 and of >= LEAST_PROBES:
         rates.append((of - good) / of)
@@ -233,6 +236,7 @@ def _rates(evidence: Evidence, minutes: Sequence[Minute], seconds: float) -> dic
         "old": facts.requests(each.old for each in minutes),
         **({"rest": facts.requests(each.rest for each in minutes)} if evidence.baseline else {}),
         "old_probes": evidence.old_probes,
+        "replayed": evidence.replayed,
         "within_s": seconds,
     }
 
@@ -254,7 +258,7 @@ def _shared_now(evidence: Evidence, limits: Limits) -> Optional[Verdict]:
 def _slow_for_all(evidence: Evidence, limits: Limits) -> Optional[Verdict]:
     """A p95 over the bound: more than five in a hundred requests took longer, and surely so."""
     minutes = evidence.over_minutes(limits.p95_ask_for_s) if limits.p95_ask_s else ()
-    total = sum(each.new.requests for each in minutes)
+    total = sum(each.new.seconds.count for each in minutes)
     over = sum(each.new.over(limits.p95_ask_s) for each in minutes)
     if not over or not evalues.surely_below(total - over, total, 0.95, chance=0.001):
         return None
@@ -263,7 +267,7 @@ def _slow_for_all(evidence: Evidence, limits: Limits) -> Optional[Verdict]:
 
 def _time(evidence: Evidence, limits: Limits) -> Verdict:
     """Nothing speaks against it: then the stage's time decides, and whether enough clients came to say so."""
-    clients = sum(draw.seen[0] for draw in evidence.draws)
+    clients = evidence.in_stage.came[0]
     came = sum(each.new.requests for each in evidence.minutes if each.since + facts.MINUTE_S > evidence.since)
     figures = {"clients": clients, "requests": came}
     # Once everyone has new, nothing is compared any more, and a quiet hour says no less than a busy one.
@@ -273,4 +277,16 @@ def _time(evidence: Evidence, limits: Limits) -> Verdict:
         return Verdict(NO_DATA, "few", ask=ask, figures=figures)
     if evidence.now < evidence.until:
         return Verdict(HOLD, "time", figures={**figures, "left_s": evidence.until - evidence.now})
-    return Verdict(PROMOTE, "time", figures=figures)
+    return _most_fail(evidence) or Verdict(PROMOTE, "time", figures=figures)
+
+
+def _most_fail(evidence: Evidence) -> Optional[Verdict]:
+    """Where most clients of new see it fail, and are too few to send it back: that is known to nobody but a person."""
+    failing, came = evidence.in_stage.failing[0], evidence.in_stage.came[0]
+    if evidence.share >= 1 or failing < LEAST_FAILING or failing * 2 < came:
+        return None
+    served = [each for each in evidence.minutes if each.since + facts.MINUTE_S > evidence.since]
+    new, old = facts.requests(each.new for each in served), facts.requests(each.old for each in served)
+    if new[0] * 2 < new[1] or old[0] * 2 * new[1] >= new[0] * old[1] > 0:
+        return None
+    return Verdict(HOLD, "most_fail", ask=True, figures={"new": new, "old": old})

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LOOK_S = (0.5, 10.0)
 LOOKS = 10  # in a stage, at least
 OVERDUE_S = 30.0
-KEPT = ("at", "tally", "waiting", "old_probe", "probes", "metrics", "word")
+KEPT = ("at", "tally", "waiting", "old_probe", "replayed", "probes", "metrics", "word")
 """What a look's answer says that all entries judge by."""
 SENT = ("settings", "lease_s", "release", "slot", "asks", "seal", "patience_s", "members", "takes_part")
 """What of the step's request a share and a look need, too."""
@@ -103,6 +103,7 @@ class Canary:
     def _look(self, share: float, wait_s: float) -> None:
         told = {"salt": self.action.salt, "stages": self.began, "hang_s": self.limits.hang_s, "log": self.log}
         told.update(place=self.place, wait_s=wait_s, share=share, overdue=self._overdue)
+        told["warm_until"] = self.began[0] + self.limits.warm_s
         told["baseline"] = self.baseline and share < 1
         answer = self._ask("look", look=told, **self.probing)
         self.place = answer["place"]
@@ -192,6 +193,8 @@ class Canary:
         now, since = max(each.now for each in self.seen.values()), self.began[-1]
         whole = self._whole()
         shares = [int(stage["share"]) / 100 for stage in self.stages[: len(self.began)]]
+        stage = len(self.began) - 1
+        in_stage, in_all = gathering.clients(whole, new=self.slot, stage=stage, baseline=self.baseline)
         return Evidence(
             now=now,
             since=since,
@@ -200,8 +203,11 @@ class Canary:
             draws=gathering.draws(whole, new=self.slot, shares=shares, began=self.began, baseline=self.baseline),
             minutes=gathering.minutes(whole, new=self.slot, since=self.began[0], now=now, baseline=self.baseline),
             waiting=seeing.waiting(self.seen.values(), began=self.began[0], now=now, hang_s=self.limits.hang_s),
+            in_stage=in_stage,
+            in_all=in_all,
             signals=seeing.signals(self.seen.values(), now=now, declared=self.declared),
             old_probes=seeing.old_probes(self.seen.values(), now=now),
+            replayed=seeing.replayed(self.seen.values(), now=now),
             baseline=self.baseline,
             operator=self._operator(since),
         )

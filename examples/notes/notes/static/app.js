@@ -37,8 +37,8 @@ function show(name) {
   $("#desk").hidden = $("#account").hidden = name === null;
   $("#who").textContent = name ?? "";
   if (name !== null) {
-    showNotes();
-    showFiles();
+    attempt($("#write"), showNotes);
+    attempt($("aside"), showFiles);
   }
 }
 
@@ -69,7 +69,7 @@ async function showFiles() {
     make("a", { href: `/api/media/${file.id}`, textContent: file.name }),
     make("small", { textContent: describe(file) }))));
   // The worker looks at a new file within a second or two.
-  if (files.some((file) => !file.facts)) setTimeout(showFiles, 1500);
+  if (files.some((file) => !file.facts)) setTimeout(() => attempt($("aside"), showFiles), 1500);
 }
 
 // fetch tells nothing about how far an upload is.

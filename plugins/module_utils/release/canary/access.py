@@ -32,6 +32,10 @@ SECOND, PART, STATUS, REQUEST_S, ARM, UPSTREAM_STATUS, UPSTREAM_S, ADDRESS = ran
 Row = tuple[bytes, ...]
 First = tuple[float, float, str]
 """When it was logged, when the request began, and its slot."""
+LONGEST_S = 3600.0
+"""What was logged so long after a moment is taken to have begun after it."""
+SHORT_S, SHORT = 10, len("9.999")
+"""What took less than that is written in so many characters."""
 CLIENTS_MOST = 50_000
 """Of so many clients it is kept when they were first seen; those who come later still count as requests."""
 LEVELS = len(LEVELS_S)
@@ -51,7 +55,7 @@ class Minute:
 class Tally:
     """What was read: `minutes` by when they began and by slot, and first times, by kind and client, with their slot.
 
-    A kind is `seen`, `slow <level>`, or `failing <stage>`, where stage -1 is before the first client was moved.
+    A kind is `came <stage>`, `slow <level>`, or `failing <stage>`, where stage -1 is before the first client was moved.
     """
 
     lines: int = 0
@@ -111,16 +115,20 @@ def read(said: Mapping[str, Any]) -> Tally:
 class Reader:
     """Counts blocks of whole lines; `stages` are the moments at which stages began, `hang_s` is the latency limit.
 
-    Clients of the slot `apart` count in minutes alone: they are compared with nobody.
+    Clients of the slot `apart` count in minutes alone: they are compared with nobody. How long requests took counts
+    only where they began from `warm_until` on, whoever answered.
 
     Clients are known by a hash of their address under `salt`, which belongs to one release: no address leaves the host.
     """
 
-    def __init__(self, salt: bytes, stages: Sequence[float], hang_s: float, *, apart: str = "") -> None:
+    def __init__(
+        self, salt: bytes, stages: Sequence[float], hang_s: float, *, apart: str = "", warm_until: float = 0.0
+    ) -> None:
         self.salt, self.stages, self.hang_s = salt[:64], list(stages), hang_s
-        self.apart = apart.encode()
+        self.apart, self.warm_until = apart.encode(), warm_until
         self.tally = Tally()
         self._ids: dict[bytes, str] = {}
+        self._came: dict[bytes, int] = {}
         self._top: dict[bytes, int] = {}
         # By how a duration is written; there are few, and a logarithm for each line would be a fifth of the work.
         self._levels: dict[bytes, int] = {b"null": 0}
@@ -138,9 +146,9 @@ class Reader:
             self.tally.odd["no arm"] += sum(not row[ARM] for row in rows)
             rows = [row for row in rows if row[ARM]]
         if any(row[STATUS] == b"101" for row in rows):  # connections that were kept, no answers that were slow
-            rows = [
-                (*row[:UPSTREAM_S], b"null", *row[UPSTREAM_S + 1 :]) if row[STATUS] == b"101" else row for row in rows
-            ]
+            rows = [_untimed(row) if row[STATUS] == b"101" else row for row in rows]
+        if rows and float(rows[0][SECOND]) < self.warm_until + LONGEST_S:
+            rows = [_untimed(row) if _began(row) < self.warm_until else row for row in rows]
         by_second = {second: int(int(second) // MINUTE_S * MINUTE_S) for second in {row[SECOND] for row in rows}}
         minutes = sorted(set(by_second.values()))
         for minute in minutes:
@@ -157,7 +165,7 @@ class Reader:
             row = tuple(said[name] for name in ("status", "request_s", "arm", "upstream_status", "upstream_s"))
             second, _, part = f"{float(said['epoch']):.3f}".partition(".")
             words = ["null" if each is None else str(each) for each in row]
-            float(words[1])
+            words[1] = f"{float(words[1]):.3f}"
             return [tuple(each.encode() for each in (second, f".{part}", *words, str(said["remote_addr"])))]
         except (ValueError, TypeError, KeyError, RecursionError):
             self.tally.odd["garbage"] += 1
@@ -177,20 +185,32 @@ class Reader:
         for row in [row for row in rows if row[STATUS] >= b"499" or row[UPSTREAM_STATUS] >= b"500"]:
             if self._failed(row):
                 self._count_failed(minute, row)
+            elif row[STATUS] == b"499":  # nobody knows what would have come
+                self.tally.minutes[minute, row[ARM].decode()].requests -= 1
         if self.apart:
             rows = [row for row in rows if row[ARM] != self.apart]
-        # Of those who were never seen, reversed, the earliest line stays.
-        fresh = {row[ADDRESS]: row for row in reversed(rows) if row[ADDRESS] not in top}
-        for address, row in fresh.items():
-            if self._id(address):
-                top[address] = 0
-                self._first("seen", row)
+        self._count_came(rows)
         known = top.get
-        for row in [row for row in rows if levels[row[UPSTREAM_S]] > known(row[ADDRESS], LEVELS)]:
+        for row in [row for row in rows if levels[row[UPSTREAM_S]] > known(row[ADDRESS], 0)]:
             client, level = row[ADDRESS], levels[row[UPSTREAM_S]]
-            for each in range(top[client], level):
-                self._first(f"slow {each}", row)
-            top[client] = max(top[client], level)
+            if self._id(client):
+                for each in range(top.get(client, 0), level):
+                    self._first(f"slow {each}", row)
+            top[client] = level
+
+    def _count_came(self, rows: list[Row]) -> None:
+        """Count each client once in each stage; of nearly all rows it is known that they say nothing new."""
+        if not rows:
+            return
+        latest, known = len(self.stages) - 1, self._came.get
+        if latest < 0 or float(rows[0][SECOND]) > self.stages[latest] + SHORT_S + 1:
+            # A block is in order of time but for a moment, and only what took long may be an earlier stage's.
+            rows = [row for row in rows if known(row[ADDRESS], -2) < latest or len(row[REQUEST_S]) > SHORT]
+        for row in rows:
+            if self._id(row[ADDRESS]):
+                stage = self._stage(row)
+                self._first(f"came {stage}", row)
+                self._came[row[ADDRESS]] = max(stage, known(row[ADDRESS], -2))
 
     def _id(self, address: bytes) -> str:
         """Return a client's name; none for those beyond the bound. Of IPv6 the first half, as nginx draws it."""
@@ -218,12 +238,20 @@ class Reader:
         if client:
             there.failing.add(client)
         if client and row[ARM] != self.apart:
-            self._first(f"failing {bisect_right(self.stages, _began(row)) - 1}", row)
+            self._first(f"failing {self._stage(row)}", row)
+
+    def _stage(self, row: Row) -> int:
+        return bisect_right(self.stages, _began(row)) - 1
 
     def _first(self, kind: str, row: Row) -> None:
         event, logged = (kind, self._ids[row[ADDRESS]]), float(row[SECOND] + row[PART])
         first = (logged, _began(row), row[ARM].decode())
         self.tally.firsts[event] = min(self.tally.firsts.get(event, first), first)
+
+
+def _untimed(row: Row) -> Row:
+    """Return a row that says nothing of how long it took."""
+    return (*row[:UPSTREAM_S], b"null", *row[UPSTREAM_S + 1 :])
 
 
 def _began(row: Row) -> float:

@@ -36,6 +36,14 @@ class Draw:
     seen: Pair = (0, 0)
 
 
+@dataclass(frozen=True)
+class Clients:
+    """How many clients came to either, and how many of them saw it fail: each once with either."""
+
+    came: Pair = (0, 0)
+    failing: Pair = (0, 0)
+
+
 def again(before: float, now: float) -> float:
     """Return the chance that a client which had old while new had the share `before` has new at the share `now`."""
     return (now - before) / (1 - before)
@@ -123,9 +131,14 @@ class Evidence:
     minutes: Sequence[Minute] = ()
     """Since the first client was sent to new, the oldest first, without gaps; the last one may not be over."""
     waiting: Optional[Waiting] = None
+    in_stage: Clients = field(default_factory=Clients)
+    in_all: Clients = field(default_factory=Clients)
+    """Since the first client was sent to new; but for who failed before that."""
     signals: tuple[Signal, ...] = ()
     old_probes: Pair = (0, 0)
     """Good answers of the old slot, of all in the last minutes: all that is known of it once it gets no clients."""
+    replayed: Pair = (0, 0)
+    """Reads that failed with new and, asked once more, failed again; and how many of those did with the old slot."""
     baseline: bool = False
     """Whether the old arm is a baseline: processes of the old release that are as young as the new one's."""
     operator: str = ""

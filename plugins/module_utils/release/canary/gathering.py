@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.access import First, Tally
@@ -12,6 +13,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts 
     LEVELS_S,
     MINUTE_S,
     Arm,
+    Clients,
     Draw,
     Minute,
     Pair,
@@ -59,17 +61,20 @@ def draws(
     found = {(stage, NEVER): Counts(chance) for stage, chance in enumerate(chances)}
     compared = (new, old_arm(new, baseline=baseline))
     failures: dict[str, dict[int, First]] = {}
+    seen: dict[str, First] = {}
     for (kind, client), first in tally.firsts.items():
         if first[2] not in compared and kind != f"failing {NEVER}":
             continue
         word, _, number = kind.partition(" ")
+        stage = bisect_right(began, first[1]) - 1
         if word == "failing":
             failures.setdefault(client, {})[int(number)] = first
-            continue
-        stage = bisect_right(began, first[1]) - 1
-        if stage >= 0:
-            counts = found[stage, NEVER]
-            (counts.slow[int(number)] if word == "slow" else counts.seen)[first[2] != new] += 1
+        elif stage >= 0 and word == "slow":
+            found[stage, NEVER].slow[int(number)][first[2] != new] += 1
+        elif stage >= 0:
+            seen[client] = min(seen.get(client, first), first)
+    for _, moment, slot in seen.values():
+        found[bisect_right(began, moment) - 1, NEVER].seen[slot != new] += 1
     for stages in failures.values():
         _failures(found, stages, new, None if baseline else shares)
     return [counts.draw() for _, counts in sorted(found.items())]
@@ -98,6 +103,31 @@ def _failures(
         if slot == new or not shares:
             return  # it stays with it, and says no more
         before = stage
+
+
+def clients(tally: Tally, *, new: str, stage: int, baseline: bool = False) -> tuple[Clients, Clients]:
+    """Return how many clients came to either arm and how many of them saw it fail: in a stage, and in all so far.
+
+    Who failed before there was a new release has not seen it fail.
+    """
+    arms = (new, old_arm(new, baseline=baseline))
+    before = {client for kind, client in tally.firsts if kind == f"failing {NEVER}"}
+    found: dict[str, set[tuple[str, str]]] = {"came": set(), "failing": set()}
+    lately = {word: set[tuple[str, str]]() for word in found}
+    for (kind, client), (_, _, slot) in tally.firsts.items():
+        word, _, number = kind.partition(" ")
+        if word not in found or slot not in arms or int(number) == NEVER or (word == "failing" and client in before):
+            continue
+        found[word].add((slot, client))
+        if int(number) == stage:
+            lately[word].add((slot, client))
+    return _clients(lately, arms), _clients(found, arms)
+
+
+def _clients(found: Mapping[str, Iterable[tuple[str, str]]], arms: Sequence[str]) -> Clients:
+    counts = {word: Counter(slot for slot, _ in each) for word, each in found.items()}
+    came, failing = (_pair([counts[word][arm] for arm in arms]) for word in ("came", "failing"))
+    return Clients(came, failing)
 
 
 def minutes(tally: Tally, *, new: str, since: float, now: float, baseline: bool = False) -> list[Minute]:

@@ -26,13 +26,16 @@ class Asked(NamedTuple):
 
 @dataclass
 class Seen:
-    """What one entry has counted, and lately: (at, answered by new and by old), (at, whether the old slot is well)."""
+    """What one entry has counted, and lately: (at, answered by new and by old), (at, whether the old slot is well), and
+    (at, how many reads failed again with new, and of those with old).
+    """
 
     tally: access.Tally = field(default_factory=access.Tally)
     now: float = 0.0
     waiting: Optional[Pair] = (0, 0)
     answered: list[tuple[float, Pair]] = field(default_factory=list)
     old_probes: list[tuple[float, bool]] = field(default_factory=list)
+    replayed: list[tuple[float, Pair]] = field(default_factory=list)
     signals: list[Asked] = field(default_factory=list)
     ratios: dict[str, ratios.Ratio] = field(default_factory=dict)
     word: Mapping[str, Any] = field(default_factory=dict)
@@ -51,6 +54,8 @@ class Seen:
         self.answered.append((self.now, gathering.answered(came, new=new, baseline=baseline)))
         if look.get("old_probe") is not None:
             self.old_probes.append((self.now, bool(look["old_probe"])))
+        if look.get("replayed"):
+            self.replayed.append((self.now, (look["replayed"][0], look["replayed"][1])))
         probes, told = look.get("probes") or {}, look.get("metrics") or {}
         self.signals += [Asked(self.now, f"verify step {name!r}", good) for name, good in probes.items()]
         self._numbers(declared, told)
@@ -76,6 +81,11 @@ def old_probes(seen: Iterable[Seen], *, now: float) -> Pair:
     """Return how often the old slot was well lately, of how often it was asked once it had no clients any more."""
     probes = [good for each in seen for at, good in each.old_probes if at > now - PROBED_S]
     return sum(probes), len(probes)
+
+
+def replayed(seen: Iterable[Seen], *, now: float) -> Pair:
+    """Return how many reads failed again with new lately, and how many of those with old, too."""
+    return _sum([pair for each in seen for at, pair in each.replayed if at > now - PROBED_S])
 
 
 def waiting(seen: Collection[Seen], *, began: float, now: float, hang_s: float) -> Optional[Waiting]:

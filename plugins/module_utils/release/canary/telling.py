@@ -95,10 +95,7 @@ def _minutes(seconds: float) -> str:
 
 
 def _failing(evidence: Evidence) -> str:
-    new = sum(draw.failing[0] for draw in evidence.draws)
-    old = sum(draw.failing[1] for draw in evidence.draws)
-    seen = [sum(draw.seen[arm] for draw in evidence.draws) for arm in (0, 1)]
-    of_new, of_old = max(seen[0], new), max(seen[1], old)
+    (new, old), (of_new, of_old) = evidence.in_all.failing, evidence.in_all.came
     return f"{_many_of(new, 'client')} of {of_new} saw the new release fail, {old} of {of_old} {_old(evidence)}"
 
 
@@ -131,9 +128,10 @@ def _slower(figures: Figures, evidence: Evidence) -> str:
 
 
 def _hanging(figures: Figures, evidence: Evidence) -> str:
+    new, old = figures["answered"]
     return (
-        f"The new release hangs: {figures['hanging'][0]} requests wait, and it answered none in the last "
-        f"{_minutes(figures['within_s'])}; {_old(evidence)} answered {figures['answered'][1]}."
+        f"The new release hangs: {figures['hanging'][0]} requests wait, and it answered {new or 'none'} in the last "
+        f"{_minutes(figures['within_s'])}; {_old(evidence)} answered {old}."
     )
 
 
@@ -161,7 +159,9 @@ def _beside(figures: Figures, evidence: Evidence) -> str:
     if evidence.share < 1:
         return f"and {_percent(figures['old'])} of the old one's"
     good, total = figures["old_probes"]
-    return f"and {total - good} of {total} probes of the old one" if total else "and nobody has the old one to compare"
+    told = f"and {total - good} of {total} probes of the old one" if total else "and nobody has the old one to compare"
+    again, also = figures["replayed"]
+    return f"{told}; of {again} of them that failed again {also} did so with the old one, too" if again else told
 
 
 def _shared(figures: Figures, evidence: Evidence) -> str:
@@ -207,6 +207,14 @@ def _few(figures: Figures, evidence: Evidence) -> str:
     )
 
 
+def _most_fail(figures: Figures, evidence: Evidence) -> str:
+    failing, came = evidence.in_stage.failing[0], evidence.in_stage.came[0]
+    return (
+        f"Most clients of the new release see it fail, too few to send it back: {failing} of {came}, and "
+        f"{_percent(figures['new'])} of their requests; with {_old(evidence)} {_percent(figures['old'])}."
+    )
+
+
 def _waits(figures: Figures, evidence: Evidence) -> str:
     return (
         f"Not surely worse so far: {_failing(evidence)}; {_minutes(figures['left_s'])} left at {_of_clients(evidence)}."
@@ -234,6 +242,7 @@ SENTENCES: Mapping[str, Callable[[Figures, Evidence], str]] = {
     "share": _share,
     "p95": _p95,
     "few": _few,
+    "most_fail": _most_fail,
     "unanswered": _unanswered,
     "hold time": _waits,
     "promote time": _passed,

@@ -54,10 +54,15 @@ def test_the_first_slot_is_blamed_also_where_the_other_one_answered() -> None:
     assert (minute.requests, minute.failed) == (1, 1)
 
 
-@pytest.mark.parametrize(("seconds", "failed"), [(6.0, 1), (1.0, 0)])
-def test_a_client_that_leaves_is_a_failure_where_it_had_waited(seconds: float, failed: int) -> None:
-    (minute,) = counted(line(AT, status=499, upstream_status=0, seconds=seconds)).minutes.values()
-    assert minute.failed == failed
+@pytest.mark.parametrize(("seconds", "counts"), [(6.0, (1, 1)), (1.0, (0, 0))])
+def test_a_client_that_leaves_is_a_failure_where_it_had_waited_and_else_had_no_answer(
+    seconds: float, counts: tuple[int, int]
+) -> None:
+    found = counted(line(AT + 10, status=499, upstream_status=0, seconds=seconds))
+    (minute,) = found.minutes.values()
+    assert (minute.requests, minute.failed) == counts
+    assert minute.seconds.over(0.8) == 1, "it took at least as long as the client waited"
+    assert {"came 0", "slow 3"} <= {kind for kind, _ in found.firsts}
 
 
 def test_a_connection_that_was_kept_is_a_request_and_no_slow_answer() -> None:
@@ -66,6 +71,24 @@ def test_a_connection_that_was_kept_is_a_request_and_no_slow_answer() -> None:
     assert (minute.requests, minute.failed) == (2, 0)
     assert minute.seconds.over(1.0) == 0
     assert not [kind for kind, _ in found.firsts if kind.startswith("slow")]
+
+
+def test_how_long_it_took_counts_from_when_new_is_warm_on() -> None:
+    reader = access.Reader(b"salt", [AT], 5.0, warm_until=AT + 30)
+    told = [(10, "green", 0.9), (10, "blue", 0.9), (29, "green", 0.9), (40, "green", 12.0), (40, "blue", 7.0)]
+    reader.count(b"".join(line(AT + at, arm=arm, seconds=seconds) for at, arm, seconds in told))
+    slow = {kind: first for (kind, _), first in reader.tally.firsts.items() if kind.startswith("slow")}
+    assert {first[0] - AT for first in slow.values()} == {40}
+    assert {first[2] for first in slow.values()} == {"blue"}, "what began before is left out however long it took"
+    assert sum(each.requests for each in reader.tally.minutes.values()) == len(told)
+    assert sum(each.seconds.count for each in reader.tally.minutes.values()) == 1
+
+
+def test_clients_come_in_each_stage_once() -> None:
+    told = [(-3, 0.01), (1, 0.01), (5, 0.01), (99, 0.01), (101, 2.0), (104, 0.01), (130, 0.01), (131, 60.0)]
+    found = counted(*(line(AT + at, seconds=seconds) for at, seconds in told))
+    came = {kind: first[0] - AT for (kind, _), first in found.firsts.items() if kind.startswith("came")}
+    assert came == {"came -1": -3, "came 0": 1, "came 1": 104}
 
 
 def test_a_request_belongs_to_the_stage_in_which_it_began() -> None:

@@ -5,7 +5,13 @@ from random import Random
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import shift, stages, verdict
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering, telling
-from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Arm, Draw, Evidence, Minute
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import (
+    Arm,
+    Clients,
+    Draw,
+    Evidence,
+    Minute,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import canary_runs
@@ -98,7 +104,11 @@ def test_beyond_a_half_nothing_is_compared_by_clients() -> None:
     (draw,) = gathering.draws(reader.tally, new="green", shares=[0.6], began=[AT], baseline=True)
     assert draw.failing == (50, 0)
     minutes = [Minute(AT, Arm(50), Arm(50))]
-    told = Evidence(now=AT + 60, since=AT, until=AT + 300, share=0.6, draws=[draw], minutes=minutes, baseline=True)
+    came, _ = gathering.clients(reader.tally, new="green", stage=0, baseline=True)
+    assert came == Clients((50, 0), (50, 0))
+    told = Evidence(
+        now=AT + 60, since=AT, until=AT + 300, share=0.6, draws=[draw], minutes=minutes, in_stage=came, baseline=True
+    )
     found = verdict.judge(told)
     assert (found.word, found.rule) == ("hold", "time")
 

@@ -3,7 +3,7 @@
 from random import Random
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering
-from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Draw, again
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Clients, Draw, again
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.access_log import line
@@ -49,6 +49,18 @@ def test_clients_are_seen_in_the_stage_in_which_they_came_first() -> None:
         at(102, 2, new=False, status=200), at(250, 3, new=True, status=200),
     )  # fmt: skip
     assert [draw.seen for draw in draws] == [(1, 0), (0, 1), (1, 0)]
+
+
+def test_clients_count_in_each_stage_and_once_in_all_but_who_failed_before_never_fails() -> None:
+    reader = access.Reader(b"salt", BEGAN, 5.0)
+    reader.count(b"".join([
+        at(-5, 8, new=False), at(10, 1, new=False), at(11, 1, new=False), at(20, 8, new=True), at(30, 2, new=True),
+        at(110, 1, new=True, status=200), at(120, 2, new=True, status=200), at(130, 3, new=False, status=200),
+        at(140, 8, new=True), at(150, 3, new=False),
+    ]))  # fmt: skip
+    in_stage, in_all = gathering.clients(reader.tally, new="green", stage=1)
+    assert in_stage == Clients((3, 1), (0, 1))
+    assert in_all == Clients((3, 2), (1, 2))
 
 
 def test_what_failed_in_a_stage_that_another_entry_is_ahead_in_waits_until_this_one_is_there() -> None:

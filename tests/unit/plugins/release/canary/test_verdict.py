@@ -10,6 +10,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import (
     LEVELS_S,
     Arm,
+    Clients,
     Draw,
     Evidence,
     Minute,
@@ -44,8 +45,16 @@ def draw(share: float = 0.1, failing: Pair = (0, 0), *, at: list[float] | None =
 def evidence(*draws: Draw, now: float = 120.0, **more: Any) -> Evidence:
     """A release in its first stage, of five minutes, with quiet minutes."""
     share = draws[-1].share if draws else 0.1
+    drawn = draws or (draw(),)
     known = {"minutes": minutes(int(now // 60), arm(60), arm(540)), "since": 0.0, "until": 300.0, "share": share}
-    return Evidence(now=now, draws=draws or (draw(),), **{**known, **more})
+    known |= {name: clients(*drawn) for name in ("in_stage", "in_all")}
+    return Evidence(now=now, draws=drawn, **{**known, **more})
+
+
+def clients(*draws: Draw) -> Clients:
+    """Who came and who failed, where nobody is in two draws."""
+    came, failing = ([sum(getattr(each, name)[at] for each in draws) for at in (0, 1)] for name in ("seen", "failing"))
+    return Clients((came[0], came[1]), (failing[0], failing[1]))
 
 
 def said(given: Evidence, **limits: Any) -> tuple[str, str, bool]:
@@ -67,6 +76,31 @@ CASES = {
     "clients earlier, but none in this stage": (
         evidence(draw(), now=900, since=600, until=900, minutes=minutes(15, arm(0), arm(0))),
         ("no_data", "few", False),
+    ),
+    "many clients in all, but few in this stage": (
+        evidence(draw(), now=300, in_stage=Clients((4, 30))),
+        ("no_data", "few", False),
+    ),
+    "few that were never seen before, but many in this stage": (
+        evidence(draw(seen=(2, 0)), now=300, in_stage=Clients((60, 540))),
+        ("promote", "time", False),
+    ),
+    "three of four clients fail, and are too few": (
+        evidence(
+            draw(failing=(3, 0), seen=(4, 36)),
+            now=300,
+            until=300,
+            minutes=minutes(5, arm(8, 6, clients=3), arm(540)),
+        ),
+        ("hold", "most_fail", True),
+    ),
+    "one of two clients fails": (
+        evidence(draw(failing=(1, 0), seen=(2, 36)), now=300, minutes=minutes(5, arm(8, 7, clients=1), arm(540))),
+        ("promote", "time", False),
+    ),
+    "three of four clients fail, as they do with old": (
+        evidence(draw(failing=(3, 27), seen=(4, 36)), now=300, minutes=minutes(5, arm(3, 2, clients=3), arm(540, 300))),
+        ("promote", "time", False),
     ),
     "new fails": (evidence(draw(failing=(9, 3))), ("rollback", "errors", False)),
     "new fails for four clients alone": (evidence(draw(failing=(4, 0))), ("hold", "time", False)),
@@ -107,6 +141,18 @@ CASES = {
     "the share is not what was set": (evidence(draw(failing=(9, 3), seen=(300, 540))), ("hold", "share", True)),
     "new hangs": (evidence(waiting=Waiting((6, 0), (0, 90), 15)), ("rollback", "hanging", False)),
     "new is slow to answer, but answers": (evidence(waiting=Waiting((6, 0), (2, 90), 15)), ("hold", "time", False)),
+    "most requests hang with new, and some are answered": (
+        evidence(waiting=Waiting((30, 1), (6, 90), 15)),
+        ("rollback", "hanging", False),
+    ),
+    "clients of both wait for news by design": (
+        evidence(waiting=Waiting((30, 270), (6, 90), 15)),
+        ("hold", "time", False),
+    ),
+    "new answers none and old a few, while most hang": (
+        evidence(waiting=Waiting((6, 50), (0, 9), 15)),
+        ("hold", "shared", False),
+    ),
     "both hang": (evidence(waiting=Waiting((6, 50), (0, 0), 15)), ("hold", "shared", False)),
     "an outage of both": (evidence(draw(failing=(15, 135)), minutes=THIRD, now=300), ("hold", "shared", True)),
     "an outage of both, just begun": (
@@ -132,6 +178,18 @@ CASES = {
     "a fifth fails in the watch, and the old slot is ill, too": (
         evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(24, 30)),
         ("hold", "shared", True),
+    ),
+    "a fifth fails in the watch, and fails with the old slot as well, which no probe sees": (
+        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(12, 11)),
+        ("hold", "shared", True),
+    ),
+    "a fifth fails in the watch, and the old slot answers the same well": (
+        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(12, 1)),
+        ("rollback", "many_errors", False),
+    ),
+    "a fifth fails in the watch, and hardly anything was asked once more": (
+        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(2, 2)),
+        ("rollback", "many_errors", False),
     ),
     "a third fails in the watch as it did with both before": (
         evidence(draw(0.5, (30, 30)), draw(1.0), minutes=THIRD, now=660, since=659, until=1259, old_probes=(8, 8)),
@@ -178,7 +236,7 @@ CASES = {
 
 @pytest.mark.parametrize(("given", "wanted"), [pytest.param(*case, id=name) for name, case in CASES.items()])
 def test_a_rule(given: Evidence, wanted: tuple[str, str, bool]) -> None:
-    assert said(given) == wanted
+    assert said(given, **({"least_clients": 2} if wanted[1] != "few" else {})) == wanted
 
 
 @pytest.mark.parametrize("given", [pytest.param(case[0], id=name) for name, case in CASES.items()])
@@ -208,9 +266,9 @@ def test_what_the_sentences_say() -> None:
 @pytest.mark.parametrize("name", ["errors_back_percent", "errors_ask_percent", "p95_ask_s"])
 def test_a_limit_of_nothing_holds_nobody_up(name: str) -> None:
     off = {"errors_back_percent": 0.0, name: 0.0, **({"errors_ask_percent": 0.0} if "percent" in name else {})}
-    given = {
-        "p95_ask_s": CASES["seven seconds for everybody"][0],
-    }.get(name, CASES["a fifth fails in the watch, and the old slot is well"][0])
+    given = {"p95_ask_s": CASES["seven seconds for everybody"][0]}.get(
+        name, CASES["a fifth fails in the watch, and the old slot is well"][0]
+    )
     assert said(given, **off)[0] == "promote"
 
 
@@ -311,6 +369,8 @@ def test_nothing_of_new_alone_is_blamed_on_it_where_nobody_came_to_it(given: Evi
             for each in given.draws
         ],
         minutes=[replace(each, new=Arm()) for each in given.minutes],
+        in_stage=Clients(),
+        in_all=Clients(),
         waiting=None,
         signals=(),
         operator="",
