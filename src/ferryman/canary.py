@@ -64,6 +64,21 @@ def ways(env: str, app: str) -> str:
     return f"`{on}` goes on, `{back}` goes back"
 
 
+def asked(ways: str, left_s: float | None) -> str:
+    """Return what somebody is told who must decide, and how long he may take; None where nobody knows."""
+    return f"Somebody must decide: {ways}" + ("" if left_s is None else f"; {otherwise(left_s)}")
+
+
+def otherwise(left_s: float) -> str:
+    """Return how long is left for an answer, and what happens without one."""
+    return f"{span(left_s)} left, then it goes back"
+
+
+def answer_left_s(look: Look) -> float | None:
+    """Return how long was left for an answer when a look was told, in seconds; None where it does not say so."""
+    return look["answer_by"] - look["at"] if "answer_by" in look else None
+
+
 # Words for counts
 
 
@@ -122,8 +137,8 @@ class Teller:
         self.last = look
         verdict = look["verdict"]
         what = f"{percent(look['share'])} of the clients, {place(look)}"
-        asked = f" Somebody must decide: {ways}" if verdict["ask"] else ""
-        return printable(f"{what}: {WORDS[verdict['verdict']]}: {verdict['sentence']} ({counts(verdict)}){asked}")
+        said = f"{what}: {WORDS[verdict['verdict']]}: {verdict['sentence']} ({counts(verdict)})"
+        return printable(f"{said} {asked(ways, answer_left_s(look))}" if verdict["ask"] else said)
 
 
 def is_news(look: Look, told: Look | None) -> bool:
@@ -161,12 +176,11 @@ class Panel:
 
     def __init__(self) -> None:
         self.looks: list[Look] = []
-        self.ways = ""
         self.seen = 0.0
 
-    def take(self, look: Look, ways: str, moment: float) -> None:
+    def take(self, look: Look, moment: float) -> None:
         """Take in a look at a moment of the monotonic clock; the last one of a run takes all away."""
-        self.ways, self.seen = ways, moment
+        self.seen = moment
         if "end" in look:
             self.clear()
         else:
@@ -176,19 +190,21 @@ class Panel:
         """Show nothing any more."""
         self.looks.clear()
 
-    def lines(self, moment: float, *, width: int, plain: bool) -> list[tuple[str, str]]:
-        """Return what stands there at a moment of the monotonic clock, line by line with its style."""
+    def lines(self, moment: float, *, width: int, plain: bool, asked: Sequence[str] = ()) -> list[tuple[str, str]]:
+        """Return what stands there at a moment of the monotonic clock, line by line with its style; `asked` is last."""
         if not self.looks:
             return []
         last = self.looks[-1]
         left_s = last["until"] - last["at"] - (moment - self.seen)  # by one clock: the other may be a host's
-        return panel(self.looks, width=width, left_s=left_s, ways=self.ways, plain=plain)
+        return panel(self.looks, width=width, left_s=left_s, asked=asked, plain=plain)
 
 
-def panel(looks: Sequence[Look], *, width: int, left_s: float, ways: str, plain: bool = False) -> list[tuple[str, str]]:
+def panel(
+    looks: Sequence[Look], *, width: int, left_s: float, asked: Sequence[str] = (), plain: bool = False
+) -> list[tuple[str, str]]:
     """Return the lines below a live line, each with its style: stage, charts of both releases, the verdict's sentence.
 
-    `looks` are all of the run so far, `left_s` is what is left of the stage's time.
+    `looks` are all of the run so far, `left_s` is what is left of the stage's time, `asked` what somebody is asked.
     """
     look = looks[-1]
     verdict = look["verdict"]
@@ -197,9 +213,7 @@ def panel(looks: Sequence[Look], *, width: int, left_s: float, ways: str, plain:
     left = f"{span(left_s)} left" if left_s > 0 else "its time is over"
     said = [(row, "bold") for row in _rows(f"{whose} ({place(look)}), {left}", width)]
     said += [(row, "") for row in _charts(looks, width, plain)]
-    said += [(row, style) for row in _rows(verdict["sentence"], width)]
-    asked = f"Somebody must decide: {ways}" if verdict["ask"] else ""
-    return said + [(row, style) for row in _rows(asked, width)]
+    return said + [(row, style) for text in (verdict["sentence"], *asked) for row in _rows(text, width)]
 
 
 def _rows(text: str, width: int) -> list[str]:

@@ -6,7 +6,8 @@ The host tells events as a run here does, so everything that is made of them is 
 import json
 from typing import Any
 
-from ferryman import canary, interrupts, outcomes, paths, playing, readiness, release, runs, secrets
+from ferryman import answering, canary, interrupts, outcomes, paths, playing, readiness, release, runs, secrets
+from ferryman.decision import Decision
 from ferryman.environments import Environment
 from ferryman.errors import NEEDS_PERSON, REFUSED, Stop
 from ferryman.progress import progress
@@ -18,8 +19,9 @@ MARK = "ferryman-follows "
 class Followed:
     """What has been heard of a run: its story, and its end once it was told. Shows what it hears."""
 
-    def __init__(self, asks: str) -> None:
-        self.story, self.ended, self.seen, self.asks = outcomes.Story(), runs.Ended("unknown", 0.0), progress(), asks
+    def __init__(self, asks: str, decision: Decision | None = None) -> None:
+        self.story, self.ended, self.asks = outcomes.Story(), runs.Ended("unknown", 0.0), asks
+        self.seen = progress(decision=decision)
 
     def said(self, line: str) -> None:
         """Take in what the action prints; a line that is not the driver's own is nobody's business."""
@@ -69,14 +71,23 @@ def attach(env: str, *, app: str) -> dict[str, Any]:
 
 def _followed(environment: Environment, app: str) -> tuple[Followed, outcomes.Story, runs.Ended]:
     """Return what was heard of the run, and how the following itself went."""
-    run, outer = Followed(canary.ways(environment.name, app)), outcomes.Story()
+    decision = Decision(by_key=answering.able())
+    run, outer = Followed(canary.ways(environment.name, app), decision), outcomes.Story()
     values = {**({"release_app": app} if app else {}), **secrets.stand_ins(environment)}
     runs.own_processes_only()
     try:
-        with interrupts.heard(run.seen.note, way_back=False) as heard:
+        with (
+            interrupts.heard(run.seen.note, way_back=False) as heard,
+            answering.answered(decision, environment.name, app) as answers,
+        ):
+
+            def leaves() -> bool:
+                answers.poll()
+                return heard.leave()
+
             ended = runs.play(
                 "release_attach", environment, values=values, key=secrets.key_file(environment), listen=outer.hear,
-                printed=run.said, stop=heard.leave,
+                printed=run.said, stop=leaves,
             )  # fmt: skip
     finally:
         run.seen.close()

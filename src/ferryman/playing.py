@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ferryman import canary, interrupts, outcomes, paths, readiness, runs, secrets, telling
+from ferryman import answering, canary, interrupts, outcomes, paths, readiness, runs, secrets, telling
+from ferryman.decision import Decision
 from ferryman.environments import Environment
 from ferryman.errors import REFUSED, Stop
 from ferryman.progress import Progress, parts, progress
@@ -28,7 +29,8 @@ def run(
     """
     if stand_ins is None:
         secrets.require(environment)
-    story, seen = outcomes.Story(), progress(asks=check)
+    story, decision = outcomes.Story(), Decision(by_key=answering.able())
+    seen = progress(asks=check, decision=decision)
 
     def listen(event: runs.Event) -> None:
         looks.follow()  # what was seen before it is told before it
@@ -42,15 +44,21 @@ def run(
         for said in telling.queues(line):
             seen.note(said)
 
-    asks = canary.ways(environment.name, str(values.get("release_app", "")))
+    app = str(values.get("release_app", ""))
+    asks = canary.ways(environment.name, app)
     runs.own_processes_only()
     given = {name: value for name, value in {**values, **(stand_ins or {})}.items() if value not in ("", None)}
     key = secrets.key_file(environment)
     try:
-        with interrupts.heard(seen.note, way_back=way_back) as heard, canary.followed(see) as looks:
+        with (
+            interrupts.heard(seen.note, way_back=way_back) as heard,
+            answering.answered(decision, environment.name, app) as answers,
+            canary.followed(see) as looks,
+        ):
 
             def leaves() -> bool:
                 looks.follow()
+                answers.poll(going_back=heard.count > 0)
                 return heard.leave()
 
             if way_back:

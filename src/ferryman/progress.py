@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ferryman import canary, terminal
+from ferryman.decision import Decision
 
 NAMED = 3  # hosts that are named in a line
 QUIET = (
@@ -62,12 +63,13 @@ class Progress(Protocol):
         """Nothing more comes."""
 
 
-def progress(*, asks: bool = False) -> Progress:
+def progress(*, asks: bool = False, decision: Decision | None = None) -> Progress:
     """Return a live list where somebody looks on, on a terminal that can move its cursor; else plain lines.
 
-    Of a run that only `asks` (in check mode) no step looks as if something had been done.
+    Of a run that only `asks` (in check mode) no step looks as if something had been done. A `decision` that keys can
+    answer is shown with them.
     """
-    return Live(asks=asks) if terminal.able(sys.stderr) else Lines(asks=asks)
+    return Live(asks=asks, decision=decision) if terminal.able(sys.stderr) else Lines(asks=asks)
 
 
 def is_quiet(name: str) -> bool:
@@ -228,7 +230,7 @@ class Live:
 
     INDENT, NARROW = 12, 60  # columns before what belongs to a step; on a screen that is narrower, two
 
-    def __init__(self, *, asks: bool = False) -> None:
+    def __init__(self, *, asks: bool = False, decision: Decision | None = None) -> None:
         from rich.console import Console
         from rich.live import Live as RichLive
         from rich.spinner import Spinner
@@ -236,6 +238,8 @@ class Live:
         self.began = time.monotonic()
         self.now = Step()
         self.panel = canary.Panel()
+        self.decision = decision or Decision()
+        self.ways = ""
         self.console = Console(stderr=True, highlight=False)
         self.plain = self.console.options.ascii_only
         good = ("?", "?") if asks else ("+", "✓")
@@ -266,12 +270,14 @@ class Live:
         """Add how the release does to the live line, where it has a share of the clients."""
         indent = self.INDENT if self.console.width >= self.NARROW else 2
         width = max(self.console.width - ECHO - indent, 1)
-        for text, style in self.panel.lines(moment, width=width, plain=self.plain):
+        asked = self.decision.lines(moment, ways=self.ways, width=width)
+        for text, style in self.panel.lines(moment, width=width, plain=self.plain, asked=asked):
             line.append("\n" + " " * indent).append(text[:width], style)
 
     def step(self, name: str) -> None:
         self._finish()
         self.panel.clear()
+        self.decision.end()
         self.now = Step("" if is_quiet(name) else short(name), time.monotonic())
 
     def _finish(self) -> None:
@@ -303,7 +309,10 @@ class Live:
     def look(self, look: canary.Look, ways: str) -> None:
         from rich.text import Text
 
-        self.panel.take(look, ways, time.monotonic())
+        self.ways = ways
+        self.panel.take(look, time.monotonic())
+        if self.decision.take(look, time.monotonic()):
+            self.console.bell()  # whoever is asked may look at another window
         if said := canary.decided(look):
             good = look["verdict"]["verdict"] == "promote"
             mark = Text(self.good, "green") if good else Text(self.bad, "red")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.text import Text
 from tests.support import drawing, histories
+from tests.support.canaries import verdicts
 from tests.support.site import ENV, Site
 from tests.support.terminal import Terminal
 from tests.support.visitors import Visitors
@@ -90,6 +91,34 @@ def test_on_a_terminal_a_release_is_seen_to_fail_and_to_go_back_and_the_hint_say
     draw(shop, meanwhile, shown.raw)
     reports = sorted((shop.root / ".ferryman" / "runs").glob("*/report.html"))
     assert "went back" in reports[-1].read_text(encoding="utf-8")
+
+
+@pytest.mark.at_times(journey="a canary and a person's word")
+def test_on_a_terminal_a_key_answers_whether_it_goes_on_and_another_one_sends_it_back(shop: Site) -> None:
+    before = shop.served()
+    commit = shop.repository.commit(histories.good("a quiet evening"))
+    unset = ("NO_COLOR", "COLUMNS", "LINES", "CI")
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
+    words = [shop.python, "-m", "ferryman", "deploy", "--env", ENV, "--app", shop.app, "--ref", commit]
+    with shop.settings(release_stages=[{"share": 30, "for_s": 1}, {"share": 60, "for_s": 1}], release_ask_s=60):
+        shown = Terminal(words, shop.root, environment | shop.extra, rows=40, columns=drawing.COLUMNS)
+        for stage, key in enumerate("pa", 1):
+            while shown.raw.count(b"\a") < stage:
+                assert shown.process.poll() is None, shown.text()
+                time.sleep(0.05)
+            assert shown.wait_for(f"(stage {stage} of 2)"), shown.text()
+            assert shown.wait_for("Go on (p) or back (a)?"), shown.text()
+            time.sleep(1.5)
+            shown.press(key)
+        code = shown.wait()
+    text = " ".join(shown.text().split())
+    assert code == 2, text
+    assert "30 %: Somebody said to go on." in text
+    assert "60 %: Somebody said to go back." in text
+    assert shop.served() == before
+    assert shown.raw.count(b"\a") == 2, "once for each question"
+    told = verdicts(shop, shop.ledger()[-1]["release"])
+    assert [(each["verdict"], each["rule"]) for each in told] == [("promote", "operator"), ("rollback", "operator")]
 
 
 def draw(shop: Site, meanwhile: bytes, afterwards: bytes) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 BEGAN = 1_795_771_800  # 2026-11-27T09:30:00Z
 EVERY_S = 5.0
 MOST_S = 3000.0
+ASK_S = 3600.0
+"""So long a simulated run waits for an answer: longer than it lasts."""
 MEASURED = 1.0001
 """Of a release that is no slower the simulation keeps few latencies; of one that is, by however little, all."""
 HEALTHY = Scenario("healthy", 10, Bad(slower=MEASURED), quiet)
@@ -29,12 +31,12 @@ QUIET = Scenario("no traffic", 0.001)
 def looks(scenario: Scenario, *, seed: int = 1) -> list[dict[str, Any]]:
     """Return what a run tells of such a release, one look each few seconds, with its end."""
     run, told = Run(scenario.world(Random(seed)), EVERY_S), list[dict[str, Any]]()
-    before = Counted(run)
+    before, asked_at = Counted(run), 0.0
     while run.at < MOST_S:
         run.tick()
         evidence = run.evidence()
         found = verdict.judge(evidence, LIMITS)
-        now = Counted(run)
+        now, asked_at = Counted(run), (asked_at or run.at) if found.ask else 0.0
         told.append(
             {
                 "format": 1,
@@ -46,6 +48,7 @@ def looks(scenario: Scenario, *, seed: int = 1) -> list[dict[str, Any]]:
                 "until": BEGAN + run.until,
                 "entries": ["web1"],
                 "verdict": telling.record(found, evidence),
+                **({"answer_by": BEGAN + asked_at + ASK_S} if found.ask else {}),
                 "lately": {**now.after(before), "seconds": EVERY_S},
             }
         )

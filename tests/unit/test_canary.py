@@ -50,7 +50,7 @@ def told(run: list[dict[str, Any]]) -> list[tuple[float, str]]:
 
 
 def shown(run: list[dict[str, Any]], width: int = WIDTHS[0], *, left_s: float = 77, plain: bool = False) -> list[str]:
-    return [text for text, _ in canary.panel(stages(run), width=width, left_s=left_s, ways=WAYS, plain=plain)]
+    return [text for text, _ in canary.panel(stages(run), width=width, left_s=left_s, plain=plain)]
 
 
 def charts(lines: list[str]) -> list[str]:
@@ -112,10 +112,16 @@ def test_every_change_of_stage_word_rule_or_question_is_told(run: list[dict[str,
     )
 
 
-def test_who_is_asked_is_told_what_to_type() -> None:
-    assert told(QUIET)[-1][1].endswith(f"Somebody must decide: {WAYS}")
+def test_who_is_asked_is_told_what_to_type_and_how_long_he_may_take() -> None:
+    asking = [line for _, line in told(QUIET) if "Somebody must decide" in line]
+    assert asking[0].endswith(f"Somebody must decide: {WAYS}; 60 min left, then it goes back")
+    assert asking[1].endswith(f"Somebody must decide: {WAYS}; 59 min left, then it goes back")
     assert "Somebody must decide" not in told(QUIET)[0][1]
-    assert "./invoke release.abort --env prod`" in " ".join(shown(QUIET, 35)).replace("  ", " ")
+
+
+def test_a_look_that_does_not_say_how_long_is_told_without() -> None:
+    look = {key: value for key, value in stages(QUIET)[-1].items() if key != "answer_by"}
+    assert canary.Teller().line(look, WAYS).endswith(f"Somebody must decide: {WAYS}")
 
 
 def test_after_the_last_stage_it_is_watched() -> None:
@@ -170,9 +176,9 @@ def test_a_stage_whose_time_is_over_says_so() -> None:
 
 def test_the_time_that_is_left_is_counted_by_the_drivers_own_clock() -> None:
     panel, look = canary.Panel(), stages(HEALTHY)[3]
-    panel.take(look, WAYS, 1000.0)
+    panel.take(look, 1000.0)
     assert f"{canary.span(look['until'] - look['at'] - 30)} left" in panel.lines(1030.0, width=65, plain=False)[0][0]
-    panel.take(HEALTHY[-1], WAYS, 1040.0)
+    panel.take(HEALTHY[-1], 1040.0)
     assert panel.lines(1040.0, width=65, plain=False) == []
 
 
@@ -240,6 +246,7 @@ def test_the_answer_in_json_has_the_stages_with_their_last_verdict() -> None:
 
 # On a terminal
 
+BELL = b"\a"
 PLAYED = """
 import json, sys, time
 from pathlib import Path
@@ -308,8 +315,10 @@ def test_a_terminal_of_ascii_gets_no_other_character(terminal: Any) -> None:
     assert shown.raw.isascii()
 
 
-def test_a_terminal_asks_whom_it_shows_that_somebody_must_decide(terminal: Any) -> None:
+def test_a_terminal_without_keys_tells_whom_it_asks_what_to_type_and_rings_once(terminal: Any) -> None:
     shown = terminal(QUIET, columns=40, pause='"ask": true')
     assert shown.wait_for("paused")
     assert shown.wait_for("Somebody must decide")
     assert "`./invoke release.promote --env prod`" in " ".join(shown.text().split())
+    assert shown.wait_for("left, then it goes back")
+    assert shown.raw.count(BELL) == 1

@@ -174,7 +174,8 @@ class Canary:
         record = {**telling.record(verdict, evidence), "at": round(evidence.now, 3)}
         if verdict.word in (PROMOTE, ROLLBACK):
             record = self._kept(record)
-        self.looks.tell(evidence, record, stage=len(self.began) - 1)
+        answer_by = self.asked_at + self.ask_s if verdict.ask else None
+        self.looks.tell(evidence, record, stage=len(self.began) - 1, answer_by=answer_by)
         return record
 
     def _kept(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -27,9 +27,10 @@ class Looks:
     {"format": 1, "at": 1764190020.1, "stage": 0, "of": 3, "share": 0.1, "since": ..., "until": ...,
     "entries": ["web1"], "looks": {"web1": 4}, "verdict": {...}, "lately": {"seconds": 2.0, "old": {...},
     "new": {"requests": 9, "failed": 0, "p95_s": 0.2}}}
-    Where there is a baseline, `old` is that, and `rest` what all others got. `verdict` is as the ledger has it; `looks`
-    says how many of each entry have been told of by then; the watch is the stage after the last. The last line of a run
-    has `end`, live or returned. Times are seconds since 1970.
+    Where there is a baseline, `old` is that, and `rest` what all others got. `verdict` is as the ledger has it; of one
+    that asks, `answer_by` says until when somebody may answer. `looks` says how many of each entry have been told of
+    by then; the watch is the stage after the last. The last line of a run has `end`, live or returned. Times are
+    seconds since 1970.
     """
 
     def __init__(self, action: ReleaseAction, *, of: int, new: str, baseline: bool = False) -> None:
@@ -48,7 +49,9 @@ class Looks:
         self.counted[host] = self.counted.get(host, 0) + 1
         self.lately.append((host, self.counted[host], tally))
 
-    def tell(self, evidence: Evidence, record: Mapping[str, Any], *, stage: int) -> None:
+    def tell(
+        self, evidence: Evidence, record: Mapping[str, Any], *, stage: int, answer_by: float | None = None
+    ) -> None:
         """Write a line about what came since the one before; another entry tells only that it goes back.
 
         That is the last line, and the ledger's last verdict: who comes a moment later does not unsay it.
@@ -73,6 +76,7 @@ class Looks:
                 "entries": list(self.action.groups["entry"]),
                 "looks": self.counted,
                 "verdict": record,
+                **({} if answer_by is None else {"answer_by": round(answer_by, 3)}),
                 "lately": {**lately, **{name: _arm(fresh, slot) for name, slot in self.arms.items()}},
             },
         )

@@ -249,6 +249,9 @@ def test_where_nobody_comes_somebody_is_asked_after_twice_the_time_and_without_a
         way(tmp_path, entry, ask_s=300).through()
     assert entry.now - AT == pytest.approx(120 + 300, abs=60)
     assert {each["verdict"]["ask"] for each in looks(tmp_path)} == {False, True}
+    asking = [each for each in looks(tmp_path) if "answer_by" in each]
+    assert asking == [each for each in looks(tmp_path) if each["verdict"]["ask"]]
+    assert all(each["answer_by"] == pytest.approx(asking[0]["at"] + 300, abs=0.01) for each in asking)
 
 
 def test_a_word_to_go_on_counts_for_its_stage_alone(tmp_path: Path) -> None:

@@ -1,0 +1,143 @@
+"""Answering on the spot whether a release in its stages goes on: a key sends what `release.promote` would.
+
+The deploy's own run is followed meanwhile, so the word is sent by a process of its own: the same command, as somebody
+would type it at a second terminal.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from ferryman import terminal
+from ferryman.decision import Decision
+from ferryman.keyboard import Keyboard
+
+END_S = 5.0
+NO_ANSWER = "the command was ended before it could say it"
+
+
+def able() -> bool:
+    """Say whether somebody is here who sees what he is asked and can press a key: not a pipeline, nor a program."""
+    is_pipeline = os.environ.get("CI", "") not in ("", "0", "false") or "--json" in sys.argv
+    there = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    return there and terminal.able(sys.stderr) and not is_pipeline
+
+
+def command(word: str, env: str, app: str) -> list[str]:
+    """Return the command that says a word, as a list of words for a process."""
+    # -P: a module of the directory that somebody works in must not stand in for one of ours.
+    words = [sys.executable, "-P", "-m", "ferryman", f"release.{word}", "--json", "--env", env]
+    return [*words, *(["--app", app] if app else [])]
+
+
+class Sending(Protocol):
+    """A word on its way."""
+
+    def ended(self) -> str | None:
+        """Return None while it is under way, then why it was not said, in one line; empty where it was."""
+
+    def leave(self) -> None:
+        """Have it end now: nobody waits for it any more."""
+
+
+class Said:
+    """A word that a command says in the background.
+
+    It has a session of its own, as Ansible has: Ctrl-C is for the run that is followed.
+    """
+
+    def __init__(self, words: list[str]) -> None:
+        self.told = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # it is read when the command ends
+        self.process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=self.told, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def ended(self) -> str | None:
+        code = self.process.poll()
+        if code is None:
+            return None
+        self.told.seek(0)
+        text = self.told.read()
+        self.told.close()
+        return "" if code == 0 else problem(text)
+
+    def leave(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.told.close()
+
+
+def problem(told: str) -> str:
+    """Return the first line of the reason that a command told as JSON for its failure."""
+    try:
+        reason = str(json.loads(told)["error"]).strip()
+    except (ValueError, KeyError, TypeError):
+        reason = ""
+    return reason.partition("\n")[0] or NO_ANSWER
+
+
+class Answering:
+    """Listens for an answer as long as one is wanted, and has it sent; `poll` is called several times a second.
+
+    Nothing that goes wrong here is told by an exception: the run that asks goes on without a key.
+    """
+
+    def __init__(self, decision: Decision, keyboard: Keyboard, send: Callable[[str], Sending]) -> None:
+        self.decision, self.keyboard, self.send = decision, keyboard, send
+        self.sending: Sending | None = None
+
+    def poll(self, *, going_back: bool = False) -> None:
+        """Send what was pressed, see what became of what was sent, and ask no more once the run is `going_back`."""
+        if going_back:
+            self.decision.stop()
+        if self.sending and (ended := self.sending.ended()) is not None:
+            self.sending = None
+            self.decision.sent(ended, time.monotonic())
+        try:
+            if not self.decision.listens:
+                self.keyboard.release()
+            elif word := self.decision.press(self.keyboard.pressed(), time.monotonic()):
+                self._say(word)
+        except (OSError, termios.error):  # the terminal is gone
+            self.decision.by_key = False
+
+    def _say(self, word: str) -> None:
+        self._leave()  # that of a question before this one
+        try:
+            self.sending = self.send(word)
+        except OSError as error:
+            self.decision.sent(str(error.strerror), time.monotonic())
+
+    def _leave(self) -> None:
+        if self.sending:
+            self.sending.leave()
+            self.sending = None
+
+    def close(self) -> None:
+        """Leave the terminal as it was, and a word that is still under way: the run that it is for has ended."""
+        with suppress(OSError, termios.error):
+            self.keyboard.release()
+        self._leave()
+
+
+@contextmanager
+def answered(decision: Decision, env: str, app: str) -> Iterator[Answering]:
+    """Have keys answer what is asked during a run, where `decision` says that they can; whoever runs it polls."""
+    keyboard = Keyboard(sys.stdin.fileno() if decision.by_key else -1)
+    answering = Answering(decision, keyboard, lambda word: Said(command(word, env, app)))
+    try:
+        yield answering
+    finally:
+        answering.close()

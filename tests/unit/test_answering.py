@@ -1,0 +1,244 @@
+"""Answering on a terminal: what is pressed there, what is sent, and how the terminal is left."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import canary_looks
+from tests.support.terminal import CTRL_C, Terminal
+
+from ferryman import answering
+
+ASKED = "Go on (p) or back (a)?"
+BELL = b"\a"
+QUIET = canary_looks.looks(canary_looks.QUIET)
+ASKS = [look for look in QUIET if look["verdict"]["ask"]][:2]
+DOES_NOT = QUIET[0]
+
+PLAYED = """
+import json, sys, termios, time
+from pathlib import Path
+from ferryman import answering, playing, runs
+from ferryman.environments import Environment
+
+here, looks, cannot = Path.cwd(), {looks!r}, {cannot!r}
+SAY = '''
+import sys, time
+from pathlib import Path
+word, problem = sys.argv[1:]
+time.sleep(0.3)
+with Path("said").open("a") as stream:
+    print(word, file=stream)
+if problem and not Path("tried").exists():
+    Path("tried").touch()
+    print(problem)
+    sys.exit(1)
+'''
+answering.command = lambda word, env, app: [sys.executable, "-c", SAY, f"{{word}} {{env}} {{app}}", cannot]
+
+
+def play(playbook, environment, *, values, listen, stop, **_):
+    '''Tell looks as a deploy does; the file `do` says which.'''
+    listen(runs.Event("task", "Send the clients to it"))
+    listen(runs.Event("begun", "Send the clients to it", "web1"))
+    done = 0
+    while not stop():
+        words = Path("do").read_text().split() if Path("do").exists() else []
+        for word in words[done:]:
+            if word == "break":
+                raise RuntimeError("something broke")
+            if word == "end":
+                listen(runs.Event("ok", "Send the clients to it", "web1"))
+                return runs.Ended("done", 1.0)
+            with Path(values["release_progress_file"]).open("a") as stream:
+                print(json.dumps(looks[word]), file=stream)
+        done = len(words)
+        time.sleep(0.05)
+    return runs.Ended("left", 1.0)
+
+
+runs.play = play
+before = termios.tcgetattr(0)
+environment = Environment("prod", here / "inventories" / "prod")
+try:
+    _, ended = playing.run("release_deploy", environment, {{"release_app": "shop"}}, stand_ins={{}}, way_back=True)
+    print("the end:", ended.status)
+except RuntimeError as error:
+    print("the end:", error)
+print("left as it was" if termios.tcgetattr(0) == before else "left otherwise")
+"""
+
+
+class Deploy:
+    """A deploy on a terminal whose hosts are not there: looks come when the test says so."""
+
+    def __init__(self, root: Path, cannot: str, within: tuple[str, ...], env: dict[str, str]) -> None:
+        self.root, self.words = root, list[str]()
+        (root / "inventories" / "prod").mkdir(parents=True)
+        looks = {"ask": ASKS[0], "again": ASKS[1], "other": DOES_NOT}
+        unset = ("NO_COLOR", "TERM", "COLUMNS", "LINES", "CI")
+        given = {key: value for key, value in os.environ.items() if key not in unset}
+        words = [*within, sys.executable, "-c", PLAYED.format(looks=looks, cannot=cannot)]
+        self.terminal = Terminal(words, root, given | env, columns=100)
+        assert self.terminal.wait_for("Send the clients to it"), self.terminal.text()
+
+    def do(self, word: str) -> None:
+        """Have a look come (ask, again: of the same question, other: that asks nothing), break or end."""
+        self.words.append(word)
+        fresh = self.root / "do.new"
+        fresh.write_text(" ".join(self.words))
+        fresh.rename(self.root / "do")
+
+    def ask(self) -> None:
+        """Have a look ask, and let time pass in which somebody reads it."""
+        self.do("ask")
+        assert self.terminal.wait_for(ASKED), self.terminal.text()
+        time.sleep(1.3)
+
+    @property
+    def said(self) -> list[str]:
+        path = self.root / "said"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def ends(self, how: str) -> None:
+        """Assert that it ends so, and leaves the terminal as it was."""
+        assert self.terminal.wait(30) == 0, self.terminal.text()
+        assert self.terminal.text().splitlines()[-2:] == [f"the end: {how}", "left as it was"], self.terminal.text()
+        assert not self.terminal.screen.cursor.hidden
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Iterator[Callable[..., Deploy]]:
+    began: list[Deploy] = []
+
+    def begin(*, cannot: str = "", within: tuple[str, ...] = (), **env: str) -> Deploy:
+        began.append(Deploy(tmp_path / "project", cannot, within, env))
+        return began[-1]
+
+    yield begin
+    for each in began:
+        each.terminal.process.kill()
+        each.terminal.process.wait()
+
+
+@pytest.mark.parametrize(
+    ("key", "word", "told"), [("p", "promote", "Said to go on."), ("a", "abort", "Said to go back.")]
+)
+def test_a_key_sends_the_word_while_the_run_is_followed_and_the_bell_rings_once(
+    deploy: Callable[..., Deploy], key: str, word: str, told: str
+) -> None:
+    run = deploy()
+    run.ask()
+    assert run.terminal.raw.count(BELL) == 1
+    assert "min left, then it goes back." in " ".join(run.terminal.text().split())
+    run.terminal.press(key)
+    assert run.terminal.wait_for(told), run.terminal.text()
+    assert run.said == [f"{word} prod shop"]
+    run.do("other")
+    run.do("end")
+    run.ends("done")
+    assert run.terminal.raw.count(BELL) == 1
+    assert ASKED not in run.terminal.text(), "the panel is gone"
+
+
+def test_a_word_that_cannot_be_sent_is_told_and_can_be_sent_again(deploy: Callable[..., Deploy]) -> None:
+    run = deploy(cannot=json.dumps({"error": "web1 cannot be reached\nno route", "hint": "", "code": 1}))
+    run.ask()
+    run.terminal.press("p")
+    assert run.terminal.wait_for("Not said: web1 cannot be reached"), run.terminal.text()
+    assert run.terminal.wait_for(ASKED)
+    run.do("again")
+    run.terminal.press("p")
+    assert run.terminal.wait_for("Said to go on."), run.terminal.text()
+    assert run.said == ["promote prod shop"] * 2
+    assert run.terminal.raw.count(BELL) == 1, "it is the same question"
+    run.do("end")
+    run.ends("done")
+
+
+def test_what_was_typed_before_the_question_and_after_it_decides_nothing(deploy: Callable[..., Deploy]) -> None:
+    run = deploy()
+    run.terminal.press("ppp")
+    run.do("other")
+    assert run.terminal.wait_for("of the clients have it")
+    run.ask()
+    assert run.said == []
+    run.do("other")
+    time.sleep(0.5)
+    run.terminal.press("a")
+    time.sleep(0.5)
+    run.do("end")
+    run.ends("done")
+    assert run.said == []
+
+
+def test_ctrl_c_goes_back_as_ever_and_ends_the_question(deploy: Callable[..., Deploy]) -> None:
+    run = deploy()
+    run.ask()
+    run.terminal.press(CTRL_C)
+    assert run.terminal.wait_for("interrupted: going back"), run.terminal.text()
+    run.do("again")
+    time.sleep(0.5)
+    assert ASKED not in " ".join(run.terminal.shown())
+    run.terminal.press("p")
+    time.sleep(0.5)
+    assert run.said == []
+    run.terminal.press(CTRL_C)
+    run.ends("left")
+
+
+def test_a_run_that_breaks_off_while_it_asks_leaves_the_terminal_as_it_was(deploy: Callable[..., Deploy]) -> None:
+    run = deploy()
+    run.ask()
+    run.do("break")
+    run.ends("something broke")
+
+
+def test_a_run_in_the_background_asks_and_is_not_stopped_for_that(deploy: Callable[..., Deploy]) -> None:
+    run = deploy(within=("sh", "-c", 'set -m; "$@" & wait', "sh"))
+    run.ask()
+    run.terminal.press("p\n")
+    time.sleep(0.5)
+    run.do("end")
+    run.ends("done")
+    assert run.said == []
+
+
+@pytest.mark.parametrize("env", [{"CI": "true"}, {"TERM": "dumb"}], ids=["CI", "dumb"])
+def test_a_pipeline_with_a_terminal_is_told_what_to_type(deploy: Callable[..., Deploy], env: dict[str, str]) -> None:
+    run = deploy(**env)
+    run.do("ask")
+    assert run.terminal.wait_for("release.promote --env prod --app shop` goes on"), run.terminal.text()
+    run.terminal.press("p\n")
+    time.sleep(1.5)
+    run.do("end")
+    run.ends("done")
+    assert run.said == []
+
+
+def test_the_word_is_said_by_the_command_that_people_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inventories").mkdir()
+    (tmp_path / "json.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    said = answering.Said(answering.command("promote", "nowhere", "shop"))
+    deadline = time.monotonic() + 30
+    while (ended := said.ended()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert ended.startswith("no environment 'nowhere'")
+
+
+def test_a_word_whose_run_has_ended_is_left() -> None:
+    said = answering.Said([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert said.ended() is None
+    said.leave()
+    assert said.process.returncode is not None
+
+
+@pytest.mark.parametrize("told", ["", "no JSON", "[]", "{}", '{"error": ""}', "3"])
+def test_a_command_that_gives_no_reason_is_told_to_have_failed_all_the_same(told: str) -> None:
+    assert answering.problem(told) == answering.NO_ANSWER
