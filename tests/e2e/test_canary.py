@@ -5,6 +5,7 @@ Requirements: REL-4, REL-5, REL-6.
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.conftest import Soak
@@ -139,6 +140,33 @@ def test_a_release_that_turns_bad_while_the_old_one_is_warm_is_brought_back_with
     finally:
         shop.ssh(f"rm -f {switch}")
         shop.repository.commit(histories.Version("without metrics", description={"metrics": []}))
+
+
+@pytest.mark.at_times(journey="what fails once a release is live")
+@pytest.mark.parametrize("old_too", [False, True], ids=["with new alone", "with both"])
+def test_a_page_that_fails_once_a_release_is_live_brings_it_back_unless_it_fails_with_the_old_one_too(
+    shop: Site, old_too: bool
+) -> None:
+    """As it is where a third party is ill: no probe sees it, and everybody has the new release."""
+    ill = f"/srv/{shop.app}/shared/ill"
+    fault: dict[str, Any] = {"errors": 1.0, "once": "ill"}
+    with shop.settings(release_stages=[]):
+        before = shop.deploy(shop.repository.commit(histories.shop("before", **(fault if old_too else {})))).said
+    bounds = {"least_clients": 0, "errors_back_s": 60, "errors_ask_s": 60}
+    try:
+        with Visitors(shop), shop.settings(release_stages=[{"share": 50, "for_s": 3}], release_limits=bounds):
+            live = shop.deploy(shop.repository.commit(histories.shop("new", **fault))).said
+            assert live["watched_s"] == 300, live
+            shop.ssh(f"touch {ill}")
+            until = time.monotonic() + 60 + 60 + 30  # a whole minute, of which the first may be half over
+            while shop.served() != before["release"] and time.monotonic() < until:
+                time.sleep(1)
+        assert shop.served() == (live if old_too else before)["release"], shop.ledger()[-1]
+        if not old_too:
+            assert shop.ledger()[-1]["verdicts"][0]["rule"] == "many_errors"
+            assert "did so with the old one" in shop.ledger()[-1]["reason"]
+    finally:
+        shop.ssh(f"rm -f {ill}")
 
 
 @pytest.mark.at_times(journey="a canary and a person's word")

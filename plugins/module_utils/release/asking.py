@@ -5,7 +5,6 @@ Both are asked of the processes, on their own ports, from wherever an entry send
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Optional
 
@@ -26,11 +25,14 @@ Request = Mapping[str, Any]
 def both(host: Host, request: Request, arms: Sequence[str]) -> dict[str, Any]:
     """Return `probes` and `metrics` by name, each of the new release and of the old one: `arms` is where they run.
 
-    Metrics are read from the processes of all hosts but those that are `away`, as the request may have it.
+    `probed` says which of the new release's processes was asked, of how many: each has its turn. Metrics are read from
+    the processes of all hosts but those that are `away`, as the request may have it.
     """
-    wanted = _metrics(request)
+    wanted, turn = _metrics(request), int(request["look"].get("turn", 0))
+    there = [listens(host, each) for each in arms] if request.get("verify") else []
     return {
-        "probes": _steps(host, request, arms) if request.get("verify") else {},
+        "probes": _steps(host, request, arms, there, turn=turn),
+        "probed": [turn % len(there[0]), len(there[0])] if there and there[0] else None,
         "metrics": _numbers(host, request, arms, wanted) if wanted else {},
     }
 
@@ -64,20 +66,21 @@ def listens(host: Host, slot: str, *, away: Collection[str] = ()) -> list[tuple[
     return [(i.address, i.port) for i in slots.instances(host, slot, slots.record(host, slot)) if i.port]
 
 
-def _steps(host: Host, request: Request, arms: Sequence[str]) -> dict[str, list[Optional[bool]]]:
+def _steps(
+    host: Host, request: Request, arms: Sequence[str], there: Sequence[Sequence[tuple[str, int]]], *, turn: int
+) -> dict[str, list[Optional[bool]]]:
     """Return by step whether it is as expected at a process of the new release and at one of the old; None for neither.
 
-    Each process has its turn.
+    `there` is where those of each arm listen.
     """
     found: dict[str, list[Optional[bool]]] = {}
     state = shift.state(host)
     releases = {state["candidate"]: state["release_candidate"], state["stable"]: state["release_stable"]}
     releases[names.BASELINE] = state["release_stable"]
-    for arm, each in enumerate(arms):
-        there = listens(host, each)
-        if there:
-            at = int(time.monotonic()) % len(there)
-            for name, good in verifying.probed(request, there[at], release=releases[each]).items():
+    for arm, processes in enumerate(there):
+        if processes:
+            at = processes[turn % len(processes)]
+            for name, good in verifying.probed(request, at, release=releases[arms[arm]]).items():
                 found.setdefault(name, [None, None])[arm] = good
     return found
 

@@ -133,7 +133,7 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Watch for up to `wait_s`, until something speaks against the new release; answer what clients got meanwhile.
 
     `look` of the request holds place, salt, stages (when they began), hang_s, warm_until (from when on latency counts),
-    wait_s, log, share (0 to 1), baseline and overdue.
+    wait_s, log, share (0 to 1), baseline, overdue and turn (how often the steps under verify were asked already).
     Where nothing was seen, or it is overdue, the application's own steps under verify are asked of both releases, for
     which there is `verify`, and its metrics are read.
     """

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LOOK_S = (0.5, 10.0)
 LOOKS = 10  # in a stage, at least
 OVERDUE_S = 30.0
-KEPT = ("at", "tally", "waiting", "old_probe", "replayed", "probes", "metrics", "word")
+KEPT = ("at", "tally", "waiting", "old_probe", "replayed", "probes", "probed", "metrics", "word")
 """What a look's answer says that all entries judge by."""
 SENT = ("settings", "lease_s", "release", "slot", "asks", "seal", "patience_s", "members", "takes_part")
 """What of the step's request a share and a look need, too."""
@@ -103,7 +103,7 @@ class Canary:
     def _look(self, share: float, wait_s: float) -> None:
         told = {"salt": self.action.salt, "stages": self.began, "hang_s": self.limits.hang_s, "log": self.log}
         told.update(place=self.place, wait_s=wait_s, share=share, overdue=self._overdue)
-        told["warm_until"] = self.began[0] + self.limits.warm_s
+        told.update(warm_until=self.began[0] + self.limits.warm_s, turn=self.seen[self.action.host].turns)
         told["baseline"] = self.baseline and share < 1
         answer = self._ask("look", look=told, **self.probing)
         self.place = answer["place"]

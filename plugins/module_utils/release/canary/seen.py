@@ -22,6 +22,9 @@ class Asked(NamedTuple):
     name: str
     good: Sequence[Optional[bool]]
     said: Sequence[str] = ("", "")
+    process: int = 0
+    """Which one of the new release was asked, of how many; 0 of 1 where all were."""
+    of: int = 1
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Seen:
     signals: list[Asked] = field(default_factory=list)
     ratios: dict[str, ratios.Ratio] = field(default_factory=dict)
     word: Mapping[str, Any] = field(default_factory=dict)
+    turns: int = 0
+    """How often the steps were asked."""
 
     def take(
         self, look: Mapping[str, Any], *, new: str, declared: Sequence[metrics.Metric], baseline: bool = False
@@ -57,7 +62,10 @@ class Seen:
         if look.get("replayed"):
             self.replayed.append((self.now, (look["replayed"][0], look["replayed"][1])))
         probes, told = look.get("probes") or {}, look.get("metrics") or {}
-        self.signals += [Asked(self.now, f"verify step {name!r}", good) for name, good in probes.items()]
+        process, of = look.get("probed") or (0, 1)
+        self.turns += bool(probes)
+        for name, good in probes.items():
+            self.signals.append(Asked(self.now, f"verify step {name!r}", good, process=process, of=of))
         self._numbers(declared, told)
         return came
 
@@ -112,10 +120,25 @@ def signals(seen: Collection[Seen], *, now: float, declared: Sequence[metrics.Me
         new, old = (_good(each.good[arm] for each in asked) for arm in (0, 1))
         said = (asked[-1].said[0], asked[-1].said[1])
         found.append(Signal(name, new, old, least_samples=newest, back=name not in asking, said=said))
+        found += _of_each(name, seen, now=now, least=newest)
     for metric in declared:
         read = [each.ratios[metric["name"]] for each in seen if metric["name"] in each.ratios]
         found += [ratios.signal(metric, read, since=now - PROBED_S)] if read else []
     return tuple(found)
+
+
+def _of_each(name: str, seen: Collection[Seen], *, now: float, least: int) -> list[Signal]:
+    """Return how a step did at each of several processes, which took turns: one that is ill among them is ill."""
+    of = max(each.of for entry in seen for each in entry.signals if each.name == name)
+    if of == 1:
+        return []
+    lately = [each for entry in seen for each in entry.signals if each.name == name and each.at > now - PROBED_S * of]
+    lately.sort(key=attrgetter("at"))
+    old, found = _good(each.good[1] for each in lately), []
+    for process in range(of):
+        new = _good(each.good[0] for each in [each for each in lately if each.process == process][-least:])
+        found.append(Signal(f"{name} at process {process + 1} of {of}", new, old, least_samples=least))
+    return found
 
 
 def _good(answers: Iterable[Optional[bool]]) -> Pair:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.release import asking, members, names
+from ansible_collections.ferryman.ops.plugins.module_utils.release import asking, members, names, shift
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
 from tests.support.placed import Placed
-from tests.support.steps import metric
+from tests.support.steps import metric, step
 
 POOL = metric(name="pool", prometheus="pool_free", at_least=1)
 QUEUE = metric(name="queue", path="/state", json="queue.waiting", at_most=100)
@@ -44,7 +44,7 @@ def process(answers: dict[str, str]) -> Iterator[str]:
 
 def told_by(host: Host, *, new: list[dict[str, str]], old: list[dict[str, str]]) -> dict[str, Any]:
     """Return what an entry hears of a release in slot green whose processes answer like this, and of that before it."""
-    request = {"entry": {"domain": "tiny.test"}, "description": {"metrics": [POOL, QUEUE]}}
+    request = {"entry": {"domain": "tiny.test"}, "description": {"metrics": [POOL, QUEUE]}, "look": {}}
     with ExitStack() as running:
         for slot, processes in (("green", new), ("blue", old)):
             addresses = [running.enter_context(process(each)) for each in processes]
@@ -68,6 +68,19 @@ def test_every_process_of_both_releases_is_heard(host: Host) -> None:
     found = told_by(host, new=[WELL, {**WELL, "/metrics": "pool_free 0\n"}], old=[WELL, WELL])
     assert found["pool"] == {"good": [False, True], "said": ["0", "5"]}
     assert found["queue"] == {"good": [True, True], "said": ["3", "3"]}
+
+
+def test_steps_are_asked_of_each_process_in_its_turn(host: Host) -> None:
+    request = {"entry": {"domain": "tiny.test"}, "description": {"verify": [step("log in")]}}
+    request["verify"] = {"secrets": {}, "timeout_s": 5}
+    shift.keep(host, {**shift.state(host), "candidate": "green", "release_candidate": "new", "release_stable": "old"})
+    with ExitStack() as running:
+        for slot, processes in (("green", [{"/": "well"}, {"/other": "ill"}]), ("blue", [{"/": "well"}])):
+            addresses = [running.enter_context(process(each)) for each in processes]
+            members.keep(host, {slot: {"members": {"app1": addresses}}})
+        told = [asking.both(host, {**request, "look": {"turn": turn}}, ("green", "blue")) for turn in range(4)]
+    assert [each["probed"] for each in told] == [[0, 2], [1, 2], [0, 2], [1, 2]]
+    assert [each["probes"]["log in"] for each in told] == [[True, True], [False, True]] * 2
 
 
 def test_a_release_before_it_that_never_told_such_a_number_says_nothing(host: Host) -> None:

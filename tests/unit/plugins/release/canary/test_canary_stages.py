@@ -46,6 +46,8 @@ class Entry:
     ill_at: float = math.inf
     probes: dict[str, bool] = field(default_factory=dict)
     """By step of verify whether the new release does as is expected; the old one does."""
+    ill_process: int = -1
+    """Which one of three processes of the new release does none of them."""
     metrics: dict[str, tuple[bool, str]] = field(default_factory=dict)
     """By metric whether the new release keeps its bound, and what it tells; the old one keeps it."""
     old_is_ill: bool = False
@@ -77,11 +79,15 @@ class Entry:
             raise Stopped("web1", {"reason": "web does not run", "judged": True})
         self.overdue.append(look["overdue"])
         self.until(self.now + look["wait_s"])
-        reader = access.Reader(bytes.fromhex(look["salt"]), look["stages"], look["hang_s"])
+        salt, warm_until = bytes.fromhex(look["salt"]), look["warm_until"]
+        reader = access.Reader(salt, look["stages"], look["hang_s"], warm_until=warm_until)
         reader.count(b"".join(text for at, text in self.log if at > look["place"]))
         return {
             "at": self.now, "place": self.now, "tally": access.told(reader.tally), "waiting": [0, 0], "word": self.word,
-            "probes": {name: [good, True] for name, good in self.probes.items()},
+            "probes": {
+                name: [good and look["turn"] % 3 != self.ill_process, True] for name, good in self.probes.items()
+            },
+            "probed": [look["turn"] % 3, 3] if self.probes else None,
             "metrics": {
                 name: {"good": [good, not self.old_is_ill or good], "said": [said, said if self.old_is_ill else "8"]}
                 for name, (good, said) in self.metrics.items()
@@ -185,6 +191,14 @@ def test_steps_that_the_old_release_takes_and_the_new_one_does_not_send_it_back(
     with pytest.raises(BackError, match=r"verify step 'log in' is bad with the new release: 0 of 4 were good"):
         stages._stay(0.1, 60.0)
     assert entry.asked.count("look") == 9
+
+
+def test_steps_that_one_process_of_several_does_not_take_send_the_release_back(tmp_path: Path) -> None:
+    entry = Entry(Random(1), probes={"log in": True}, ill_process=1)
+    said = r"'log in' at process 2 of 3 is bad with the new release: 0 of 4 were good; with the old one 11 of 11"
+    with pytest.raises(BackError, match=said):
+        way(tmp_path, entry).through()
+    assert entry.asked.count("look") == 11, "each has its turn"
 
 
 POOL = {"name": "pool", "prometheus": "pool_free", "at_least": 1}
