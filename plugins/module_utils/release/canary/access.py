@@ -128,7 +128,7 @@ class Reader:
         self.apart, self.warm_until = apart.encode(), warm_until
         self.tally = Tally()
         self._ids: dict[bytes, str] = {}
-        self._came: dict[bytes, int] = {}
+        self._here: set[bytes] = set()  # who came in the last stage
         self._top: dict[bytes, int] = {}
         # By how a duration is written; there are few, and a logarithm for each line would be a fifth of the work.
         self._levels: dict[bytes, int] = {b"null": 0}
@@ -200,17 +200,18 @@ class Reader:
 
     def _count_came(self, rows: list[Row]) -> None:
         """Count each client once in each stage; of nearly all rows it is known that they say nothing new."""
-        if not rows:
-            return
-        latest, known = len(self.stages) - 1, self._came.get
-        if latest < 0 or float(rows[0][SECOND]) > self.stages[latest] + SHORT_S + 1:
-            # A block is in order of time but for a moment, and only what took long may be an earlier stage's.
-            rows = [row for row in rows if known(row[ADDRESS], -2) < latest or len(row[REQUEST_S]) > SHORT]
-        for row in rows:
+        latest, here = len(self.stages) - 1, self._here
+        fresh = [row for row in rows if row[ADDRESS] not in here]
+        if rows and latest >= 0 and float(rows[0][SECOND]) < self.stages[latest] + SHORT_S + 1:
+            fresh = rows  # a block is in order of time but for a moment: these may be an earlier stage's
+        elif max(map(len, map(itemgetter(REQUEST_S), rows)), default=0) > SHORT:
+            fresh += [row for row in rows if len(row[REQUEST_S]) > SHORT]
+        for row in fresh:
             if self._id(row[ADDRESS]):
                 stage = self._stage(row)
                 self._first(f"came {stage}", row)
-                self._came[row[ADDRESS]] = max(stage, known(row[ADDRESS], -2))
+                if stage == latest:
+                    here.add(row[ADDRESS])
 
     def _id(self, address: bytes) -> str:
         """Return a client's name; none for those beyond the bound. Of IPv6 the first half, as nginx draws it."""
