@@ -62,8 +62,10 @@ def _steps(host: Host, request: Request, arms: Sequence[str]) -> dict[str, list[
     """
     found: dict[str, list[Optional[bool]]] = {}
     state = shift.state(host)
-    releases = {state["candidate"]: state["release_candidate"], state["stable"]: state["release_stable"]}
-    releases[names.BASELINE] = state["release_stable"]
+    releases = {names.other(state["stable"]): str(request.get("beside", ""))}  # while nobody is moved there
+    if state["candidate"]:
+        releases[state["candidate"]] = state["release_candidate"]
+    releases[state["stable"]] = releases[names.BASELINE] = state["release_stable"]
     for arm, each in enumerate(arms):
         there = listens(host, each)
         if there:

@@ -155,7 +155,7 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
     told, slot = request["look"], request["slot"]
     old, rest = (names.BASELINE, names.other(slot)) if told.get("baseline") else (names.other(slot), "")
     reader = access.Reader(bytes.fromhex(told["salt"]), told["stages"], float(told["hang_s"]), apart=rest)
-    flight = _Flight(host, (slot, old), float(told["hang_s"]))
+    flight = Flight(host, (slot, old), float(told["hang_s"]))
     place, began = told["place"], time.monotonic()
     while True:
         if always:
@@ -187,7 +187,7 @@ def _failing(firsts: Mapping[tuple[str, str], tuple[float, float, str]], slot: s
     return any(kind.startswith("failing ") and first[2] == slot for (kind, _), first in firsts.items())
 
 
-class _Flight:
+class Flight:
     """How many requests hang, of the new release and of the old one; None where the host can't say."""
 
     def __init__(self, host: Host, arms: Sequence[str], hang_s: float) -> None:
