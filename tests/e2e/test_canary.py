@@ -154,10 +154,13 @@ def test_where_nobody_comes_somebody_is_asked_and_his_word_counts(shop: Site) ->
         assert shop.run("release.abort", "--app", shop.app).code == 0
         answer = driver.wait()
     assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
-    assert "Somebody said to go back" in answer.text
     assert shop.served() == before
     told = verdicts(shop, answer.said["release"])
     assert [(each["verdict"], each["rule"]) for each in told] == [("promote", "operator"), ("rollback", "operator")]
+    assert told[1]["sentence"] == f"{told[1]['who']} said to go back."
+    assert told[1]["sentence"] in answer.text
+    why = shop.run("release.why", answer.said["release"], "--app", shop.app).said["runs"][-1]["verdicts"]
+    assert [each["sentence"] for each in canaries.ended(why)] == [each["sentence"] for each in told]
 
 
 def wait_for_share(shop: Site, percent: int, within_s: float = 40) -> bool:

@@ -40,6 +40,7 @@ def record(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "rule": verdict.rule,
         "ask": verdict.ask,
         "sentence": sentence(verdict, evidence),
+        **({"who": evidence.who} if verdict.rule == "operator" and evidence.who else {}),
         "figures": figures,
         "share": evidence.share,
         **({"baseline": True} if evidence.baseline else {}),
@@ -228,8 +229,8 @@ def _passed(figures: Figures, evidence: Evidence) -> str:
 
 
 SENTENCES: Mapping[str, Callable[[Figures, Evidence], str]] = {
-    "rollback operator": lambda _, __: "Somebody said to go back.",
-    "promote operator": lambda _, __: "Somebody said to go on.",
+    "rollback operator": lambda _, evidence: f"{evidence.who or 'Somebody'} said to go back.",
+    "promote operator": lambda _, evidence: f"{evidence.who or 'Somebody'} said to go on.",
     "well": lambda figures, _: f"Nothing speaks against it in the last {_minutes(figures['within_s'])}.",
     "few_requests": lambda figures, _: (
         f"Too few to judge: {_many_of(figures['requests'], 'request')} in the last {_minutes(figures['within_s'])}."
