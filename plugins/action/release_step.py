@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -223,7 +224,7 @@ class ActionModule(ReleaseAction):
             more["baseline"] = self._has_baseline(plan) and self.host not in self.away
             more["turns_s"] = batches.start_s(self)
         if "recent" in wanted:
-            more["recent"] = self._recent()
+            more.update(self._recent())
         if "switch" in wanted and "entry" in self.roles and plan.get("event") == "deploy":
             more["stages"] = {**told, "baseline": self._has_baseline(plan)} if (told := self._stages()) else {}
         steps = more.get("description", {}).get("verify")
@@ -326,11 +327,30 @@ class ActionModule(ReleaseAction):
         return f"{self.value('entry_log')}/{self.site}.access.json"
 
     def _recent(self) -> dict[str, Any]:
-        """What an entry is told that says what clients got lately; clients of all entries have one name each."""
+        """What an entry is told that says what clients got lately; clients of all entries have one name each.
+
+        Steps under verify are asked as in a stage; without a secret that they want, what serves would look ill.
+        """
         from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import limits  # no deploy wants it
 
         hang_s = limits.read(self.value("limits", {}) or {}).hang_s
-        return {"log": self._log, "salt": self.salt, "for_s": float(self.value("judge_s", 600)), "hang_s": hang_s}
+        told = {"log": self._log, "salt": self.salt, "for_s": float(self.value("judge_s", 600)), "hang_s": hang_s}
+        described = self._described({"release": self.look_of(self.arbiter)["shift"]["release_stable"]})
+        steps = described.get("verify") or []
+        given = {**self.verification(steps), "writes": []} if steps and self.value("verify", True) else {}
+        asks = given and not expect.lacking(expect.asked(steps, []), given["secrets"])
+        more = {"recent": told, "description": described, "beside": self._beside()}
+        return {**more, **({"verify": given} if asks else {})}
+
+    def _beside(self) -> str:
+        """Return the release in the slot that clients have left, where it is what a rollback would go back to."""
+        book, app = self.look_of(self.arbiter), self.look_of(self.first_app)
+        held = str(app.get("slots", {}).get(names.other(book["shift"]["stable"]), ""))
+        present = [each["id"] for each in app.get("releases", [])]
+        with suppress(ledger.Refused):
+            back = ledger.rollback_target(book["ledger"]["lines"], present=present, accept_schema=True).id
+            return held if held == back else ""
+        return ""
 
     def _in_stages(self, more: dict[str, Any]) -> dict[str, Any]:
         """Have the release's share grow as the verdict says; then everyone gets it, and is watched."""

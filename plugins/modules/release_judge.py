@@ -11,10 +11,16 @@ description:
     Goes by what clients got lately from the live release, on all entries: what step V(recent) of
     M(ferryman.ops.release_step) has brought in the same run. Nothing is changed, and nobody is sent anywhere.
   - >-
-    There is no other release to compare it with; the bounds of C(release_limits) hold, and where the old one is still
-    warm, its own answers say whether it is ill, too.
+    Requests count that began since the release serves everyone, for up to C(release_judge_s). There is no other release
+    to compare it with: the bounds of C(release_limits) hold. Its metrics, its steps under C(verify) that write nothing,
+    and who waits for an answer count, too; of counters, what they increase by in the few seconds that this takes.
+  - >-
+    Where the old release is still warm, and is what one would go back to, it is asked the same, and whether it is well:
+    what is as bad there speaks against neither.
   - Runs on the driver and asks no host.
-  - Reads C(release_hosts), C(release_limits) and C(release_work_dir) of the role ferryman.ops.release.
+  - >-
+    Reads C(release_hosts), C(release_limits), C(release_judge_s), C(release_verify), C(release_verify_timeout_s),
+    C(release_secrets), C(release_warm_s), C(release_drain_s) and C(release_work_dir) of the role ferryman.ops.release.
 options: {}
 author: The Ferryman authors
 """
@@ -32,8 +38,10 @@ EXAMPLES = r"""
 RETURN = r"""
 judged:
   description: >-
-    The verdict as the ledger has those of stages, with C(release): C(verdict) is C(promote) where nothing speaks
-    against it, C(hold) where both are ill or somebody must decide (C(ask)), C(rollback) where it is worth going back.
+    The verdict as the ledger has those of stages, with C(release) and C(since), from when on requests were counted (in
+    seconds since 1970). C(verdict) is C(promote) where nothing speaks against it, C(no_data) where too few requests
+    came to say so (C(rule) is C(few_requests)), C(hold) where both are ill or somebody must decide (C(ask)),
+    C(rollback) where it is worth going back. C(rule) is C(stalled) where requests wait and none was answered.
   type: dict
   returned: success
 """

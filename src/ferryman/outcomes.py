@@ -39,6 +39,8 @@ TOLD = (
     "watched_s",
     "handed_over",
 )
+OF_A_STAGE = ("stage", "of", "share", "since", "until", "at", "verdict")
+"""What a pipeline is told of a stage's last look; the watch is the stage after the last."""
 WITH_DATABASE = ("lost", "kept", "undone", "unwell", "under_way_s")
 LOST = ("left", "unknown")
 WAY_BACK = ("Go back", "Stay where we were")
@@ -94,7 +96,7 @@ class Story:
     def see(self, look: Mapping[str, Any]) -> None:
         """Take in how a release does that has a share of the clients (`canary`)."""
         if "stage" in look:
-            self.stages[look["stage"]] = {key: look[key] for key in ("share", "since", "at", "verdict")}
+            self.stages[look["stage"]] = {key: look[key] for key in OF_A_STAGE}
 
     def _ok(self, event: Event, told: dict[str, Any]) -> None:
         # What the driver did alone, like the check of a role's arguments, has neither.

@@ -57,6 +57,7 @@ def _end(run: Told, *, left: bool) -> str:
 def _verdict(verdict: Told) -> Iterator[str]:
     clock = time.strftime("%H:%M:%S", time.gmtime(verdict["at"]))
     what = f"{clock}  {canary.percent(verdict['share']):>5}  {canary.WORDS[verdict['verdict']]}: {verdict['sentence']}"
+    what += " Somebody had to decide." if verdict["ask"] else ""
     yield from _wrapped(what, before="  ", below=" " * 19)
     yield from _wrapped(canary.counts(verdict), before=" " * 19)
 

@@ -182,10 +182,13 @@ def test_where_nobody_comes_somebody_is_asked_and_his_word_counts(shop: Site) ->
         assert shop.run("release.abort", "--app", shop.app).code == 0
         answer = driver.wait()
     assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
-    assert "Somebody said to go back" in answer.text
     assert shop.served() == before
     told = verdicts(shop, answer.said["release"])
     assert [(each["verdict"], each["rule"]) for each in told] == [("promote", "operator"), ("rollback", "operator")]
+    assert told[1]["sentence"] == f"{told[1]['who']} said to go back."
+    assert told[1]["sentence"] in answer.text
+    why = shop.run("release.why", answer.said["release"], "--app", shop.app).said["runs"][-1]["verdicts"]
+    assert [each["sentence"] for each in canaries.ended(why)] == [each["sentence"] for each in told]
 
 
 def wait_for_share(shop: Site, percent: int, within_s: float = 40) -> bool:
@@ -233,13 +236,14 @@ def test_soak_canaries(shop: Site, soak: Soak) -> None:
 @pytest.mark.at_times(journey="a live release that is judged")
 def test_whoever_asks_of_the_live_release_reads_what_clients_got_and_what_goes_back(site: Site) -> None:
     quiet = site.run("release.judge", "--app", site.app)
-    assert (quiet.code, quiet.said["verdict"]) == (0, "promote"), str(quiet)
+    assert quiet.code == 0, str(quiet)
+    assert quiet.said["verdict"] in ("no_data", "promote"), "by whether other tests came here lately"
     before = site.good("the one before")
     assert site.deploy(site.repository.commit(histories.shop("fails half of them", errors=0.5))).code == 0
     limits = {"errors_back_s": 60, "errors_ask_s": 60}
     with site.settings(release_limits=limits), Visitors(site, rps=20):
         deadline = time.monotonic() + 150
-        while (told := site.run("release.judge", "--app", site.app).said)["verdict"] == "promote":
+        while (told := site.run("release.judge", "--app", site.app).said)["verdict"] in ("no_data", "promote"):
             assert time.monotonic() < deadline, told
             time.sleep(5)
         said = site.begin("release.judge", "--env", "dev", "--app", site.app).wait().out

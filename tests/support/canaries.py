@@ -45,8 +45,14 @@ def taken_through(site: Site, version: Version, entries: Sequence[str] = ITSELF)
 
 
 def verdicts(site: Site, release: str) -> list[dict[str, Any]]:
-    """Return the verdicts that the ledger has of a release."""
-    return [each for line in site.ledger() if line.get("release") == release for each in line.get("verdicts", [])]
+    """Return the verdicts that the ledger has of a release and that ended its stages."""
+    lines = [line for line in site.ledger() if line.get("release") == release]
+    return [each for line in lines for each in ended(line.get("verdicts", []))]
+
+
+def ended(verdicts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those that ended a stage; on a busy machine one may be held up for a moment."""
+    return [each for each in verdicts if each["verdict"] in ("promote", "rollback")]
 
 
 def went_back(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ferryman.ops.plugins.module_utils.release import verdict
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import telling
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.sketch import Sketch, merged
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary_kept
 from tests.support.canary_runs import Scenario, quiet, slow_when_young
 from tests.support.canary_world import LIMITS, STAGES, Bad, Run
 
@@ -76,9 +77,19 @@ def line(told: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         "status": end,
         "reason": last[max(last)]["verdict"]["sentence"] if end == "returned" else "",
         "duration_s": told[-1]["at"] - told[0]["since"],
-        "verdicts": [{"at": look["at"], **look["verdict"]} for look in last.values()],
+        "verdicts": kept([look for look in told if "stage" in look]),
         **more,
     }
+
+
+def kept(told: list[dict[str, Any]]) -> list[canary_kept.Record]:
+    """Return the verdicts that the ledger keeps of these looks."""
+    found, last = list[canary_kept.Record](), dict[int, canary_kept.Record]()
+    for look in told:
+        record = {"at": look["at"], **look["verdict"]}
+        found = canary_kept.kept(found, record, last=last.get(look["stage"]))
+        last[look["stage"]] = record
+    return found
 
 
 class Counted:

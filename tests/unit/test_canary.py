@@ -241,7 +241,10 @@ def test_the_answer_in_json_has_the_stages_with_their_last_verdict() -> None:
         story.see(look)
     first, second = report("deploy", story, Ended("done", 1.0), environment="prod", app="shop")["canary"]
     assert (first["share"], first["verdict"]["verdict"]) == (0.1, "promote")
-    assert (second["share"], second["verdict"]) == (0.25, stages(FAILING)[-1]["verdict"])
+    last = stages(FAILING)[-1]
+    assert second == {key: last[key] for key in ("stage", "of", "share", "since", "until", "at", "verdict")}
+    assert (second["stage"], second["of"], second["share"], second["verdict"]["verdict"]) == (1, 4, 0.25, "rollback")
+    assert first["stage"] == 0
 
 
 # On a terminal

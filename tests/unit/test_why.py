@@ -34,6 +34,15 @@ def test_each_verdict_is_told_with_its_time_share_sentence_and_counts() -> None:
     assert "main: Sort notes by title" in text
 
 
+def test_what_was_asked_and_who_answered_is_told() -> None:
+    question = {**FAILING["verdicts"][0], "verdict": "no_data", "rule": "few", "ask": True, "sentence": "Too few."}
+    answer = {**question, "verdict": "promote", "rule": "operator", "ask": False, "who": "ada@laptop"}
+    answer["sentence"] = "ada@laptop said to go on."
+    text = in_one_line(page({**FAILING, "verdicts": [question, answer]}))
+    assert "10 % no data: Too few. Somebody had to decide." in text
+    assert "10 % goes on: ada@laptop said to go on. new: " in text
+
+
 def test_a_release_without_stages_has_what_the_ledger_says() -> None:
     text = page(PLAIN)
     assert "deploy by ada@laptop: it failed before it had clients" in in_one_line(text)

@@ -28,7 +28,7 @@ def both(host: Host, request: Request, arms: Sequence[str]) -> dict[str, Any]:
     `probed` says which of the new release's processes was asked, of how many: each has its turn. Metrics are read from
     the processes of all hosts but those that are `away`, as the request may have it.
     """
-    wanted, turn = _metrics(request), int(request["look"].get("turn", 0))
+    wanted, turn = _metrics(request), int(request.get("look", {}).get("turn", 0))
     there = [listens(host, each) for each in arms] if request.get("verify") else []
     return {
         "probes": _steps(host, request, arms, there, turn=turn),
@@ -75,8 +75,10 @@ def _steps(
     """
     found: dict[str, list[Optional[bool]]] = {}
     state = shift.state(host)
-    releases = {state["candidate"]: state["release_candidate"], state["stable"]: state["release_stable"]}
-    releases[names.BASELINE] = state["release_stable"]
+    releases = {names.other(state["stable"]): str(request.get("beside", ""))}  # while nobody is moved there
+    if state["candidate"]:
+        releases[state["candidate"]] = state["release_candidate"]
+    releases[state["stable"]] = releases[names.BASELINE] = state["release_stable"]
     for arm, processes in enumerate(there):
         if processes:
             at = processes[turn % len(processes)]

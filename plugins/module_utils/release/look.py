@@ -285,6 +285,7 @@ def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
         "processes": {n: {"kind": p["kind"], "health": p.get("health")} for n, p in told["processes"].items()},
         "health": told["health"],
         "verify": told.get("verify") or [],
+        "metrics": told.get("metrics") or [],
     }
     return {
         **{key: record.get(key) for key in ("id", "digest", "configuration", "commit", "environment_key")},

@@ -157,7 +157,7 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
     old, rest = (names.BASELINE, names.other(slot)) if told.get("baseline") else (names.other(slot), "")
     salt, warm_until = bytes.fromhex(told["salt"]), float(told.get("warm_until", 0.0))
     reader = access.Reader(salt, told["stages"], float(told["hang_s"]), apart=rest, warm_until=warm_until)
-    flight = _Flight(host, (slot, old), float(told["hang_s"]))
+    flight = Flight(host, (slot, old), float(told["hang_s"]))
     place, began = told["place"], time.monotonic()
 
     def count(block: bytes) -> None:
@@ -196,7 +196,7 @@ def _failing(firsts: Mapping[tuple[str, str], tuple[float, float, str]], slot: s
     return any(kind.startswith("failing ") and first[2] == slot for (kind, _), first in firsts.items())
 
 
-class _Flight:
+class Flight:
     """How many requests hang, of the new release and of the old one; None where the host can't say."""
 
     def __init__(self, host: Host, arms: Sequence[str], hang_s: float) -> None:

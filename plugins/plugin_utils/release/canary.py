@@ -20,6 +20,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Evidence
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.seen import Seen
 from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import PROMOTE, ROLLBACK, Verdict, judge
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary_kept
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import Stopped
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.canary_looks import Looks
 
@@ -64,7 +65,8 @@ class Canary:
         self.place: Any = None
         self.asked_at = 0.0
         self.ends: dict[str, Any] = {}
-        self.verdicts: list[dict[str, Any]] = []
+        self.verdicts: list[Mapping[str, Any]] = []
+        self.last: Mapping[str, Any] | None = None
         self.seen: dict[str, Seen] = {host: Seen() for host in action.groups["entry"]}
         self.read: dict[str, int] = dict.fromkeys(self.seen, 0)
         self.looks = Looks(action, of=len(self.stages), new=self.slot, baseline=self.baseline)
@@ -140,7 +142,7 @@ class Canary:
     # What is decided by
 
     def _stay(self, share: float, for_s: float) -> None:
-        self.asked_at = 0.0
+        self.asked_at, self.last = 0.0, None
         least, most = LOOK_S
         while True:
             left = self.began[-1] + for_s - self.seen[self.action.host].now
@@ -170,29 +172,31 @@ class Canary:
         return unanswered(verdict, waited_s=evidence.now - self.asked_at, ask_s=self.ask_s)
 
     def _record(self, verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
-        """Tell a verdict, and keep for the ledger what ends a stage; return it, or what sends it back already."""
-        record = {**telling.record(verdict, evidence), "at": round(evidence.now, 3)}
-        if verdict.word in (PROMOTE, ROLLBACK):
-            record = self._kept(record)
+        """Tell a verdict, and keep for the ledger what is of use there; return it, or what sends it back already."""
+        record = self._kept({**telling.record(verdict, evidence), "at": round(evidence.now, 3)})
+        self.last = record
         answer_by = self.asked_at + self.ask_s if verdict.ask else None
         self.looks.tell(evidence, record, stage=len(self.began) - 1, answer_by=answer_by)
         return record
 
     def _kept(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Keep what ends a stage; return it, or of several entries' words to go back, at one moment, the first."""
+        """Keep what ends a stage, or holds it up; return it, or of several entries' words to go back the first."""
+        kept = canary_kept.kept(self.verdicts, record, last=self.last)
+        if kept == self.verdicts:
+            return record
         with self.action.alone():
             told = self.action.recall("verdicts").get("verdicts") or [{}]
-            is_decided = told[-1].get("verdict") == ROLLBACK
+            is_decided = told[-1].get("verdict") == ROLLBACK  # nothing is written after that one
             if is_decided and record["verdict"] == ROLLBACK:
                 return dict(told[-1])
-            self.verdicts.append(record)
+            self.verdicts = kept
             if (self.looks.leads or record["verdict"] == ROLLBACK) and not is_decided:
                 self.action.remember("verdicts", {"verdicts": self.verdicts})
         return record
 
     def _evidence(self, share: float, for_s: float) -> Evidence:
         now, since = max(each.now for each in self.seen.values()), self.began[-1]
-        whole = self._whole()
+        whole, word = self._whole(), self._word(since)
         shares = [int(stage["share"]) / 100 for stage in self.stages[: len(self.began)]]
         stage = len(self.began) - 1
         in_stage, in_all = gathering.clients(whole, new=self.slot, stage=stage, baseline=self.baseline)
@@ -210,7 +214,8 @@ class Canary:
             old_probes=seeing.old_probes(self.seen.values(), now=now),
             replayed=seeing.replayed(self.seen.values(), now=now),
             baseline=self.baseline,
-            operator=self._operator(since),
+            operator=str(word.get("word", "")),
+            who=str(word.get("who", "")),
         )
 
     def _whole(self) -> access.Tally:
@@ -218,9 +223,9 @@ class Canary:
             return self.seen[self.action.host].tally
         return access.merged_tally(each.tally for each in self.seen.values())
 
-    def _operator(self, since: float) -> str:
-        """Return what a person said: to go on counts for the stage in which it was said, to go back for all."""
+    def _word(self, since: float) -> Mapping[str, Any]:
+        """Return a person's word: to go on counts for the stage in which it was said, to go back for all."""
         words = [each.word for each in self.seen.values() if each.word]
-        if any(word["word"] == "abort" for word in words):
-            return "abort"
-        return "promote" if any(word["word"] == "promote" and word["at"] >= since for word in words) else ""
+        back = [word for word in words if word["word"] == "abort"]
+        on = [word for word in words if word["word"] == "promote" and word["at"] >= since]
+        return next(iter([*back, *on]), {})

@@ -143,6 +143,8 @@ class Evidence:
     """Whether the old arm is a baseline: processes of the old release that are as young as the new one's."""
     operator: str = ""
     """`abort` or `promote`, as somebody said."""
+    who: str = ""
+    """Who said so, where that is known."""
 
     def over_minutes(self, seconds: float) -> Sequence[Minute]:
         """Return the minutes that make up the last `seconds` and are over; none where they do not reach so far back."""

@@ -40,6 +40,7 @@ def record(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "rule": verdict.rule,
         "ask": verdict.ask,
         "sentence": sentence(verdict, evidence),
+        **({"who": evidence.who} if verdict.rule == "operator" and evidence.who else {}),
         "figures": figures,
         "share": evidence.share,
         **({"baseline": True} if evidence.baseline else {}),
@@ -135,6 +136,14 @@ def _hanging(figures: Figures, evidence: Evidence) -> str:
     )
 
 
+def _stalled(figures: Figures, evidence: Evidence) -> str:
+    del evidence
+    good, total = figures["old_probes"]
+    beside = f"the old one answered {good} of {total} probes well" if total else "nobody has the old one to compare"
+    waits = f"{figures['hanging']} requests wait, and it answered none in the last {_minutes(figures['within_s'])}"
+    return f"It hangs: {waits}; {beside}."
+
+
 def _signal(figures: Figures, evidence: Evidence) -> str:
     (good, total), old, last = figures["new"], figures["old"], figures.get("said", ("", ""))
     beside = f"with {_old(evidence)} {old[0]} of {old[1]}" if old[1] else f"nothing is known of {_old(evidence)}"
@@ -228,13 +237,17 @@ def _passed(figures: Figures, evidence: Evidence) -> str:
 
 
 SENTENCES: Mapping[str, Callable[[Figures, Evidence], str]] = {
-    "rollback operator": lambda _, __: "Somebody said to go back.",
-    "promote operator": lambda _, __: "Somebody said to go on.",
+    "rollback operator": lambda _, evidence: f"{evidence.who or 'Somebody'} said to go back.",
+    "promote operator": lambda _, evidence: f"{evidence.who or 'Somebody'} said to go on.",
     "well": lambda figures, _: f"Nothing speaks against it in the last {_minutes(figures['within_s'])}.",
+    "few_requests": lambda figures, _: (
+        f"Too few to judge: {_many_of(figures['requests'], 'request')} in the last {_minutes(figures['within_s'])}."
+    ),
     "health": lambda figures, _: f"The new release is not well: {figures['said']}.",
     "errors": _errors,
     "slower": _slower,
     "hanging": _hanging,
+    "stalled": _stalled,
     "signal": _signal,
     "many_errors": _many,
     "some_errors": _many,

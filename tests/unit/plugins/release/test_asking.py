@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.release import asking, members, names, shift
+from ansible_collections.ferryman.ops.plugins.module_utils.release import asking, members, names, shift, verifying
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
 from tests.support.placed import Placed
@@ -96,3 +96,26 @@ def test_one_that_answers_nobody_is_bad_and_takes_no_time_from_the_one_before_it
     found = told_by(host, new=[{}] * 12, old=[WELL])
     assert found["pool"]["good"] == [False, True]
     assert found["pool"]["said"] == ["/metrics: no whole answer within 0.3 s", "5"]
+
+
+def test_steps_know_which_release_answers_them_also_while_nobody_is_moved(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = {"stable": "green", "candidate": None, "release_stable": "r2", "release_candidate": "", "phase": "stable"}
+    shift.keep(host, {"format": 1, **state})
+    for slot, address in (("green", "127.0.0.1:1"), ("blue", "127.0.0.1:2")):
+        members.keep(host, {slot: {"members": {"app1": [address]}}})
+    asked = dict[int, str]()
+
+    def probed(_: Any, listens: tuple[str, int], *, release: str) -> dict[str, bool]:
+        asked[listens[1]] = release
+        return {"look": release == "r2"}
+
+    monkeypatch.setattr(verifying, "probed", probed)
+    request: dict[str, Any] = {"verify": {"timeout_s": 1.0}, "beside": "r1"}
+    assert asking.both(host, request, ("green", "blue"))["probes"] == {"look": [True, False]}
+    assert asked == {1: "r2", 2: "r1"}
+    assert asking.both(host, request, ("green", ""))["probes"] == {"look": [True, None]}
+    shift.keep(host, {"format": 1, **state, "candidate": "blue", "release_candidate": "r3", "phase": "shifting"})
+    asking.both(host, request, ("blue", "green"))
+    assert asked == {1: "r2", 2: "r3"}

@@ -277,6 +277,66 @@ def test_a_word_to_go_on_counts_for_its_stage_alone(tmp_path: Path) -> None:
     assert looks(tmp_path)[0]["verdict"]["rule"] == "operator"
 
 
+def kept(tmp_path: Path) -> list[dict[str, Any]]:
+    return list(json.loads((tmp_path / "verdicts.json").read_text())["verdicts"])
+
+
+@pytest.mark.parametrize(("who", "name"), [({"who": "ada@laptop"}, "ada@laptop"), ({}, "Somebody")])
+def test_who_had_a_stage_go_on_is_named_beside_what_was_asked(tmp_path: Path, who: dict[str, str], name: str) -> None:
+    entry = Entry(Random(1), rps=0.02)
+    stages = way(tmp_path, entry, ask_s=300)
+    stages._share(10, 60.0)
+    for _ in range(24):
+        stages._look(0.1, 6.0)
+    stages._record(judge(asked := stages._evidence(0.1, 60.0)), asked)
+    entry.word = {"word": "promote", "at": entry.now, **who}
+    stages._stay(0.1, 60.0)
+    question, answer = kept(tmp_path)
+    assert (question["verdict"], question["rule"], question["ask"]) == ("no_data", "few", True)
+    assert "draws" not in question, "nobody was moved by them"
+    assert (answer["verdict"], answer["sentence"], answer.get("who")) == (
+        "promote", f"{name} said to go on.", who.get("who"),
+    )  # fmt: skip
+
+
+def test_a_hold_that_was_over_again_is_kept_once(tmp_path: Path) -> None:
+    entry = Entry(Random(1), metrics={"pool": (False, "0")}, old_is_ill=True)
+    stages = way(tmp_path, entry, metrics=(POOL,))
+    stages._share(10, 60.0)
+    for number in range(12):
+        stages._look(0.1, 4.0)
+        if number == 7:
+            entry.metrics["pool"] = (True, "8")
+        evidence = stages._evidence(0.1, 60.0)
+        stages._record(judge(evidence), evidence)
+    stages._stay(0.1, 60.0)
+    held, ended = kept(tmp_path)
+    assert (held["verdict"], held["rule"], held["ask"]) == ("hold", "shared", False)
+    assert held["at"] < AT + 20
+    assert (ended["verdict"], ended["rule"]) == ("promote", "time")
+    assert {each["verdict"]["rule"] for each in looks(tmp_path)} == {"shared", "time"}
+
+
+def test_of_two_entries_that_held_first_the_one_that_is_later_says_what_the_other_went_back_for(
+    tmp_path: Path,
+) -> None:
+    entries = {"web1": Entry(Random(1), errors=0.5), "web2": Entry(Random(2), errors=0.5)}
+    first, second = ways(tmp_path, entries)
+    for each in (first, second) * 6:
+        each._look(0.1, 5.0)
+    less, more = first._evidence(0.1, 60.0), second._evidence(0.1, 60.0)
+    hold = Verdict("hold", "share", ask=True, figures={"log_e": 10.0, "odds": 2.0})
+    for each, evidence in ((first, less), (second, more)):
+        each._record(hold, evidence)
+    assert [each["verdict"] for each in kept(tmp_path)] == ["hold"], "the one that leads tells"
+    said = [second._record(judge(more), more), first._record(judge(less), less)]
+    assert [each["verdict"] for each in kept(tmp_path)] == ["hold", "rollback"]
+    assert [each["sentence"] for each in said] == [kept(tmp_path)[-1]["sentence"]] * 2
+    first.last = None
+    first._record(hold, less)
+    assert kept(tmp_path)[-1]["verdict"] == "rollback", "who holds a moment later does not unsay it"
+
+
 @pytest.mark.parametrize(("word", "at", "ends"), [("promote", 9, False), ("promote", 10, True), ("abort", 9, True)])
 def test_a_word_to_go_on_ends_no_look_of_a_later_stage(word: str, at: float, ends: bool) -> None:
     assert sharing._is_of({"word": word, "at": at}, 10.0) is ends
@@ -287,10 +347,11 @@ def test_a_word_to_go_back_is_heard_in_any_stage(tmp_path: Path) -> None:
     stages = way(tmp_path, entry)
     stages._share(10, 60.0)
     stages._stay(0.1, 60.0)
-    entry.word = {"word": "abort", "at": AT}
+    entry.word = {"word": "abort", "at": AT, "who": "eve@desk"}
     stages._share(50, 60.0)
-    with pytest.raises(BackError, match="Somebody said to go back"):
+    with pytest.raises(BackError, match="eve@desk said to go back"):
         stages._stay(0.5, 60.0)
+    assert kept(tmp_path)[-1]["who"] == "eve@desk"
 
 
 def test_with_no_client_asked_for_time_alone_ends_a_stage(tmp_path: Path) -> None:
