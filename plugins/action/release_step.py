@@ -19,7 +19,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     sizes,
     succession,
 )
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED, utc
 from ansible_collections.ferryman.ops.plugins.module_utils.release.names import Site
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtime import RUNTIMES
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import batches, concerned, remembered, tarball
@@ -149,8 +149,8 @@ class ActionModule(ReleaseAction):
             self.remember("end", {"end": "live" if answer.get("committed") else "returned"})
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
         result["ferryman"] = self._report(plan, answer, wanted, more)
-        if plan and self.host == self.arbiter and not ENDS.isdisjoint(wanted) and self.stages:
-            result["ferryman"].update(self._tell_end(answer, wanted, more))
+        if plan.get("event") == "deploy" and self.host == self.arbiter and not (ENDS.isdisjoint(wanted) or self.asks):
+            result["ferryman"].update(self._tell_end(plan, answer, wanted, more["line"]))
         return result
 
     def _answered(self, wanted: list[str]) -> None:
@@ -365,16 +365,25 @@ class ActionModule(ReleaseAction):
         answer["steps"] = [{"step": "switch", "seconds": round(time.monotonic() - began, 3)}]
         return answer
 
-    def _tell_end(self, answer: Mapping[str, Any], wanted: list[str], more: Mapping[str, Any]) -> dict[str, str]:
-        """Tell who looks on how a run ended that had stages; write its report, and return where that is."""
-        from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary_looks, report  # few need it
+    def _tell_end(
+        self, plan: Mapping[str, Any], answer: Mapping[str, Any], wanted: list[str], line: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """Tell who looks on how a deploy ended; write its report, and return where that is."""
+        from ansible_collections.ferryman.ops.plugins.plugin_utils.release import report  # once in a run
 
-        live = "settle" in wanted or bool(answer.get("committed"))
-        canary_looks.ended(self, "live" if live else "returned", time.time())
+        live, now = "settle" in wanted or bool(answer.get("committed")), time.time()
+        if self.stages:
+            from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary_looks  # few have some
+
+            canary_looks.ended(self, "live" if live else "returned", now)
         status = "live" if live else "returned" if answer.get("moved") else "failed"
-        line = {**more["line"], "status": status, "reason": "" if live else more["reason"]}
-        path = report.write(self.memory, line, app=self.app, environment=self.environment)
-        return {"report": path} if path else {}
+        more = {"at": utc(now), "duration_s": round(now - plan["began"], 3), "entries": self.groups["entry"]}
+        told = {**line, **more, "status": status, "reason": "" if live else self._why(wanted)}
+        seen = {host: self.recall(f"verified-{host}") for host in dict.fromkeys(self.groups["app"] + told["entries"])}
+        told["verified"] = {host: each for host, each in seen.items() if each}
+        with suppress(OSError, ValueError):  # a driver whose disk is full has deployed all the same; looks end half-way
+            return {"report": report.write(self.memory, told, app=self.app, environment=self.environment)}
+        return {}
 
     def _among_many(self, plan: dict[str, Any], wanted: list[str], described: Mapping[str, Any]) -> dict[str, Any]:
         """What a host is told beside, where others must come to the same end."""
@@ -455,6 +464,8 @@ class ActionModule(ReleaseAction):
 
     def _note(self, plan: dict[str, Any], answer: Mapping[str, Any]) -> None:
         """Keep what the ledger's line will need."""
+        if "verified" in answer:
+            self.remember(f"verified-{self.host}", {**self.recall(f"verified-{self.host}"), **answer["verified"]})
         if "recent" in answer:
             self.remember(f"recent-{self.host}", answer["recent"])
         if self.several and "listens" in answer:

@@ -131,9 +131,9 @@ def _left_out(told: Told) -> Iterator[str]:
 
 
 def reported(told: Told) -> Iterator[str]:
-    """Say where the report of a release's stages is."""
+    """Say where the report of a deploy is."""
     if told.get("report"):
-        yield f"how its clients fared: {told['report']}"
+        yield f"{'how its clients fared' if told.get('canary') else 'its report'}: {told['report']}"
 
 
 def waited(told: Told) -> Iterator[str]:

@@ -3,6 +3,7 @@
 Requirements: REL-1, REL-6, REL-8, REL-10, SEC-1, HEALTH-1.
 """
 
+import html
 import json
 import os
 import re
@@ -119,10 +120,16 @@ def test_what_people_wrote_survives_a_deploy_and_a_rollback(newcomer: Newcomer, 
 @pytest.mark.at_times(journey="the example's steps and migrations")
 def test_what_must_work_is_asked_in_a_deploy_and_alone(newcomer: Newcomer) -> None:
     newcomer.repository.commit(good("Verified"))
-    seen = deploy(newcomer)["verified"]
-    assert {vantage: (each["passed"], each["left_out"]) for vantage, each in seen.items()} == {
+    said = deploy(newcomer)
+    assert {vantage: (each["passed"], each["left_out"]) for vantage, each in said["verified"].items()} == {
         "slot": (3, 5), "entry": (8, 0),
     }  # fmt: skip
+    report = Path(said["report"]).read_text(encoding="utf-8")
+    for words in (
+        said["release"], "is live", "3 steps passed at the slot, 5 left out", "8 steps passed through the entry",
+        "All clients were moved at once.",
+    ):  # fmt: skip
+        assert words in report
     told = newcomer.type("./invoke verify --json").said
     results = {(where, each["vantage"]): each["result"] for where, listed in told["results"].items() for each in listed}
     assert results == {("local1", "slot"): "left out", ("local1", "entry"): "passed", ("driver", "driver"): "passed"}
@@ -255,6 +262,7 @@ def test_a_bad_version_of_the_example_is_left_again_and_its_own_words_say_why(
     with settings(newcomer, release_start_timeout_s=10, release_watch_s=15):
         told = newcomer.type("./invoke deploy --json", code=2).said
     assert said in "\n".join([told["reason"], *told["evidence"]]), told
+    assert said in html.unescape(Path(told["report"]).read_text(encoding="utf-8"))
     assert newcomer.served() == before
     person.finds_everything()
     (line,) = (line for line in history(newcomer) if line["release"] == told["release"])
@@ -316,6 +324,7 @@ def test_answers_have_every_key_that_the_guide_to_pipelines_names(newcomer: Newc
         "before a migration",
         "with steps",
         "with stages",
+        "that was begun",
         "with the database",
         "of one that waited",
         "a hotfix",

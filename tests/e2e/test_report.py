@@ -1,4 +1,4 @@
-"""The report of a release's stages in a browser: on a phone and on a desktop, in daylight and in the dark.
+"""The report of a deploy in a browser: on a phone and on a desktop, in daylight and in the dark.
 
 Requirements: REL-4, INC-3.
 """
@@ -81,6 +81,23 @@ def test_it_is_read_without_scrolling_sideways(page: Page) -> None:
 def test_every_text_is_large_enough_and_stands_out(page: Page) -> None:
     seen = page.evaluate(SEEN)
     assert len(seen) > 30
+    assert not [each for each in seen if each[1] < SMALLEST_PX or each[2] < READABLE]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_without_stages_it_is_as_easy_to_read(
+    browser: Browser, tmp_path: Path, width: str, scheme: Literal["light", "dark"]
+) -> None:
+    reason = f"web1: {LONG}\n  | {LONG}\n-> `logs` has more"
+    line = {**canary_looks.line(RUNS["good"], ref=LONG, reason=reason), "status": "failed"}
+    path = tmp_path / "report.html"
+    path.write_text(report.page(line, [], app="notes", environment="prod"), encoding="utf-8")
+    opened = browser.new_page(viewport={"width": WIDTHS[width], "height": 800}, color_scheme=scheme)
+    opened.goto(path.as_uri())
+    test_it_is_read_without_scrolling_sideways(opened)
+    seen = opened.evaluate(SEEN)
+    assert len(seen) > 10
     assert not [each for each in seen if each[1] < SMALLEST_PX or each[2] < READABLE]
 
 

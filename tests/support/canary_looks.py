@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +66,13 @@ def line(told: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     last: dict[int, dict[str, Any]] = {look["stage"]: look for look in told if "stage" in look}
     end = told[-1].get("end", "started")
     return {
-        "at": "2026-11-27T09:30:00Z",
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(told[-1]["at"])),
         "run": "20261127T092955Z-0a1b2c",
         "event": "deploy",
         "release": "20261127T093000Z-1a2b3c4",
         "previous": "20261120T101500Z-9f8e7d6",
         "who": "ada@laptop",
+        "hosts": ["web1"],
         "commit": "1a2b3c4" + "0" * 33,
         "ref": "main",
         "subject": "Sort notes by title",

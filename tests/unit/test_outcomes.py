@@ -94,6 +94,16 @@ def test_a_hotfix_is_called_one_and_no_other_deploy_is() -> None:
         assert (" as a hotfix " in telling.summary(said)) == bool(kind)
 
 
+@pytest.mark.parametrize(
+    ("last", "ended"), [("Deploy | Settle", "done"), ("Deploy | Go back", "failed"), ("Deploy | Settle", "failed")]
+)
+def test_the_report_is_named_however_a_deploy_ended(last: str, ended: str) -> None:
+    written = Event("ok", last, "a1", {"ferryman": {"report": "/runs/1/report.html", "status": "live"}})
+    said = report("deploy", told(LOOK, PLANNED, STAGED, written), Ended(ended, 1.0), environment="prod", app="notes")
+    assert said["report"] == "/runs/1/report.html"
+    assert "report" not in report("deploy", told(CURRENT), Ended("done", 1.0), environment="prod", app="notes")
+
+
 def test_the_first_failure_is_the_cause_and_later_ones_are_not() -> None:
     later = Event("failed", "Deploy | Say why", "a1", {"msg": "the deploy failed"})
     said = report("deploy", told(LOOK, FAILED, BACK, later), Ended("failed", 1.0), environment="prod", app="")

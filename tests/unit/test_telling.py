@@ -33,6 +33,17 @@ def test_a_migration_without_a_dump_is_told() -> None:
     assert "dump" not in telling.summary(LIVE)
 
 
+@pytest.mark.parametrize(
+    ("more", "said"), [({}, "its report: "), ({"canary": [{"share": 0.3}]}, "how its clients fared: ")]
+)
+def test_the_report_is_named_at_the_end_of_a_deploy_also_of_one_that_failed(more: dict[str, object], said: str) -> None:
+    report = {**more, "report": "/shop/.ferryman/runs/1/report.html"}
+    line = f"{said}/shop/.ferryman/runs/1/report.html"
+    assert line in telling.summary({**LIVE, **report}).splitlines()
+    assert line in explaining.explain({**FAILED, "status": "failed", **report}).splitlines()
+    assert "report" not in telling.summary(LIVE)
+
+
 def test_sql_that_could_not_be_judged_is_told() -> None:
     why = "which SQL migrations are new is not known (it is a shallow clone), so none is refused; of all: sql/1.sql:1 x"
     assert why in telling.summary({**LIVE, "not_judged": why}).split("\n")

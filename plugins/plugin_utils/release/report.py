@@ -1,7 +1,8 @@
-"""The report of a release that was given its clients in stages: one HTML file, which needs nothing else to be read.
+"""The report of a deploy: one HTML file, which needs nothing else to be read.
 
-What it tells is a pure function of the looks that the run wrote down and of the ledger's line. All of it is somebody
-else's text (a commit's subject, a name of a branch, what a process wrote), so the template escapes whatever it shows.
+What it tells is a pure function of the ledger's line and of the looks that a run with stages wrote down. All of it is
+somebody else's text (a commit's subject, a name of a branch, what a process wrote), so the template escapes whatever it
+shows.
 """
 
 from __future__ import annotations
@@ -9,41 +10,40 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import report_charts
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release.report_charts import Look, percent, seconds
 
 Line = Mapping[str, Any]
+Look = Mapping[str, Any]
 LOOKS, NAME = "canary.jsonl", "report.html"
 ENDS = {"live": "is live", "returned": "went back", "failed": "failed"}
-HEADINGS = {"new": "New release", "old": "Old release", "rest": "All others, with the old release"}
-WORDS = {"promote": "goes on", "hold": "holds", "rollback": "goes back", "no_data": "no data"}
+UNMEASURED = {
+    "live": "All clients were moved at once.",
+    "returned": "Clients were moved to it, and sent back.",
+    "failed": "It failed before it had clients.",
+}
+"""What stands in the place of charts and verdicts where nothing was measured."""
+VANTAGES = {"slot": "at the slot", "entry": "through the entry"}
 
 
 def write(memory: Path, line: Line, *, app: str, environment: str) -> str:
-    """Write the report of a run into its directory and return its path; none of a run that had no stages."""
-    try:
-        told = [json.loads(text) for text in (memory / LOOKS).read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
-        return ""
-    looks = [look for look in told if "stage" in look]
-    if not looks:
-        return ""
+    """Write the report of a run into its directory and return its path."""
     path = memory / NAME
     fresh = path.with_name(f".{NAME}-{os.getpid()}")
-    fresh.write_text(page(line, looks, app=app, environment=environment), encoding="utf-8")
+    fresh.write_text(page(line, _looks(memory), app=app, environment=environment), encoding="utf-8")
     fresh.rename(path)
     return str(path)
 
 
 def page(line: Line, looks: Sequence[Look], *, app: str, environment: str) -> str:
-    """Return the report as HTML; `looks` are those of stages, in their order, and at least one."""
-    baseline = bool(looks[-1]["verdict"].get("baseline"))
+    """Return the report as HTML; `looks` are those of stages, in their order, and none where there were no stages.
+
+    `line` is the ledger's, which may have two things more: `entries` (their names), and `verified` (by host and
+    vantage, how many of the application's own steps passed and were left out).
+    """
     reason, _, more = str(line.get("reason") or "").strip().partition("\n")
     return _template().render(
         line=line,
@@ -52,26 +52,14 @@ def page(line: Line, looks: Sequence[Look], *, app: str, environment: str) -> st
         commit=_commit(line),
         ended=ENDS.get(str(line["status"]), str(line["status"])),
         good=line["status"] == "live",
-        reason=reason or looks[-1]["verdict"]["sentence"],
+        hotfix=bool(line.get("hotfix")),
+        reason=reason or (looks[-1]["verdict"]["sentence"] if looks else ""),
         more=more,
-        began=_moment(looks[0]["since"]),
-        began_clock=_clock(looks[0]["since"]),
-        ended_clock=_clock(looks[-1]["at"]),
-        lasted=span(looks[-1]["at"] - looks[0]["since"]),
-        entries=", ".join(sorted({entry for look in looks for entry in look["entries"]})),
-        arms=[_arm(looks, arm) for arm in HEADINGS if arm in looks[-1]["lately"]],
-        headings=HEADINGS | ({"old": "Baseline: the old release, as young"} if baseline else {}),
-        names=report_charts.called(looks),
-        charts=report_charts.charts(looks),
-        bands=report_charts.bands(looks),
-        history=history(looks),
-        percent=percent,
+        facts=[*_facts(line, looks)],
+        unmeasured=UNMEASURED.get(str(line["status"]), ""),
+        staged=bool(looks),
+        **_stages(looks),
     )
-
-
-def history(looks: Sequence[Look]) -> list[dict[str, Any]]:
-    """Return what was decided one after the other: looks that say the same, by the same rule, are one of these."""
-    return [_decided([*same]) for _, same in groupby(looks, _gist)]
 
 
 def span(value: float) -> str:
@@ -82,44 +70,58 @@ def span(value: float) -> str:
     return f"{minutes} min" + (f" {rest} s" if rest else "")
 
 
-def _gist(look: Look) -> tuple[Any, ...]:
-    verdict = look["verdict"]
-    return look["stage"], verdict["verdict"], verdict["rule"], verdict["ask"]
+def _looks(memory: Path) -> list[Look]:
+    try:
+        told = [json.loads(text) for text in (memory / LOOKS).read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+    return [look for look in told if "stage" in look]
 
 
-def _decided(same: Sequence[Look]) -> dict[str, Any]:
-    last = same[-1]
-    verdict = last["verdict"]
-    return {
-        "from": _clock(same[0]["at"]),
-        "until": _clock(last["at"]),
-        "share": percent(last["share"]),
-        "word": verdict["verdict"],
-        "said": WORDS[verdict["verdict"]],
-        "ask": verdict["ask"],
-        "sentence": verdict["sentence"],
-        "counts": {arm: _counts(counted) for arm, counted in verdict["arms"].items()},
-    }
+def _stages(looks: Sequence[Look]) -> dict[str, Any]:
+    if not looks:
+        return {}
+    from ansible_collections.ferryman.ops.plugins.plugin_utils.release import report_stages  # few deploys have stages
+
+    return report_stages.told(looks)
 
 
-def _counts(arm: Mapping[str, Any]) -> str:
-    failed = f"{arm['failed']:,} of {arm['requests']:,} failed"
-    return f"{failed}, p95 {seconds(arm['p95_s'])}" if arm["requests"] else "no requests"
+def _facts(line: Line, looks: Sequence[Look]) -> Iterator[tuple[str, list[str]]]:
+    """Yield what stands at the report's head, each with its lines."""
+    yield "Commit", [_commit(line)]
+    yield "Before it", [str(line.get("previous") or "nothing")]
+    yield "Deployed by", [str(line["who"])]
+    yield "Ended", [_moment(line["at"]), f"after {span(line.get('duration_s') or 0)}"]
+    if looks:
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(looks[0]["since"]))
+        yield "Clients from", [since, f"for {span(looks[-1]['at'] - looks[0]['since'])}"]
+    yield from _hosts(line, looks)
+    if verified := _verified(line.get("verified") or {}):
+        yield "Verified", verified
 
 
-def _arm(looks: Sequence[Look], arm: str) -> dict[str, str]:
-    """Return what clients of a release got in all; p95s do not add up, so that is of the last stage that had any."""
-    requests, failed = (sum(look["lately"][arm][key] for look in looks) for key in ("requests", "failed"))
-    served = [look for look in looks if look["verdict"]["arms"][arm]["requests"]]
-    if not requests or not served:
-        return {"name": arm, "rate": "–", "failed": "no requests", "p95": ""}
-    p95_s, share = served[-1]["verdict"]["arms"][arm]["p95_s"], served[-1]["share"]
-    return {
-        "name": arm,
-        "rate": percent(failed / requests),
-        "failed": f"{failed:,} of {requests:,} requests failed",
-        "p95": f"p95 {seconds(p95_s)} at {percent(share)}",
-    }
+def _hosts(line: Line, looks: Sequence[Look]) -> Iterator[tuple[str, list[str]]]:
+    """Yield who took part, by what he does where not all do the same; and who was left out."""
+    apps = list(line.get("hosts") or [])
+    entries = sorted({entry for look in looks for entry in look["entries"]}) or list(line.get("entries") or apps)
+    same = {("Host" if len(apps) == 1 else "Hosts"): apps}
+    told = same if apps == entries else {"App hosts": apps, "Entries": entries}
+    for name, hosts in {**told, "Left out": list(line.get("left_out") or [])}.items():
+        if hosts:
+            yield name, [", ".join(hosts)]
+
+
+def _verified(by_host: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Return how many steps passed at each vantage; hosts that say the same say it once."""
+    same: dict[str, list[str]] = {}
+    for vantage, place in VANTAGES.items():
+        for host, seen in by_host.items():
+            if vantage in seen:
+                passed, left_out = seen[vantage]["passed"], seen[vantage].get("left_out")
+                steps = "1 step" if passed == 1 else f"{passed} steps"
+                more = f", {left_out} left out" if left_out else ""
+                same.setdefault(f"{steps} passed {place}{more}", []).append(host)
+    return [f"{said} ({', '.join(hosts)})" if len(by_host) > 1 else said for said, hosts in same.items()]
 
 
 def _commit(line: Line) -> str:
@@ -128,12 +130,9 @@ def _commit(line: Line) -> str:
     return f"{commit[:7]} {line.get('subject') or ''}".strip() + named
 
 
-def _moment(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%H:%M:%S", time.gmtime(at))
+def _moment(at: str) -> str:
+    """Return a time of the ledger's, which is RFC 3339 in UTC, as people read it."""
+    return str(at).replace("T", " ").replace("Z", " UTC")
 
 
 def _template() -> jinja2.Template:
