@@ -12,7 +12,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import IO, Any
 
@@ -56,24 +56,24 @@ def serve(stream: IO[bytes], require: Callable[[Host, Mapping[str, Any]], None] 
         _work(host, request, stream, answer)
     except Failed as failed:
         answer.update(failed.facts)
-        from ansible_collections.ferryman.ops.plugins.module_utils.release import expect  # few requests come to this
-
-        private = _private(host, request)
-        reason, *lines = (expect.redacted(line, private) for line in [str(failed), *failed.evidence])
-        answer.update(ok=False, reason=reason, evidence=lines, hint=failed.hint)
+        answer.update(_told(host, request, str(failed), failed.evidence), hint=failed.hint)
         answer["refused"] = failed.refused and not answer["steps"]  # what an earlier step did was done
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it and go back
         import traceback  # takes time, and few requests come to this
 
-        answer.update(
-            ok=False,
-            reason=f"{type(error).__name__}: {error}",
-            evidence=traceback.format_exc().splitlines()[-6:],
-            hint="",
-            refused=False,
-        )
+        said, lines = f"{type(error).__name__}: {error}", traceback.format_exc().splitlines()[-6:]
+        answer.update(_told(host, request, said, lines), hint="", refused=False)
     answer.update(changes=host.changes, diffs=host.diffs, token=host.token)
     return answer
+
+
+def _told(host: Host, request: Mapping[str, Any], reason: str, evidence: Sequence[str]) -> dict[str, Any]:
+    """Return what is shown and kept of a failure, without the secrets that may stand in it."""
+    from ansible_collections.ferryman.ops.plugins.module_utils.release import expect  # few requests come to this
+
+    private = _private(host, request)
+    said, *lines = (expect.redacted(line, private) for line in [reason, *evidence])
+    return {"ok": False, "reason": said, "evidence": lines}
 
 
 def _private(host: Host, request: Mapping[str, Any]) -> list[str]:
