@@ -12,9 +12,10 @@ from tests.support import canary_looks
 
 ONE = {"app": ["web1"], "entry": ["web1"], "db": [], "arbiter": "web1"}
 FLEET = {"app": ["app1", "app2"], "entry": ["web1", "web2"], "db": [], "arbiter": "web1"}
+LOOK = {"at": 0, "since": 0, "stage": 0, "share": 1, "verdict": {"verdict": "promote"}}
 LINE = {
     key: value
-    for key, value in canary_looks.line([{"at": 0, "since": 0, "stage": 0, "share": 1, "verdict": {}}]).items()
+    for key, value in canary_looks.line([LOOK]).items()
     if key not in ("at", "run", "status", "reason", "duration_s", "verdicts")
 }
 STEPS = [{"step": "settle", "seconds": 0.1}]
