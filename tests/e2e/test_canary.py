@@ -164,7 +164,7 @@ def test_a_page_that_fails_once_a_release_is_live_brings_it_back_unless_it_fails
         assert shop.served() == (live if old_too else before)["release"], shop.ledger()[-1]
         if not old_too:
             assert shop.ledger()[-1]["verdicts"][0]["rule"] == "many_errors"
-            assert "did so with the old one" in shop.ledger()[-1]["reason"]
+            assert "fail with both" in shop.ledger()[-1]["reason"]
     finally:
         shop.ssh(f"rm -f {ill}")
 

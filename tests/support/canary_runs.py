@@ -94,6 +94,7 @@ FAULTY = [
     Scenario("2 % errors, 10 rps", 10, Bad(errors=0.02), quiet),
     Scenario("40 % errors for one client in ten, 10 rps", 10, Bad(errors=0.4, only=0.1), quiet),
     Scenario("12 % errors from half an hour on, 10 rps", 10, Bad(errors=0.12, from_s=1500), quiet),
+    Scenario("15 % errors once all have it, 10 rps", 10, Bad(errors=0.15, from_s=1850), quiet),
     Scenario("p95 three times as long, 10 rps", 10, Bad(slower=3.0), quiet),
     Scenario("hangs, 10 rps", 10, Bad(hangs=True), quiet),
 ]

@@ -77,6 +77,7 @@ class Surroundings:
 
 
 RESTART_S, FLUTTER_S = 8.0, 2.0
+REPLAYABLE = 0.7  # of requests, those that read, and are not behind a login
 
 
 def any_surroundings(chance: Random) -> Surroundings:
@@ -230,7 +231,7 @@ class Run:
         self.past: list[Draw] = []
         self.minutes: list[Minute] = []
         self.second = world.chance.uniform(0, 60)  # of a minute, at which the first client is moved
-        self.replayed: list[tuple[int, int]] = []
+        self.replayed: list[tuple[float, int, int]] = []
         self.people = People(world)
         known = list(accumulate(client.clings for client in world.clients))
         before = poisson(world.chance, KNOWN_S * world.rps * BASE_ERRORS)
@@ -289,23 +290,25 @@ class Run:
         return 30 - round(30 * shared), 30
 
     def lately_replayed(self) -> tuple[int, int]:
-        """Return what failed again in the last five minutes."""
-        lately = self.replayed[-round(300 / self.tick_s) :]
-        return sum(again for again, _ in lately), sum(also for _, also in lately)
+        """Return at how many failed requests it was looked once more in the last minutes, and how many are both's."""
+        lately = [each for each in self.replayed if each[0] > self.at - 300]
+        return sum(looked_at for _, looked_at, _ in lately), sum(with_both for _, _, with_both in lately)
 
     def _replay(self, failed: int, share: float) -> None:
-        """Ask once more for what failed with new, once everybody has it: three at a time."""
-        if STAGES[self.stage][0] < 1:
+        """Look once more at what failed with new, once everybody has it: at three requests each ten seconds."""
+        if STAGES[self.stage][0] < 1 or not failed or self.at - (self.replayed[-1][0] if self.replayed else 0) < 10:
             return
         world, chance = self.world, self.world.chance
-        shared, again, also = world.failing(self.at - self.tick_s, self.at)[0], 0, 0
-        by_page = shared / share if world.around.unseen and share else 0.0  # of these failures, the outage's
+        shared, unseen = world.failing(self.at - self.tick_s, self.at)[0], world.around.unseen
+        with_both = 0
         for _ in range(min(failed, 3)):
-            if chance.random() < by_page:
-                again, also = again + 1, also + 1
-            elif chance.random() < share:
-                again, also = again + 1, also + (not world.around.unseen and chance.random() < shared)
-        self.replayed.append((again, also))
+            cause = chance.random() * (share + BASE_ERRORS)
+            if cause < shared:
+                fails = unseen or chance.random() < share * shared
+            else:  # of what always fails, half is a page that is broken in both
+                fails = cause >= share and chance.random() < 0.5
+            with_both += fails and chance.random() < REPLAYABLE
+        self.replayed.append((self.at, min(failed, 3), with_both))
 
     def tick(self) -> None:
         """Let a little time pass."""

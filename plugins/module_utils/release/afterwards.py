@@ -121,8 +121,8 @@ def _watch(host: Host, told: Told) -> None:
         try:
             if not shift.hidden(host) and _is_over(host, told, watched):  # else clients get the page
                 return
-        except Failed as failed:  # a look that came to nothing: the next one may see more
-            print(f"{host.site.name}: {failed}", flush=True)
+        except Exception as error:  # noqa: BLE001 - a look came to nothing; the next one may see more, an ended watch none
+            print(f"{host.site.name}: {error if isinstance(error, Failed) else repr(error)}", flush=True)
         time.sleep(max(0.0, began + EVERY_S - time.monotonic()))  # a look at what fails is shorter
 
 
@@ -187,6 +187,7 @@ class Watched:
         """Look for a while, and return what is known by then."""
         wanted: dict[str, Any] = {"log": str(self.log), "salt": self.told["after"]["salt"], "stages": [self.since]}
         wanted.update(share=1.0, place=self.place, wait_s=EVERY_S, hang_s=self.limits.hang_s, overdue=True)
+        wanted["replay"] = self.seen.replays(self.seen.now)
         request = {**self.told, "look": wanted, "description": {"metrics": self.metrics}}
         ways = _ways(host, self.slot)
         answer = sharing.seen(host, {**request, "away": elsewhere.away(*ways)})

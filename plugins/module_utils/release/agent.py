@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import (
@@ -79,8 +79,11 @@ def _told(host: Host, request: Mapping[str, Any], reason: str, evidence: Sequenc
 def _private(host: Host, request: Mapping[str, Any]) -> list[str]:
     """Return every secret that an application may have written to its log, which is what is shown of a failure."""
     sent = {**(request.get("secrets") or {}), **((request.get("verify") or {}).get("secrets") or {})}
-    kept = (host.site.settings / "secrets").glob("[!.]*")
-    return [*map(str, sent.values()), *(path.read_text(encoding="utf-8", errors="replace") for path in kept)]
+    kept = []
+    for path in (host.site.settings / "secrets").glob("[!.]*"):
+        with suppress(OSError):  # what cannot be read here is in no process's log either
+            kept.append(path.read_text(encoding="utf-8", errors="replace"))
+    return [*map(str, sent.values()), *kept]
 
 
 def _work(host: Host, request: Mapping[str, Any], stream: IO[bytes], answer: dict[str, Any]) -> None:

@@ -32,17 +32,17 @@ def both(host: Host, request: Request, arms: Sequence[str]) -> dict[str, Any]:
     there = [listens(host, each) for each in arms] if request.get("verify") else []
     return {
         "probes": _steps(host, request, arms, there, turn=turn),
-        "probed": [turn % len(there[0]), len(there[0])] if there and there[0] else None,
+        "probed": [_named(there[0][turn % len(there[0])]), len(there[0])] if there and there[0] else None,
         "metrics": _numbers(host, request, arms, wanted) if wanted else {},
     }
 
 
 def once_more(host: Host, request: Request, arms: Sequence[str], paths: Sequence[str]) -> Sequence[int]:
-    """Return how many of `paths` fail again with the new release, and how many of those with the old one, too."""
+    """Return of how many failed requests with these `paths` it was looked at once more, and how many fail with both."""
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import replay
 
     new, old = (listens(host, each, away=request.get("away", ())) for each in arms)
-    return replay.replayed(paths, new, old, _getter(request))
+    return replay.replayed(paths, new, old, _getter(request, client=replay.CLIENT))
 
 
 def takes_s(request: Request) -> float:
@@ -50,7 +50,7 @@ def takes_s(request: Request) -> float:
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics, replay
 
     steps_s = 2 * float((request.get("verify") or {}).get("timeout_s", 0))
-    again_s = replay.TAKES_S if float(request["look"]["share"]) >= 1 else 0.0
+    again_s = replay.TAKES_S if request["look"].get("replay") else 0.0
     return steps_s + (metrics.MOST_S if _metrics(request) else 0.0) + again_s
 
 
@@ -87,6 +87,10 @@ def _steps(
     return found
 
 
+def _named(process: tuple[str, int]) -> str:
+    return f"{process[0]}:{process[1]}"
+
+
 def _numbers(host: Host, request: Request, arms: Sequence[str], wanted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return by name what all processes of either release tell of themselves."""
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import metrics
@@ -95,10 +99,12 @@ def _numbers(host: Host, request: Request, arms: Sequence[str], wanted: Sequence
     return metrics.read(wanted, [listens(host, each, away=away) for each in arms], _getter(request))
 
 
-def _getter(request: Request) -> Callable[[tuple[str, int], str, float], expect.Answer]:
+def _getter(
+    request: Request, *, client: str = verifying.ITSELF
+) -> Callable[[tuple[str, int], str, float], expect.Answer]:
     domain = str(request["entry"]["domain"])
 
     def get(process: tuple[str, int], path: str, limit_s: float) -> expect.Answer:
-        return verify.get(verifying.at_process("slot", process, domain), path, limit_s=limit_s)
+        return verify.get(verifying.at_process("slot", process, domain, client=client), path, limit_s=limit_s)
 
     return get

@@ -133,7 +133,8 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Watch for up to `wait_s`, until something speaks against the new release; answer what clients got meanwhile.
 
     `look` of the request holds place, salt, stages (when they began), hang_s, warm_until (from when on latency counts),
-    wait_s, log, share (0 to 1), baseline, overdue and turn (how often the steps under verify were asked already).
+    wait_s, log, share (0 to 1), baseline, overdue, turn (how often the steps under verify were asked already), and
+    replay (whether what fails is asked of both once more).
     Where nothing was seen, or it is overdue, the application's own steps under verify are asked of both releases, for
     which there is `verify`, and its metrics are read.
     """
@@ -162,7 +163,7 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
 
     def count(block: bytes) -> None:
         reader.count(block)
-        if float(told["share"]) >= 1:
+        if told.get("replay"):
             failed.count(block)
 
     while True:
@@ -180,7 +181,8 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
     answer.update(asking.both(host, request, (slot, old)) if not against or told.get("overdue") else {})
     if float(told["share"]) >= 1:
         answer["old_probe"] = old_is_well(host, names.other(slot))
-        answer["replayed"] = asking.once_more(host, request, (slot, old), failed.last())
+        if not heard:
+            answer["replayed"] = asking.once_more(host, request, (slot, old), failed.drawn())
     return answer
 
 

@@ -19,9 +19,10 @@ PROMOTE, HOLD, ROLLBACK, NO_DATA = "promote", "hold", "rollback", "no_data"
 DEFAULTS = Limits()
 LEAST_REQUESTS = 20  # below it a percentage is none
 LEAST_PROBES = 3  # the same, of probes
+LEAST_REPLAYED = 10  # the same, of failed requests that were looked at once more
 LEAST_MINUTES = 2
 LEAST_HANGING = 5
-OLD_ANSWERS = 3  # times as many as hang with old, too: then it is new alone that hangs
+OLD_ANSWERS = 10  # times as many as hang with it: where clients wait for news by design, many do with either
 LEAST_FAILING = 2  # one client that is broken says nothing of a release
 SUSPECT = math.log(20)  # what tells new from old where many requests fail for long already
 SHARE_SURE = math.log(10_000)
@@ -70,17 +71,12 @@ def judge(evidence: Evidence, limits: Limits = DEFAULTS) -> Verdict:
 def _hanging(evidence: Evidence) -> Optional[Verdict]:
     """Requests that nobody answers leave no line in a log until their clients give up."""
     waiting = evidence.waiting
-    if waiting is None or waiting.hanging[0] < LEAST_HANGING:
+    if waiting is None or waiting.answered[0] or waiting.hanging[0] < LEAST_HANGING:
         return None
-    (hanging, beside), (answered, well) = waiting.hanging, waiting.answered
     figures = {"hanging": waiting.hanging, "answered": waiting.answered, "within_s": waiting.within_s}
-    if answered and not evalues.surely_below(answered, answered + hanging, 0.5, chance=0.001):
-        return None
-    if well >= max(LEAST_HANGING, OLD_ANSWERS * beside):
+    if waiting.answered[1] >= max(LEAST_HANGING, OLD_ANSWERS * waiting.hanging[1]):
         return Verdict(ROLLBACK, "hanging", figures=figures)
-    if answered or not beside:  # where clients wait for news by design, most requests of either are in flight
-        return None
-    return Verdict(HOLD, "shared", ask=evidence.now >= evidence.until, figures=figures)
+    return Verdict(HOLD, "shared", ask=evidence.now >= evidence.until, figures=figures) if waiting.hanging[1] else None
 
 
 def _compared(evidence: Evidence, limits: Limits, log_errors: float) -> Optional[Verdict]:
@@ -220,8 +216,9 @@ def _old_as_bad(evidence: Evidence, minutes: Sequence[Minute], limits: Limits) -
     failed, total = facts.requests(each.new for each in minutes)
     counts = [facts.requests(each.old for each in minutes), facts.requests(each.rest for each in minutes)]
     rates = [bad / of for bad, of in counts if of >= LEAST_REQUESTS]
-    again, also = evidence.replayed
-    if evidence.share >= 1 and again >= LEAST_PROBES and also * 2 >= again:
+    looked_at, with_both = evidence.replayed
+    replayed = evidence.share >= 1 and looked_at >= LEAST_REPLAYED
+    if replayed and not evalues.surely_below(with_both, looked_at, 0.5, chance=0.001):
         return True
     good, of = evidence.old_probes
     if evidence.share >= 1 and of >= LEAST_PROBES:

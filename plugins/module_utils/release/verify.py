@@ -90,8 +90,8 @@ def run(
 
 def get(place: Place, path: str, *, limit_s: float) -> Answer:
     """Return the answer to a plain request for `path`, or the error that came instead of one, within `limit_s`."""
-    step: dict[str, Any] = {"method": "GET", "path": path, "headers": {}, "form": {}, "json": None}
-    return _ask(place, step, {}, {}, limit_s=limit_s)
+    step: dict[str, Any] = {"method": "GET", "headers": {}, "form": {}, "json": None}
+    return _ask(place, step, {}, {}, path=path, limit_s=limit_s)
 
 
 def failed(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -119,7 +119,8 @@ class _Client:
         unknown = sorted(expect.used(step) - set(self.known))
         if unknown:
             return f"the inventory gives no {' and no '.join(name.replace(':', ' ') for name in unknown)}"
-        answer = _ask(self.place, step, self.known, self.jar, limit_s=limit_s)
+        path = expect.fill(step["path"], self.known, expect.in_url)
+        answer = _ask(self.place, step, self.known, self.jar, path=path, limit_s=limit_s)
         self.jar = expect.cookies(self.jar, answer, now=time.time())
         values, lost = expect.saved(step["save"], answer, self.jar)
         self.heard |= {*self.jar.values(), *values.values()}  # nor may an answer that is not as expected show them
@@ -134,9 +135,9 @@ class _Client:
 
 
 def _ask(
-    place: Place, step: expect.Step, known: Mapping[str, str], jar: Mapping[str, str], *, limit_s: float
+    place: Place, step: expect.Step, known: Mapping[str, str], jar: Mapping[str, str], *, path: str, limit_s: float
 ) -> Answer:
-    """Return the answer to a step, or the error that came instead of one, within `limit_s`."""
+    """Return the answer to a step at `path`, or the error that came instead of one, within `limit_s`."""
     began = time.monotonic()
     headers, body = _headers(place, step, known, jar)
     try:
@@ -147,7 +148,7 @@ def _ask(
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = http.client.HTTPConnection(place.host)
             connection.sock = stream
-            connection.request(step["method"], expect.fill(step["path"], known, expect.in_url), body, headers)
+            connection.request(step["method"], path, body, headers)
             reply = connection.getresponse()
             text = reply.read(LONGEST).decode(_charset(reply), errors="replace")
         seconds = time.monotonic() - began

@@ -14,6 +14,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release.host import H
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
+ITSELF = "127.0.0.1"
+"""By whom a process is told that it is asked: by its own host."""
 
 
 def at_slot(host: Host, request: Request, slot: str) -> Answer:
@@ -112,10 +114,13 @@ def _at_slot(host: Host, request: Request, slot: str) -> verify.Place | None:
     return at_process("slot", (web.address, web.port), str(request["entry"]["domain"])) if web else None
 
 
-def at_process(vantage: str, listens: tuple[str, int], domain: str) -> verify.Place:
-    """Return where a web process is asked itself, at its own address and port, for what is served as `domain`."""
+def at_process(vantage: str, listens: tuple[str, int], domain: str, *, client: str = ITSELF) -> verify.Place:
+    """Return where a web process is asked itself, at its own address and port, for what is served as `domain`.
+
+    `client` is the address that it is told to be asked by.
+    """
     # What the entry says of a request, so that an application takes this one for a client's.
-    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": domain}
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": client, "X-Forwarded-Host": domain}
     return verify.Place(vantage, *listens, domain, headers=headers)
 
 

@@ -103,10 +103,11 @@ class Canary:
             self._pass_on(empty)
 
     def _look(self, share: float, wait_s: float) -> None:
+        mine = self.seen[self.action.host]
         told = {"salt": self.action.salt, "stages": self.began, "hang_s": self.limits.hang_s, "log": self.log}
         told.update(place=self.place, wait_s=wait_s, share=share, overdue=self._overdue)
-        told.update(warm_until=self.began[0] + self.limits.warm_s, turn=self.seen[self.action.host].turns)
-        told["baseline"] = self.baseline and share < 1
+        told.update(warm_until=self.began[0] + self.limits.warm_s, turn=mine.turns)
+        told.update(baseline=self.baseline and share < 1, replay=share >= 1 and mine.replays(mine.now))
         answer = self._ask("look", look=told, **self.probing)
         self.place = answer["place"]
         self._pass_on({key: answer.get(key) for key in KEPT})

@@ -227,8 +227,8 @@ class Reader:
 
     def _failed(self, row: Row) -> bool:
         """Say whether the slot that was chosen failed, also where the other one then answered well."""
-        if row[STATUS] == b"499":  # the client left: a failure if it had waited for long
-            return float(row[REQUEST_S]) >= self.hang_s
+        if row[STATUS] == b"499" and not b"500" <= row[UPSTREAM_STATUS] <= b"599":
+            return float(row[REQUEST_S]) >= self.hang_s  # the client left: a failure if it had waited for long
         answered = row[STATUS] if row[UPSTREAM_STATUS] == b"null" else row[UPSTREAM_STATUS]
         return b"500" <= answered <= b"599"
 

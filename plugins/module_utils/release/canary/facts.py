@@ -138,7 +138,7 @@ class Evidence:
     old_probes: Pair = (0, 0)
     """Good answers of the old slot, of all in the last minutes: all that is known of it once it gets no clients."""
     replayed: Pair = (0, 0)
-    """Reads that failed with new and, asked once more, failed again; and how many of those did with the old slot."""
+    """Failed requests of new that were looked at once more, and how many of them fail with the old slot, too."""
     baseline: bool = False
     """Whether the old arm is a baseline: processes of the old release that are as young as the new one's."""
     operator: str = ""

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, Optional
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, gathering, metrics, ratios
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import (
+    access,
+    gathering,
+    metrics,
+    ratios,
+    replay,
+)
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Pair, Signal, Waiting
 
 ANSWERED_S = 10.0  # beyond the limit: what a release that hangs has answered before it did
@@ -22,15 +28,15 @@ class Asked(NamedTuple):
     name: str
     good: Sequence[Optional[bool]]
     said: Sequence[str] = ("", "")
-    process: int = 0
-    """Which one of the new release was asked, of how many; 0 of 1 where all were."""
+    process: str = ""
+    """Which one of the new release was asked (address:port), of how many; of 1 where all were."""
     of: int = 1
 
 
 @dataclass
 class Seen:
     """What one entry has counted, and lately: (at, answered by new and by old), (at, whether the old slot is well), and
-    (at, how many reads failed again with new, and of those with old).
+    (at, how many failed requests were looked at once more, and how many of them fail with both).
     """
 
     tally: access.Tally = field(default_factory=access.Tally)
@@ -59,10 +65,10 @@ class Seen:
         self.answered.append((self.now, gathering.answered(came, new=new, baseline=baseline)))
         if look.get("old_probe") is not None:
             self.old_probes.append((self.now, bool(look["old_probe"])))
-        if look.get("replayed"):
+        if any(look.get("replayed") or ()):
             self.replayed.append((self.now, (look["replayed"][0], look["replayed"][1])))
         probes, told = look.get("probes") or {}, look.get("metrics") or {}
-        process, of = look.get("probed") or (0, 1)
+        process, of = look.get("probed") or ("", 1)
         self.turns += bool(probes)
         for name, good in probes.items():
             self.signals.append(Asked(self.now, f"verify step {name!r}", good, process=process, of=of))
@@ -79,6 +85,10 @@ class Seen:
             if metrics.is_ratio(metric):
                 self.ratios.setdefault(metric["name"], ratios.Ratio()).take(each["counts"], at=self.now)
 
+    def replays(self, now: float) -> bool:
+        """Say whether it is time to look once more at what fails."""
+        return replay.due(self.replayed[-1][0] if self.replayed else None, now)
+
     @property
     def asked_at(self) -> float:
         """When the application was asked last; 0 for never."""
@@ -92,7 +102,7 @@ def old_probes(seen: Iterable[Seen], *, now: float) -> Pair:
 
 
 def replayed(seen: Iterable[Seen], *, now: float) -> Pair:
-    """Return how many reads failed again with new lately, and how many of those with old, too."""
+    """Return how many failed requests were looked at once more lately, and how many of them fail with both."""
     return _sum([pair for each in seen for at, pair in each.replayed if at > now - PROBED_S])
 
 
@@ -135,9 +145,9 @@ def _of_each(name: str, seen: Collection[Seen], *, now: float, least: int) -> li
     lately = [each for entry in seen for each in entry.signals if each.name == name and each.at > now - PROBED_S * of]
     lately.sort(key=attrgetter("at"))
     old, found = _good(each.good[1] for each in lately), []
-    for process in range(of):
+    for process in sorted({each.process for each in lately}):
         new = _good(each.good[0] for each in [each for each in lately if each.process == process][-least:])
-        found.append(Signal(f"{name} at process {process + 1} of {of}", new, old, least_samples=least))
+        found.append(Signal(f"{name} at {process}", new, old, least_samples=least))
     return found
 
 

@@ -129,10 +129,9 @@ def _slower(figures: Figures, evidence: Evidence) -> str:
 
 
 def _hanging(figures: Figures, evidence: Evidence) -> str:
-    new, old = figures["answered"]
     return (
-        f"The new release hangs: {figures['hanging'][0]} requests wait, and it answered {new or 'none'} in the last "
-        f"{_minutes(figures['within_s'])}; {_old(evidence)} answered {old}."
+        f"The new release hangs: {figures['hanging'][0]} requests wait, and it answered none in the last "
+        f"{_minutes(figures['within_s'])}; {_old(evidence)} answered {figures['answered'][1]}."
     )
 
 
@@ -169,8 +168,8 @@ def _beside(figures: Figures, evidence: Evidence) -> str:
         return f"and {_percent(figures['old'])} of the old one's"
     good, total = figures["old_probes"]
     told = f"and {total - good} of {total} probes of the old one" if total else "and nobody has the old one to compare"
-    again, also = figures["replayed"]
-    return f"{told}; of {again} of them that failed again {also} did so with the old one, too" if again else told
+    looked_at, with_both = figures["replayed"]
+    return f"{told}; of {looked_at} of them that were asked once more {with_both} fail with both" if looked_at else told
 
 
 def _shared(figures: Figures, evidence: Evidence) -> str:

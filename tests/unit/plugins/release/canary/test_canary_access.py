@@ -65,6 +65,11 @@ def test_a_client_that_leaves_is_a_failure_where_it_had_waited_and_else_had_no_a
     assert {"came 0", "slow 3"} <= {kind for kind, _ in found.firsts}
 
 
+def test_a_client_that_left_while_the_other_slot_made_good_had_a_failure() -> None:
+    (minute,) = counted(line(AT, status=499, upstream_status=502, seconds=1.0)).minutes.values()
+    assert (minute.requests, minute.failed) == (1, 1)
+
+
 def test_a_connection_that_was_kept_is_a_request_and_no_slow_answer() -> None:
     found = counted(line(AT), line(AT + 1, status=101, seconds=120.0))
     (minute,) = found.minutes.values()

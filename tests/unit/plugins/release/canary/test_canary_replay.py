@@ -1,7 +1,14 @@
-"""What failed with a release that everybody has is asked of both once more: the reads that failed last, and no more."""
+"""What failed with a release that everybody has is asked of both once more, on real servers: some of it, drawn."""
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
+
+import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.release import asking
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import replay
 from ansible_collections.ferryman.ops.plugins.module_utils.release.expect import Answer
 from tests.support.access_log import line
@@ -11,25 +18,30 @@ NEW, OLD = ("127.0.0.1", 20010), ("127.0.0.1", 20020)
 
 
 def failed(*lines: bytes) -> list[str]:
-    """The paths that are asked for once more after such lines."""
+    """The paths of what failed in such lines, of which some are drawn."""
     found = replay.Failed("green")
     for each in lines:
         found.count(each)
-    return found.last()
+    return found.paths
 
 
-def test_the_last_reads_that_failed_with_new_are_asked_for_each_once() -> None:
-    told = ["/a", "/b", "/c", "/d", "/b"]
-    assert failed(*(line(AT, arm="green", status=502, path=path) for path in told)) == ["/b", "/d", "/c"]
-
-
-def test_what_was_answered_what_old_failed_and_what_writes_is_not_asked_again() -> None:
+def test_what_failed_with_new_counts_and_what_cannot_be_asked_again_has_no_path() -> None:
     wrote = line(AT, arm="green", status=500, path="/pay").replace(b'"GET"', b'"POST"')
-    odd = line(AT, arm="green", status=500, path='/\\"x')
-    assert not failed(line(AT, arm="green", status=404), line(AT, arm="blue", status=500), wrote, odd)
+    odd = line(AT, arm="green", status=500, path="/ü")
+    told = [line(AT, arm="green", status=502, path=path) for path in ("/a", "/b/{id}", "/a")]
+    assert failed(*told, wrote, odd) == ["/a", "/b/{id}", "/a", "", ""]
+    assert not failed(line(AT, arm="green", status=404), line(AT, arm="blue", status=500))
 
 
-def test_both_are_asked_and_old_only_for_what_fails_again_with_new() -> None:
+def test_each_failed_request_is_as_likely_to_be_drawn_as_any_other() -> None:
+    found = replay.Failed("green")
+    found.paths = ["/often"] * 90 + ["/seldom"] * 10
+    drawn = [path for seed in range(300) for path in found.drawn(Random(seed))]
+    assert 800 < drawn.count("/often") < 860
+    assert Counter(replay.Failed("green").drawn(Random(1))) == Counter()
+
+
+def test_only_what_fails_with_either_release_is_both_s() -> None:
     answers = {(NEW, "/a"): 500, (OLD, "/a"): 503, (NEW, "/b"): 200, (NEW, "/c"): 502, (OLD, "/c"): 200}
     asked = []
 
@@ -38,16 +50,45 @@ def test_both_are_asked_and_old_only_for_what_fails_again_with_new() -> None:
         asked.append((process, path))
         return Answer(status=answers[process, path])
 
-    assert replay.replayed(["/a", "/b", "/c"], [NEW], [OLD], get) == (2, 1)
-    assert asked == [(NEW, "/a"), (OLD, "/a"), (NEW, "/b"), (NEW, "/c"), (OLD, "/c")]
+    assert replay.replayed(["/a", "/b", "/c", "", "/a"], [NEW], [OLD], get) == (5, 2)
+    assert asked == [(NEW, "/a"), (OLD, "/a"), (NEW, "/b"), (NEW, "/c"), (OLD, "/c")], "each once"
 
 
-def test_no_answer_is_a_failure_and_where_a_release_does_not_run_nothing_is_asked() -> None:
+@pytest.mark.parametrize(("seconds", "fails"), [(0.01, 1), (replay.LIMIT_S, 0)])
+def test_who_refuses_fails_and_who_takes_long_may_be_slow(seconds: float, fails: int) -> None:
     def get(*_: object) -> Answer:
-        return Answer(error="timed out")
+        return Answer(error="refused", seconds=seconds)
 
-    assert replay.replayed(["/a"], [NEW], [OLD], get) == (1, 1)
-    assert replay.replayed(["/a"], [NEW], [], get) == (0, 0)
+    assert replay.replayed(["/a"], [NEW], [OLD], get) == (1, fails)
+
+
+def test_where_a_release_does_not_run_nothing_is_looked_at() -> None:
+    assert replay.replayed(["/a"], [NEW], [], lambda *_: Answer(status=500)) == (0, 0)
+
+
+@pytest.mark.parametrize("path", ["/{x}", "/{{x}}", "/${jndi:x}", "/}{", "/%7Bx%7D"])
+def test_a_path_is_asked_as_it_was(path: str) -> None:
+    asked = []
+
+    class Application(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["X-Forwarded-For"]))
+            self.send_response(500)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Application) as serving:
+        threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        get = asking._getter({"entry": {"domain": "tiny.test"}}, client=replay.CLIENT)
+        there = [("127.0.0.1", serving.server_port)]
+        assert replay.replayed([path], there, there, get) == (1, 1)
+        serving.shutdown()
+    assert asked == [(path, replay.CLIENT)] * 2
+
+
+def test_it_is_looked_again_after_a_while() -> None:
+    assert replay.due(None, 100.0)
+    assert not replay.due(95.0, 100.0)
+    assert replay.due(90.0, 100.0)
 
 
 def test_the_expression_knows_a_line_as_the_template_has_it_written() -> None:

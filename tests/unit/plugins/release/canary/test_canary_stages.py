@@ -87,7 +87,7 @@ class Entry:
             "probes": {
                 name: [good and look["turn"] % 3 != self.ill_process, True] for name, good in self.probes.items()
             },
-            "probed": [look["turn"] % 3, 3] if self.probes else None,
+            "probed": [f"app:{look['turn'] % 3}", 3] if self.probes else None,
             "metrics": {
                 name: {"good": [good, not self.old_is_ill or good], "said": [said, said if self.old_is_ill else "8"]}
                 for name, (good, said) in self.metrics.items()
@@ -195,7 +195,7 @@ def test_steps_that_the_old_release_takes_and_the_new_one_does_not_send_it_back(
 
 def test_steps_that_one_process_of_several_does_not_take_send_the_release_back(tmp_path: Path) -> None:
     entry = Entry(Random(1), probes={"log in": True}, ill_process=1)
-    said = r"'log in' at process 2 of 3 is bad with the new release: 0 of 4 were good; with the old one 11 of 11"
+    said = r"'log in' at app:1 is bad with the new release: 0 of 4 were good; with the old one 11 of 11"
     with pytest.raises(BackError, match=said):
         way(tmp_path, entry).through()
     assert entry.asked.count("look") == 11, "each has its turn"
