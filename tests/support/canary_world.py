@@ -236,6 +236,7 @@ class Run:
         known = list(accumulate(client.clings for client in world.clients))
         before = poisson(world.chance, KNOWN_S * world.rps * BASE_ERRORS)
         self.failed = dict.fromkeys(world.chance.choices(range(len(known)), cum_weights=known, k=before), SPENT)
+        self.known = frozenset(self.failed)
         self.answered: list[tuple[int, int]] = []
         self.hanging = 0
         self.bins = {factor: _bins(factor) for factor in _factors(world)}
@@ -339,10 +340,11 @@ class Run:
     def _failed(self, client: int, arm: int, begin: float) -> None:
         """Count a client's first failure in the stage, in the draw that it is in."""
         world, before = self.world, self.failed.get(client, -1)
+        if arm != REST and client not in self.known:
+            self.people.failed(client, arm)
         if arm == REST or before in (self.stage, SPENT):
             return
         stays = arm == NEW or world.baseline
-        self.people.failed(client, arm)
         self.failed[client] = SPENT if stays else self.stage
         counts = self.draws[self.stage, before]
         counts.failing[arm] += 1
@@ -455,7 +457,7 @@ class Firsts:
     long as they are meant to.
     """
 
-    HORIZON_S = 2700.0
+    HORIZON_S = 3600.0
 
     def __init__(self, world: World, tick_s: float) -> None:
         self.world, self.tick_s = world, tick_s
