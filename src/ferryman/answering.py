@@ -30,11 +30,15 @@ def able() -> bool:
     return there and terminal.able(sys.stderr) and not is_pipeline
 
 
-def command(word: str, env: str, app: str) -> list[str]:
-    """Return the command that says a word, as a list of words for a process."""
+def command(word: str, env: str, app: str, percent: int) -> list[str]:
+    """Return the command that says a word, as a list of words for a process.
+
+    To go on is said for the stage of `percent` alone: that may end by itself until the word has come.
+    """
     # -P: a module of the directory that somebody works in must not stand in for one of ours.
     words = [sys.executable, "-P", "-m", "ferryman", f"release.{word}", "--json", "--env", env]
-    return [*words, *(["--app", app] if app else [])]
+    share = ["--share", str(percent)] if word == "promote" else []
+    return [*words, *(["--app", app] if app else []), *share]
 
 
 class Sending(Protocol):
@@ -94,7 +98,7 @@ class Answering:
     Nothing that goes wrong here is told by an exception: the run that asks goes on without a key.
     """
 
-    def __init__(self, decision: Decision, keyboard: Keyboard, send: Callable[[str], Sending]) -> None:
+    def __init__(self, decision: Decision, keyboard: Keyboard, send: Callable[[str, int], Sending]) -> None:
         self.decision, self.keyboard, self.send = decision, keyboard, send
         self.sending: Sending | None = None
 
@@ -105,18 +109,19 @@ class Answering:
         if self.sending and (ended := self.sending.ended()) is not None:
             self.sending = None
             self.decision.sent(ended, time.monotonic())
+        if not self.decision.saying:
+            self._leave()
         try:
             if not self.decision.listens:
                 self.keyboard.release()
-            elif word := self.decision.press(self.keyboard.pressed(), time.monotonic()):
-                self._say(word)
+            elif answer := self.decision.press(self.keyboard.pressed(), time.monotonic()):
+                self._say(*answer)
         except (OSError, termios.error):  # the terminal is gone
             self.decision.by_key = False
 
-    def _say(self, word: str) -> None:
-        self._leave()  # that of a question before this one
+    def _say(self, word: str, percent: int) -> None:
         try:
-            self.sending = self.send(word)
+            self.sending = self.send(word, percent)
         except OSError as error:
             self.decision.sent(str(error.strerror), time.monotonic())
 
@@ -136,7 +141,7 @@ class Answering:
 def answered(decision: Decision, env: str, app: str) -> Iterator[Answering]:
     """Have keys answer what is asked during a run, where `decision` says that they can; whoever runs it polls."""
     keyboard = Keyboard(sys.stdin.fileno() if decision.by_key else -1)
-    answering = Answering(decision, keyboard, lambda word: Said(command(word, env, app)))
+    answering = Answering(decision, keyboard, lambda word, percent: Said(command(word, env, app, percent)))
     try:
         yield answering
     finally:

@@ -6,18 +6,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from tests.support import canary_looks
 from tests.support.terminal import CTRL_C, Terminal
 
 from ferryman import answering
+from ferryman.decision import Decision, State
 
 ASKED = "Go on (p) or back (a)?"
 BELL = b"\a"
 QUIET = canary_looks.looks(canary_looks.QUIET)
 ASKS = [look for look in QUIET if look["verdict"]["ask"]][:2]
 DOES_NOT = QUIET[0]
+PERCENT = round(ASKS[0]["share"] * 100)
 
 PLAYED = """
 import json, sys, termios, time
@@ -38,7 +41,7 @@ if problem and not Path("tried").exists():
     print(problem)
     sys.exit(1)
 '''
-answering.command = lambda word, env, app: [sys.executable, "-c", SAY, f"{{word}} {{env}} {{app}}", cannot]
+answering.command = lambda *words: [sys.executable, "-c", SAY, " ".join(map(str, words)), cannot]
 
 
 def play(playbook, environment, *, values, listen, stop, **_):
@@ -137,7 +140,7 @@ def test_a_key_sends_the_word_while_the_run_is_followed_and_the_bell_rings_once(
     assert "min left, then it goes back." in " ".join(run.terminal.text().split())
     run.terminal.press(key)
     assert run.terminal.wait_for(told), run.terminal.text()
-    assert run.said == [f"{word} prod shop"]
+    assert run.said == [f"{word} prod shop {PERCENT}"]
     run.do("other")
     run.do("end")
     run.ends("done")
@@ -154,7 +157,7 @@ def test_a_word_that_cannot_be_sent_is_told_and_can_be_sent_again(deploy: Callab
     run.do("again")
     run.terminal.press("p")
     assert run.terminal.wait_for("Said to go on."), run.terminal.text()
-    assert run.said == ["promote prod shop"] * 2
+    assert run.said == [f"promote prod shop {PERCENT}"] * 2
     assert run.terminal.raw.count(BELL) == 1, "it is the same question"
     run.do("end")
     run.ends("done")
@@ -224,12 +227,87 @@ def test_the_word_is_said_by_the_command_that_people_type(tmp_path: Path, monkey
     (tmp_path / "inventories").mkdir()
     (tmp_path / "json.py").write_text("raise SystemExit('not ours')")
     monkeypatch.chdir(tmp_path)
-    said = answering.Said(answering.command("promote", "nowhere", "shop"))
+    said = answering.Said(answering.command("promote", "nowhere", "shop", 10))
     deadline = time.monotonic() + 30
     while (ended := said.ended()) is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert ended.startswith("no environment 'nowhere'")
+
+
+def test_a_word_to_go_on_says_for_which_stage_and_one_to_go_back_is_for_all() -> None:
+    assert answering.command("promote", "prod", "", 10)[-2:] == ["--share", "10"]
+    assert "--share" not in answering.command("abort", "prod", "shop", 10)
+
+
+class Sent:
+    """A word that is under way until the test says how it ended."""
+
+    def __init__(self, *said: object) -> None:
+        self.said, self.is_left = said, False
+        self.how: str | None = None
+
+    def ended(self) -> str | None:
+        return self.how
+
+    def leave(self) -> None:
+        self.is_left = True
+
+
+class Keys:
+    """A keyboard on which the test presses."""
+
+    def __init__(self) -> None:
+        self.keys = ""
+
+    def pressed(self) -> str:
+        keys, self.keys = self.keys, ""
+        return keys
+
+    def release(self) -> None:
+        self.keys = ""
+
+
+class Asking:
+    """A run that asks, on a keyboard of the test's own, since two seconds."""
+
+    def __init__(self) -> None:
+        self.decision, self.keyboard, self.sent = Decision(by_key=True), Keys(), list[Sent]()
+        self.answering = answering.Answering(self.decision, cast("Any", self.keyboard), self.send)
+        self.decision.take(ASKS[0], time.monotonic() - 2)
+
+    def send(self, word: str, percent: int) -> Sent:
+        self.sent.append(Sent(word, percent))
+        return self.sent[-1]
+
+    def press(self, key: str) -> None:
+        self.keyboard.keys = key
+        self.answering.poll()
+
+
+def test_a_word_to_go_on_that_is_under_way_is_left_once_its_question_ends() -> None:
+    run = Asking()
+    run.press("p")
+    run.answering.poll()
+    assert [(each.said, each.is_left) for each in run.sent] == [(("promote", PERCENT), False)]
+    run.decision.take(DOES_NOT, time.monotonic())
+    run.answering.poll()
+    assert run.sent[0].is_left
+
+
+def test_a_word_to_go_back_goes_on_after_its_question_and_no_other_one_is_sent_beside_it() -> None:
+    run = Asking()
+    run.press("a")
+    run.decision.take(DOES_NOT, time.monotonic())
+    run.answering.poll()
+    run.decision.take(ASKS[0], time.monotonic() - 2)
+    run.press("p")
+    assert [(each.said, each.is_left) for each in run.sent] == [(("abort", PERCENT), False)]
+    run.sent[0].how = ""
+    run.answering.poll()
+    assert run.decision.question
+    assert run.decision.question.state is State.SENT
+    run.answering.close()
 
 
 def test_a_word_whose_run_has_ended_is_left() -> None:
