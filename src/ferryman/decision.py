@@ -30,12 +30,13 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Question:
-    """A question of the stage in which `percent` of the clients have a release.
+    """A question that a `rule` of the verdict asks in the stage in which `percent` of the clients have a release.
 
     Moments are of the monotonic clock; `left_s` is how long was left when last `seen`.
     """
 
     stage: int
+    rule: str
     percent: int
     left_s: float | None
     since: float
@@ -65,11 +66,12 @@ class Decision:
             self.end()
             return False
         before, left_s = self.question, canary.answer_left_s(look)
-        if before is None or before.stage != look["stage"]:
+        stage, rule = look["stage"], look["verdict"]["rule"]
+        if before is None or (before.stage, before.rule) != (stage, rule):
             percent = round(look["share"] * 100)
             self._give_up()
             state = State.SENDING if self.saying else State.OPEN
-            self.question = Question(look["stage"], percent, left_s, moment, moment, state, self.saying)
+            self.question = Question(stage, rule, percent, left_s, moment, moment, state, self.saying)
             return not self.saying
         unheard = before.state is State.SENT and moment - before.sent > HEARD_S
         state = State.OPEN if unheard else before.state

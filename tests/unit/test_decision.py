@@ -15,8 +15,11 @@ READ = 100 + READ_S
 SHARES = (0.1, 0.29, 1.0)
 
 
-def look(*, ask: bool = True, stage: int = 0, at: float = 1000, left_s: float = 780) -> dict[str, Any]:
-    told: dict[str, Any] = {"at": at, "stage": stage, "share": SHARES[stage], "verdict": {"ask": ask}}
+def look(
+    *, ask: bool = True, stage: int = 0, at: float = 1000, left_s: float = 780, rule: str = "few"
+) -> dict[str, Any]:
+    verdict = {"ask": ask, "rule": rule}
+    told: dict[str, Any] = {"at": at, "stage": stage, "share": SHARES[stage], "verdict": verdict}
     return {**told, "answer_by": at + left_s} if ask else told
 
 
@@ -124,13 +127,26 @@ def test_what_became_of_the_word_for_a_question_that_is_over_is_not_told_of_the_
     assert said(decision, 201)[0].startswith(ASKED)
 
 
+@pytest.mark.parametrize("problem", [None, "", "web1 cannot be reached"])
+def test_another_rule_asks_anew_whatever_was_said_to_the_one_before_it(problem: str | None) -> None:
+    decision = asked()
+    decision.press("p", READ)
+    if problem is not None:
+        decision.sent(problem, READ)
+    assert decision.take(look(rule="most_fail"), 200)
+    assert said(decision, 200) == [f"{ASKED} 13 min left, then it goes back."]
+    assert decision.press("p", 200 + READ_S - 0.1) is None
+    assert decision.press("p", 200 + READ_S) == ("promote", 10)
+    assert not decision.take(look(rule="most_fail"), 210)
+
+
 def test_a_key_answers_for_the_stage_that_asks() -> None:
     decision = asked()
     decision.take(look(stage=1), 200)
     assert decision.press("p", 200 + READ_S) == ("promote", 29)
 
 
-@pytest.mark.parametrize("over", [look(stage=1), look(ask=False), {"end": "live", "at": 5}])
+@pytest.mark.parametrize("over", [look(stage=1), look(rule="most_fail"), look(ask=False), {"end": "live", "at": 5}])
 def test_a_word_to_go_on_is_given_up_with_its_question(over: dict[str, Any]) -> None:
     decision = asked()
     decision.press("p", READ)
