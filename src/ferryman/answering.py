@@ -58,7 +58,8 @@ class Said:
     """
 
     def __init__(self, words: list[str]) -> None:
-        self.told = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # it is read when the command ends
+        # Python writes its output in the encoding of a locale, whichever that is.
+        self.told = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # read at the end
         self.process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=self.told, stderr=subprocess.DEVNULL, start_new_session=True
         )
@@ -92,6 +93,10 @@ def problem(told: str) -> str:
     return reason.partition("\n")[0] or NO_ANSWER
 
 
+def _said(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or NO_ANSWER)
+
+
 class Answering:
     """Listens for an answer as long as one is wanted, and has it sent; `poll` is called several times a second.
 
@@ -106,9 +111,7 @@ class Answering:
         """Send what was pressed, see what became of what was sent, and ask no more once the run is `going_back`."""
         if going_back:
             self.decision.stop()
-        if self.sending and (ended := self.sending.ended()) is not None:
-            self.sending = None
-            self.decision.sent(ended, time.monotonic())
+        self._hear()
         if not self.decision.saying:
             self._leave()
         try:
@@ -119,11 +122,20 @@ class Answering:
         except (OSError, termios.error):  # the terminal is gone
             self.decision.by_key = False
 
+    def _hear(self) -> None:
+        try:
+            ended = self.sending.ended() if self.sending else None
+        except (OSError, ValueError) as error:
+            ended = _said(error)
+        if ended is not None:
+            self.sending = None
+            self.decision.sent(ended, time.monotonic())
+
     def _say(self, word: str, percent: int) -> None:
         try:
             self.sending = self.send(word, percent)
         except OSError as error:
-            self.decision.sent(str(error.strerror), time.monotonic())
+            self.decision.sent(_said(error), time.monotonic())
 
     def _leave(self) -> None:
         if self.sending:

@@ -1,5 +1,6 @@
 """Answering on a terminal: what is pressed there, what is sent, and how the terminal is left."""
 
+import errno
 import json
 import os
 import sys
@@ -244,10 +245,12 @@ class Sent:
     """A word that is under way until the test says how it ended."""
 
     def __init__(self, *said: object) -> None:
-        self.said, self.is_left = said, False
+        self.said, self.is_left, self.breaks = said, False, False
         self.how: str | None = None
 
     def ended(self) -> str | None:
+        if self.breaks:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return self.how
 
     def leave(self) -> None:
@@ -308,6 +311,27 @@ def test_a_word_to_go_back_goes_on_after_its_question_and_no_other_one_is_sent_b
     assert run.decision.question
     assert run.decision.question.state is State.SENT
     run.answering.close()
+
+
+LATIN = r"""import sys; sys.stdout.buffer.write(b'{"error": "caf\xe9 is closed"}'); sys.exit(1)"""
+
+
+def test_what_a_command_tells_in_another_encoding_is_told_as_well_as_can_be() -> None:
+    said = answering.Said([sys.executable, "-c", LATIN])
+    said.process.wait()
+    assert said.ended() == "caf\N{REPLACEMENT CHARACTER} is closed"
+
+
+def test_what_goes_wrong_with_a_word_under_way_is_told_and_raises_nothing() -> None:
+    run = Asking()
+    run.press("p")
+    run.sent[0].breaks = True
+    run.answering.poll()
+    told = run.decision.lines(time.monotonic(), ways="", width=60)
+    assert told[0] == "Not said: No space left on device"
+    assert run.decision.by_key
+    run.press("p")
+    assert len(run.sent) == 2
 
 
 def test_a_word_whose_run_has_ended_is_left() -> None:
