@@ -6,6 +6,7 @@ would type it at a second terminal.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,11 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from ferryman import terminal
+from ferryman import runs, terminal
 from ferryman.decision import Decision
 from ferryman.keyboard import Keyboard
 
-END_S = 5.0
+END_S = 2.0
+"""So long a word that is left has to end what it began, before that is ended for it."""
 NO_ANSWER = "the command was ended before it could say it"
 
 
@@ -48,7 +50,10 @@ class Sending(Protocol):
         """Return None while it is under way, then why it was not said, in one line; empty where it was."""
 
     def leave(self) -> None:
-        """Have it end now: nobody waits for it any more."""
+        """Ask it to end: nobody waits for it any more, and not for its end either."""
+
+    def close(self) -> None:
+        """Have it ended, with all that it began; that is waited for, but not long."""
 
 
 class Said:
@@ -75,12 +80,19 @@ class Said:
 
     def leave(self) -> None:
         if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(END_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            with suppress(OSError):  # gone by now
+                os.killpg(self.process.pid, signal.SIGTERM)
+
+    def close(self) -> None:
+        try:
+            self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            below = runs.below(self.process.pid)  # Ansible and its workers have sessions of their own
+            self.process.kill()
+            self.process.wait()
+            for each in below:
+                with suppress(OSError):
+                    os.kill(each, signal.SIGTERM)
         self.told.close()
 
 
@@ -106,6 +118,7 @@ class Answering:
     def __init__(self, decision: Decision, keyboard: Keyboard, send: Callable[[str, int], Sending]) -> None:
         self.decision, self.keyboard, self.send = decision, keyboard, send
         self.sending: Sending | None = None
+        self.left: list[Sending] = []
 
     def poll(self, *, going_back: bool = False) -> None:
         """Send what was pressed, see what became of what was sent, and ask no more once the run is `going_back`."""
@@ -140,6 +153,7 @@ class Answering:
     def _leave(self) -> None:
         if self.sending:
             self.sending.leave()
+            self.left.append(self.sending)
             self.sending = None
 
     def close(self) -> None:
@@ -147,6 +161,9 @@ class Answering:
         with suppress(OSError, termios.error):
             self.keyboard.release()
         self._leave()
+        for each in self.left:
+            each.close()
+        self.left.clear()
 
 
 @contextmanager

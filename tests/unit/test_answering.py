@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -245,7 +246,7 @@ class Sent:
     """A word that is under way until the test says how it ended."""
 
     def __init__(self, *said: object) -> None:
-        self.said, self.is_left, self.breaks = said, False, False
+        self.said, self.is_left, self.is_closed, self.breaks = said, False, False, False
         self.how: str | None = None
 
     def ended(self) -> str | None:
@@ -255,6 +256,9 @@ class Sent:
 
     def leave(self) -> None:
         self.is_left = True
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class Keys:
@@ -334,11 +338,55 @@ def test_what_goes_wrong_with_a_word_under_way_is_told_and_raises_nothing() -> N
     assert len(run.sent) == 2
 
 
-def test_a_word_whose_run_has_ended_is_left() -> None:
-    said = answering.Said([sys.executable, "-c", "import time; time.sleep(60)"])
-    assert said.ended() is None
+STUBBORN = """
+import signal, subprocess, sys, time
+worker = subprocess.Popen(["sleep", "60"], start_new_session=sys.argv[1] == "stubborn")
+if sys.argv[1] == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(worker.pid, flush=True)
+time.sleep(60)
+"""
+"""A command with a process below it; a stubborn one hears nothing, and that process has a session of its own."""
+
+
+@pytest.mark.parametrize("how", ["heeding", "stubborn"])
+def test_a_word_that_is_left_ends_with_all_below_it_and_nobody_waits_for_that_but_at_the_end(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "END_S", 0.3)
+    said = answering.Said([sys.executable, "-c", STUBBORN, how])
+    while not (worker := os.pread(said.told.fileno(), 64, 0).decode().strip()):
+        time.sleep(0.01)
+    began = time.monotonic()
     said.leave()
+    assert time.monotonic() - began < 0.2
+    said.close()
+    assert time.monotonic() - began < 5
     assert said.process.returncode is not None
+    deadline = time.monotonic() + 5
+    while is_at_work(int(worker)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    said.leave()
+    said.close()
+
+
+def is_at_work(process: int) -> bool:
+    """Say whether a process is there, and no mere entry that nobody has asked for yet."""
+    told = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False).stdout
+    return bool(told.strip()) and not told.startswith("Z")
+
+
+def test_a_word_that_is_left_during_the_run_is_waited_for_at_its_end() -> None:
+    run = Asking()
+    run.press("p")
+    run.decision.take(DOES_NOT, time.monotonic())
+    run.answering.poll()
+    assert (run.sent[0].is_left, run.sent[0].is_closed) == (True, False)
+    run.decision.take(ASKS[0], time.monotonic() - 2)
+    run.press("a")
+    run.answering.close()
+    assert [(each.is_left, each.is_closed) for each in run.sent] == [(True, True)] * 2
 
 
 @pytest.mark.parametrize("told", ["", "no JSON", "[]", "{}", '{"error": ""}', "3"])
