@@ -19,7 +19,7 @@ from ferryman.decision import Decision, State
 
 ASKED = "Go on (p) or back (a)?"
 BELL = b"\a"
-QUIET = canary_looks.looks(canary_looks.QUIET)
+QUIET = canary_looks.now(canary_looks.looks(canary_looks.QUIET))
 ASKS = [look for look in QUIET if look["verdict"]["ask"]][:2]
 DOES_NOT = QUIET[0]
 PERCENT = round(ASKS[0]["share"] * 100)
