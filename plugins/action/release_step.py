@@ -74,6 +74,7 @@ class ActionModule(ReleaseAction):
         "process": {"type": "str", "default": ""},
         "holder": {"type": "str", "default": ""},
         "word": {"type": "str", "default": ""},
+        "word_share": {"type": "int", "default": 0},
         "back": {"type": "bool", "default": False},
         "fence": {
             "type": "dict",
@@ -197,6 +198,7 @@ class ActionModule(ReleaseAction):
         more["reason"] = self._why(wanted)[:500]
         more["maintenance"] = bool(self.args["maintenance"])
         more.update({key: str(self.args[key]) for key in ("page_of", "process", "holder", "word")})
+        more["word_share"] = int(self.args["word_share"])
         if fences := {"fence", "leave_out"}.intersection(wanted):
             more["fence"] = self._fence() if "fence" in fences else self._leaves_out(plan)
         more.update(self._scaling(wanted))

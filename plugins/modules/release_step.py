@@ -35,6 +35,12 @@ options:
   process: {description: "The process of kind once that step V(once) runs.", type: str, default: ''}
   holder: {description: "The run whose running lease step V(unlock) ends.", type: str, default: ''}
   word: {description: "What step V(say) leaves for a release in its stages.", type: str, default: ''}
+  word_share:
+    description: >-
+      For the stage with which percentage of the clients V(promote) of O(word) is, refused where another one goes on by
+      now; 0 for any.
+    type: int
+    default: 0
   back:
     description: >-
       Whether the steps of M(ferryman.ops.release_scale) lead back to what the ledger has; O(reason) then goes into it.
@@ -103,6 +109,7 @@ def main() -> None:
             "process": {"type": "str", "default": ""},
             "holder": {"type": "str", "default": ""},
             "word": {"type": "str", "default": ""},
+            "word_share": {"type": "int", "default": 0},
             "back": {"type": "bool", "default": False},
             "fence": {
                 "type": "dict",

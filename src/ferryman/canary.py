@@ -79,6 +79,11 @@ def answer_left_s(look: Look) -> float | None:
     return look["answer_by"] - look["at"] if "answer_by" in look else None
 
 
+def is_over(look: Look, now: float) -> bool:
+    """Say whether nobody can answer any more what a look asks, at a moment in seconds since 1970."""
+    return "answer_by" in look and bool(look["answer_by"] <= now)
+
+
 # Words for counts
 
 

@@ -30,9 +30,14 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Question:
-    """A question of one stage. Moments are of the monotonic clock; `left_s` is how long was left when last `seen`."""
+    """A question that a `rule` of the verdict asks in the stage in which `percent` of the clients have a release.
+
+    Moments are of the monotonic clock; `left_s` is how long was left when last `seen`.
+    """
 
     stage: int
+    rule: str
+    percent: int
     left_s: float | None
     since: float
     seen: float
@@ -51,6 +56,8 @@ class Decision:
     def __init__(self, *, by_key: bool = False) -> None:
         self.by_key = by_key
         self.question: Question | None = None
+        self.saying = ""
+        """The word that is under way: one to go on is for its question alone, one to go back for all that follow."""
         self.stopped = False
 
     def take(self, look: canary.Look, moment: float) -> bool:
@@ -59,9 +66,13 @@ class Decision:
             self.end()
             return False
         before, left_s = self.question, canary.answer_left_s(look)
-        if before is None or before.stage != look["stage"]:
-            self.question = Question(look["stage"], left_s, since=moment, seen=moment)
-            return True
+        stage, rule = look["stage"], look["verdict"]["rule"]
+        if before is None or (before.stage, before.rule) != (stage, rule):
+            percent = round(look["share"] * 100)
+            self._give_up()
+            state = State.SENDING if self.saying else State.OPEN
+            self.question = Question(stage, rule, percent, left_s, moment, moment, state, self.saying)
+            return not self.saying
         unheard = before.state is State.SENT and moment - before.sent > HEARD_S
         state = State.OPEN if unheard else before.state
         self.question = replace(before, left_s=left_s, seen=moment, state=state)
@@ -72,19 +83,20 @@ class Decision:
         """Whether keys are read: also those that change nothing any more, or a shell would get them."""
         return self.by_key and self.question is not None
 
-    def press(self, keys: str, moment: float) -> str:
-        """Return the word that keys send which were pressed together; empty for none.
+    def press(self, keys: str, moment: float) -> tuple[str, int] | None:
+        """Return the word that keys send which were pressed together, and of which stage (percent); None for none.
 
         Different ones are no answer: somebody has pasted something, or pressed a key that sends several.
         """
         now, word = self.question, KEYS.get(keys[:1], "") if len(set(keys)) == 1 else ""
         if not word or not self.by_key or now is None or now.state is not State.OPEN or moment - now.since < READ_S:
-            return ""
-        self.question = replace(now, state=State.SENDING, word=word, problem="")
-        return word
+            return None
+        self.question, self.saying = replace(now, state=State.SENDING, word=word, problem=""), word
+        return word, now.percent
 
     def sent(self, problem: str, moment: float) -> None:
         """Take in that the word was sent, or with a problem that it was not; of a question that is over it is late."""
+        self.saying = ""
         if self.question is not None and self.question.state is State.SENDING:
             state = State.OPEN if problem else State.SENT
             self.question = replace(self.question, state=state, sent=moment, problem=problem)
@@ -92,6 +104,11 @@ class Decision:
     def end(self) -> None:
         """Ask nothing any more until the next look that asks."""
         self.question = None
+        self._give_up()
+
+    def _give_up(self) -> None:
+        if self.saying == "promote":
+            self.saying = ""
 
     def stop(self) -> None:
         """Ask nothing any more: it goes back anyway."""

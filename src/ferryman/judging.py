@@ -27,7 +27,7 @@ def of(env: str, *, app: str, minutes: int) -> Told:
 
 
 def page(told: Told) -> str:
-    """Say what speaks against the live release, with its figures and the command that goes back."""
+    """Say what speaks against the live release, with its figures; the command that goes back where that may help."""
     new = told["arms"]["new"]
     counted = f"{new['failed']:,} of {new['requests']:,} requests failed, p95 {canary.seconds(new['p95_s'])}"
     lines = [
@@ -36,6 +36,8 @@ def page(told: Told) -> str:
     ]
     if told["verdict"] == "promote":
         return "\n".join(lines)
+    if told["verdict"] == "no_data" or told["rule"] == "shared":
+        return "\n".join([*lines, f"{AGAINST[told['verdict']]}."])
     back = paths.command("rollback", told["environment"], told["app"])
     way = f"`{back}` goes back to {told['rollback_to']}" if told["rollback_to"] else "there is no release to go back to"
     return "\n".join([*lines, f"{AGAINST[told['verdict']]}: {way}."])

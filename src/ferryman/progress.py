@@ -311,8 +311,8 @@ class Live:
 
         self.ways = ways
         self.panel.take(look, time.monotonic())
-        if self.decision.take(look, time.monotonic()):
-            self.console.bell()  # whoever is asked may look at another window
+        if self.decision.take(look, time.monotonic()) and not canary.is_over(look, time.time()):
+            self.console.bell()  # whoever is asked may look at another window; `attach` tells old questions again
         if said := canary.decided(look):
             good = look["verdict"]["verdict"] == "promote"
             mark = Text(self.good, "green") if good else Text(self.bad, "red")

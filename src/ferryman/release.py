@@ -310,10 +310,14 @@ def fence(env: str, *, app: str, host: str, off: bool, why: str) -> Told:
     return {**told, "emptied": story.facts.get("emptied", {}), "changed": story.changed}
 
 
-def word(env: str, *, app: str, word: str) -> Told:
-    """Say to a release that is in its stages that it goes on (promote) or back (abort); return whom it was said to."""
+def word(env: str, *, app: str, word: str, share: int = 0) -> Told:
+    """Say to a release that is in its stages that it goes on (promote) or back (abort); return whom it was said to.
+
+    To go on is meant for the stage with a `share` of the clients in percent, 0 for the one that is under way.
+    """
     environment = readiness.acted_on(env, app=app)
-    story, ended = playing.run("release_word", environment, {"release_app": app, "release_word": word})
+    values = {"release_app": app, "release_word": word, "release_word_share": share or None}
+    story, ended = playing.run("release_word", environment, values)
     playing.stop_unless_done(story, ended, environment, code=outcomes.code_of_act(story, ended))
     return {"environment": environment.name, "word": word, **(story.facts.get("said") or {})}
 

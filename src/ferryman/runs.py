@@ -100,7 +100,7 @@ def play(
         """Ask `stop`; where it says so, see who is at work: the runner kills Ansible, but not its workers."""
         leaves = bool(stop and stop())
         if leaves:
-            begun.update(_below(os.getpid()))
+            begun.update(below(os.getpid()))
         return leaves
 
     try:
@@ -126,7 +126,7 @@ def play(
     return Ended(status, time.monotonic() - began, said)
 
 
-def _below(ancestor: int) -> set[int]:
+def below(ancestor: int) -> set[int]:
     """Return the processes that `ancestor` has begun, and those that they have; none where no `ps` could say."""
     try:
         listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False).stdout

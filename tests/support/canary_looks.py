@@ -61,6 +61,13 @@ def looks(scenario: Scenario, *, seed: int = 1) -> list[dict[str, Any]]:
     return told
 
 
+def now(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return these looks as if the first were of this moment: whoever is asked then can still answer."""
+    later = time.time() - told[0]["at"]
+    moments = ("at", "since", "until", "answer_by")
+    return [{key: value + later if key in moments else value for key, value in look.items()} for look in told]
+
+
 def line(told: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     """Return the ledger's line of a run that told these looks."""
     last: dict[int, dict[str, Any]] = {look["stage"]: look for look in told if "stage" in look}

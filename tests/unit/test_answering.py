@@ -1,23 +1,28 @@
 """Answering on a terminal: what is pressed there, what is sent, and how the terminal is left."""
 
+import errno
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from tests.support import canary_looks
 from tests.support.terminal import CTRL_C, Terminal
 
 from ferryman import answering
+from ferryman.decision import Decision, State
 
 ASKED = "Go on (p) or back (a)?"
 BELL = b"\a"
-QUIET = canary_looks.looks(canary_looks.QUIET)
+QUIET = canary_looks.now(canary_looks.looks(canary_looks.QUIET))
 ASKS = [look for look in QUIET if look["verdict"]["ask"]][:2]
 DOES_NOT = QUIET[0]
+PERCENT = round(ASKS[0]["share"] * 100)
 
 PLAYED = """
 import json, sys, termios, time
@@ -38,7 +43,7 @@ if problem and not Path("tried").exists():
     print(problem)
     sys.exit(1)
 '''
-answering.command = lambda word, env, app: [sys.executable, "-c", SAY, f"{{word}} {{env}} {{app}}", cannot]
+answering.command = lambda *words: [sys.executable, "-c", SAY, " ".join(map(str, words)), cannot]
 
 
 def play(playbook, environment, *, values, listen, stop, **_):
@@ -137,7 +142,7 @@ def test_a_key_sends_the_word_while_the_run_is_followed_and_the_bell_rings_once(
     assert "min left, then it goes back." in " ".join(run.terminal.text().split())
     run.terminal.press(key)
     assert run.terminal.wait_for(told), run.terminal.text()
-    assert run.said == [f"{word} prod shop"]
+    assert run.said == [f"{word} prod shop {PERCENT}"]
     run.do("other")
     run.do("end")
     run.ends("done")
@@ -154,7 +159,7 @@ def test_a_word_that_cannot_be_sent_is_told_and_can_be_sent_again(deploy: Callab
     run.do("again")
     run.terminal.press("p")
     assert run.terminal.wait_for("Said to go on."), run.terminal.text()
-    assert run.said == ["promote prod shop"] * 2
+    assert run.said == [f"promote prod shop {PERCENT}"] * 2
     assert run.terminal.raw.count(BELL) == 1, "it is the same question"
     run.do("end")
     run.ends("done")
@@ -224,7 +229,7 @@ def test_the_word_is_said_by_the_command_that_people_type(tmp_path: Path, monkey
     (tmp_path / "inventories").mkdir()
     (tmp_path / "json.py").write_text("raise SystemExit('not ours')")
     monkeypatch.chdir(tmp_path)
-    said = answering.Said(answering.command("promote", "nowhere", "shop"))
+    said = answering.Said(answering.command("promote", "nowhere", "shop", 10))
     deadline = time.monotonic() + 30
     while (ended := said.ended()) is None:
         assert time.monotonic() < deadline
@@ -232,11 +237,156 @@ def test_the_word_is_said_by_the_command_that_people_type(tmp_path: Path, monkey
     assert ended.startswith("no environment 'nowhere'")
 
 
-def test_a_word_whose_run_has_ended_is_left() -> None:
-    said = answering.Said([sys.executable, "-c", "import time; time.sleep(60)"])
-    assert said.ended() is None
+def test_a_word_to_go_on_says_for_which_stage_and_one_to_go_back_is_for_all() -> None:
+    assert answering.command("promote", "prod", "", 10)[-2:] == ["--share", "10"]
+    assert "--share" not in answering.command("abort", "prod", "shop", 10)
+
+
+class Sent:
+    """A word that is under way until the test says how it ended."""
+
+    def __init__(self, *said: object) -> None:
+        self.said, self.is_left, self.is_closed, self.breaks = said, False, False, False
+        self.how: str | None = None
+
+    def ended(self) -> str | None:
+        if self.breaks:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self.how
+
+    def leave(self) -> None:
+        self.is_left = True
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Keys:
+    """A keyboard on which the test presses."""
+
+    def __init__(self) -> None:
+        self.keys = ""
+
+    def pressed(self) -> str:
+        keys, self.keys = self.keys, ""
+        return keys
+
+    def release(self) -> None:
+        self.keys = ""
+
+
+class Asking:
+    """A run that asks, on a keyboard of the test's own, since two seconds."""
+
+    def __init__(self) -> None:
+        self.decision, self.keyboard, self.sent = Decision(by_key=True), Keys(), list[Sent]()
+        self.answering = answering.Answering(self.decision, cast("Any", self.keyboard), self.send)
+        self.decision.take(ASKS[0], time.monotonic() - 2)
+
+    def send(self, word: str, percent: int) -> Sent:
+        self.sent.append(Sent(word, percent))
+        return self.sent[-1]
+
+    def press(self, key: str) -> None:
+        self.keyboard.keys = key
+        self.answering.poll()
+
+
+def test_a_word_to_go_on_that_is_under_way_is_left_once_its_question_ends() -> None:
+    run = Asking()
+    run.press("p")
+    run.answering.poll()
+    assert [(each.said, each.is_left) for each in run.sent] == [(("promote", PERCENT), False)]
+    run.decision.take(DOES_NOT, time.monotonic())
+    run.answering.poll()
+    assert run.sent[0].is_left
+
+
+def test_a_word_to_go_back_goes_on_after_its_question_and_no_other_one_is_sent_beside_it() -> None:
+    run = Asking()
+    run.press("a")
+    run.decision.take(DOES_NOT, time.monotonic())
+    run.answering.poll()
+    run.decision.take(ASKS[0], time.monotonic() - 2)
+    run.press("p")
+    assert [(each.said, each.is_left) for each in run.sent] == [(("abort", PERCENT), False)]
+    run.sent[0].how = ""
+    run.answering.poll()
+    assert run.decision.question
+    assert run.decision.question.state is State.SENT
+    run.answering.close()
+
+
+LATIN = r"""import sys; sys.stdout.buffer.write(b'{"error": "caf\xe9 is closed"}'); sys.exit(1)"""
+
+
+def test_what_a_command_tells_in_another_encoding_is_told_as_well_as_can_be() -> None:
+    said = answering.Said([sys.executable, "-c", LATIN])
+    said.process.wait()
+    assert said.ended() == "caf\N{REPLACEMENT CHARACTER} is closed"
+
+
+def test_what_goes_wrong_with_a_word_under_way_is_told_and_raises_nothing() -> None:
+    run = Asking()
+    run.press("p")
+    run.sent[0].breaks = True
+    run.answering.poll()
+    told = run.decision.lines(time.monotonic(), ways="", width=60)
+    assert told[0] == "Not said: No space left on device"
+    assert run.decision.by_key
+    run.press("p")
+    assert len(run.sent) == 2
+
+
+STUBBORN = """
+import signal, subprocess, sys, time
+worker = subprocess.Popen(["sleep", "60"], start_new_session=sys.argv[1] == "stubborn")
+if sys.argv[1] == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(worker.pid, flush=True)
+time.sleep(60)
+"""
+"""A command with a process below it; a stubborn one hears nothing, and that process has a session of its own."""
+
+
+@pytest.mark.parametrize("how", ["heeding", "stubborn"])
+def test_a_word_that_is_left_ends_with_all_below_it_and_nobody_waits_for_that_but_at_the_end(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "END_S", 0.3)
+    said = answering.Said([sys.executable, "-c", STUBBORN, how])
+    while not (worker := os.pread(said.told.fileno(), 64, 0).decode().strip()):
+        time.sleep(0.01)
+    began = time.monotonic()
     said.leave()
+    assert time.monotonic() - began < 0.2
+    said.close()
+    assert time.monotonic() - began < 5
     assert said.process.returncode is not None
+    deadline = time.monotonic() + 5
+    while is_at_work(int(worker)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    said.leave()
+    said.close()
+
+
+def is_at_work(process: int) -> bool:
+    """Say whether a process is there, and no mere entry that nobody has asked for yet."""
+    told = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False).stdout
+    return bool(told.strip()) and not told.startswith("Z")
+
+
+def test_a_word_that_is_left_during_the_run_is_waited_for_at_its_end() -> None:
+    run = Asking()
+    run.press("p")
+    run.decision.take(DOES_NOT, time.monotonic())
+    run.answering.poll()
+    assert (run.sent[0].is_left, run.sent[0].is_closed) == (True, False)
+    run.decision.take(ASKS[0], time.monotonic() - 2)
+    run.press("a")
+    run.answering.close()
+    assert [(each.is_left, each.is_closed) for each in run.sent] == [(True, True)] * 2
 
 
 @pytest.mark.parametrize("told", ["", "no JSON", "[]", "{}", '{"error": ""}', "3"])

@@ -317,9 +317,23 @@ def test_a_terminal_of_ascii_gets_no_other_character(terminal: Any) -> None:
 
 
 def test_a_terminal_without_keys_tells_whom_it_asks_what_to_type_and_rings_once(terminal: Any) -> None:
-    shown = terminal(QUIET, columns=40, pause='"ask": true')
+    shown = terminal(canary_looks.now(QUIET), columns=40, pause='"ask": true')
     assert shown.wait_for("paused")
     assert shown.wait_for("Somebody must decide")
     assert "`./invoke release.promote --env prod`" in " ".join(shown.text().split())
     assert shown.wait_for("left, then it goes back")
     assert shown.raw.count(BELL) == 1
+
+
+def test_a_question_whose_time_is_over_is_told_again_without_the_bell(terminal: Any) -> None:
+    asks = next(look for look in QUIET if look["verdict"]["ask"])
+    other = canary_looks.now([{**asks, "stage": 1}])[0]
+    shown = terminal([asks, {**asks, "stage": 2}, other], columns=80, pause='"stage": 1')
+    assert shown.wait_for("paused")
+    assert shown.wait_for("left, then it goes back")
+    assert shown.raw.count(BELL) == 1
+
+
+@pytest.mark.parametrize(("answer_by", "over"), [(99.0, True), (100.0, True), (101.0, False), (None, False)])
+def test_a_question_is_over_once_its_time_is(answer_by: float | None, over: bool) -> None:
+    assert canary.is_over({"answer_by": answer_by} if answer_by else {}, 100.0) is over

@@ -159,7 +159,7 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
     salt, warm_until = bytes.fromhex(told["salt"]), float(told.get("warm_until", 0.0))
     reader = access.Reader(salt, told["stages"], float(told["hang_s"]), apart=rest, warm_until=warm_until)
     flight = Flight(host, (slot, old), float(told["hang_s"]))
-    place, began = told["place"], time.monotonic()
+    place, began, percent = told["place"], time.monotonic(), round(float(told["share"]) * 100)
 
     def count(block: bytes) -> None:
         reader.count(block)
@@ -171,7 +171,7 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
             always()
         place = reading.read(Path(told["log"]), place, count)
         word, lasted = _word(host), time.monotonic() - began
-        heard = word is not None and _is_of(word, float(told["stages"][-1]))
+        heard = word is not None and stages.is_for(word, began=float(told["stages"][-1]), percent=percent)
         against = heard or flight.hanging(lasted) or _failing(reader.tally.firsts, slot)
         if lasted >= float(told["wait_s"]) or (against and lasted >= LEAST_S):
             break
@@ -235,11 +235,6 @@ def _word(host: Host) -> Optional[dict[str, Any]]:
     return told if told.get("run") == host.run_id and told["word"] else None
 
 
-def _is_of(word: Mapping[str, Any], began: float) -> bool:
-    """Say whether a word is for the stage that began then: one to go on ended its own, and ends no look after it."""
-    return word["word"] == "abort" or float(word["at"]) >= began
-
-
 def draw_back(host: Host, request: Request, _: IO[bytes]) -> Answer:
     """Send everyone to the stable slot at once, and say why; what else the way back needs comes after it."""
     verdict, slot = request["verdict"], request["slot"]
@@ -256,7 +251,11 @@ def _draw_back(host: Host, slot: str) -> None:
 
 
 def say(host: Host, request: Request, _: IO[bytes]) -> Answer:
-    """Leave a person's word for the run that is under way: it goes on with its next stage, or back."""
+    """Leave a person's word for the run that is under way: it goes on with its next stage, or back.
+
+    To go on is refused where it is meant for a share (`word_share`, 0 for whichever it is) that is over by now. It is
+    left with the word, too: the next stage may begin at this moment.
+    """
     if "entry" not in request["roles"]:
         return {}
     state, word = shift.state(host), str(request["word"])
@@ -264,6 +263,17 @@ def say(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if state["phase"] != "shifting" or state["run"] != listens_for:  # who moves everyone at once hears nobody
         raise Failed("no release gets its clients in stages now", hint="`status` says what is served", refused=True)
     told = {"format": 1, "run": state["run"], "word": word, "who": request["who"], "at": time.time()}
+    if word == "promote" and (meant := int(request.get("word_share", 0))):
+        _require_share(host, state, meant)
+        told["percent"] = meant
     host.write_json(host.site.state / "operator.json", told)
     host.journal("word", "done", release=str(state["release_candidate"]), word=word, who=request["who"])
     return {"said": {"release": state["release_candidate"], "word": word}}
+
+
+def _require_share(host: Host, state: Mapping[str, Any], meant: int) -> None:
+    present = stages.share_of(str(state["candidate"]), shift.share(host))  # it is its own inverse
+    if present != meant:
+        said = f"that was meant for the stage with {meant} % of the clients, and {present} % have the release now"
+        hint = "see how it does there; without --share `release.promote` is for the stage that goes on now"
+        raise Failed(said, hint=hint, refused=True)

@@ -37,6 +37,17 @@ def beyond_baseline(told: Iterable[Mapping[str, Any]]) -> list[int]:
     return [share for share in (int(stage["share"]) for stage in told) if share * 2 > shift.BUCKETS]
 
 
+def is_for(word: Mapping[str, Any], *, began: float, percent: int) -> bool:
+    """Say whether a person's word is for the stage of `percent` that began then.
+
+    To go back is for every stage. To go on is for the one that it names: it may come when that has ended by itself. One
+    that names none is for the one in which it came; it ended that, and ends no look after it.
+    """
+    if word["word"] == "abort":
+        return True
+    return int(word["percent"]) == percent if "percent" in word else float(word["at"]) >= began
+
+
 def share_of(slot: str, percent: int) -> int:
     """Return the share on green that sends `percent` of the clients to `slot`."""
     return percent if slot == "green" else shift.BUCKETS - percent

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.ferryman.ops.plugins.module_utils.release import stages
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import (
     access,
     gathering,
@@ -197,7 +198,7 @@ class Canary:
 
     def _evidence(self, share: float, for_s: float) -> Evidence:
         now, since = max(each.now for each in self.seen.values()), self.began[-1]
-        whole, word = self._whole(), self._word(since)
+        whole, word = self._whole(), self._word(since, round(share * 100))
         shares = [int(stage["share"]) / 100 for stage in self.stages[: len(self.began)]]
         stage = len(self.began) - 1
         in_stage, in_all = gathering.clients(whole, new=self.slot, stage=stage, baseline=self.baseline)
@@ -224,9 +225,8 @@ class Canary:
             return self.seen[self.action.host].tally
         return access.merged_tally(each.tally for each in self.seen.values())
 
-    def _word(self, since: float) -> Mapping[str, Any]:
-        """Return a person's word: to go on counts for the stage in which it was said, to go back for all."""
+    def _word(self, since: float, percent: int) -> Mapping[str, Any]:
+        """Return a person's word for the stage of `percent` that began at `since`; of several one to go back."""
         words = [each.word for each in self.seen.values() if each.word]
-        back = [word for word in words if word["word"] == "abort"]
-        on = [word for word in words if word["word"] == "promote" and word["at"] >= since]
-        return next(iter([*back, *on]), {})
+        heard = [word for word in words if stages.is_for(word, began=since, percent=percent)]
+        return min(heard, key=lambda word: word["word"] != "abort", default={})

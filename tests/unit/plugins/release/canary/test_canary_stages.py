@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.module_utils.release import sharing
+from ansible_collections.ferryman.ops.plugins.module_utils.release import stages as staging
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access
 from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import Verdict, judge
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary
@@ -339,7 +339,27 @@ def test_of_two_entries_that_held_first_the_one_that_is_later_says_what_the_othe
 
 @pytest.mark.parametrize(("word", "at", "ends"), [("promote", 9, False), ("promote", 10, True), ("abort", 9, True)])
 def test_a_word_to_go_on_ends_no_look_of_a_later_stage(word: str, at: float, ends: bool) -> None:
-    assert sharing._is_of({"word": word, "at": at}, 10.0) is ends
+    assert staging.is_for({"word": word, "at": at}, began=10.0, percent=50) is ends
+
+
+def test_a_word_for_one_stage_is_not_heard_in_the_next_one_in_which_it_comes(tmp_path: Path) -> None:
+    entry = Entry(Random(1), rps=0.02)
+    stages = way(tmp_path, entry, ask_s=300)
+    stages._share(10, 60.0)
+    entry.until(AT + 10)
+    stages._share(50, 60.0)
+    entry.word = {"word": "promote", "at": entry.now, "percent": 10}
+    with pytest.raises(BackError, match="Nobody said"):
+        stages._stay(0.5, 60.0)
+
+
+def test_a_word_for_a_stage_is_heard_in_it(tmp_path: Path) -> None:
+    entry = Entry(Random(1), rps=0.02)
+    stages = way(tmp_path, entry, ask_s=300)
+    stages._share(10, 60.0)
+    entry.word = {"word": "promote", "at": entry.now, "percent": 10}
+    stages._stay(0.1, 60.0)
+    assert kept(tmp_path)[-1]["rule"] == "operator"
 
 
 def test_a_word_to_go_back_is_heard_in_any_stage(tmp_path: Path) -> None:
