@@ -259,9 +259,11 @@ def say(host: Host, request: Request, _: IO[bytes]) -> Answer:
     if "entry" not in request["roles"]:
         return {}
     state, word = shift.state(host), str(request["word"])
-    listens_for = read_json(host.site.state / "operator.json").get("run")
-    if state["phase"] != "shifting" or state["run"] != listens_for:  # who moves everyone at once hears nobody
+    before = read_json(host.site.state / "operator.json")
+    if state["phase"] != "shifting" or state["run"] != before.get("run"):  # who moves everyone at once hears nobody
         raise Failed("no release gets its clients in stages now", hint="`status` says what is served", refused=True)
+    if before["word"] == "abort" and word == "promote":
+        raise Failed(f"{before['who']} has said to go back", hint="`release.why` says what became of it", refused=True)
     told = {"format": 1, "run": state["run"], "word": word, "who": request["who"], "at": time.time()}
     if word == "promote" and (meant := int(request.get("word_share", 0))):
         _require_share(host, state, meant)

@@ -40,12 +40,12 @@ def beyond_baseline(told: Iterable[Mapping[str, Any]]) -> list[int]:
 def is_for(word: Mapping[str, Any], *, began: float, percent: int) -> bool:
     """Say whether a person's word is for the stage of `percent` that began then.
 
-    To go back is for every stage. To go on is for the one that it names: it may come when that has ended by itself. One
-    that names none is for the one in which it came; it ended that, and ends no look after it.
+    To go back is for every stage. To go on is for the one in which it came; it ended that, and ends no look after it.
+    Where it names one, it is for no other: that may have ended by itself meanwhile.
     """
     if word["word"] == "abort":
         return True
-    return int(word["percent"]) == percent if "percent" in word else float(word["at"]) >= began
+    return float(word["at"]) >= began and int(word.get("percent", percent)) == percent
 
 
 def share_of(slot: str, percent: int) -> int:

@@ -70,7 +70,18 @@ def test_a_word_to_go_back_is_for_every_stage(entry: Host) -> None:
     assert stages.is_for(said, began=said["at"] + 1, percent=99)
 
 
-@pytest.mark.parametrize(("percent", "heard"), [(10, True), (50, False)])
-def test_a_word_for_a_stage_is_heard_in_no_other_one_whenever_it_came(percent: int, heard: bool) -> None:
+def test_who_has_said_to_go_back_is_not_talked_over(entry: Host) -> None:
+    said = say(entry, "abort")
+    with pytest.raises(Failed, match="ada@laptop has said to go back") as failed:
+        say(entry, "promote")
+    assert (failed.value.refused, left(entry)) == (True, said)
+
+
+@pytest.mark.parametrize(
+    ("percent", "began", "heard"),
+    [(10, 99.0, True), (50, 99.0, False), (10, 101.0, False)],
+    ids=["its own", "the next one, which gives a share before it is written down", "one that gives as many again"],
+)
+def test_a_word_for_a_stage_is_heard_in_no_other_one(percent: int, began: float, heard: bool) -> None:
     word = {"word": "promote", "at": 100.0, "percent": 10}
-    assert [stages.is_for(word, began=began, percent=percent) for began in (99.0, 101.0)] == [heard, heard]
+    assert stages.is_for(word, began=began, percent=percent) == heard
