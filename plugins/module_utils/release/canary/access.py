@@ -141,15 +141,14 @@ class Reader:
         self.tally.lines += lines
         if len(rows) != lines:
             rows = [row for line in block.split(b"\n") if line for row in self._odd(line)]
-        arms = {row[ARM] for row in rows}
-        if b"" in arms:  # answered by the entry itself: a redirect, a page of maintenance
+        if b"" in set(map(itemgetter(ARM), rows)):  # answered by the entry itself: a redirect, a page of maintenance
             self.tally.odd["no arm"] += sum(not row[ARM] for row in rows)
             rows = [row for row in rows if row[ARM]]
-        if any(row[STATUS] == b"101" for row in rows):  # connections that were kept, no answers that were slow
+        if b"101" in set(map(itemgetter(STATUS), rows)):  # connections that were kept, no answers that were slow
             rows = [_untimed(row) if row[STATUS] == b"101" else row for row in rows]
         if rows and float(rows[0][SECOND]) < self.warm_until + LONGEST_S:
             rows = [_untimed(row) if _began(row) < self.warm_until else row for row in rows]
-        by_second = {second: int(int(second) // MINUTE_S * MINUTE_S) for second in {row[SECOND] for row in rows}}
+        by_second = {second: int(int(second) // MINUTE_S * MINUTE_S) for second in set(map(itemgetter(SECOND), rows))}
         minutes = sorted(set(by_second.values()))
         for minute in minutes:
             whole = len(minutes) == 1
@@ -191,7 +190,7 @@ class Reader:
             rows = [row for row in rows if row[ARM] != self.apart]
         self._count_came(rows)
         known = top.get
-        for row in [row for row in rows if levels[row[UPSTREAM_S]] > known(row[ADDRESS], 0)]:
+        for row in [row for row in rows if (high := levels[row[UPSTREAM_S]]) and high > known(row[ADDRESS], 0)]:
             client, level = row[ADDRESS], levels[row[UPSTREAM_S]]
             if self._id(client):
                 for each in range(top.get(client, 0), level):
