@@ -151,7 +151,9 @@ class ActionModule(ReleaseAction):
         result = self.outcome(answer, steps=answer["steps"], token=answer["token"])
         result["ferryman"] = self._report(plan, answer, wanted, more)
         if plan.get("event") == "deploy" and self.host == self.arbiter and not (ENDS.isdisjoint(wanted) or self.asks):
-            result["ferryman"].update(self._tell_end(plan, answer, wanted, more["line"]))
+            path, problem = self._tell_end(plan, answer, wanted, more["line"])
+            result["ferryman"].update({"report": path} if path else {})
+            result.update({"warnings": [problem]} if problem else {})
         return result
 
     def _answered(self, wanted: list[str]) -> None:
@@ -369,8 +371,8 @@ class ActionModule(ReleaseAction):
 
     def _tell_end(
         self, plan: Mapping[str, Any], answer: Mapping[str, Any], wanted: list[str], line: Mapping[str, Any]
-    ) -> dict[str, str]:
-        """Tell who looks on how a deploy ended; write its report, and return where that is."""
+    ) -> tuple[str, str]:
+        """Tell who looks on how a deploy ended; write its report, and return where that is, or why there is none."""
         from ansible_collections.ferryman.ops.plugins.plugin_utils.release import report  # once in a run
 
         live, now = "settle" in wanted or bool(answer.get("committed")), time.time()
@@ -383,9 +385,10 @@ class ActionModule(ReleaseAction):
         told = {**line, **more, "status": status, "reason": "" if live else self._why(wanted)}
         seen = {host: self.recall(f"verified-{host}") for host in dict.fromkeys(self.groups["app"] + told["entries"])}
         told["verified"] = {host: each for host, each in seen.items() if each}
-        with suppress(Exception):  # what is live is so without a report: a full disk, looks that end half-way
-            return {"report": report.write(self.memory, told, app=self.app, environment=self.environment)}
-        return {}
+        try:
+            return report.write(self.memory, told, app=self.app, environment=self.environment), ""
+        except Exception as error:  # noqa: BLE001 - a full disk, looks that end half-way: it ended so without a report
+            return "", f"this deploy has no report in {self.memory}: {type(error).__name__}: {error}"
 
     def _among_many(self, plan: dict[str, Any], wanted: list[str], described: Mapping[str, Any]) -> dict[str, Any]:
         """What a host is told beside, where others must come to the same end."""

@@ -81,7 +81,7 @@ def _private(host: Host, request: Mapping[str, Any]) -> list[str]:
     sent = {**(request.get("secrets") or {}), **((request.get("verify") or {}).get("secrets") or {})}
     kept = []
     for path in (host.site.settings / "secrets").glob("[!.]*"):
-        with suppress(OSError):  # what cannot be read here is in no process's log either
+        with suppress(OSError):  # one that goes meanwhile: a failure is told all the same
             kept.append(path.read_text(encoding="utf-8", errors="replace"))
     return [*map(str, sent.values()), *kept]
 

@@ -181,7 +181,7 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
     answer.update(asking.both(host, request, (slot, old)) if not against or told.get("overdue") else {})
     if float(told["share"]) >= 1:
         answer["old_probe"] = old_is_well(host, names.other(slot))
-        if not heard:
+        if failed.paths and not heard:
             answer["replayed"] = asking.once_more(host, request, (slot, old), failed.drawn())
     return answer
 

@@ -265,7 +265,7 @@ def _slow_for_all(evidence: Evidence, limits: Limits) -> Optional[Verdict]:
 def _time(evidence: Evidence, limits: Limits) -> Verdict:
     """Nothing speaks against it: then the stage's time decides, and whether enough clients came to say so."""
     clients = evidence.in_stage.came[0]
-    came = sum(each.new.requests for each in evidence.minutes if each.since + facts.MINUTE_S > evidence.since)
+    came = sum(each.new.requests for each in evidence.of_stage)
     figures = {"clients": clients, "requests": came}
     # Once everyone has new, nothing is compared any more, and a quiet hour says no less than a busy one.
     if evidence.share < 1 and min(clients, came) < limits.least_clients:
@@ -282,8 +282,7 @@ def _most_fail(evidence: Evidence) -> Optional[Verdict]:
     failing, came = evidence.in_stage.failing[0], evidence.in_stage.came[0]
     if evidence.share >= 1 or failing < LEAST_FAILING or failing * 2 < came:
         return None
-    served = [each for each in evidence.minutes if each.since + facts.MINUTE_S > evidence.since]
-    new, old = facts.requests(each.new for each in served), facts.requests(each.old for each in served)
+    new, old = (facts.requests(getattr(each, arm) for each in evidence.of_stage) for arm in ("new", "old"))
     if new[0] * 2 < new[1] or old[0] * 2 * new[1] >= new[0] * old[1] > 0:
         return None
     return Verdict(HOLD, "most_fail", ask=True, figures={"new": new, "old": old})

@@ -146,6 +146,11 @@ class Evidence:
     who: str = ""
     """Who said so, where that is known."""
 
+    @property
+    def of_stage(self) -> Sequence[Minute]:
+        """The minutes of the stage, with the one in which it began."""
+        return [each for each in self.minutes if each.since + MINUTE_S > self.since]
+
     def over_minutes(self, seconds: float) -> Sequence[Minute]:
         """Return the minutes that make up the last `seconds` and are over; none where they do not reach so far back."""
         whole = self.minutes

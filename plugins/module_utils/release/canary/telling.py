@@ -30,7 +30,7 @@ def record(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     figures = {
         key: None if isinstance(value, float) and math.isinf(value) else value for key, value in verdict.figures.items()
     }
-    served = [each for each in evidence.minutes if each.since + facts.MINUTE_S > evidence.since]
+    served = evidence.of_stage
     arms = {"new": [each.new for each in served], "old": [each.old for each in served]}
     if evidence.baseline:
         arms["rest"] = [each.rest for each in served]
