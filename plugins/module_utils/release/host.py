@@ -52,6 +52,10 @@ class Unwell(Failed):
     """A release that was judged by what it does or answers. What else fails says nothing against a release."""
 
 
+class Interrupted(Failed):
+    """A step that was left because its run is asked to stop, or has failed on another host."""
+
+
 @contextmanager
 def deciding(host: Host) -> Iterator[None]:
     """Let a driver that confirms and a guard that goes back decide one after the other on this host.
@@ -224,7 +228,7 @@ class Host:
         """Fail where this run was asked to stop; `refused` where nothing has begun yet."""
         with suppress(FileNotFoundError):
             if self._stop.read_text(encoding="ascii") == self.run_id:
-                raise Failed(INTERRUPTED, hint="the same command begins again", refused=refused)
+                raise Interrupted(INTERRUPTED, hint="the same command begins again", refused=refused)
 
     def wait(self, seconds: float) -> None:
         """Wait, as long as this run is not asked to stop."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Optional
@@ -28,6 +29,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import (
     Failed,
     Host,
+    Interrupted,
     Unwell,
     deciding,
     now,
@@ -137,6 +139,8 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
     replay (whether what fails is asked of both once more).
     Where nothing was seen, or it is overdue, the application's own steps under verify are asked of both releases, for
     which there is `verify`, and its metrics are read.
+    Who finds the release unwell here, or is asked to stop, sends the clients back first; `drawn_back_at` of the failed
+    answer says when.
     """
     from ansible_collections.ferryman.ops.plugins.module_utils.release import asking  # few runs have stages
 
@@ -145,7 +149,13 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
         require_pending(host)
         lasts = float(request["look"]["wait_s"]) + asking.takes_s(request)
         settling.extend(host, by_s=lasts + request["settings"]["confirm_s"])
-    return seen(host, request, always=partial(_require_well, host, slot) if "app" in request["roles"] else None)
+    try:
+        return seen(host, request, always=partial(_require_well, host, slot) if "app" in request["roles"] else None)
+    except Interrupted as interrupted:
+        # The way back begins once all hosts have ended: clients need not wait for that.
+        with suppress(Failed):  # the guard was there before, and has sent them back
+            interrupted.facts["drawn_back_at"] = _draw_back(host, slot)
+        raise
 
 
 def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] = None) -> Answer:
@@ -189,8 +199,8 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
 def _require_well(host: Host, slot: str) -> None:
     try:
         probe.require_well(host, slot)
-    except Unwell:
-        _draw_back(host, slot)
+    except Unwell as unwell:
+        unwell.facts["drawn_back_at"] = _draw_back(host, slot)
         raise
 
 
@@ -243,11 +253,14 @@ def draw_back(host: Host, request: Request, _: IO[bytes]) -> Answer:
     raise Unwell(said, evidence=shift.app_logs(host, slot) if "app" in request["roles"] else [])
 
 
-def _draw_back(host: Host, slot: str) -> None:
+def _draw_back(host: Host, slot: str) -> float:
+    """Return when everyone was sent back, in seconds since 1970."""
     with deciding(host):
         require_pending(host)
         shift.draw_back(host)
-    host.journal("draw_back", "done", slot=slot, at_s=round(time.time(), 3))
+    at = round(time.time(), 3)
+    host.journal("draw_back", "done", slot=slot, at_s=at)
+    return at
 
 
 def say(host: Host, request: Request, _: IO[bytes]) -> Answer:

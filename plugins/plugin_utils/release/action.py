@@ -38,6 +38,7 @@ from ansible_collections.ferryman.ops.plugins.plugin_utils.release import buildi
 LEASE_S = 30.0  # of the lock, renewed on the arbiter while its steps run (docs/decisions/0006-short-lease.md)
 ENOUGH_FORKS = 2
 PAUSE_S = 0.05
+TOLD_S = 10.0  # for how long it is waited until a host has been told to stop, once its own step has ended
 RUNS_KEPT = 50
 IN_USE_S = 6 * 3600  # a run that remembered something since then may still go on
 ENDED = "ended"
@@ -217,6 +218,11 @@ class ReleaseAction(ActionBase):
         if self.stoppable and self.is_to_stop():
             raise Stopped(self.host, {"reason": INTERRUPTED, "refused": True})
 
+    @property
+    def is_over(self) -> bool:
+        """Whether what is not over here is to go back: somebody wants that, or the task has failed on another host."""
+        return self.is_to_stop() or self._failed_elsewhere()
+
     def is_to_stop(self) -> bool:
         """Say whether whoever runs this wants it to end (`release_stop_file`)."""
         path = str(self.value("stop_file", "") or "")
@@ -229,7 +235,7 @@ class ReleaseAction(ActionBase):
 
         def watch() -> None:
             while not over.wait(HEED_S):
-                if self.is_to_stop() or self._failed_elsewhere():
+                if self.is_over:
                     with suppress(Stopped, AnsibleError):  # a host that cannot be told ends the step that it is in
                         self.ask("steps", steps=["interrupt"], lease_s=LEASE_S)
                     return
@@ -243,7 +249,7 @@ class ReleaseAction(ActionBase):
             yield
         finally:
             over.set()
-            watcher.join()
+            watcher.join(TOLD_S)  # a session that hangs holds up no way back
 
     # Variables
 

@@ -149,12 +149,12 @@ class Canary:
         while True:
             left = self.began[-1] + for_s - self.seen[self.action.host].now
             regular = min(max(for_s / LOOKS, least), most)
+            if self.action.is_over:  # who is told so over a second session may not have been reached
+                self._ask("interrupt")
             try:
                 self._look(share, min(regular, left) if left > 0 else regular)
             except Stopped as stopped:
-                if stopped.told.get("judged"):
-                    figures = {"said": str(stopped.told["reason"])}
-                    self._record(Verdict(ROLLBACK, "health", figures=figures), self._evidence(share, for_s))
+                self._went_back(stopped.told, share, for_s)
                 raise
             evidence = self._evidence(share, for_s)
             verdict = self._judged(evidence)
@@ -164,6 +164,17 @@ class Canary:
             if verdict.word == PROMOTE:
                 self.ends = {"percent": round(share * 100), "verdict": record}
                 return
+
+    def _went_back(self, told: Mapping[str, Any], share: float, for_s: float) -> None:
+        """Record that processes are not well, as this host has found or, where it was told to stop, another one has."""
+        elsewhere = self.action.cause if self.action.recall("judged") else ""
+        unwell = str(told["reason"]) if told.get("judged") else elsewhere
+        if not unwell:
+            return
+        mine = self.seen[self.action.host]
+        mine.now = max(mine.now, float(told.get("drawn_back_at") or 0))
+        figures = {"said": unwell.partition("\n")[0]}
+        self._record(Verdict(ROLLBACK, "health", figures=figures), self._evidence(share, for_s))
 
     def _judged(self, evidence: Evidence) -> Verdict:
         verdict = judge(evidence, self.limits)

@@ -3,13 +3,14 @@
 Requirements: REL-4.
 """
 
+import time
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names, sharing, shift, stages
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, read_json
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, Interrupted, read_json
 
 RUN = "20260101T000000Z-abcdef"
 
@@ -85,3 +86,28 @@ def test_who_has_said_to_go_back_is_not_talked_over(entry: Host) -> None:
 def test_a_word_for_a_stage_is_heard_in_no_other_one(percent: int, began: float, heard: bool) -> None:
     word = {"word": "promote", "at": 100.0, "percent": 10}
     assert stages.is_for(word, began=began, percent=percent) == heard
+
+
+def look(host: Host, log: Path) -> dict[str, Any]:
+    log.write_text("")
+    told = {"log": str(log), "place": [], "wait_s": 0.3, "salt": "5a17", "stages": [0.0], "hang_s": 5, "share": 0.1}
+    slot = shift.state(host)["candidate"]
+    request = {"roles": ["entry"], "slot": slot, "settings": {"confirm_s": 60}, "look": told}
+    return sharing.look(host, request, BytesIO())
+
+
+def test_whoever_is_asked_to_stop_while_he_looks_sends_the_clients_back_before_he_answers(
+    entry: Host, tmp_path: Path
+) -> None:
+    entry.ask_to_stop()
+    with pytest.raises(Interrupted) as interrupted:
+        look(entry, tmp_path / "access.json")
+    assert interrupted.value.facts["drawn_back_at"] == pytest.approx(time.time(), abs=60)
+    assert shift.share(entry) == shift.full(shift.state(entry)["stable"])
+    assert shift.state(entry)["phase"] == "shifting", "its run ends it"
+
+
+def test_a_word_to_stop_that_is_for_another_run_sends_nobody_back(entry: Host, tmp_path: Path) -> None:
+    Host(entry.site, run="20260101T000000Z-000000", token=3).ask_to_stop()
+    look(entry, tmp_path / "access.json")
+    assert shift.share(entry) == stages.share_of(shift.state(entry)["candidate"], 10)

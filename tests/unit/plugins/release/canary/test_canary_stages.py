@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from ansible_collections.ferryman.ops.plugins.module_utils.release import stages as staging
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED
 from ansible_collections.ferryman.ops.plugins.module_utils.release.verdict import Verdict, judge
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import canary
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import Stopped
@@ -52,6 +53,7 @@ class Entry:
     """By metric whether the new release keeps its bound, and what it tells; the old one keeps it."""
     old_is_ill: bool = False
     """Whether the old one's metrics are as bad as the new one's."""
+    told_to_stop: bool = False
     asked: list[str] = field(default_factory=list)
     overdue: list[bool] = field(default_factory=list)
 
@@ -74,9 +76,14 @@ class Entry:
             return {"began": self.now, "place": self.now, **({} if "place" in told["share"] else {"before": empty})}
         if step == "draw_back":
             raise BackError(told["verdict"]["sentence"])
+        if step == "interrupt":
+            self.told_to_stop = True
+            return {}
         look = told["look"]
+        if self.told_to_stop:
+            raise Stopped("web1", {"reason": INTERRUPTED, "drawn_back_at": self.now + 0.25})
         if self.now >= self.ill_at:
-            raise Stopped("web1", {"reason": "web does not run", "judged": True})
+            raise Stopped("web1", {"reason": "web does not run", "judged": True, "drawn_back_at": self.now + 0.5})
         self.overdue.append(look["overdue"])
         self.until(self.now + look["wait_s"])
         salt, warm_until = bytes.fromhex(look["salt"]), look["warm_until"]
@@ -101,6 +108,7 @@ class Action:
     def __init__(self, host: str, entries: dict[str, Entry], memory: Path, **values: Any) -> None:
         self.host, self.entries, self.memory, self.values = host, entries, memory, values
         self.groups = {"entry": [*entries]}
+        self.cause, self.is_over = "", False
 
     def value(self, name: str, default: Any = None) -> Any:
         return self.values.get(name, default)
@@ -179,6 +187,31 @@ def test_a_process_that_is_not_well_sends_it_back_with_a_verdict_of_its_own(tmp_
     (verdict,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
     assert (verdict["verdict"], verdict["rule"]) == ("rollback", "health")
     assert verdict["sentence"] == "The new release is not well: web does not run."
+    assert verdict["at"] == round(entry.now + 0.5, 3), "when clients were sent back, not when it was looked before that"
+
+
+@pytest.mark.parametrize("judged", [True, False], ids=["is unwell", "cannot be reached"])
+def test_what_is_found_on_another_host_ends_the_stages_here_with_its_verdict_if_it_was_one(
+    tmp_path: Path, *, judged: bool
+) -> None:
+    entry = Entry(Random(1))
+    stages = way(tmp_path, entry)
+    stages._share(10, 60.0)
+    stages._look(0.1, 5.0)
+    stages.action.is_over = True
+    stages.action.cause = "app2: web does not run\n  killed"
+    if judged:
+        stages.action.remember("judged", {"on": "app2"})
+    with pytest.raises(Stopped, match=INTERRUPTED):
+        stages._stay(0.1, 60.0)
+    assert entry.asked[-2:] == ["interrupt", "look"], "without anybody else's word"
+    if not judged:
+        assert stages.action.recall("verdicts") == {}, "that says nothing of the release"
+        return
+    (verdict,) = kept(tmp_path)
+    assert (verdict["rule"], verdict["at"]) == ("health", round(entry.now + 0.25, 3))
+    assert verdict["sentence"] == "The new release is not well: app2: web does not run."
+    assert looks(tmp_path)[-1]["verdict"] == verdict
 
 
 def test_steps_that_the_old_release_takes_and_the_new_one_does_not_send_it_back(tmp_path: Path) -> None:
