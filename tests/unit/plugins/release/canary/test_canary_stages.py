@@ -198,15 +198,15 @@ def test_what_is_found_on_another_host_ends_the_stages_here_with_its_verdict_if_
     stages = way(tmp_path, entry)
     stages._share(10, 60.0)
     stages._look(0.1, 5.0)
-    stages.action.is_over = True
-    stages.action.cause = "app2: web does not run\n  killed"
+    action = cast("Action", stages.action)
+    action.is_over, action.cause = True, "app2: web does not run\n  killed"
     if judged:
-        stages.action.remember("judged", {"on": "app2"})
+        action.remember("judged", {"on": "app2"})
     with pytest.raises(Stopped, match=INTERRUPTED):
         stages._stay(0.1, 60.0)
     assert entry.asked[-2:] == ["interrupt", "look"], "without anybody else's word"
     if not judged:
-        assert stages.action.recall("verdicts") == {}, "that says nothing of the release"
+        assert action.recall("verdicts") == {}, "that says nothing of the release"
         return
     (verdict,) = kept(tmp_path)
     assert (verdict["rule"], verdict["at"]) == ("health", round(entry.now + 0.25, 3))
