@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import select
 import signal
 import struct
 import subprocess
@@ -93,8 +94,16 @@ class Terminal:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
-        self.reader.join(5)
+        self._read_whole()
         return code
+
+    def _read_whole(self) -> None:
+        """Wait until all has been read, on a busy machine too; whoever has it open still keeps it from its end."""
+        before = -1
+        while self.reader.is_alive() and (select.select([self.master], [], [], 0)[0] or len(self.raw) > before):
+            with self.news:  # not while what was read is being shown
+                before = len(self.raw)
+            self.reader.join(2)
 
 
 def _own() -> None:
