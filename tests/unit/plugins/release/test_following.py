@@ -96,7 +96,7 @@ def rests(world: World) -> None:
 @pytest.mark.soak
 def test_soak_back(soak: Soak, tmp_path: Path) -> None:
     """However hosts are cut off and rebooted and drivers come and go, one decides what is live, and all come to it."""
-    chance, histories = soak.random(), soak.times(sample=60, full=2000)
+    chance, histories = soak.random(), soak.times(sample=30, full=2000)
     back = followed = made = compared = untold = 0
     for number in range(histories):
         place = tmp_path / str(number)
