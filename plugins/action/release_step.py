@@ -140,7 +140,7 @@ class ActionModule(ReleaseAction):
                 answer = self._in_stages(more) if staged else self._asked(more, body, plan, wanted)
         except Stopped as stopped:
             if stopped.told.get("judged"):
-                self.remember("judged", {"on": self.host})
+                self.remember("judged", {"said": f"{self.host}: {stopped.told['reason']}"})
             self._note(plan, stopped.told)  # a migration that failed half-way has moved the schema all the same
             self._answered(wanted)
             raise
@@ -362,7 +362,11 @@ class ActionModule(ReleaseAction):
 
         began, canary = time.monotonic(), Canary(self, more)
         told = {**more, **canary.through(), "settings": {**self.settings, "watch_s": 0.0}}
-        answer = self.ask("steps", **told)
+        try:
+            answer = self.ask("steps", **told)
+        except Stopped as stopped:
+            canary.went_back(stopped.told)
+            raise
         canary.watch(self.settings["watch_s"])
         if self.host == self.arbiter:
             self.remember("watched", {"release": more["release"], "since": canary.began[-1]})

@@ -25,6 +25,7 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import (
     sharing,
     shift,
     slots,
+    systemd,
     verdict,
 )
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import (
@@ -94,7 +95,7 @@ def _start(host: Host, request: Told, **more: Any) -> None:
     told = {key: request[key] for key in ("slot", "release", "roles", "entry", "settings", "after")}
     host.write_json(_file(host), {"format": 1, "run": host.run_id, **told, **more}, mode=0o600, secret=True)
     unit = f"ferryman-after:{host.site.name}:"
-    host.systemctl("stop", f"{unit}*.service")
+    systemd.stop_matching(host, f"{unit}*.service")
     started = ("systemd-run", "--quiet", "--collect", f"--unit={unit}{time.monotonic_ns()}")
     host.command(*started, "/usr/bin/python3", "-I", str(PYZ), "after", host.site.name)
 

@@ -42,6 +42,7 @@ LEAST_S = 1.0
 FLIGHT_S = 1.0
 KNOWN_S = 600.0
 """Who failed within so long before the first client is moved fails anyway."""
+AWAY = "the driver was away for too long, and the guard has sent the clients back"
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -74,10 +75,7 @@ def begin(host: Host, request: Request) -> None:
 def require_pending(host: Host) -> None:
     """Fail where the shift that this run began was undone meanwhile, or may no longer be confirmed."""
     if not settling.still_shifting(host) or guard.overdue(host):
-        raise Failed(
-            "the driver was away for too long, and the guard has sent the clients back",
-            hint="`deploy` begins again",
-        )
+        raise Failed(AWAY, hint="`deploy` begins again")
 
 
 def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -150,10 +148,12 @@ def look(host: Host, request: Request, _: IO[bytes]) -> Answer:
         lasts = float(request["look"]["wait_s"]) + asking.takes_s(request)
         settling.extend(host, by_s=lasts + request["settings"]["confirm_s"])
     try:
-        return seen(host, request, always=partial(_require_well, host, slot) if "app" in request["roles"] else None)
+        found = seen(host, request, always=partial(_require_well, host, slot) if "app" in request["roles"] else None)
+        host.heed()  # what it asks the application takes a while, too
+        return found
     except Interrupted as interrupted:
         # The way back begins once all hosts have ended: clients need not wait for that.
-        with suppress(Failed):  # the guard was there before, and has sent them back
+        with suppress(Failed):  # the guard was there before
             interrupted.facts["drawn_back_at"] = _draw_back(host, slot)
         raise
 
@@ -256,7 +256,8 @@ def draw_back(host: Host, request: Request, _: IO[bytes]) -> Answer:
 def _draw_back(host: Host, slot: str) -> float:
     """Return when everyone was sent back, in seconds since 1970."""
     with deciding(host):
-        require_pending(host)
+        if not settling.still_shifting(host):
+            raise Failed(AWAY, hint="`deploy` begins again")
         shift.draw_back(host)
     at = round(time.time(), 3)
     host.journal("draw_back", "done", slot=slot, at_s=at)

@@ -166,7 +166,7 @@ def start(
         host.changes += [f"{instance.unit} started" for instance in wanted]
         return
     host.journal("start", "started", release=name, slot=slot)
-    host.systemctl("stop", f"{cooling(host, slot)}*.timer")
+    systemd.stop_matching(host, f"{cooling(host, slot)}*.timer")
     webs = {i.unit for i in wanted if i.kind == "web" and i.unit}
     warm = holds(host, slot) == name and not fresh and systemd.running(host).issuperset(webs)
     if not warm:

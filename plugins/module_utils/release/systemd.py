@@ -21,7 +21,11 @@ def at_work(host: Host) -> set[str]:
 
 
 def _listed(host: Host, states: str) -> set[str]:
-    out = host.systemctl("list-units", "--plain", "--no-legend", f"--state={states}", f"{host.site.name}-*@*")
+    return _matching(host, states, f"{host.site.name}-*@*")
+
+
+def _matching(host: Host, states: str, pattern: str) -> set[str]:
+    out = host.systemctl("list-units", "--plain", "--no-legend", f"--state={states}", pattern)
     return {line.split()[0] for line in out.splitlines() if line.strip()}
 
 
@@ -64,4 +68,17 @@ def stop(host: Host, units: Sequence[str], *, timeout: float) -> None:
         host.systemctl("stop", *units, timeout=timeout)
     except Failed:
         if not at_work(host).isdisjoint(units):
+            raise
+
+
+def stop_matching(host: Host, pattern: str) -> None:
+    """Stop the units of whatever name `pattern` matches; Failed where one is at work afterwards.
+
+    A timer may elapse, and a service end, between the moment at which systemctl looks which there are and that at which
+    it stops them. It refuses then, and goes on with the others.
+    """
+    try:
+        host.systemctl("stop", pattern)
+    except Failed:
+        if _matching(host, AT_WORK, pattern):
             raise

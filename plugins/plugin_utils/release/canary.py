@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import stages
@@ -150,31 +151,32 @@ class Canary:
             left = self.began[-1] + for_s - self.seen[self.action.host].now
             regular = min(max(for_s / LOOKS, least), most)
             if self.action.is_over:  # who is told so over a second session may not have been reached
-                self._ask("interrupt")
+                with suppress(Stopped):  # the look will say what is wrong
+                    self._ask("interrupt")
             try:
                 self._look(share, min(regular, left) if left > 0 else regular)
             except Stopped as stopped:
-                self._went_back(stopped.told, share, for_s)
+                self.went_back(stopped.told)
                 raise
             evidence = self._evidence(share, for_s)
             verdict = self._judged(evidence)
             record = self._record(verdict, evidence)
             if verdict.word == ROLLBACK:
                 self._ask("draw_back", verdict=record, **self.probing)  # with the secrets that its log may show
-            if verdict.word == PROMOTE:
+            if verdict.word == PROMOTE and not self.action.is_over:
                 self.ends = {"percent": round(share * 100), "verdict": record}
                 return
 
-    def _went_back(self, told: Mapping[str, Any], share: float, for_s: float) -> None:
+    def went_back(self, told: Mapping[str, Any]) -> None:
         """Record that processes are not well, as this host has found or, where it was told to stop, another one has."""
-        elsewhere = self.action.cause if self.action.recall("judged") else ""
-        unwell = str(told["reason"]) if told.get("judged") else elsewhere
-        if not unwell:
+        unwell = str(told["reason"] if told.get("judged") else self.action.recall("judged").get("said", ""))
+        if not (unwell and self.began):
             return
+        stage = self.stages[len(self.began) - 1]
         mine = self.seen[self.action.host]
         mine.now = max(mine.now, float(told.get("drawn_back_at") or 0))
-        figures = {"said": unwell.partition("\n")[0]}
-        self._record(Verdict(ROLLBACK, "health", figures=figures), self._evidence(share, for_s))
+        evidence = self._evidence(int(stage["share"]) / 100, float(stage["for_s"]))
+        self._record(Verdict(ROLLBACK, "health", figures={"said": unwell}), evidence)
 
     def _judged(self, evidence: Evidence) -> Verdict:
         verdict = judge(evidence, self.limits)
@@ -189,7 +191,8 @@ class Canary:
         record = self._kept({**telling.record(verdict, evidence), "at": round(evidence.now, 3)})
         self.last = record
         answer_by = self.asked_at + self.ask_s if verdict.ask else None
-        self.looks.tell(evidence, record, stage=len(self.began) - 1, answer_by=answer_by)
+        with self.action.alone():  # two that go back at one moment tell one end
+            self.looks.tell(evidence, record, stage=len(self.began) - 1, answer_by=answer_by)
         return record
 
     def _kept(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,8 @@ class Entry:
     """By metric whether the new release keeps its bound, and what it tells; the old one keeps it."""
     old_is_ill: bool = False
     """Whether the old one's metrics are as bad as the new one's."""
+    over_at: float = math.inf
+    """When the run is over because of another host."""
     told_to_stop: bool = False
     asked: list[str] = field(default_factory=list)
     overdue: list[bool] = field(default_factory=list)
@@ -108,7 +110,6 @@ class Action:
     def __init__(self, host: str, entries: dict[str, Entry], memory: Path, **values: Any) -> None:
         self.host, self.entries, self.memory, self.values = host, entries, memory, values
         self.groups = {"entry": [*entries]}
-        self.cause, self.is_over = "", False
 
     def value(self, name: str, default: Any = None) -> Any:
         return self.values.get(name, default)
@@ -116,6 +117,10 @@ class Action:
     def ask(self, act: str, *, steps: list[str], **told: Any) -> dict[str, Any]:
         assert act == "steps"
         return self.entries[self.host].answer(steps[0], told)
+
+    @property
+    def is_over(self) -> bool:
+        return any(each.now >= each.over_at for each in self.entries.values())
 
     def recall(self, name: str) -> dict[str, Any]:
         path = self.memory / f"{name}.json"
@@ -198,20 +203,29 @@ def test_what_is_found_on_another_host_ends_the_stages_here_with_its_verdict_if_
     stages = way(tmp_path, entry)
     stages._share(10, 60.0)
     stages._look(0.1, 5.0)
-    action = cast("Action", stages.action)
-    action.is_over, action.cause = True, "app2: web does not run\n  killed"
+    entry.over_at = entry.now
     if judged:
-        action.remember("judged", {"on": "app2"})
+        stages.action.remember("judged", {"said": "app2: web does not run"})
     with pytest.raises(Stopped, match=INTERRUPTED):
         stages._stay(0.1, 60.0)
     assert entry.asked[-2:] == ["interrupt", "look"], "without anybody else's word"
     if not judged:
-        assert action.recall("verdicts") == {}, "that says nothing of the release"
+        assert stages.action.recall("verdicts") == {}, "that says nothing of the release"
         return
     (verdict,) = kept(tmp_path)
     assert (verdict["rule"], verdict["at"]) == ("health", round(entry.now + 0.25, 3))
     assert verdict["sentence"] == "The new release is not well: app2: web does not run."
     assert looks(tmp_path)[-1]["verdict"] == verdict
+
+
+def test_a_stage_whose_time_ends_as_another_host_fails_is_followed_by_no_other(tmp_path: Path) -> None:
+    entry = Entry(Random(1), over_at=AT + 59)
+    stages = way(tmp_path, entry)
+    with pytest.raises(Stopped, match=INTERRUPTED):
+        stages.through()
+    assert entry.asked.count("share") == 1
+    assert entry.now >= AT + 60, "its time was over"
+    assert entry.share == 0.1
 
 
 def test_steps_that_the_old_release_takes_and_the_new_one_does_not_send_it_back(tmp_path: Path) -> None:
