@@ -7,6 +7,7 @@ else: not among a task's arguments, in no result, in no file of the run.
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import getpass
 import hashlib
@@ -234,10 +235,11 @@ class ReleaseAction(ActionBase):
         over = threading.Event()
 
         def watch() -> None:
+            twin = self._twin()
             while not over.wait(HEED_S):
                 if self.is_over:
                     with suppress(Stopped, AnsibleError):  # a host that cannot be told ends the step that it is in
-                        self.ask("steps", steps=["interrupt"], lease_s=LEASE_S)
+                        twin.ask("steps", steps=["interrupt"], lease_s=LEASE_S)
                     return
 
         if names.BEFORE_COMMIT.isdisjoint(steps) or not (self.value("stop_file", "") or self.several):
@@ -250,6 +252,17 @@ class ReleaseAction(ActionBase):
         finally:
             over.set()
             watcher.join(TOLD_S)  # a session that hangs holds up no way back
+
+    def _twin(self) -> ReleaseAction:
+        """Return this action with a connection of its own to the same host, for a session beside this one's.
+
+        A connection holds what its one session waits for: the word by which sudo says that it has let it in, which each
+        session has anew. Of two that begin at one moment the first would wait for the other's until it gives up.
+        """
+        twin = copy.copy(self)
+        twin._connection = copy.copy(self._connection)
+        twin._connection.become = copy.copy(self._connection.become)
+        return twin
 
     # Variables
 

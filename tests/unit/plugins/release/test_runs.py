@@ -59,7 +59,8 @@ def test_a_host_that_cannot_be_told_to_stop_is_no_fault(monkeypatch: pytest.Monk
 
     class Lost(action.ReleaseAction):
         def __init__(self) -> None:
-            """Know nothing of Ansible."""
+            """Know nothing of Ansible but a connection."""
+            self._connection = SimpleNamespace(become=None)
 
         def value(self, name: str, default: object = None) -> object:
             return "stop"
@@ -75,6 +76,36 @@ def test_a_host_that_cannot_be_told_to_stop_is_no_fault(monkeypatch: pytest.Monk
     with Lost().watching(["start"]):
         assert asked.wait(10)
     assert raised == []
+
+
+def test_of_two_sessions_that_begin_at_one_moment_each_waits_for_what_its_own_sudo_says() -> None:
+    began, told = threading.Event(), threading.Event()
+
+    class Both(action.ReleaseAction):
+        def __init__(self) -> None:
+            """Know nothing of Ansible but a connection, by sudo."""
+            self._connection = SimpleNamespace(become=SimpleNamespace(success=""))
+
+        def value(self, name: str, default: object = None) -> object:
+            return "stop"
+
+        def is_to_stop(self) -> bool:
+            return began.is_set()
+
+        def ask(self, act: str, body: bytes = b"", **more: object) -> dict[str, object]:
+            mine = f"BECOME-SUCCESS-{more['steps']}"
+            self._connection.become.success = mine
+            if more["steps"] == ["interrupt"]:
+                told.set()
+            else:
+                began.set()
+                assert told.wait(10)
+            assert self._connection.become.success == mine
+            return {}
+
+    both = Both()
+    with both.watching(["start"]):
+        both.ask("steps", steps=["start"])
 
 
 def test_an_exception_without_words_is_told_by_its_name_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
