@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,10 +157,17 @@ def counted(record: Record, promised: dict[str, str]) -> Row:
 
 
 def figure(value: Any) -> str:
-    """Return a value for people: of what is listed, how many there are."""
-    if isinstance(value, list | dict):
+    """Return a value for people: of what is listed, how many there are; of counts by name, their sum."""
+    if isinstance(value, list):
         return str(len(value))
+    if isinstance(value, dict):
+        return figure(total(value))
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def total(counts: Mapping[str, Any]) -> int:
+    """Return the sum of counts by name, which may be counts by name again."""
+    return sum(total(each) if isinstance(each, dict) else int(each) for each in counts.values())
 
 
 def reached(measured: str, target: str) -> bool:

@@ -118,3 +118,8 @@ def test_a_page_keeps_its_words_and_is_written_once(root: Path) -> None:
 def test_a_page_without_a_place_for_figures_is_told(root: Path) -> None:
     with pytest.raises(Stop, match="no place for figures"):
         records.page("# Proof\n", root)
+
+
+def test_of_counts_by_name_the_sum_is_told_and_of_what_is_listed_how_many_there_are() -> None:
+    assert records.figure({"slow": {"slower": 20}, "leaking": {"errors": 15, "health": 5}}) == "40"
+    assert records.figure([{"of": "deploy"}, {"of": "rollback"}]) == "2"

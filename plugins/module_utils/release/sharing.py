@@ -42,7 +42,6 @@ LEAST_S = 1.0
 FLIGHT_S = 1.0
 KNOWN_S = 600.0
 """Who failed within so long before the first client is moved fails anyway."""
-AWAY = "the driver was away for too long, and the guard has sent the clients back"
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -72,10 +71,13 @@ def begin(host: Host, request: Request) -> None:
         members.keep(host, request["members"])
 
 
-def require_pending(host: Host) -> None:
-    """Fail where the shift that this run began was undone meanwhile, or may no longer be confirmed."""
-    if not settling.still_shifting(host) or guard.overdue(host):
-        raise Failed(AWAY, hint="`deploy` begins again")
+def require_pending(host: Host, *, in_time: bool = True) -> None:
+    """Fail where the shift that this run began was undone meanwhile, or may no longer be confirmed (`in_time`)."""
+    if not settling.still_shifting(host) or (in_time and guard.overdue(host)):
+        raise Failed(
+            "the driver was away for too long, and the guard has sent the clients back",
+            hint="`deploy` begins again",
+        )
 
 
 def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
@@ -256,8 +258,7 @@ def draw_back(host: Host, request: Request, _: IO[bytes]) -> Answer:
 def _draw_back(host: Host, slot: str) -> float:
     """Return when everyone was sent back, in seconds since 1970."""
     with deciding(host):
-        if not settling.still_shifting(host):
-            raise Failed(AWAY, hint="`deploy` begins again")
+        require_pending(host, in_time=False)  # nobody goes back too late
         shift.draw_back(host)
     at = round(time.time(), 3)
     host.journal("draw_back", "done", slot=slot, at_s=at)

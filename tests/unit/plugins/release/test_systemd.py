@@ -14,15 +14,14 @@ PATTERN = "ferryman-cool:shop:blue:*.timer"
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """A host whose systemctl refuses to stop a unit that it saw a moment ago."""
+    """A host with a site."""
     monkeypatch.setattr(names, "SITES", tmp_path / "state")
     return Host(names.Site("shop"))
 
 
-@pytest.mark.parametrize("left", ["", f"{PATTERN.replace('*', '17')} loaded active waiting /usr/bin/python3\n"])
-def test_a_timer_that_is_gone_as_it_is_stopped_is_no_failure_and_one_that_goes_on_is(
-    host: Host, monkeypatch: pytest.MonkeyPatch, left: str
-) -> None:
+def refuses(monkeypatch: pytest.MonkeyPatch, *, left: str) -> None:
+    """Let systemctl refuse to stop what matches, and list what is `left` of it."""
+
     def systemctl(_: Host, *words: str, **__: float) -> str:
         if words[0] == "stop":
             raise Failed(f"systemctl stop {PATTERN} failed (5)", evidence=["Unit not loaded."])
@@ -30,8 +29,14 @@ def test_a_timer_that_is_gone_as_it_is_stopped_is_no_failure_and_one_that_goes_o
         return left
 
     monkeypatch.setattr(Host, "systemctl", systemctl)
-    if not left:
-        systemd.stop_matching(host, PATTERN)
-        return
+
+
+def test_a_timer_that_is_gone_as_it_is_stopped_is_no_failure(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuses(monkeypatch, left="")
+    systemd.stop_matching(host, PATTERN)
+
+
+def test_a_timer_that_goes_on_though_it_was_stopped_is_one(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuses(monkeypatch, left=f"{PATTERN.replace('*', '17')} loaded active waiting /usr/bin/python3\n")
     with pytest.raises(Failed, match="failed"):
         systemd.stop_matching(host, PATTERN)
