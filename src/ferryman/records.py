@@ -15,6 +15,7 @@ from ferryman.errors import Stop
 REGION = re.compile(r"(<!-- figures: [^\n]* -->\n).*?(<!-- end of figures -->\n)", re.DOTALL)
 HEAD = ["| what | measured | wanted | reached | record |", "|---|---|---|---|---|"]
 TOLD = ["What is measured beside these, and has no bound:", "", "| what | measured | record |", "|---|---|---|"]
+FEW = 12
 AROUND = {"name", "commit", "dirty", "at", "machine", "duration_s", "seed"}
 """What a record says of the run itself."""
 BEFORE = ("Read the source", "Build the artifact")
@@ -152,22 +153,22 @@ def parts(record: Record) -> list[tuple[str, str, str]]:
 def counted(record: Record, promised: dict[str, str]) -> Row:
     """Return the row of a soak with its figures; one that fails leaves no record, so what it promises was kept."""
     name = str(record["name"])
-    said = [f"{key.replace('_', ' ')} {figure(value)}" for key, value in record.items() if key not in AROUND]
-    return Row(promised.get(name, name), ", ".join(said), "every time", True, record)
+    said = by_name({key: value for key, value in record.items() if key not in AROUND})
+    return Row(promised.get(name, name), said, "every time", True, record)
 
 
 def figure(value: Any) -> str:
-    """Return a value for people: of what is listed, how many there are; of counts by name, their sum."""
-    if isinstance(value, list):
+    """Return a value for people: of what is listed, how many there are; of figures by name each, if they are few."""
+    if isinstance(value, dict) and len(value) <= FEW:
+        return f"({by_name(value)})"
+    if isinstance(value, list | dict):
         return str(len(value))
-    if isinstance(value, dict):
-        return figure(total(value))
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def total(counts: Mapping[str, Any]) -> int:
-    """Return the sum of counts by name, which may be counts by name again."""
-    return sum(total(each) if isinstance(each, dict) else int(each) for each in counts.values())
+def by_name(figures: Mapping[str, Any]) -> str:
+    """Return figures by name for people."""
+    return ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in figures.items())
 
 
 def reached(measured: str, target: str) -> bool:

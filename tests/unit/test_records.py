@@ -120,6 +120,10 @@ def test_a_page_without_a_place_for_figures_is_told(root: Path) -> None:
         records.page("# Proof\n", root)
 
 
-def test_of_counts_by_name_the_sum_is_told_and_of_what_is_listed_how_many_there_are() -> None:
-    assert records.figure({"slow": {"slower": 20}, "leaking": {"errors": 15, "health": 5}}) == "40"
+def test_figures_by_name_are_told_each_and_of_what_is_many_or_listed_how_many_there_are() -> None:
+    assert (
+        records.figure({"slow": {"slower": 20}, "leaking": {"errors": 1500}})
+        == "(slow (slower 20), leaking (errors 1,500))"
+    )
+    assert records.figure(dict.fromkeys(map(str, range(33)), 1)) == "33"
     assert records.figure([{"of": "deploy"}, {"of": "rollback"}]) == "2"
