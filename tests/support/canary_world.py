@@ -233,10 +233,8 @@ class Run:
         self.second = world.chance.uniform(0, 60)  # of a minute, at which the first client is moved
         self.replayed: list[tuple[float, int, int]] = []
         self.people = People(world)
-        known = list(accumulate(client.clings for client in world.clients))
-        before = poisson(world.chance, KNOWN_S * world.rps * BASE_ERRORS)
-        self.failed = dict.fromkeys(world.chance.choices(range(len(known)), cum_weights=known, k=before), SPENT)
-        self.known = frozenset(self.failed)
+        self.known = self._failing_before() & self._failing_before()
+        self.failed = dict.fromkeys(self.known, SPENT)
         self.answered: list[tuple[int, int]] = []
         self.hanging = 0
         self.bins = {factor: _bins(factor) for factor in _factors(world)}
@@ -261,6 +259,12 @@ class Run:
         for before in () if self.world.baseline else range(self.stage):
             self.draws[self.stage, before] = Counts(again(STAGES[before][0], share))
         return True
+
+    def _failing_before(self) -> frozenset[int]:
+        """Draw who fails in one half of the time before the first client is moved."""
+        clings = list(accumulate(client.clings for client in self.world.clients))
+        count = poisson(self.world.chance, KNOWN_S / 2 * self.world.rps * BASE_ERRORS)
+        return frozenset(self.world.chance.choices(range(len(clings)), cum_weights=clings, k=count))
 
     def evidence(self) -> Evidence:
         """Return what a verdict is given now."""
@@ -446,8 +450,8 @@ def _clients(kinds: list[set[int]]) -> Clients:
     return Clients((new, old), (new_failed, old_failed))
 
 
-SPENT = -2  # of a client: it failed with new, or before there was a new one
-KNOWN_S = 600.0  # for so long before the first client is moved, the log says who fails anyway
+SPENT = -2  # of a client: it failed with new, or kept failing before there was a new one
+KNOWN_S = 600.0  # for so long before the first client is moved, the log says who keeps failing anyway
 
 
 class Firsts:

@@ -81,7 +81,7 @@ def require_pending(host: Host, *, in_time: bool = True) -> None:
 
 
 def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
-    """Give the new release a share of the clients; answer when, where the log stands then, and who failed before.
+    """Give the new release a share of the clients; answer when, where the log stands then, and who kept failing before.
 
     `share` of the request holds percent, for_s, log, salt, place (none before the first share), baseline (whether as
     many get that) and ends, the share that is over with its verdict.
@@ -101,12 +101,10 @@ def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
     answer: Answer = {"began": time.time(), "place": told.get("place")}
     if answer["place"] is None:
         answer["place"], back = reading.beginning(log)
-        before = access.Reader(bytes.fromhex(told["salt"]), [since, answer["began"]], float(told["hang_s"]))
+        halves = [since, (since + answer["began"]) / 2, answer["began"]]
+        before = access.Reader(bytes.fromhex(told["salt"]), halves, float(told["hang_s"]))
         reading.read(log, back, before.count, until=answer["place"])
-        failed = {client: first for (kind, client), first in before.tally.firsts.items() if kind == "failing 0"}
-        answer["before"] = access.told(
-            access.Tally(firsts={("failing -1", who): first for who, first in failed.items()})
-        )
+        answer["before"] = access.told(access.kept_failing(before.tally))
     beside = stages.baseline_of(slot, percent) if told.get("baseline") else shift.NOBODY
     shift.set_share(host, stages.share_of(slot, percent), baseline=beside)
     shift.read_back(host, request["entry"], stages.expected(slot, percent, baseline=beside))

@@ -19,7 +19,7 @@ PROMOTE, HOLD, ROLLBACK, NO_DATA = "promote", "hold", "rollback", "no_data"
 DEFAULTS = Limits()
 LEAST_REQUESTS = 20  # below it a percentage is none
 LEAST_PROBES = 3  # the same, of probes
-LEAST_REPLAYED = 10  # the same, of failed requests that were looked at once more
+SURE_REPLAYED = 10  # of so many failed requests that were looked at once more chance can be told
 LEAST_MINUTES = 2
 LEAST_HANGING = 5
 OLD_ANSWERS = 10  # times as many as hang with it: where clients wait for news by design, many do with either
@@ -208,23 +208,33 @@ def _lasts(minutes: Sequence[Minute], arm: Callable[[Minute], Arm], percent: flo
 
 
 def _old_as_bad(evidence: Evidence, minutes: Sequence[Minute], limits: Limits) -> bool:
-    """Say whether old fails at least half as often as new, or over what one is asked about: of clients, or probes.
+    """Say whether old fails half as often as new, or may well do so, or over what one is asked about.
 
+    Of its clients' requests chance is told, as few may have met an outage of both yet; of probes their share is taken.
     Beside a baseline old is either: its fresh processes, or all the others. In the watch it has probes alone, with what
     failed with new and is asked of both once more, and for a while the clients of the stage before.
     """
     failed, total = facts.requests(each.new for each in minutes)
     counts = [facts.requests(each.old for each in minutes), facts.requests(each.rest for each in minutes)]
-    rates = [bad / of for bad, of in counts if of >= LEAST_REQUESTS]
-    looked_at, with_both = evidence.replayed
-    replayed = evidence.share >= 1 and looked_at >= LEAST_REPLAYED
-    if replayed and not evalues.surely_below(with_both, looked_at, 0.5, chance=0.001):
+    counts = [(bad, of) for bad, of in counts if bad and of >= LEAST_REQUESTS]
+    half = failed / total / 2
+    if not all(evalues.surely_below(bad, of, half, chance=0.1) for bad, of in counts):
+        return True
+    rates = [bad / of for bad, of in counts]
+    if evidence.share >= 1 and _fails_with_both(*evidence.replayed):
         return True
     good, of = evidence.old_probes
     if evidence.share >= 1 and of >= LEAST_PROBES:
         rates.append((of - good) / of)
     most = limits.errors_ask_percent or 100
-    return any(rate > 0 and (rate * 2 >= failed / total or rate * 100 > most) for rate in rates)
+    return any(rate > 0 and (rate >= half or rate * 100 > most) for rate in rates)
+
+
+def _fails_with_both(looked_at: int, with_both: int) -> bool:
+    """Say whether half of what failed fails with old, too: of a few, whether it did; of more, whether it well may."""
+    if looked_at < SURE_REPLAYED:
+        return looked_at > 0 and with_both * 2 >= looked_at
+    return not evalues.surely_below(with_both, looked_at, 0.5, chance=0.001)
 
 
 def _rates(evidence: Evidence, minutes: Sequence[Minute], seconds: float) -> dict[str, Any]:

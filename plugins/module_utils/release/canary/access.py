@@ -55,7 +55,8 @@ class Minute:
 class Tally:
     """What was read: `minutes` by when they began and by slot, and first times, by kind and client, with their slot.
 
-    A kind is `came <stage>`, `slow <level>`, or `failing <stage>`, where stage -1 is before the first client was moved.
+    A kind is `came <stage>`, `slow <level>`, or `failing <stage>`, where stage -1 is before the first client was moved
+    (`kept_failing`).
     """
 
     lines: int = 0
@@ -84,6 +85,20 @@ def merged_tally(tallies: Iterable[Tally]) -> Tally:
     for each in tallies:
         add(whole, each)
     return whole
+
+
+def kept_failing(before: Tally) -> Tally:
+    """Return, as stage -1, who failed in the first half of the time before the shift (stage 0) and in the second again.
+
+    One failure alone happens to whoever asks for much, and the next says as much of the new release as anyone's.
+    """
+    return Tally(
+        firsts={
+            ("failing -1", client): first
+            for (kind, client), first in before.firsts.items()
+            if kind == "failing 0" and ("failing 1", client) in before.firsts
+        }
+    )
 
 
 def told(tally: Tally) -> dict[str, Any]:

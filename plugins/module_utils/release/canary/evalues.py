@@ -21,8 +21,8 @@ from functools import lru_cache
 Count = tuple[float, int, int]
 """The share of clients that new had (0 to 1), and how many events came from new and from old while it had that."""
 
-WORSE = ((3.0, 0.15), (10.0, 0.55), (25.0, 0.3))
-"""How many times the odds, and the weight of that. What lies between two of them is found nearly as fast."""
+WORSE = ((3.0, 0.15), (16.0, 0.85))
+"""How many times the odds, and the weight of that. What lies between them, or above, is found nearly as fast."""
 OTHER = ((0.5, 0.25), (0.8, 0.25), (1.25, 0.25), (2.0, 0.25))
 """Of a share that is not what it should be, in either direction."""
 

@@ -91,7 +91,7 @@ def _failures(
     before = NEVER
     for stage, (logged, _, slot) in sorted(stages.items()):
         if stage == NEVER:
-            return  # who failed before there was a new release says little about it
+            return  # who kept failing before there was a new release says little about it
         if stage not in begun:
             return  # another entry is ahead by a moment: it counts once this one is there
         if before != NEVER and shares:
@@ -108,7 +108,7 @@ def _failures(
 def clients(tally: Tally, *, new: str, stage: int, baseline: bool = False) -> tuple[Clients, Clients]:
     """Return how many clients came to either arm and how many of them saw it fail: in a stage, and in all so far.
 
-    Who failed before there was a new release has not seen it fail.
+    Who kept failing before there was a new release has not seen it fail.
     """
     arms = (new, old_arm(new, baseline=baseline))
     before = {client for kind, client in tally.firsts if kind == f"failing {NEVER}"}

@@ -39,8 +39,8 @@ class Limits:
 
     @property
     def alpha_errors(self) -> float:
-        """The chance that failures alone may spend; the rest is latency's."""
-        return self.false_alarms_percent / 100 * 0.9
+        """The chance that the comparison of failures may spend; what is left beside latency's is for what lasts."""
+        return self.false_alarms_percent / 100 * 0.7
 
     @property
     def alpha_slow(self) -> float:

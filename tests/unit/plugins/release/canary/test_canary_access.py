@@ -101,6 +101,13 @@ def test_a_request_belongs_to_the_stage_in_which_it_began() -> None:
     assert {kind for kind, _ in found.firsts if kind.startswith("failing")} == {"failing 0", "failing 1"}
 
 
+def test_who_failed_once_before_the_shift_is_not_taken_for_one_who_keeps_failing() -> None:
+    told = [(1, 10), (1, 20), (1, 110), (2, 10), (2, 30), (3, 110), (3, 120), (4, 210)]
+    found = counted(*(line(AT + at, status=500, address=f"192.0.2.{client}") for client, at in told))
+    kept = access.kept_failing(found).firsts
+    assert [(kind, first[0] - AT) for (kind, _), first in kept.items()] == [("failing -1", 10)]
+
+
 def test_of_ipv6_a_client_is_a_household_and_no_address_is_kept() -> None:
     found = counted(*(line(AT, address=f"2001:db8:0:7::{number}") for number in (1, 2)))
     assert len(found.firsts) == 1

@@ -167,6 +167,10 @@ CASES = {
         evidence(draw(0.5, (12, 2)), minutes=minutes(5, arm(300, 60), arm(300, 1)), now=300),
         ("rollback", "many_errors", False),
     ),
+    "an eighth fails for five minutes, and of old it is too early to say that it is well": (
+        evidence(draw(0.5, (12, 2)), minutes=minutes(5, arm(160, 20), arm(30, 1)), now=300),
+        ("hold", "shared", True),
+    ),
     "a fifth fails in the watch, and the old slot is well": (
         evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30)),
         ("rollback", "many_errors", False),
@@ -183,8 +187,12 @@ CASES = {
         evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(30, 4)),
         ("rollback", "many_errors", False),
     ),
-    "a fifth fails in the watch, and at hardly anything it was looked once more": (
-        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(9, 9)),
+    "a fifth fails in the watch, and of the few that were looked at once more half does so with old": (
+        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(8, 4)),
+        ("hold", "shared", True),
+    ),
+    "a fifth fails in the watch, and of the few that were looked at once more less than half does so with old": (
+        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(9, 4)),
         ("rollback", "many_errors", False),
     ),
     "a third fails in the watch as it did with both before": (
@@ -250,7 +258,7 @@ def test_what_the_sentences_say() -> None:
     found = verdict.judge(CASES["new fails"][0])
     assert telling.sentence(found, CASES["new fails"][0]) == (
         "The new release fails more: 9 clients of 60 saw the new release fail, 3 of 540 the old one (27 times as "
-        "often); of releases that are as good as the old one, fewer than one in 720,000 looks so."
+        "often); of releases that are as good as the old one, fewer than one in 980,000 looks so."
     )
     given = CASES["an outage of both"][0]
     assert telling.sentence(verdict.judge(given), given) == (
