@@ -31,6 +31,7 @@ class Ends(ActionModule):
         self.told = {"app": "notes", "environment": "prod", "hosts": hosts, "stages": []}
         self.args = {"steps": [*steps], "of": "all", "plan": False, "reason": "", "back": False}
         self._task = SimpleNamespace(check_mode=False, run_once=False)
+        self._connection = SimpleNamespace(become=None)
         plan = {"event": "deploy", "release": LINE["release"], "previous": LINE["previous"], "began": time.time() - 22}
         self.remember("plan", {**plan, "line": LINE})
 
