@@ -14,8 +14,8 @@ WORDS = (
     *("semiannually", "semi-annually", "biannually", "bi-annually"),
 )
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-LAST_SECOND = 2**31 - 1
-"""Of an `@` time: what any host can count to."""
+MOST = 2**31 - 1
+"""What any host can count to: seconds of an `@` time, and units (of seconds: microseconds) after which one repeats."""
 MICROSECONDS = 10**6
 YEARS, MONTHS, OF_MONTH, FROM_END, HOURS, MINUTES = (1970, 2199), (1, 12), (1, 31), (1, 28), (0, 23), (0, 59)
 ALONE_FROM_END = 25  # what lies further from a month's end systemd reads alone, and in no list
@@ -43,7 +43,7 @@ def _is_time(text: str) -> bool:
     if text.lower() in WORDS:
         return True
     if text.startswith("@"):
-        return bool(re.fullmatch(r"@\d{1,10}", text, re.ASCII)) and int(text[1:]) <= LAST_SECOND
+        return bool(re.fullmatch(r"@\d{1,10}", text, re.ASCII)) and int(text[1:]) <= MOST
     words = re.split(" +", text)
     days = words[0][:1].isalpha()
     if days and not _are_days(words.pop(0)):
@@ -101,7 +101,9 @@ def _fits(text: str, bounds: tuple[int, int]) -> bool:
         assert first is not None
         if bounds == FROM_END and max(first, last or first) > ALONE_FROM_END and len(parts) > 1:
             return False
-        if not low <= first <= high or not low <= (first if last is None else last) <= high or repeat == 0:
+        if not low <= first <= high or not low <= (first if last is None else last) <= high:
+            return False
+        if repeat is not None and not 0 < repeat <= MOST:
             return False
         if last is not None and (last < first or (step > 1 and repeat is None and first + step > last)):
             return False
