@@ -160,6 +160,7 @@ def count(scenario: Scenario, seed: int, runs: int, over: Map = map) -> dict[str
                 "back_percent": round(100 * found["rollback"] / runs, 3),
                 "promoted_percent": round(100 * found["promote"] / runs, 3),
                 "median_s": round(statistics.median(times[way]), 1) if way in times else None,
+                "most_s": round(max(times[way]), 1) if way in times else None,
             }
             for way, found in ends.items()
         },

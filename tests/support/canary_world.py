@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
@@ -496,20 +497,29 @@ class Firsts:
         rates = {factor: [*_rates(factor), 1.0] for factor in _factors(self.world)}
         draw, clients = self.world.chance.random, len(self.world.clients)
         warm = self.requests(LIMITS.warm_s)
+
+        @cache
+        def of_bucket(bucket: float) -> list[list[tuple[float, float, float]]]:
+            """Of each kind from which request on what count of them comes at which rate; there are few buckets."""
+            spans = self._spans(bucket)
+            found = []
+            for kind in range(len(LEVELS_S) + 1):
+                begins = [first if kind == len(LEVELS_S) else max(first, min(warm, end)) for first, end, _ in spans]
+                rate = [rates[slower][kind] for _, _, slower in spans]
+                ends = [end for _, end, _ in spans]
+                found.append([(a, (b - a) * each, each) for a, b, each in zip(begins, ends, rate, strict=True)])
+            return found
+
         for number, client in enumerate(self.world.clients):
-            spans, first = self._spans(client.bucket), self.steps[-1]
+            spans, first = of_bucket(client.bucket), self.steps[-1]
             for kind in (len(LEVELS_S), *range(len(LEVELS_S) - 1, -1, -1)):
                 need = math.log(1 - draw()) * (-1 / client.activity)
                 came = math.inf
-                for first_of, end, slower in spans:
-                    begin, rate = (
-                        first_of if kind == len(LEVELS_S) else max(first_of, min(warm, end)),
-                        rates[slower][kind],
-                    )
-                    if need <= (end - begin) * rate:
+                for begin, count, rate in spans[kind]:
+                    if need <= count:
                         came = begin + need / rate
                         break
-                    need -= (end - begin) * rate
+                    need -= count
                 if kind < len(LEVELS_S):
                     came = first = min(first, came)
                 if came < self.steps[-1]:

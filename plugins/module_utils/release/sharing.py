@@ -41,7 +41,7 @@ LEAST_S = 1.0
 """A look that has something to say ends after so long: what fails often is told once a second."""
 FLIGHT_S = 1.0
 KNOWN_S = 600.0
-"""Who failed within so long before the first client is moved fails anyway."""
+"""Who kept failing for so long before the first client is moved fails anyway."""
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -101,10 +101,9 @@ def share(host: Host, request: Request, _: IO[bytes]) -> Answer:
     answer: Answer = {"began": time.time(), "place": told.get("place")}
     if answer["place"] is None:
         answer["place"], back = reading.beginning(log)
-        halves = [since, (since + answer["began"]) / 2, answer["began"]]
-        before = access.Reader(bytes.fromhex(told["salt"]), halves, float(told["hang_s"]))
+        before = access.Before(bytes.fromhex(told["salt"]), since, answer["began"], float(told["hang_s"]))
         reading.read(log, back, before.count, until=answer["place"])
-        answer["before"] = access.told(access.kept_failing(before.tally))
+        answer["before"] = access.told(before.kept_failing())
     beside = stages.baseline_of(slot, percent) if told.get("baseline") else shift.NOBODY
     shift.set_share(host, stages.share_of(slot, percent), baseline=beside)
     shift.read_back(host, request["entry"], stages.expected(slot, percent, baseline=beside))
@@ -164,7 +163,7 @@ def seen(host: Host, request: Request, *, always: Optional[Callable[[], None]] =
     from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access, reading, replay
 
     told, slot = request["look"], request["slot"]
-    failed = replay.Failed(slot)
+    failed = replay.Failed(slot, float(told["hang_s"]))
     old, rest = (names.BASELINE, names.other(slot)) if told.get("baseline") else (names.other(slot), "")
     salt, warm_until = bytes.fromhex(told["salt"]), float(told.get("warm_until", 0.0))
     reader = access.Reader(salt, told["stages"], float(told["hang_s"]), apart=rest, warm_until=warm_until)

@@ -19,7 +19,6 @@ PROMOTE, HOLD, ROLLBACK, NO_DATA = "promote", "hold", "rollback", "no_data"
 DEFAULTS = Limits()
 LEAST_REQUESTS = 20  # below it a percentage is none
 LEAST_PROBES = 3  # the same, of probes
-SURE_REPLAYED = 10  # of so many failed requests that were looked at once more chance can be told
 LEAST_MINUTES = 2
 LEAST_HANGING = 5
 OLD_ANSWERS = 10  # times as many as hang with it: where clients wait for news by design, many do with either
@@ -187,8 +186,9 @@ def _lasting(evidence: Evidence, limits: Limits, log_errors: float) -> Optional[
         if not minutes or not _lasts(minutes, lambda each: each.new, percent, limits):
             continue
         figures = _rates(evidence, minutes, seconds)
-        if _old_as_bad(evidence, minutes, limits):
-            return Verdict(HOLD, "shared", ask=True, figures=figures)
+        both = _with_old(evidence, minutes, limits)
+        if both:
+            return Verdict(HOLD, both, ask=True, figures=figures)
         if back and (evidence.share >= 1 or log_errors >= SUSPECT):
             return Verdict(ROLLBACK, "many_errors", figures=figures)
         return Verdict(HOLD, "some_errors", ask=True, figures=figures)
@@ -207,34 +207,30 @@ def _lasts(minutes: Sequence[Minute], arm: Callable[[Minute], Arm], percent: flo
     return facts.clients(map(arm, minutes)) >= limits.least_failing
 
 
-def _old_as_bad(evidence: Evidence, minutes: Sequence[Minute], limits: Limits) -> bool:
-    """Say whether old fails half as often as new, or may well do so, or over what one is asked about.
+def _with_old(evidence: Evidence, minutes: Sequence[Minute], limits: Limits) -> str:
+    """Return by which rule old's failures hold a new release that has many; nothing where they are new's alone.
 
-    Of its clients' requests chance is told, as few may have met an outage of both yet; of probes their share is taken.
-    Beside a baseline old is either: its fresh processes, or all the others. In the watch it has probes alone, with what
-    failed with new and is asked of both once more, and for a while the clients of the stage before.
+    `shared`: old fails at least half as often, or over what one is asked about; of clients, or probes. Beside a
+    baseline old is either: its fresh processes, or all the others. In the watch it has probes alone, with what failed
+    with new and is asked of both once more, and for a while the clients of the stage before.
+
+    `unsure`: old fails, too, and by chance alone it may seem to do so less than half as often.
     """
     failed, total = facts.requests(each.new for each in minutes)
-    counts = [facts.requests(each.old for each in minutes), facts.requests(each.rest for each in minutes)]
-    counts = [(bad, of) for bad, of in counts if bad and of >= LEAST_REQUESTS]
-    half = failed / total / 2
-    if not all(evalues.surely_below(bad, of, half, chance=0.1) for bad, of in counts):
-        return True
-    rates = [bad / of for bad, of in counts]
-    if evidence.share >= 1 and _fails_with_both(*evidence.replayed):
-        return True
+    half, most = failed / total / 2, limits.errors_ask_percent or 100
+    clients = [facts.requests(each.old for each in minutes), facts.requests(each.rest for each in minutes)]
+    rates = [bad / of for bad, of in clients if of >= LEAST_REQUESTS]
+    again, with_both = evidence.replayed if evidence.share >= 1 else (0, 0)
     good, of = evidence.old_probes
     if evidence.share >= 1 and of >= LEAST_PROBES:
         rates.append((of - good) / of)
-    most = limits.errors_ask_percent or 100
-    return any(rate > 0 and (rate >= half or rate * 100 > most) for rate in rates)
-
-
-def _fails_with_both(looked_at: int, with_both: int) -> bool:
-    """Say whether half of what failed fails with old, too: of a few, whether it did; of more, whether it well may."""
-    if looked_at < SURE_REPLAYED:
-        return looked_at > 0 and with_both * 2 >= looked_at
-    return not evalues.surely_below(with_both, looked_at, 0.5, chance=0.001)
+    if any(rate > 0 and (rate >= half or rate * 100 > most) for rate in rates) or 0 < again <= with_both * 2:
+        return "shared"
+    bad, came = (sum(each) for each in zip(*clients))
+    for seen, of, least in ((bad, came, half), (with_both, again, 0.5)):
+        if seen and not evalues.surely_below(seen, of, least, chance=0.1):
+            return "unsure"
+    return ""
 
 
 def _rates(evidence: Evidence, minutes: Sequence[Minute], seconds: float) -> dict[str, Any]:
@@ -257,9 +253,8 @@ def _shared_now(evidence: Evidence, limits: Limits) -> Optional[Verdict]:
     percent = limits.errors_ask_percent
     if not minutes or not percent or not _lasts(minutes, lambda each: each.new, percent, limits):
         return None
-    if not _old_as_bad(evidence, minutes, limits):
-        return None
-    return Verdict(HOLD, "shared", figures=_rates(evidence, minutes, SHARED_S))
+    both = _with_old(evidence, minutes, limits)
+    return Verdict(HOLD, both, figures=_rates(evidence, minutes, SHARED_S)) if both else None
 
 
 def _slow_for_all(evidence: Evidence, limits: Limits) -> Optional[Verdict]:

@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -30,6 +31,8 @@ LINE = re.compile(
 )
 SECOND, PART, STATUS, REQUEST_S, ARM, UPSTREAM_STATUS, UPSTREAM_S, ADDRESS = range(8)
 Row = tuple[bytes, ...]
+LEFT = b"499"
+"""The status of a request whose client left before it had its answer."""
 First = tuple[float, float, str]
 """When it was logged, when the request began, and its slot."""
 LONGEST_S = 3600.0
@@ -56,7 +59,7 @@ class Tally:
     """What was read: `minutes` by when they began and by slot, and first times, by kind and client, with their slot.
 
     A kind is `came <stage>`, `slow <level>`, or `failing <stage>`, where stage -1 is before the first client was moved
-    (`kept_failing`).
+    (`Before`).
     """
 
     lines: int = 0
@@ -85,20 +88,6 @@ def merged_tally(tallies: Iterable[Tally]) -> Tally:
     for each in tallies:
         add(whole, each)
     return whole
-
-
-def kept_failing(before: Tally) -> Tally:
-    """Return, as stage -1, who failed in the first half of the time before the shift (stage 0) and in the second again.
-
-    One failure alone happens to whoever asks for much, and the next says as much of the new release as anyone's.
-    """
-    return Tally(
-        firsts={
-            ("failing -1", client): first
-            for (kind, client), first in before.firsts.items()
-            if kind == "failing 0" and ("failing 1", client) in before.firsts
-        }
-    )
 
 
 def told(tally: Tally) -> dict[str, Any]:
@@ -196,10 +185,10 @@ class Reader:
                 self._bins[seconds] = sketch.bin_of(value)
             if seconds != b"null":
                 there.seconds.count_in(self._bins[seconds], times)
-        for row in [row for row in rows if row[STATUS] >= b"499" or row[UPSTREAM_STATUS] >= b"500"]:
-            if self._failed(row):
+        for row in [row for row in rows if row[STATUS] >= LEFT or row[UPSTREAM_STATUS] >= b"500"]:
+            if failed(row[STATUS], row[UPSTREAM_STATUS], row[REQUEST_S], self.hang_s):
                 self._count_failed(minute, row)
-            elif row[STATUS] == b"499":  # nobody knows what would have come
+            elif row[STATUS] == LEFT:  # nobody knows what would have come
                 self.tally.minutes[minute, row[ARM].decode()].requests -= 1
         if self.apart:
             rows = [row for row in rows if row[ARM] != self.apart]
@@ -239,13 +228,6 @@ class Reader:
             self._ids[address] = hashlib.blake2b(client, digest_size=6, key=self.salt).hexdigest()
         return self._ids[address]
 
-    def _failed(self, row: Row) -> bool:
-        """Say whether the slot that was chosen failed, also where the other one then answered well."""
-        if row[STATUS] == b"499" and not b"500" <= row[UPSTREAM_STATUS] <= b"599":
-            return float(row[REQUEST_S]) >= self.hang_s  # the client left: a failure if it had waited for long
-        answered = row[STATUS] if row[UPSTREAM_STATUS] == b"null" else row[UPSTREAM_STATUS]
-        return b"500" <= answered <= b"599"
-
     def _count_failed(self, minute: int, row: Row) -> None:
         there = self.tally.minutes[minute, row[ARM].decode()]
         there.failed += 1
@@ -262,6 +244,49 @@ class Reader:
         event, logged = (kind, self._ids[row[ADDRESS]]), float(row[SECOND] + row[PART])
         first = (logged, _began(row), row[ARM].decode())
         self.tally.firsts[event] = min(self.tally.firsts.get(event, first), first)
+
+
+def failed(status: bytes, upstream_status: bytes, request_s: bytes, hang_s: float) -> bool:
+    """Say whether the slot that was chosen failed, also where the other one then answered well."""
+    if status == LEFT and not b"500" <= upstream_status <= b"599":
+        return float(request_s) >= hang_s  # a failure if it had waited for long
+    answered = status if upstream_status == b"null" else upstream_status
+    return b"500" <= answered <= b"599"
+
+
+class Before:
+    """Counts what was logged between `since` and `until`, when the first client was moved: it says who keeps failing.
+
+    Of a busy entry's log less than that may be there: from its first line on it is counted, too.
+    """
+
+    def __init__(self, salt: bytes, since: float, until: float, hang_s: float) -> None:
+        self.since, self.until = since, until
+        self._reader = partial(Reader, salt, hang_s=hang_s)
+        self._halves: Reader | None = None
+
+    def count(self, block: bytes) -> None:
+        """Count a block of whole lines."""
+        first = LINE.search(block)
+        if self._halves is None and first:
+            begin = max(self.since, float(first[1 + SECOND]))
+            self._halves = self._reader([begin, (begin + self.until) / 2, self.until])
+        if self._halves:
+            self._halves.count(block)
+
+    def kept_failing(self) -> Tally:
+        """Return, as stage -1, who failed in the first half of the time and in the second again.
+
+        One failure alone happens to whoever asks for much, and the next says as much of the new release as anyone's.
+        """
+        firsts = self._halves.tally.firsts if self._halves else {}
+        return Tally(
+            firsts={
+                ("failing -1", client): first
+                for (kind, client), first in firsts.items()
+                if kind == "failing 0" and ("failing 1", client) in firsts
+            }
+        )
 
 
 def _untimed(row: Row) -> Row:

@@ -133,7 +133,7 @@ class Evidence:
     waiting: Optional[Waiting] = None
     in_stage: Clients = field(default_factory=Clients)
     in_all: Clients = field(default_factory=Clients)
-    """Since the first client was sent to new; but for who failed before that."""
+    """Since the first client was sent to new; but for who kept failing before that."""
     signals: tuple[Signal, ...] = ()
     old_probes: Pair = (0, 0)
     """Good answers of the old slot, of all in the last minutes: all that is known of it once it gets no clients."""

@@ -13,12 +13,12 @@ from pathlib import Path
 Place = list[tuple[int, int]]
 BLOCK = 1 << 20
 BEFORE = 16 << 20
-"""So much of what was written before the first client is moved says who fails anyway."""
+"""So much of what was written before the first client is moved says who keeps failing anyway."""
 GROWING = 2  # the one that was renamed is written to until the server reopens its log
 
 
 def beginning(path: Path) -> tuple[Place, Place]:
-    """Return the place at which a log stands, and one before it from which it says who failed already."""
+    """Return the place at which a log stands, and one before it from which it says who keeps failing."""
     with suppress(OSError), path.open("rb") as stream:
         seen = os.fstat(stream.fileno())
         end = _line_end(stream.fileno(), seen.st_size)

@@ -12,12 +12,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Optional
 
+from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import access
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary.facts import Pair
 from ansible_collections.ferryman.ops.plugins.module_utils.release.expect import Answer
 
 FAILED = re.compile(
-    rb'"method":"([^"]*)","scheme":"[^"]*","host":"[^"]*","path":"([^"]*)","protocol":"[^"]*","status":5\d\d,'
-    rb'"bytes":\d+,"request_bytes":\d+,"request_s":[\d.]+,"arm":"([^"]*)"'
+    rb'"method":"([^"]*)","scheme":"[^"]*","host":"[^"]*","path":"([^"]*)","protocol":"[^"]*","status":(\d+),'
+    rb'"bytes":\d+,"request_bytes":\d+,"request_s":([\d.]+),"arm":"([^"]*)","bucket":"[^"]*","release":"[^"]*",'
+    rb'"upstream":"[^"]*","upstream_status":(\w+)'
 )
 PLAIN = re.compile(rb"/[!#-\[\]-~]*")
 MOST = 3
@@ -33,17 +35,20 @@ Get = Callable[[Process, str, float], Answer]
 
 
 class Failed:
-    """The requests that failed with `slot`, of the lines of an entry's log: their paths, empty for what is no read."""
+    """The requests that failed with `slot`, of the lines of an entry's log: their paths, empty for what is no read, and
+    for what nobody answered within `hang_s`. They are those that the verdict counts (`access.failed`).
+    """
 
-    def __init__(self, slot: str) -> None:
-        self.slot = slot.encode()
+    def __init__(self, slot: str, hang_s: float) -> None:
+        self.slot, self.hang_s = slot.encode(), hang_s
         self.paths: list[str] = []
 
     def count(self, block: bytes) -> None:
         """Take in a block of whole lines."""
-        for method, path, arm in FAILED.findall(block):
-            if arm == self.slot:
-                self.paths.append(path.decode() if method == b"GET" and PLAIN.fullmatch(path) else "")
+        for method, path, status, request_s, arm, upstream_status in FAILED.findall(block):
+            if arm == self.slot and access.failed(status, upstream_status, request_s, self.hang_s):
+                again = method == b"GET" and status != access.LEFT and PLAIN.fullmatch(path)
+                self.paths.append(path.decode() if again else "")
 
     def drawn(self, chance: Optional[random.Random] = None) -> list[str]:
         """Return some of them, each as likely as any other."""

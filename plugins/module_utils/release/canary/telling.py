@@ -184,6 +184,10 @@ def _shared(figures: Figures, evidence: Evidence) -> str:
     return f"Old is as bad as new ({told}): something that both need is ill, and to go back would not help."
 
 
+def _unsure(figures: Figures, evidence: Evidence) -> str:
+    return f"{_many(figures, evidence)[:-1]}: too few to say whether something that both need is ill."
+
+
 def _share(figures: Figures, evidence: Evidence) -> str:
     del figures
     new, old = (sum(draw.seen[arm] for draw in evidence.draws) for arm in (0, 1))
@@ -251,6 +255,7 @@ SENTENCES: Mapping[str, Callable[[Figures, Evidence], str]] = {
     "many_errors": _many,
     "some_errors": _many,
     "shared": _shared,
+    "unsure": _unsure,
     "share": _share,
     "p95": _p95,
     "few": _few,

@@ -102,10 +102,19 @@ def test_a_request_belongs_to_the_stage_in_which_it_began() -> None:
 
 
 def test_who_failed_once_before_the_shift_is_not_taken_for_one_who_keeps_failing() -> None:
-    told = [(1, 10), (1, 20), (1, 110), (2, 10), (2, 30), (3, 110), (3, 120), (4, 210)]
-    found = counted(*(line(AT + at, status=500, address=f"192.0.2.{client}") for client, at in told))
-    kept = access.kept_failing(found).firsts
-    assert [(kind, first[0] - AT) for (kind, _), first in kept.items()] == [("failing -1", 10)]
+    told = [(4, -9), (1, 10), (1, 20), (1, 110), (2, 10), (2, 30), (3, 110), (3, 120), (4, 60), (5, 30), (5, 201)]
+    before = access.Before(b"salt", AT, AT + 200, 5.0)
+    before.count(b"".join(line(AT + at, status=500, address=f"192.0.2.{client}") for client, at in told))
+    assert [first[0] - AT for first in before.kept_failing().firsts.values()] == [10]
+
+
+def test_where_the_log_reaches_less_far_back_what_there_is_has_two_halves() -> None:
+    before = access.Before(b"salt", AT, AT + 200, 5.0)
+    assert not before.kept_failing().firsts, "where nothing was logged"
+    before.count(b"garbage\n")
+    for client, at in ((9, 140), (1, 150), (2, 160), (2, 165), (1, 190)):
+        before.count(line(AT + at, status=500 if client < 9 else 200, address=f"192.0.2.{client}"))
+    assert [first[0] - AT for first in before.kept_failing().firsts.values()] == [150]
 
 
 def test_of_ipv6_a_client_is_a_household_and_no_address_is_kept() -> None:

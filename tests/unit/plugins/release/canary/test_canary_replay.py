@@ -19,7 +19,7 @@ NEW, OLD = ("127.0.0.1", 20010), ("127.0.0.1", 20020)
 
 def failed(*lines: bytes) -> list[str]:
     """The paths of what failed in such lines, of which some are drawn."""
-    found = replay.Failed("green")
+    found = replay.Failed("green", 5.0)
     for each in lines:
         found.count(each)
     return found.paths
@@ -33,12 +33,20 @@ def test_what_failed_with_new_counts_and_what_cannot_be_asked_again_has_no_path(
     assert not failed(line(AT, arm="green", status=404), line(AT, arm="blue", status=500))
 
 
+def test_what_fails_for_the_verdict_is_looked_at_also_where_the_other_slot_made_it_good_or_nobody_waited() -> None:
+    good = line(AT, arm="green", status=200, upstream_status=502, path="/made-good")
+    left = [line(AT, arm="green", status=499, upstream_status=0, seconds=s, path=f"/{s}") for s in (0.5, 6.0)]
+    assert failed(good, *left) == ["/made-good", ""], (
+        "who waited in vain is not asked again, and counts for new's alone"
+    )
+
+
 def test_each_failed_request_is_as_likely_to_be_drawn_as_any_other() -> None:
-    found = replay.Failed("green")
+    found = replay.Failed("green", 5.0)
     found.paths = ["/often"] * 90 + ["/seldom"] * 10
     drawn = [path for seed in range(300) for path in found.drawn(Random(seed))]
     assert 800 < drawn.count("/often") < 860
-    assert Counter(replay.Failed("green").drawn(Random(1))) == Counter()
+    assert Counter(replay.Failed("green", 5.0).drawn(Random(1))) == Counter()
 
 
 def test_only_what_fails_with_either_release_is_both_s() -> None:

@@ -169,7 +169,11 @@ CASES = {
     ),
     "an eighth fails for five minutes, and of old it is too early to say that it is well": (
         evidence(draw(0.5, (12, 2)), minutes=minutes(5, arm(160, 20), arm(30, 1)), now=300),
-        ("hold", "shared", True),
+        ("hold", "unsure", True),
+    ),
+    "an eighth fails for five minutes, and of old nobody saw a failure": (
+        evidence(draw(0.5, (12, 2)), minutes=minutes(5, arm(160, 20), arm(6)), now=300),
+        ("rollback", "many_errors", False),
     ),
     "a fifth fails in the watch, and the old slot is well": (
         evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30)),
@@ -180,8 +184,12 @@ CASES = {
         ("hold", "shared", True),
     ),
     "a fifth fails in the watch, and most of it with the old slot as well, which no probe sees": (
-        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(30, 12)),
+        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(30, 18)),
         ("hold", "shared", True),
+    ),
+    "a fifth fails in the watch, and it may be half of it that does so with the old slot as well": (
+        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(30, 12)),
+        ("hold", "unsure", True),
     ),
     "a fifth fails in the watch, and the old slot answers most of it well": (
         evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(30, 4)),
@@ -191,8 +199,12 @@ CASES = {
         evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(8, 4)),
         ("hold", "shared", True),
     ),
-    "a fifth fails in the watch, and of the few that were looked at once more less than half does so with old": (
-        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(9, 4)),
+    "a fifth fails in the watch, and of the few that were looked at once more some do so with old": (
+        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(9, 3)),
+        ("hold", "unsure", True),
+    ),
+    "a fifth fails in the watch, and of the few that were looked at once more hardly any does so with old": (
+        evidence(draw(1.0), minutes=minutes(5, arm(300, 60), arm(0)), now=300, old_probes=(30, 30), replayed=(9, 1)),
         ("rollback", "many_errors", False),
     ),
     "a third fails in the watch as it did with both before": (
@@ -264,6 +276,11 @@ def test_what_the_sentences_say() -> None:
     assert telling.sentence(verdict.judge(given), given) == (
         "Old is as bad as new (33 % of the new one's requests failed, and 31 % of the old one's): something that both "
         "need is ill, and to go back would not help."
+    )
+    given = CASES["an eighth fails for five minutes, and of old it is too early to say that it is well"][0]
+    assert telling.sentence(verdict.judge(given), given) == (
+        "In the last 5 min 12 % of the new release's requests failed, and 3.3 % of the old one's: too few to say "
+        "whether something that both need is ill."
     )
 
 
