@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from tests.bench import _record, _use
 from tests.bench._project import WAITS, Project
 from tests.bench._rivals import Bare, Capistrano, Nothing
-from tests.bench._wire import Cost, Meter
 from tests.support import histories
+from tests.support.wire import Cost, Meter
 
 from ferryman import paths
 
@@ -90,7 +90,7 @@ def one_host(project: Project, table: Table, *, rounds: int, capistrano: bool) -
             project.cold()
             table.seconds["playbook of one task"].append(nothing.run())
             project.cold()
-            meter = Meter(project.hosts[0])
+            meter = Meter(project.hosts[0].inside)
             seconds, answer = clocked(project, *words)
             table.seconds[name].append(seconds)
             table.costs[name] = meter.read()
@@ -110,7 +110,7 @@ def one_host(project: Project, table: Table, *, rounds: int, capistrano: bool) -
 
 def _update(project: Project, table: Table, name: str, *, fresh: bool) -> None:
     project.cold()
-    meter = Meter(project.hosts[0])
+    meter = Meter(project.hosts[0].inside)
     seconds, answer = clocked(project, "deploy")
     table.seconds[name].append(seconds)
     table.seconds[f"{name}: the app's start, not counted"].append(answer["gate_s"])

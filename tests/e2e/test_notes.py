@@ -117,6 +117,25 @@ def test_what_people_wrote_survives_a_deploy_and_a_rollback(newcomer: Newcomer, 
     person.finds_everything()
 
 
+@pytest.mark.parametrize(
+    ("unit", "down"),
+    [("postgresql", {"database"}), ("nginx", {"entry", "frontend", "backend", "database"})],
+)
+def test_health_names_what_is_down_and_nothing_else(newcomer: Newcomer, unit: str, down: set[str]) -> None:
+    def bad(code: int) -> set[str]:
+        answers = newcomer.type("./invoke health --json", code=code).said["hosts"]["local1"]
+        assert answers.keys() > {"entry", "frontend", "backend", "database"}
+        return {name for name, each in answers.items() if not each["good"] and "@" not in name}
+
+    assert bad(0) == set()
+    newcomer.ssh(f"systemctl stop {unit} '{unit}@*'")
+    try:
+        assert bad(3) == down
+    finally:
+        newcomer.ssh(f"systemctl start {unit}")
+    assert bad(0) == set()
+
+
 @pytest.mark.at_times(journey="the example's steps and migrations")
 def test_what_must_work_is_asked_in_a_deploy_and_alone(newcomer: Newcomer) -> None:
     newcomer.repository.commit(good("Verified"))

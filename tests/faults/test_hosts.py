@@ -86,11 +86,14 @@ def test_work_aimed_at_another_environments_host_touches_nothing(site: Site, pro
     before, ledger, journal = site.served(), site.ledger(), site.journal()
     site.ssh('sed -i.kept \'s/"dev"/"prod"/\' /etc/ferryman/host.json && grep -q prod /etc/ferryman/host.json')
     try:
+        since = site.ssh("date +%s.%N")
         commit = site.repository.commit(good("for another environment"))
         for answer in (site.deploy(commit), site.rollback(), site.run("provision")):
             assert answer.code == 1, str(answer)
             assert "prod" in answer.text
         assert (site.ledger(), site.journal()) == (ledger, journal)
+        changed = site.ssh(f"find /etc /srv /usr /var/lib/ferryman -xdev -newermt @{since} -type f | head")
+        assert changed == "", "provisioning writes elsewhere than deploys do"
         assert not site.ssh(f"ls /srv/{site.app}/releases | grep {commit[:7]}", check=False)
     finally:
         site.ssh("mv /etc/ferryman/host.json.kept /etc/ferryman/host.json")
@@ -123,7 +126,7 @@ def test_what_a_broken_foreign_configuration_does_to_a_reboot_is_seen_and_mended
             site.get()
         ill = site.run("health", "--app", site.app)
         assert ill.code == 3, str(ill)
-        assert "entry" in str(ill.said)
+        assert [each["entry"]["good"] for each in ill.said["hosts"].values()] == [False], str(ill)
     finally:
         site.ssh("rm /etc/nginx/conf.d/by-hand.conf; systemctl reset-failed nginx; systemctl start nginx")
     assert resolved(site) == before

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.bench._project import Host
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -23,28 +23,28 @@ class Cost:
 
 
 class Meter:
-    """Counts between its making and `read`."""
+    """Counts between its making and `read`; `inside` runs a script as root on the host, beside all that is counted."""
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
+    def __init__(self, inside: Callable[[str], str]) -> None:
+        self.inside = inside
         self.before = self._bytes()
-        self.cursor = host.inside("journalctl -n 0 --show-cursor -q | sed -n 's/^-- cursor: //p'").strip()
+        self.cursor = inside("journalctl -n 0 --show-cursor -q | sed -n 's/^-- cursor: //p'").strip()
 
     def _bytes(self) -> tuple[int, int]:
-        line = next(line for line in self.host.inside("cat /proc/net/dev").splitlines() if "eth0:" in line)
+        line = next(line for line in self.inside("cat /proc/net/dev").splitlines() if "eth0:" in line)
         fields = line.partition(":")[2].split()
         return int(fields[0]), int(fields[8])
 
     def _files(self) -> int:
         """Return the packed size of the files that came with the last release, as the host's journal has it."""
-        lines = self.host.inside("cat /var/lib/ferryman/sites/*/journal.jsonl").splitlines()
+        lines = self.inside("cat /var/lib/ferryman/sites/*/journal.jsonl").splitlines()
         staged = [line for line in map(json.loads, lines) if (line["step"], line["result"]) == ("stage", "done")]
         return int(staged[-1]["detail"]["sent_bytes"])
 
     def read(self) -> Cost:
         """Return what happened since."""
         received, sent = self._bytes()
-        log = self.host.inside(f"journalctl -q -o cat --after-cursor '{self.cursor}' _COMM=sshd")
+        log = self.inside(f"journalctl -q -o cat --after-cursor '{self.cursor}' _COMM=sshd")
         return Cost(
             connections=len(re.findall(r"^Accepted publickey ", log, re.MULTILINE)),
             sessions=len(re.findall(r"^Starting session: ", log, re.MULTILINE)),
