@@ -175,6 +175,20 @@ def test_the_large_lock_holds_the_small_one() -> None:
     assert small <= large, f"./invoke docs.locks makes both together: {small - large}"
 
 
+def test_the_small_lock_has_the_hashes_of_the_large_one_which_every_pipeline_installs() -> None:
+    small, large = (
+        {line.split(" ;")[0]: set(re.findall(r"sha256:\w+", whole)) for line, whole in locked(name).items()}
+        for name in ("run", "dev")
+    )
+    assert {line: hashes for line, hashes in small.items() if hashes != large[line]} == {}
+
+
+def test_the_pipeline_types_the_readmes_test_command_and_nothing_else() -> None:
+    typed = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("exec ")]
+    assert typed == ["exec ./invoke test --yes < /dev/null"]
+    assert "\n./invoke test" in (ROOT / "README.md").read_text()
+
+
 @pytest.mark.parametrize("name", ["run", "dev", "tls"])
 def test_every_bound_is_locked(name: str) -> None:
     listed = [line.split("#")[0].strip() for line in (ROOT / "requirements" / f"{name}.in").read_text().splitlines()]
