@@ -9,6 +9,7 @@ printed are medians and ratios of medians. Nothing is asserted: a benchmark that
 import argparse
 import functools
 import math
+import os
 import statistics
 import tempfile
 import time
@@ -84,8 +85,10 @@ def one_host(project: Project, table: Table, *, rounds: int, capistrano: bool) -
         project.cold()
         table.seconds["bare, cold"].append(bare.deploy(commit))
         warm.deploy(project.repository.commits[-2])
+        os.sync()
         table.seconds["bare, warm"].append(warm.deploy(commit))
         if cap:
+            os.sync()
             table.seconds["Capistrano"].append(cap.deploy(commit))
         _update(project, table, "update", fresh=False)
         for name, words in {"of what is live": ["deploy"], "rollback": ["rollback"]}.items():
