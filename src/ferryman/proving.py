@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ferryman import paths, sampling
 from ferryman.errors import RETURNED, Stop
@@ -27,6 +27,8 @@ HOSTED_WORKERS = 4  # those with hosts wait for them between their own work; fou
 # What begins first, so that the others fill what is left beside it. "e2e" is short, or as long as the one journey that
 # it may have: begun late, that would be all that is left to wait for.
 LONG = ("faults", "e2e", "role backup", "e2e of a newcomer", "e2e of backups")
+MOST_S = 1800
+"""So long all of the tests may take on two cores."""
 NOTHING: Mapping[str, Collection[str]] = {}
 Of = TypeVar("Of")
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
@@ -54,11 +56,18 @@ class Result:
     seconds: float
 
 
-def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
-    """Run one part (or all, for an empty word) and print a sum; a failure is a `Stop`."""
+def prove(what: str, *, junit: str = "", record: bool = False, as_json: bool = False) -> None:
+    """Run one part (or all, for an empty word) and print a sum; a failure is a `Stop`.
+
+    With `record` it is written under docs/records how long all of it took; a run that fails leaves none.
+    """
     if what and what not in PARTS:
         raise Stop(f"there is no part {what!r} of the tests", hint=f"one of: {', '.join(PARTS)}; or no word for all")
-    root = checkout()
+    if what and record:
+        raise Stop(
+            f"only all of the tests are recorded, and {what!r} is a part", hint="leave out the word, or --record"
+        )
+    root, began = checkout(), time.monotonic()
     out = sys.stderr if as_json else sys.stdout
     say: Callable[[str], None] = lambda text: print(text, file=out, flush=True)  # noqa: E731  # shorter than a class
     left = {} if what else left_out(root, commit(root))
@@ -85,8 +94,21 @@ def prove(what: str, *, junit: str = "", as_json: bool = False) -> None:
     if failed:
         red = ", ".join(result.name for result in results if result.failed)
         raise Stop(f"tests failed: {red}", hint="their output is above", code=RETURNED, facts=told)
+    if record:
+        say(f"recorded in {_recorded(root, left, told, time.monotonic() - began)}")
     if as_json:
         print(json.dumps(told))
+
+
+def _recorded(root: Path, left: Mapping[str, Collection[str]], told: Mapping[str, Any], seconds: float) -> Path:
+    """Write the record of a whole run, and return where below `root`."""
+    taken = sorted(sampling.journeys(root).keys() - set(left["journeys"]))
+    row = {"what": "`./invoke test`", "measured": f"{seconds:,.0f} s", "target": f"at most {MOST_S:,} s"}
+    said = {"name": "test", **provenance(root), "journeys": taken, **told, "rows": [row]}
+    target = root / "docs" / "records" / "test.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    return target.relative_to(root)
 
 
 def side_by_side(steps: Sequence[Step], workers: int, act: Callable[[Step], Of]) -> list[Of]:

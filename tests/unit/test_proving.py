@@ -126,6 +126,25 @@ def test_a_part_that_is_none_is_refused() -> None:
         proving.prove("units")
 
 
+def test_a_part_of_the_tests_is_not_recorded() -> None:
+    with pytest.raises(Stop, match="only all of the tests are recorded"):
+        proving.prove("unit", record=True)
+
+
+def test_the_record_of_a_whole_run_says_how_long_it_took_and_with_which_journeys(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / "tests" / "e2e").mkdir(parents=True, exist_ok=True)
+    marked = 'import pytest\n\n@pytest.mark.at_times(journey="the only one")\ndef test_one(): pass\n'
+    (checkout / "tests" / "e2e" / "test_one.py").write_text(marked)
+    (checkout / "tests" / "journeys.yml").write_text("the only one: 2\n")
+    monkeypatch.setattr(proving, "side_by_side", lambda *_: [proving.Result("e2e", 7, 0, 3.5)])
+    proving.prove("", record=True)
+    said = json.loads((checkout / "docs" / "records" / "test.json").read_text())
+    assert (said["passed"], said["failed"], said["journeys"]) == (14, 0, ["the only one"])
+    assert said["rows"] == [{"what": "`./invoke test`", "measured": "0 s", "target": "at most 1,800 s"}]
+
+
 def test_what_is_left_out_is_not_run() -> None:
     names = [step.name for step in proving.steps("roles", paths.CHECKOUT, "")]
     assert [step.name for step in proving.steps("roles", paths.CHECKOUT, "", {"roles": names[2:]})] == names[:2]

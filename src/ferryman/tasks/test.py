@@ -12,13 +12,14 @@ OF_A_CHECKOUT = True
         "what": "unit (with lint and contract), roles (Molecule) or e2e (with faults); if not said all,"
         " but each role on one Debian, and of long journeys some, which the commit and FERRYMAN_SEED choose.",
         "junit": "Directory for the results as JUnit XML.",
+        "record": "Of all: write under docs/records how long it took.",
     },
 )
-def test(ctx: Context, what: str = "", junit: str = "") -> None:
+def test(ctx: Context, what: str = "", junit: str = "", record: bool = False) -> None:
     """Test Ferryman: one part of it, or all."""
     from ferryman import proving
 
-    proving.prove(what, junit=junit, as_json=ctx.ferryman.json)
+    proving.prove(what, junit=junit, record=record, as_json=ctx.ferryman.json)
 
 
 @task(positional=["name"], help={"name": "Which long count; none: list them."})
