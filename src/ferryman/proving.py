@@ -95,19 +95,23 @@ def prove(what: str, *, junit: str = "", record: bool = False, as_json: bool = F
         red = ", ".join(result.name for result in results if result.failed)
         raise Stop(f"tests failed: {red}", hint="their output is above", code=RETURNED, facts=told)
     if record:
-        say(f"recorded in {_recorded(root, left, told, time.monotonic() - began)}")
+        say(f"recorded in {write(root, _whole(root, left, told, time.monotonic() - began))}")
     if as_json:
         print(json.dumps(told))
 
 
-def _recorded(root: Path, left: Mapping[str, Collection[str]], told: Mapping[str, Any], seconds: float) -> Path:
-    """Write the record of a whole run, and return where below `root`."""
+def _whole(root: Path, left: Mapping[str, Collection[str]], told: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Return the record of a whole run."""
     taken = sorted(sampling.journeys(root).keys() - set(left["journeys"]))
     row = {"what": "`./invoke test`", "measured": f"{seconds:,.0f} s", "target": f"at most {MOST_S:,} s"}
-    said = {"name": "test", **provenance(root), "journeys": taken, **told, "rows": [row]}
-    target = root / "docs" / "records" / "test.json"
+    return {"name": "test", **provenance(root), "journeys": taken, **told, "rows": [row]}
+
+
+def write(root: Path, record: Mapping[str, Any]) -> Path:
+    """Write a record below `root`, and return where."""
+    target = root / "docs" / "records" / f"{record['name']}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return target.relative_to(root)
 
 
@@ -302,10 +306,8 @@ def soak(name: str, *, as_json: bool = False) -> None:
     if done.returncode:
         raise Stop(f"soak {name} failed", hint="nothing was recorded", code=RETURNED)
     record = {"name": name, **provenance(root), "duration_s": round(time.monotonic() - began, 1), **said}
-    target = root / "docs" / "records" / f"{name}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    print(json.dumps(record) if as_json else f"recorded in {target.relative_to(root)}")
+    target = write(root, record)
+    print(json.dumps(record) if as_json else f"recorded in {target}")
 
 
 def pictures() -> list[Path]:

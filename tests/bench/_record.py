@@ -1,6 +1,5 @@
 """What a benchmark found, as a record under docs/records, which docs/proof.md quotes."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +16,4 @@ def write(name: str, rows: Iterable[tuple[str, str, str]], **more: Any) -> None:
         **more,
         "rows": [{"what": what, "measured": is_now, "target": wanted} for what, is_now, wanted in rows],
     }
-    path = ROOT / "docs" / "records" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(f"recorded in {path.relative_to(ROOT)}; `./invoke docs.reference` writes docs/proof.md anew")
+    print(f"recorded in {proving.write(ROOT, record)}; `./invoke docs.reference` writes docs/proof.md anew")
