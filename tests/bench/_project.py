@@ -134,11 +134,7 @@ class Project:
         return answer
 
     def cold(self) -> None:
-        """Close every connection, and let the disk come to rest: what comes next opens its own, and waits for nobody's.
-
-        After some rounds of a bench whatever writes thousands of files waits for those of others to be written, up to
-        three times as long as by itself.
-        """
+        """Close every connection, and let the disk come to rest: what comes next opens its own, and waits for nobody's."""
         os.sync()
         for socket in self.sockets.iterdir():
             words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "any"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import subprocess
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,17 +29,19 @@ class Bare:
     """The least that could be called a deploy: check out, send what differs into a new directory, move a link.
 
     No lock, no health, no service, no way back: a floor, not a rival. It takes exactly what the commit holds, and one
-    connection for all that it does to a host.
+    connection for all that it does to a host. It checks out into memory where it can: by the state of a disk, two
+    thousand files take it from 0.2 to 1.4 s, and a floor moves for nobody.
     """
 
     def __init__(self, project: Project, place: str, *, at_once: bool = True) -> None:
         self.project, self.place = project, f"/home/ops/{place}"
         self.width = len(project.hosts) if at_once else 1
-        self.checkout = project.root / "rivals" / place
-        self.checkout.mkdir(parents=True)
+        memory = Path("/dev/shm")  # noqa: S108  # of this bench alone, by a name that nobody can guess
+        self.checkout = Path(tempfile.mkdtemp(prefix="ferryman-bench-", dir=memory if memory.is_dir() else None))
         for host in project.hosts:
             host.inside(f"command -v rsync >/dev/null || {INSTALL} rsync")
         self.count = 0
+        atexit.register(shutil.rmtree, self.checkout, ignore_errors=True)
 
     def deploy(self, commit: str) -> float:
         """Deploy a commit to every host and return the seconds that it took."""
