@@ -134,7 +134,7 @@ class Project:
         return answer
 
     def cold(self) -> None:
-        """Close every connection, and let the disk come to rest: what comes next opens its own, and waits for nobody's."""
+        """Close every connection and let the disk come to rest: what comes next has its own, and waits for nobody's."""
         os.sync()
         for socket in self.sockets.iterdir():
             words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "any"]

@@ -36,7 +36,7 @@ class Bare:
     def __init__(self, project: Project, place: str, *, at_once: bool = True) -> None:
         self.project, self.place = project, f"/home/ops/{place}"
         self.width = len(project.hosts) if at_once else 1
-        memory = Path("/dev/shm")  # noqa: S108  # of this bench alone, by a name that nobody can guess
+        memory = Path("/dev/shm")
         self.checkout = Path(tempfile.mkdtemp(prefix="ferryman-bench-", dir=memory if memory.is_dir() else None))
         for host in project.hosts:
             host.inside(f"command -v rsync >/dev/null || {INSTALL} rsync")
