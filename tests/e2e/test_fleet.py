@@ -44,6 +44,8 @@ PLANNED = pytest.mark.at_times(journey="a fleet whose deploys are planned and wa
 IN_TURNS = pytest.mark.at_times(journey="a fleet in turns")
 LEFT_OUT = pytest.mark.at_times(journey="a fleet with hosts left out")
 REBOOTED = pytest.mark.at_times(journey="a fleet that is rebooted host by host")
+ENTRIES_REBOOTED = pytest.mark.at_times(journey="entries and a database that are rebooted")
+SCHEDULED = pytest.mark.at_times(journey="a fleet that is rebooted by a schedule")
 LOSES = pytest.mark.at_times(journey="a fleet that loses hosts")
 SCALED = pytest.mark.at_times(journey="a fleet that is scaled while something fails")
 STRICKEN = pytest.mark.at_times(journey="a fleet that is struck in a deploy")
@@ -598,7 +600,7 @@ def without_answer(prober: Prober) -> list[float]:
     return [float(line.split()[0]) for line in prober.failed if " 503 " not in line]
 
 
-@REBOOTED
+@ENTRIES_REBOOTED
 def test_entries_and_the_database_are_rebooted_in_their_turn_and_one_entry_answers_at_any_time(fleet: Fleet) -> None:
     live = fleet.settles(2)
     every = (*ENTRIES, *APPS, DATABASE)
@@ -634,7 +636,7 @@ def six_hours_later(fleet: Fleet, host: str) -> Iterator[None]:
         fleet.ssh(f"mv -f /root/zone.kept {place} || rm {place}", host=host)
 
 
-@REBOOTED
+@SCHEDULED
 def test_a_schedule_reboots_hosts_in_their_window_alone_and_goes_on_the_next_night_with_whom_it_left(
     fleet: Fleet,
 ) -> None:
