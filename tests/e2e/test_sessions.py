@@ -25,12 +25,12 @@ def test_an_update_a_rollback_and_nothing_to_do_need_no_more_sessions_than_are_p
 
     hosted.good("before it is counted")
     update = hosted.repository.commit(good("counted"))
-    # Then a session leaves a line, too; a connection that is there already would go on without.
-    inside(f"echo LogLevel VERBOSE > {VERBOSE} && systemctl reload ssh && pkill -f '^sshd: ops'")
     try:
+        # Then a session leaves a line, too; a connection that is there already would go on without.
+        inside(f"echo LogLevel VERBOSE > {VERBOSE} && systemctl reload ssh && pkill -f '^sshd: ops'")
         for most, words in ((8, ["deploy", "--ref", update]), (1, ["deploy", "--ref", update]), (4, ["rollback"])):
             found = cost(*words)
             assert 1 <= found.sessions <= most, (words, found)
             assert found.connections <= 1, (words, found)
     finally:
-        inside(f"rm {VERBOSE} && systemctl reload ssh")
+        inside(f"rm -f {VERBOSE} && systemctl reload ssh")

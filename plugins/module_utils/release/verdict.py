@@ -218,19 +218,17 @@ def _with_old(evidence: Evidence, minutes: Sequence[Minute], limits: Limits) -> 
     """
     failed, total = facts.requests(each.new for each in minutes)
     half, most = failed / total / 2, limits.errors_ask_percent or 100
-    clients = [facts.requests(each.old for each in minutes), facts.requests(each.rest for each in minutes)]
-    rates = [bad / of for bad, of in clients if of >= LEAST_REQUESTS]
+    served = [facts.requests(each.old for each in minutes), facts.requests(each.rest for each in minutes)]
+    rates = [bad / of for bad, of in served if of >= LEAST_REQUESTS]
     again, with_both = evidence.replayed if evidence.share >= 1 else (0, 0)
     good, of = evidence.old_probes
     if evidence.share >= 1 and of >= LEAST_PROBES:
         rates.append((of - good) / of)
     if any(rate > 0 and (rate >= half or rate * 100 > most) for rate in rates) or 0 < again <= with_both * 2:
         return "shared"
-    bad, came = (sum(each) for each in zip(*clients))
-    for seen, of, least in ((bad, came, half), (with_both, again, 0.5)):
-        if seen and not evalues.surely_below(seen, of, least, chance=0.1):
-            return "unsure"
-    return ""
+    bad, came = (sum(each) for each in zip(*served))
+    may_be = ((bad, came, half), (with_both, again, 0.5))
+    return "unsure" if any(b and not evalues.surely_below(b, of, least, chance=0.1) for b, of, least in may_be) else ""
 
 
 def _rates(evidence: Evidence, minutes: Sequence[Minute], seconds: float) -> dict[str, Any]:

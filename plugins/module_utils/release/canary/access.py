@@ -14,7 +14,6 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -261,18 +260,18 @@ class Before:
     """
 
     def __init__(self, salt: bytes, since: float, until: float, hang_s: float) -> None:
-        self.since, self.until = since, until
-        self._reader = partial(Reader, salt, hang_s=hang_s)
+        self.salt, self.since, self.until, self.hang_s = salt, since, until, hang_s
         self._halves: Reader | None = None
 
     def count(self, block: bytes) -> None:
         """Count a block of whole lines."""
-        first = LINE.search(block)
-        if self._halves is None and first:
+        if self._halves is None:
+            first = LINE.search(block)
+            if not first:
+                return
             begin = max(self.since, float(first[1 + SECOND]))
-            self._halves = self._reader([begin, (begin + self.until) / 2, self.until])
-        if self._halves:
-            self._halves.count(block)
+            self._halves = Reader(self.salt, [begin, (begin + self.until) / 2, self.until], self.hang_s)
+        self._halves.count(block)
 
     def kept_failing(self) -> Tally:
         """Return, as stage -1, who failed in the first half of the time and in the second again.

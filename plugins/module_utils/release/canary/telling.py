@@ -155,9 +155,17 @@ def _last(said: str) -> str:
 
 
 def _many(figures: Figures, evidence: Evidence) -> str:
+    return f"{_lately(figures, evidence)}."
+
+
+def _unsure(figures: Figures, evidence: Evidence) -> str:
+    return f"{_lately(figures, evidence)}: too few to say whether something that both need is ill."
+
+
+def _lately(figures: Figures, evidence: Evidence) -> str:
     return (
         f"In the last {_minutes(figures['within_s'])} {_percent(figures['new'])} of the new release's requests failed, "
-        f"{_beside(figures, evidence)}."
+        f"{_beside(figures, evidence)}"
     )
 
 
@@ -182,10 +190,6 @@ def _shared(figures: Figures, evidence: Evidence) -> str:
     else:
         told = f"{_percent(figures['new'])} of the new one's requests failed, {_beside(figures, evidence)}"
     return f"Old is as bad as new ({told}): something that both need is ill, and to go back would not help."
-
-
-def _unsure(figures: Figures, evidence: Evidence) -> str:
-    return f"{_many(figures, evidence)[:-1]}: too few to say whether something that both need is ill."
 
 
 def _share(figures: Figures, evidence: Evidence) -> str:
