@@ -250,9 +250,14 @@ def count(output: str, code: int) -> tuple[int, int]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a test run: the virtual environment's programs first, colours off, no prompts."""
+    """Return the environment of a test run: the virtual environment's programs first, colours off, no prompts.
+
+    Python keeps what it compiles, whatever is set here: all of the tests are a dozen runs of pytest, and each would
+    rewrite every one of them for five seconds.
+    """
     programs = str(Path(sys.executable).parent)
-    return os.environ | {
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {
         "PATH": f"{programs}:{os.environ.get('PATH', '')}",
         "ANSIBLE_FORCE_COLOR": "0",
         "NO_COLOR": "1",

@@ -111,9 +111,12 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What every measured command is given: this Python's programs, and control sockets apart from all others."""
+        """What every measured command is given: this Python's programs, and control sockets apart from all others.
+
+        Python keeps what it has compiled, as it does unless somebody forbids it: that is of the machine, not of us.
+        """
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.sockets),
             "ANSIBLE_CONFIG": str(paths.CHECKOUT / "ansible.cfg"),

@@ -22,3 +22,14 @@ def test_several_runs_at_once_have_private_directories_although_others_end(
     with ThreadPoolExecutor(4) as many:
         list(many.map(begin_and_end, range(2000)))
     assert not list((tmp_path / "runner").iterdir())
+
+
+def test_the_runner_rests_no_moment_once_ansible_has_ended() -> None:
+    from ptyprocess import PtyProcess
+
+    runs._end_at_once()
+    child = PtyProcess.spawn(["sh", "-c", "exit 3"])
+    child.wait()
+    child.close()
+    assert child.delayafterclose == 0
+    assert child.exitstatus == 3

@@ -84,3 +84,6 @@ def message(request: Mapping[str, Any], body: bytes = b"", *, code: bool = False
     """Return what goes to the host's standard input: code (where the host wants it), request, body."""
     along, text = packed() if code else b"", json.dumps(request).encode()
     return struct.pack("!Q", len(along)) + along + struct.pack("!Q", len(text)) + text + body
+
+
+version()  # in Ansible's own process, which imports this, and not anew in each that it forks for a task

@@ -44,3 +44,8 @@ def test_what_is_imported_late_is_packed_too() -> None:
     assert not missing
     packages = {name.rpartition(".")[0] for name in known}
     assert not {each for each in wanted if each.rpartition(".")[0] in packages - known}
+
+
+def test_the_code_is_read_once_in_a_run_and_not_by_every_process_that_ansible_forks() -> None:
+    script = f"import sys; from {pack.__name__} import version; sys.exit(version.cache_info().currsize - 1)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
