@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20261122)
     words = parser.parse_args()
     print(f"{'rolled back':<46}" + "".join(f"{name:>18}" for name in WAYS.values()))
-    for scenario in canary_runs.HEALTHY + canary_runs.FAULTY + canary_runs.YOUNG + canary_runs.BESIDE_BASELINE:
+    for scenario in canary_runs.ALL:
         found = canary_runs.count(scenario, words.seed, words.runs)["ways"]
         cells = []
         for way in WAYS:

@@ -43,6 +43,7 @@ WHOLE = pytest.mark.at_times(journey="a fleet")
 PLANNED = pytest.mark.at_times(journey="a fleet whose deploys are planned and wait")
 IN_TURNS = pytest.mark.at_times(journey="a fleet in turns")
 LEFT_OUT = pytest.mark.at_times(journey="a fleet with hosts left out")
+GOES_WITHOUT = pytest.mark.at_times(journey="a fleet that goes back, or on in stages, without a host")
 REBOOTED = pytest.mark.at_times(journey="a fleet that is rebooted host by host")
 ENTRIES_REBOOTED = pytest.mark.at_times(journey="entries and a database that are rebooted")
 SCHEDULED = pytest.mark.at_times(journey="a fleet that is rebooted by a schedule")
@@ -439,7 +440,7 @@ def test_a_deploy_goes_on_without_a_host_that_only_the_driver_cannot_reach_and_t
     assert "app3" not in " ".join(str(seen.get("fenced")) for seen in fleet.status()["hosts"].values())
 
 
-@LEFT_OUT
+@GOES_WITHOUT
 def test_a_rollback_goes_on_without_a_host_and_whoever_drives_it_may_vanish(fleet: Fleet) -> None:
     """The driver dies once clients are moved: the entries go back, and send clients again to whom it had left out."""
     before, new = fleet.settles(2), fleet.good("to go back from")
@@ -465,7 +466,7 @@ def test_a_rollback_goes_on_without_a_host_and_whoever_drives_it_may_vanish(flee
     assert not out_of(fleet, "app2")
 
 
-@LEFT_OUT
+@GOES_WITHOUT
 def test_a_release_is_judged_in_stages_without_a_host_that_is_left_out(fleet: Fleet) -> None:
     live = fleet.good("in stages on two of three")
     bad = fleet.repository.commit(histories.shop("fails its clients on two of three", errors=0.9))

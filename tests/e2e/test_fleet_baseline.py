@@ -15,7 +15,8 @@ from tests.support.canaries import verdicts
 from tests.support.fleet import APPS, ENTRIES, Fleet
 from tests.support.visitors import Visitors
 
-pytestmark = pytest.mark.at_times(journey="a fleet with a baseline")
+YOUNG = pytest.mark.at_times(journey="a fleet with a baseline")
+ENDS = pytest.mark.at_times(journey="a fleet with a baseline, and what it ends by")
 LONG_S = 400
 DRAIN_S = 60
 """For so long the guard, which has nobody to ask, leaves alone what clients have left."""
@@ -77,6 +78,7 @@ def sent_to(fleet: Fleet, entry: str) -> set[str]:
     return {names[line.rpartition('"')[2]] for line in found.splitlines()}
 
 
+@YOUNG
 def test_a_release_that_is_slow_when_young_goes_live_beside_a_baseline_on_each_app_host(fleet: Fleet) -> None:
     answer = fleet.deploy(fleet.repository.commit(histories.shop("slow when young", **SLOW_WHEN_YOUNG)))
     assert answer.code == 0, str(answer)
@@ -95,6 +97,7 @@ def test_a_release_that_is_slow_when_young_goes_live_beside_a_baseline_on_each_a
     ended(fleet)
 
 
+@ENDS
 def test_a_release_that_fails_clients_of_one_entry_beside_its_baseline_goes_back_on_both(fleet: Fleet) -> None:
     before = fleet.good("the one before")
     with compared(fleet, STAGES), Visitors(fleet, host="entry2"):
@@ -108,6 +111,7 @@ def test_a_release_that_fails_clients_of_one_entry_beside_its_baseline_goes_back
     ended(fleet)
 
 
+@ENDS
 def test_a_driver_that_is_killed_leaves_no_baseline_on_any_host_whichever_of_them_is_started_again_or_cut_off(
     fleet: Fleet,
 ) -> None:

@@ -18,7 +18,8 @@ from tests.support.visitors import Visitors
 
 from ferryman.sandbox.probing import probe
 
-pytestmark = pytest.mark.at_times(journey="a fleet that goes on without who began it")
+GOES_ON = pytest.mark.at_times(journey="a fleet that goes on without who began it")
+AMISS = pytest.mark.at_times(journey="a fleet that its arbiter drives, and something is amiss")
 ARBITER = ENTRIES[0]
 OTHERS = [host for host in HOSTS if host != ARBITER]
 UNIT = "ferryman-drive-tiny.service"
@@ -66,6 +67,7 @@ def abuse(fleet: Fleet, host: str, *asks: str, words: tuple[str, ...] = (), code
     return fleet.ssh("python3 -", given=f"TOLD = {told!r}\n{ABUSE}")
 
 
+@GOES_ON
 def test_a_fleet_whose_client_is_killed_goes_live_on_every_host_by_a_key_that_opens_nothing_else(fleet: Fleet) -> None:
     before, commit = fleet.settles(2), fleet.repository.commit(histories.good("goes on alone"))
     with leaves_nothing(fleet), fleet.settings(release_soak_s=20), Prober(fleet, forgiving=True) as prober:
@@ -104,6 +106,7 @@ def test_a_fleet_whose_client_is_killed_goes_live_on_every_host_by_a_key_that_op
     assert set(followed.said) == set(plain.said), "attach tells something else than the deploy itself"
 
 
+@GOES_ON
 def test_where_it_does_not_come_up_on_one_host_all_go_back_and_attach_ends_as_the_deploy_would(fleet: Fleet) -> None:
     before = fleet.settles(2)
     with leaves_nothing(fleet), taken(fleet, "app3"), Prober(fleet) as prober:
@@ -115,6 +118,7 @@ def test_where_it_does_not_come_up_on_one_host_all_go_back_and_attach_ends_as_th
     prober.served_only(before)
 
 
+@GOES_ON
 def test_in_stages_both_entries_are_judged_and_its_report_lies_on_the_arbiter(fleet: Fleet) -> None:
     limits = {"hang_s": 2, "warm_s": 2}
     stages = fleet.settings(release_stages=[{"share": 50, "for_s": 6}], release_limits=limits, release_watch_s=3)
@@ -128,6 +132,7 @@ def test_in_stages_both_entries_are_judged_and_its_report_lies_on_the_arbiter(fl
     assert followed.said["report"].startswith(f"{ARBITER}:/")
 
 
+@GOES_ON
 def test_a_host_to_which_the_arbiter_does_not_come_is_named_and_nothing_is_touched(fleet: Fleet) -> None:
     before = fleet.settles(2)
     with leaves_nothing(fleet), cut_off(fleet, "app2", ARBITER):
@@ -138,6 +143,7 @@ def test_a_host_to_which_the_arbiter_does_not_come_is_named_and_nothing_is_touch
     assert fleet.settles(2) == before
 
 
+@AMISS
 def test_hosts_with_other_values_than_the_arbiters_are_refused(fleet: Fleet) -> None:
     path = fleet.root / "inventories" / "dev" / "host_vars" / "app2.yml"
     path.parent.mkdir(exist_ok=True)
@@ -151,6 +157,7 @@ def test_hosts_with_other_values_than_the_arbiters_are_refused(fleet: Fleet) -> 
     assert "app2: release_soak_s" in refused.text
 
 
+@AMISS
 def test_an_arbiter_that_is_started_again_goes_back_and_the_next_run_takes_the_keys_back(fleet: Fleet) -> None:
     before = fleet.settles(2)
     with leaves_nothing(fleet), fleet.settings(release_soak_s=30, release_confirm_s=CONFIRM_S):
@@ -167,6 +174,7 @@ def test_an_arbiter_that_is_started_again_goes_back_and_the_next_run_takes_the_k
             assert fleet.good("after the boot") == fleet.settles(WITHIN_S)
 
 
+@AMISS
 def test_a_host_that_is_left_out_is_left_out_of_what_the_arbiter_drives(fleet: Fleet) -> None:
     fleet.settles(2)
     commit = fleet.repository.commit(histories.good("on two of three"))
@@ -203,6 +211,7 @@ def _asks_for_a_password(fleet: Fleet) -> Iterator[None]:
         each("sed -i 's/ ALL$/ NOPASSWD: ALL/' /etc/sudoers.d/ops")
 
 
+@AMISS
 @pytest.mark.usefixtures("_asks_for_a_password")
 def test_where_sudo_asks_for_a_password_the_keys_own_command_needs_none(fleet: Fleet) -> None:
     hand_over(fleet, histories.good("with a password"))

@@ -29,7 +29,8 @@ MACHINE = "new1"
 STEPS = ["choose", "host", "provision", "restore", "provision over it", "release tiny", "ask tiny"]
 CHECKS = {"database manifest", "database acknowledged", "database amcheck", "media manifest", "config manifest"}
 
-pytestmark = pytest.mark.at_times(journey="a full drill")
+DRILLS_FULLY = pytest.mark.at_times(journey="a full drill")
+ON_A_MACHINE = pytest.mark.at_times(journey="a full drill on a machine that is named")
 
 
 class World(Pair):
@@ -109,6 +110,7 @@ def typed(having: str) -> list[str]:
     return line.split()[1:]
 
 
+@DRILLS_FULLY
 def test_a_new_host_gets_everything_serves_and_goes_and_nobody_who_serves_is_touched(
     world: World, tmp_path: Path
 ) -> None:
@@ -153,6 +155,7 @@ def signed(world: World, name: str, tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+@DRILLS_FULLY
 def test_status_check_and_metrics_tell_of_it_and_it_is_no_drill_of_a_set(world: World) -> None:
     told = world.command("backup.status")
     assert told["full"]["result"] == "passed"
@@ -164,6 +167,7 @@ def test_status_check_and_metrics_tell_of_it_and_it_is_no_drill_of_a_set(world: 
     assert [one["state"] for one in said if one["key"] == "drill full"] == ["good"]
 
 
+@DRILLS_FULLY
 @pytest.mark.parametrize("begun", ["the new host", "a restored database"])
 def test_of_a_drill_that_is_killed_nothing_is_left(world: World, begun: str) -> None:
     scratch = f"ls -d /srv/backups/{sites.ENV}/database/scratch/drill 2>/dev/null || :"
@@ -176,6 +180,7 @@ def test_of_a_drill_that_is_killed_nothing_is_left(world: World, begun: str) -> 
     assert world.command("backup.status")["full"]["result"] == "passed", "what was killed has no record"
 
 
+@DRILLS_FULLY
 def test_a_deploy_is_refused_without_a_full_drill_where_one_is_asked_for(world: World) -> None:
     for kind in ("database", "media", "config"):
         world.command("backup.drill", "--set", kind)
@@ -218,6 +223,7 @@ ps -u app-tiny-dev -o pid=; pgrep -x nginx; pgrep -x postgres; nft list tables |
 """
 
 
+@ON_A_MACHINE
 def test_a_machine_that_somebody_named_is_taken_and_left_without_what_was_restored(world: World, machine: str) -> None:
     words = typed("--host")
     assert words[:4] == ["drill.full", "--env", "prod", "--host"]
@@ -229,6 +235,7 @@ def test_a_machine_that_somebody_named_is_taken_and_left_without_what_was_restor
     assert world.on(machine, "cat ~postgres/.ssh/authorized_keys") == b""
 
 
+@ON_A_MACHINE
 def test_a_machine_that_serves_is_refused_by_name_by_address_and_by_its_own_word(world: World, machine: str) -> None:
     for name in (sites.HOST, ARCHIVE):
         refused = world.command("drill.full", "--host", name, code=1)
@@ -245,6 +252,7 @@ def test_a_machine_that_serves_is_refused_by_name_by_address_and_by_its_own_word
     assert world.is_gone()
 
 
+@ON_A_MACHINE
 def test_the_same_machine_serves_another_drill_after_one(world: World, machine: str) -> None:
     assert world.drill()["result"] == "passed"
     assert world.on(machine, LEFT) == b""

@@ -27,7 +27,8 @@ BUCKET, PORT = "bucket1", 9000
 PLACE = "/var/lib/bucket"
 HOME = f"/srv/backups/{sites.ENV}"
 
-pytestmark = pytest.mark.at_times(journey="backups off site")
+SENT = pytest.mark.at_times(journey="backups off site")
+BROUGHT_BACK = pytest.mark.at_times(journey="backups that come back from off site")
 
 
 class Trio(Pair):
@@ -96,7 +97,7 @@ def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
         made.up()
         made.serve()
         (setup,) = made.typed("backup.setup")
-        made.first = made.command(*setup.split()[1:], "--paper", str(paper), seconds=600)
+        made.first = made.command(*setup.split()[1:], "--paper", str(paper), seconds=900)
         made.paper = paper.read_text()
         made.sql("create table line (text text); insert into line values ('copied')")
         made.on(sites.HOST, f"mkdir {MEDIA}/pictures; echo one > {MEDIA}/pictures/one")
@@ -113,6 +114,7 @@ def password(trio: Trio) -> str:
     return text.split(">", 1)[1].split("<", 1)[0]
 
 
+@SENT
 def test_the_setup_makes_a_password_and_the_commands_of_the_guide_send_a_copy_and_tell_of_it(trio: Trio) -> None:
     assert trio.first["secrets"] == sorted((*SECRETS, "vault_backup_offsite_password"))
     (first,) = trio.first["sent"]
@@ -133,6 +135,7 @@ def test_the_setup_makes_a_password_and_the_commands_of_the_guide_send_a_copy_an
     assert f'ferryman_backup_offsite_passed{{archive="{sites.ENV}"}} 1' in metrics
 
 
+@SENT
 def test_what_the_timer_starts_sends_a_copy(trio: Trio) -> None:
     before = trio.command("backup.status")["offsite"]["last"]
     trio.on(ARCHIVE, f"systemctl start ferryman-backup-{sites.ENV}-offsite.service")
@@ -140,6 +143,7 @@ def test_what_the_timer_starts_sends_a_copy(trio: Trio) -> None:
     assert (after["last"] > before, after["passed"], after["count"]) == (True, True, 3)
 
 
+@SENT
 def test_a_bucket_that_is_away_or_damaged_is_told_and_the_archive_goes_on(trio: Trio) -> None:
     trio.on(BUCKET, "systemctl stop bucket")
     try:
@@ -162,6 +166,7 @@ def test_a_bucket_that_is_away_or_damaged_is_told_and_the_archive_goes_on(trio: 
     assert trio.command("backup.offsite", "--check")["record"]["check"]["result"] == "passed"
 
 
+@SENT
 def test_a_copy_that_is_killed_anywhere_in_the_middle_costs_none_and_the_next_one_is_whole(trio: Trio) -> None:
     """Killed with all of it, as by a loss of power; what it left in the bucket and here hinders nobody."""
     unit, chance = f"ferryman-backup-{sites.ENV}-offsite.service", Random(1)
@@ -179,6 +184,7 @@ def test_a_copy_that_is_killed_anywhere_in_the_middle_costs_none_and_the_next_on
     assert ends.count("signal") > 0, ends
 
 
+@SENT
 def test_a_full_bucket_is_told_costs_no_copy_and_is_gone_on_with_once_there_is_room(trio: Trio) -> None:
     data = f"{PLACE}/data"
     size = int(trio.on(BUCKET, f"du -sk {data} | cut -f1"))
@@ -204,6 +210,7 @@ def test_a_full_bucket_is_told_costs_no_copy_and_is_gone_on_with_once_there_is_r
         trio.answers()
 
 
+@SENT
 def test_another_password_or_key_is_refused_before_anything_is_written(trio: Trio) -> None:
     own = f"/etc/ferryman/backup/{sites.ENV}.offsite"
     before = trio.on(ARCHIVE, f"sha256sum {own}/*")
@@ -222,6 +229,15 @@ restic() { command restic --cacert /root/ca.pem "$@" < /root/by-hand/password; }
 """
 
 
+@pytest.fixture(scope="module")
+def copied(trio: Trio) -> Trio:
+    """The same, with a copy off site."""
+    assert trio.command("backup.offsite")["record"]["check"]["result"] == "passed"
+    return trio
+
+
+@pytest.mark.usefixtures("copied")
+@BROUGHT_BACK
 def test_a_copy_comes_back_by_hand_with_nothing_but_the_paper(trio: Trio) -> None:
     """On a host that has nothing of the archive: that of the bucket, which knows neither password nor repository."""
     how = trio.paper[trio.paper.index("HOW TO RESTORE FROM OFF SITE") : trio.paper.index("PASSPHRASE of every key")]
@@ -238,6 +254,7 @@ def test_a_copy_comes_back_by_hand_with_nothing_but_the_paper(trio: Trio) -> Non
         trio.on(BUCKET, "rm -rf /root/by-hand /root/ca.pem")
 
 
+@BROUGHT_BACK
 def test_the_archives_host_is_lost_and_a_new_one_has_all_of_it_back_from_the_bucket(trio: Trio) -> None:
     sent = trio.command("backup.offsite")["record"]
     known = {one["id"]: one["manifest"] for one in trio.command("backup.list")["backups"]}
@@ -266,6 +283,7 @@ def test_the_archives_host_is_lost_and_a_new_one_has_all_of_it_back_from_the_buc
     trio.command(*end)
 
 
+@BROUGHT_BACK
 def test_afterwards_files_come_back_from_it_and_everything_is_as_ever(trio: Trio) -> None:
     (forget,) = trio.typed("manifest-timestamp")
     trio.on(sites.HOST, forget)

@@ -31,6 +31,7 @@ from tests.support.site import ENV, Site
 from tests.support.watching import Journal
 
 ON_A_FLEET = pytest.mark.at_times(journey="two applications on the same fleet")
+OTHERS_DRIVE = pytest.mark.at_times(journey="two applications on the same fleet, driven by others than who began")
 ON_ONE_HOST = pytest.mark.at_times(journey="two applications on the same host")
 FIRST, SECOND = "tiny", "tiny-web"
 ROUNDS = 3
@@ -199,7 +200,7 @@ def test_one_person_may_deploy_both_at_the_same_time_from_one_place(pair: Pair) 
     apart((first, here))
 
 
-@ON_A_FLEET
+@OTHERS_DRIVE
 def test_the_arbiter_drives_both_at_the_same_time(pair: Pair) -> None:
     with unnoticed(pair) as served:
         drivers = [begin(each, good("the arbiter drives it"), "--detach") for each in pair]
@@ -224,7 +225,7 @@ def killed_at_its_switch(fleet: Site, kill: Callable[[Driver], None] = Driver.ki
         kill(driver)
 
 
-@ON_A_FLEET
+@OTHERS_DRIVE
 def test_both_are_brought_back_in_time_where_both_drivers_are_killed(pair: Pair) -> None:
     before = [each.settles(2) for each in pair]
     with ExitStack() as stack:
@@ -244,7 +245,7 @@ def test_both_are_brought_back_in_time_where_both_drivers_are_killed(pair: Pair)
     apart(pair)
 
 
-@ON_A_FLEET
+@OTHERS_DRIVE
 def test_provisioning_from_one_place_beside_a_deploy_from_the_other_disturbs_neither(pair: Pair) -> None:
     """What provisioning changes makes nginx reload, and begin a client's idle connection anew."""
     first, second = pair

@@ -110,8 +110,9 @@ BESIDE_BASELINE = [
     Scenario("12 % errors, failing when young, 10 rps, a baseline", 10, Bad(errors=0.12), failing_when_young, 2, True),
     Scenario("p95 three times as long, 10 rps, a baseline", 10, Bad(slower=3.0), quiet, baseline=True),
 ]
+ALL = HEALTHY + FAULTY + YOUNG + BESIDE_BASELINE
 FULL = 10_000
-"""How many releases of each kind a soak counts: some two hours of one core in all."""
+"""How many releases of each kind a soak counts: some three hours of one core in all."""
 
 
 def ours(world: World, tick_s: float) -> tuple[str, float, str]:

@@ -63,7 +63,7 @@ def test_soak_canary(soak: Soak) -> None:
     told, false, healthy = [], 0.0, 0
     runs = soak.times(sample=12, full=canary_runs.FULL)
     with workers(soak) as over:
-        for scenario in canary_runs.HEALTHY + canary_runs.FAULTY + canary_runs.YOUNG + canary_runs.BESIDE_BASELINE:
+        for scenario in soak.turns(canary_runs.ALL):
             found = canary_runs.count(scenario, soak.seed, runs, over)
             told.append(found)
             back = found["ways"]["verdict"]["back_percent"]
