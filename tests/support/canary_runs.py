@@ -39,7 +39,8 @@ class Scenario:
     bad: Bad = GOOD
     around: Callable[[Random], Surroundings] = nothing
     tick_s: float = 2.0
-    """How often the verdict is asked: a look that has seen a failure of new ends a second later."""
+    """How often the verdict is asked: a look that has seen a failure of new, or a request that hangs, ends a second
+    later."""
     baseline: bool = False
     """Whether it is compared with processes of the old release that are as young."""
 
@@ -96,7 +97,7 @@ FAULTY = [
     Scenario("12 % errors from half an hour on, 10 rps", 10, Bad(errors=0.12, from_s=1500), quiet),
     Scenario("15 % errors once all have it, 10 rps", 10, Bad(errors=0.15, from_s=1850), quiet),
     Scenario("p95 three times as long, 10 rps", 10, Bad(slower=3.0), quiet),
-    Scenario("hangs, 10 rps", 10, Bad(hangs=True), quiet),
+    Scenario("hangs, 10 rps", 10, Bad(hangs=True), quiet, tick_s=1.0),
 ]
 YOUNG = [
     Scenario(f"healthy, {name}, 10 rps{', a baseline' if baseline else ''}", 10, GOOD, around, TICK_S, baseline)
