@@ -25,6 +25,9 @@ OLD_ANSWERS = 10  # times as many as hang with it: where clients wait for news b
 LEAST_FAILING = 2  # one client that is broken says nothing of a release
 SUSPECT = math.log(20)  # what tells new from old where many requests fail for long already
 SHARE_SURE = math.log(10_000)
+BESIDE_BASELINE = 0.7
+"""What is used of the chance of a false alarm beside a baseline: among as many clients of either, one event takes the
+test less far beyond its bound, so that it comes nearer to it."""
 SHARE_OFF = 1.25
 SHARED_S = 120.0
 
@@ -81,7 +84,7 @@ def _hanging(evidence: Evidence) -> Optional[Verdict]:
 def _compared(evidence: Evidence, limits: Limits, log_errors: float) -> Optional[Verdict]:
     """The sequential tests: what clients of new got against what clients of old got at the same time."""
     verdict = None
-    if log_errors >= -math.log(limits.alpha_errors):
+    if log_errors >= _sure(evidence, limits):
         verdict = _errors(evidence, limits)
     verdict = verdict or _slower(evidence, limits)
     seen = [(draw.share, *draw.seen) for draw in evidence.draws]
@@ -94,12 +97,17 @@ def _compared(evidence: Evidence, limits: Limits, log_errors: float) -> Optional
     return Verdict(HOLD, "share", ask=True, figures={"log_e": log_share, "odds": off})
 
 
+def _sure(evidence: Evidence, limits: Limits) -> float:
+    """Return the logarithm of the e-value from which on clients of new surely fail more often."""
+    return -math.log(limits.alpha_errors * (BESIDE_BASELINE if evidence.baseline else 1))
+
+
 def _errors(evidence: Evidence, limits: Limits) -> Optional[Verdict]:
     """Beyond being sure: enough clients, a difference that matters, and no mere moment."""
     failing = [(draw.share, len(left), draw.failing[1]) for draw, left in _without_flutter(evidence, limits)]
     odds, log_e = evalues.odds(failing), evalues.log_e(failing)
     if (
-        log_e < -math.log(limits.alpha_errors)
+        log_e < _sure(evidence, limits)
         or sum(new for _, new, _ in failing) < limits.least_failing
         or odds < limits.worse_factor
     ):

@@ -103,6 +103,15 @@ CASES = {
         ("promote", "time", False),
     ),
     "new fails": (evidence(draw(failing=(9, 3))), ("rollback", "errors", False)),
+    "new fails surely enough among clients": (evidence(draw(0.5, failing=(12, 0))), ("rollback", "errors", False)),
+    "new fails as surely beside a baseline": (
+        evidence(draw(0.5, failing=(12, 0)), baseline=True),
+        ("hold", "time", False),
+    ),
+    "new fails surely enough beside a baseline": (
+        evidence(draw(0.5, failing=(13, 0)), baseline=True),
+        ("rollback", "errors", False),
+    ),
     "new fails for four clients alone": (evidence(draw(failing=(4, 0))), ("hold", "time", False)),
     "new fails for a moment": (
         evidence(draw(failing=(9, 3), at=[50 + i / 4 for i in range(9)])),
