@@ -1,6 +1,7 @@
 """The code that travels to hosts is whole: what one of its modules imports, somewhere and at some time, is in it."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,4 +49,5 @@ def test_what_is_imported_late_is_packed_too() -> None:
 
 def test_the_code_is_read_once_in_a_run_and_not_by_every_process_that_ansible_forks() -> None:
     script = f"import sys; from {pack.__name__} import version; sys.exit(version.cache_info().currsize - 1)"
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+    known = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", script], env=known, check=False).returncode == 0
