@@ -224,3 +224,9 @@ def test_soak_check(project: Configured, commanded: Configured, soak: Soak, capf
     )
     assert not surplus, "\n".join(surplus)
     assert not shown, "\n".join(shown)
+
+
+def test_the_command_finds_nothing_wrong_where_all_is_right_and_the_vaults_key_lies_beside_it(
+    commanded: Configured,
+) -> None:
+    assert not command(commanded, [], as_json=True)
