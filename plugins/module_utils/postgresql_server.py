@@ -80,11 +80,16 @@ def run(words: Sequence[str], text: str = "", environment: Mapping[str, str] | N
 
 
 def of_a_start(lines: Sequence[str]) -> list[str]:
-    """Return those of a server's log that say why it did not start: around what ended it, or the last there are."""
+    """Return those of a server's log that say why it did not start: around what ended it, and the last there are.
+
+    Without its own files a server ends with no such line, and the last one may be of a client that it turned away when
+    it was stopped before.
+    """
     last = [*lines[-RECENT:]]
     ends = [number for number, line in enumerate(last) if ENDED.search(line)]
-    begin = max(ends[-1] - BEFORE, 0) if ends else -TOLD
-    return last[begin:][:TOLD]
+    around = range(max(ends[-1] - BEFORE, 0), ends[-1] + 1) if ends else ()
+    left = TOLD - (BEFORE + 1 if ends else 0)
+    return [last[number] for number in sorted({*around, *range(max(len(last) - left, 0), len(last))})]
 
 
 class Server:

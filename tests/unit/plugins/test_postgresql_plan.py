@@ -237,3 +237,11 @@ def test_what_ended_a_start_is_told_however_much_was_written_after_it(
     assert ([*found, ""][0], len(found)) == (first, told)
     ended = [line for line in written[-20:] if "FATAL" in line or "PANIC" in line]
     assert ended[-1:] == [line for line in found if line in ended]
+
+
+def test_why_a_start_ended_is_told_although_a_client_was_turned_away_before_it() -> None:
+    why = ["postgres: could not find the database system", "Expected to find it in /x",
+           'but could not open file "/x/global/pg_control": No such file or directory']  # fmt: skip
+    before = ["3 FATAL:  the database system is shutting down", "1 LOG:  checkpoint starting: shutdown immediate",
+              "1 LOG:  checkpoint complete", "1 LOG:  database system is shut down"]  # fmt: skip
+    assert server.of_a_start([*NOISE, *before, *why])[-3:] == why
