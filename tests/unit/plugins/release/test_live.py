@@ -69,7 +69,7 @@ def test_one_that_answers_nobody_goes_back_where_the_old_one_would_answer(
     assert live.verdict(seen, Limits()).ask is (word == "hold")
 
 
-@pytest.mark.parametrize("waiting", [None, replace(HANGING, hanging=(4, 0)), replace(HANGING, answered=(1, 0))])
+@pytest.mark.parametrize("waiting", [None, replace(HANGING, hanging=(3, 0)), replace(HANGING, answered=(1, 0))])
 def test_a_few_that_wait_or_one_that_is_answered_say_nothing(waiting: Waiting | None) -> None:
     assert said(evidence(30, waiting=waiting, old=(4, 4)))[:2] == ("promote", "well")
 

@@ -148,7 +148,8 @@ CASES = {
         ("hold", "time", False),
     ),
     "the share is not what was set": (evidence(draw(failing=(9, 3), seen=(300, 540))), ("hold", "share", True)),
-    "new hangs": (evidence(waiting=Waiting((6, 0), (0, 90), 15)), ("rollback", "hanging", False)),
+    "new hangs": (evidence(waiting=Waiting((4, 0), (0, 90), 15)), ("rollback", "hanging", False)),
+    "three requests hang": (evidence(waiting=Waiting((3, 0), (0, 90), 15)), ("hold", "time", False)),
     "new is slow to answer, but answers": (evidence(waiting=Waiting((6, 0), (2, 90), 15)), ("hold", "time", False)),
     "clients of both wait for news by design": (
         evidence(waiting=Waiting((30, 8), (0, 40), 15)),
