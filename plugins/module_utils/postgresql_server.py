@@ -88,8 +88,8 @@ def of_a_start(lines: Sequence[str]) -> list[str]:
     last = [*lines[-RECENT:]]
     ends = [number for number, line in enumerate(last) if ENDED.search(line)]
     around = range(max(ends[-1] - BEFORE, 0), ends[-1] + 1) if ends else ()
-    left = TOLD - (BEFORE + 1 if ends else 0)
-    return [last[number] for number in sorted({*around, *range(max(len(last) - left, 0), len(last))})]
+    at_the_end = range(max(len(last) - TOLD + len(around), 0), len(last))
+    return [last[number] for number in sorted({*around, *at_the_end})]
 
 
 class Server:

@@ -252,8 +252,8 @@ def count(output: str, code: int) -> tuple[int, int]:
 def environment(**more: str) -> dict[str, str]:
     """Return the environment of a test run: the virtual environment's programs first, colours off, no prompts.
 
-    Python keeps what it compiles, whatever is set here: all of the tests are a dozen runs of pytest, and each would
-    rewrite every one of them for five seconds.
+    Python keeps what it compiles, as it does for people, whatever is set here: all of the tests are a dozen runs of
+    pytest, and each would rewrite every one of them.
     """
     programs = str(Path(sys.executable).parent)
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -8,14 +8,16 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from tests.support import histories
 
-from ferryman import paths
+from ferryman import paths, proving
 from ferryman.sandbox.ports import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What waits on purpose is not what is measured: all of it is off, and printed with the result.
 WAITS = {"release_soak_s": 0, "release_watch_s": 0, "release_drain_s": 0, "release_worker_soak_s": 0}
@@ -111,17 +113,12 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What every measured command is given: this Python's programs, and control sockets apart from all others.
-
-        Python keeps what it has compiled, as it does unless somebody forbids it: that is of the machine, not of us.
-        """
-        return {
-            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.sockets),
-            "ANSIBLE_CONFIG": str(paths.CHECKOUT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(paths.collections_path()),
-        }
+        """What every measured command is given: that of tests, and control sockets apart from all others."""
+        return proving.environment(
+            ANSIBLE_SSH_CONTROL_PATH_DIR=str(self.sockets),
+            ANSIBLE_CONFIG=str(paths.CHECKOUT / "ansible.cfg"),
+            ANSIBLE_COLLECTIONS_PATH=str(paths.collections_path()),
+        )
 
     def argv(self, *words: str) -> list[str]:
         """Return how a command of Ferryman is run in the project."""

@@ -24,10 +24,10 @@ LEAST_HANGING = 4
 OLD_ANSWERS = 10  # times as many as hang with it: where clients wait for news by design, many do with either
 LEAST_FAILING = 2  # one client that is broken says nothing of a release
 SUSPECT = math.log(20)  # what tells new from old where many requests fail for long already
-SHARE_SURE = math.log(10_000)
 BESIDE_BASELINE = 0.7
 """What is used of the chance of a false alarm beside a baseline: among as many clients of either, one event takes the
 test less far beyond its bound, so that it comes nearer to it."""
+SHARE_SURE = math.log(10_000)
 SHARE_OFF = 1.25
 SHARED_S = 120.0
 
