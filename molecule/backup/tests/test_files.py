@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,17 @@ class Host:
     def size(self) -> int:
         return int(self.archive.sh(f"du -sb {HOME}/media/data | cut -f1"))
 
-    def begin_to_send(self, then: str = ":") -> None:
-        """Begin a backup of what is large; in the middle of it do something on the archive's host, and return."""
+    @contextmanager
+    def held_in_the_middle(self) -> Iterator[None]:
+        """Begin a backup of what is large, and hold its server in the middle, so that no machine is too fast for it."""
         until = f"until [ $(du -sb {HOME}/media/data | cut -f1) -gt {self.size() + 20_000_000} ]; do sleep 0.05; done"
         self.sh(f"systemd-run -q --collect --unit taking systemd-cat -t taking {SOURCE} take --name demo --set media")
-        self.archive.sh(f"timeout 60 sh -c '{until}; {then}'")
+        self.archive.sh(f"timeout 60 sh -c '{until}; pkill -STOP -u ferryman-borg -x borg'")
+        try:
+            yield
+        finally:
+            self.archive.sh("pkill -CONT -u ferryman-borg -x borg")
+        self.sh("timeout 100 sh -c 'while systemctl is-active -q taking; do sleep 0.2; done'")
 
 
 @pytest.fixture(scope="module")
@@ -317,13 +324,15 @@ def test_a_run_that_cannot_go_on_says_why_and_leaves_what_was_there(source: Host
 
 def test_a_run_that_is_killed_or_fills_the_disk_in_the_middle_stops_no_other(source: Host, taken: list[str]) -> None:
     source.sh(f"head -c 200000000 /dev/urandom > {MEDIA}/large")
-    source.begin_to_send()
-    source.sh("systemctl kill -s KILL taking; while systemctl is-active -q taking; do sleep 0.1; done")
-    source.begin_to_send(then=f"cat /dev/zero > {HOME}/ballast || :")
-    source.sh("timeout 100 sh -c 'while systemctl is-active -q taking; do sleep 0.2; done'")
+    with source.held_in_the_middle():
+        source.sh("systemctl kill -s KILL taking")
+    with source.held_in_the_middle():
+        source.archive.sh(f"cat /dev/zero > {HOME}/ballast || :")
     source.archive.sh(f"rm {HOME}/ballast")
     source.sh(f"rm {MEDIA}/large; journalctl --sync")
-    assert "the archive's disk is full" in source.sh("journalctl -o cat -t taking")
+    said = source.sh("journalctl -o cat -t taking")
+    assert "the archive's disk is full" in said
+    assert " taken" not in said
     after = source.take()
     source.collect()
     assert source.record(after)["check"]["result"] == "passed"
