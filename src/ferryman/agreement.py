@@ -32,6 +32,7 @@ from ferryman.variables import Loaded
 Apps = dict[str, dict[str, Any]]
 # RFC 1123, 2.1; a name with an asterisk cannot be proven over HTTP.
 DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+INVENTORIES = (".yml", ".yaml", ".ini")
 REMOTE = re.compile(r"^(\w+://|[\w.-]+@|[\w.-]{2,}:)")
 
 
@@ -172,7 +173,7 @@ def _encrypted(path: Path) -> bool:
 
 
 def strangers(loaded: Loaded) -> Iterator[Problem]:
-    """Return files of variables whose group or host there is not: nobody reads them."""
+    """Return files that nobody reads: of variables whose group or host there is not, and more inventories."""
     for name, known in (("group_vars", loaded.groups), ("host_vars", loaded.hosts)):
         base = loaded.environment.directory / name
         for path in sorted(base.iterdir()) if base.is_dir() else []:
@@ -181,6 +182,11 @@ def strangers(loaded: Loaded) -> Iterator[Problem]:
                 place = places.relative(Place(path), loaded.environment)
                 wrong = f"is read by nobody: no {name.split('_')[0]} here has this name"
                 yield Problem(place, "the name", wrong, fitting.nearest(word, known))
+    for path in sorted(loaded.environment.directory.iterdir()):
+        if path != loaded.environment.inventory and path.suffix in INVENTORIES and not path.name.startswith("."):
+            place = places.relative(Place(path), loaded.environment)
+            right = "move its hosts there, or it elsewhere"
+            yield Problem(place, "the file", "is read by nobody: an environment's hosts stand in hosts.yml", right)
 
 
 def lost_secrets(loaded: Loaded) -> Iterator[Problem]:

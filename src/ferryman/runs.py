@@ -108,7 +108,7 @@ def play(
         runner = interface.run(
             private_data_dir=str(private),
             playbook=str(paths.collection_root() / "playbooks" / f"{playbook}.yml"),
-            inventory=str(environment.directory),
+            inventory=str(environment.inventory),  # as `check` reads it, whatever lies beside it
             extravars=dict(values),
             envvars=_variables(),
             cmdline=shlex.join([*words, *(["--check", "--diff"] if check else [])]),

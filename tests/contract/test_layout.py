@@ -122,7 +122,7 @@ def test_the_examples_are_laid_out_as_a_release_can_be_brought_to() -> None:
         assert layout.refusal({**groups, "arbiter": groups["entry"][:1]}) == "", name
 
 
-def test_ansible_reads_shared_values_and_an_environments_own_win(tmp_path: Path) -> None:
+def test_ansible_reads_shared_values_an_environments_own_win_and_ssh_config_is_no_inventory(tmp_path: Path) -> None:
     shared, own = tmp_path / "group_vars/all", tmp_path / "inventories/prod/group_vars/all"
     for directory in (shared, own, tmp_path / "playbooks"):
         directory.mkdir(parents=True)
@@ -130,6 +130,7 @@ def test_ansible_reads_shared_values_and_an_environments_own_win(tmp_path: Path)
     (shared / "nginx.yml").write_text("from_shared: shared\nfrom_both: shared\n")
     (own / "nginx.yml").write_text("from_both: own\n")
     (tmp_path / "inventories/prod/hosts.yml").write_text("all: {hosts: {one: {}}}\n")
+    (tmp_path / "inventories/prod/ssh_config").write_text("Host jump\n  User ops\n")
     (tmp_path / "ansible.cfg").write_text((ROOT / "ansible.cfg").read_text())
     words = [str(TOOL / "ansible-inventory"), "-i", "inventories/prod", "--host", "one"]
     keep = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}

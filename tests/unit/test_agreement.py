@@ -299,6 +299,14 @@ def test_variables_of_a_group_that_there_is_not_are_told(project: Configured) ->
     )
 
 
+def test_a_second_inventory_is_told_and_other_files_beside_it_are_not(project: Configured) -> None:
+    project.write("./more.yml", "all: {hosts: {two: {}}}\n")
+    project.write("./ssh_config", "Host jump\n  User ops\n")
+    assert one(project).startswith(
+        "more.yml: the file is read by nobody: an environment's hosts stand in hosts.yml; move its hosts there"
+    )
+
+
 def test_a_link_that_leads_nowhere_is_told(project: Configured) -> None:
     project.path("00-shared").symlink_to("../../../../group_vars/all")
     assert one(project).startswith("00-shared: the link leads to ../../../../group_vars/all, which is not there")

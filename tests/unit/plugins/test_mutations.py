@@ -226,7 +226,8 @@ def test_soak_check(project: Configured, commanded: Configured, soak: Soak, capf
     assert not shown, "\n".join(shown)
 
 
-def test_the_command_finds_nothing_wrong_where_all_is_right_and_the_vaults_key_lies_beside_it(
+def test_the_command_finds_nothing_wrong_where_all_is_right_and_a_key_and_settings_of_ssh_lie_beside_it(
     commanded: Configured,
 ) -> None:
+    commanded.write("./ssh_config", "Host jump\n  User ops\n")
     assert not command(commanded, [], as_json=True)
