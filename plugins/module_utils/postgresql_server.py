@@ -25,6 +25,7 @@ set log_min_error_statement = 'panic'; set log_min_messages = 'panic'; set log_d
 PLACES = """select coalesce(json_agg(json_build_object('name', name, 'setting', setting, 'file', sourcefile)
 order by seqno), '[]') from pg_file_settings where sourcefile is not null"""
 ENDED = re.compile(r"\b(FATAL|PANIC):")
+MORE = re.compile(r"\b(DETAIL|HINT|CONTEXT):")
 RECENT, TOLD, BEFORE = 20, 6, 2  # lines of a log: as many as a start writes, are told, and lead to what ended it
 
 
@@ -80,15 +81,18 @@ def run(words: Sequence[str], text: str = "", environment: Mapping[str, str] | N
 
 
 def of_a_start(lines: Sequence[str]) -> list[str]:
-    """Return those of a server's log that say why it did not start: around what ended it, and the last there are.
+    """Return those of a server's log that say why it did not start: what led to its end, and the last there are.
 
     Without its own files a server ends with no such line, and the last one may be of a client that it turned away when
     it was stopped before.
     """
     last = [*lines[-RECENT:]]
     ends = [number for number, line in enumerate(last) if ENDED.search(line)]
-    around = range(max(ends[-1] - BEFORE, 0), ends[-1] + 1) if ends else ()
-    at_the_end = range(max(len(last) - TOLD + len(around), 0), len(last))
+    after = ends[-1] + 1 if ends else 0
+    while ends and after < len(last) and MORE.search(last[after]):
+        after += 1
+    around = range(max(ends[-1] - BEFORE, 0), after) if ends else ()
+    at_the_end = range(max(len(last) - TOLD + len(around), after), len(last))
     return [last[number] for number in sorted({*around, *at_the_end})]
 
 

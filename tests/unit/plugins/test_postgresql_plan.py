@@ -224,6 +224,7 @@ AFTER = ["2 LOG:  startup process (PID 2) exited with exit code 1", "1 LOG:  ter
     [
         ([*NOISE, "1 LOG:  starting", "2 LOG:  was shut down", "2 FATAL:  no room", *AFTER], "1 LOG:  starting", 6),
         ([*NOISE, "1 LOG:  no such setting in line 3", "1 FATAL:  its configuration", *AFTER[4:]], NOISE[-1], 5),
+        ([*NOISE, "2 FATAL:  no room", "2 DETAIL:  17 bytes", "2 HINT:  make some", *AFTER], NOISE[-2], 6),
         (["1 PANIC:  no valid checkpoint"], "1 PANIC:  no valid checkpoint", 1),
         (["1 FATAL:  of another day", *NOISE], NOISE[-6], 6),
         (NOISE[:3], NOISE[0], 3),
@@ -235,8 +236,8 @@ def test_what_ended_a_start_is_told_however_much_was_written_after_it(
 ) -> None:
     found = server.of_a_start(written)
     assert ([*found, ""][0], len(found)) == (first, told)
-    ended = [line for line in written[-20:] if "FATAL" in line or "PANIC" in line]
-    assert ended[-1:] == [line for line in found if line in ended]
+    why = [line for line in written[-20:] if line.split()[1:2] in (["FATAL:"], ["PANIC:"], ["DETAIL:"], ["HINT:"])]
+    assert why == [line for line in found if line in why]
 
 
 def test_why_a_start_ended_is_told_although_a_client_was_turned_away_before_it() -> None:
