@@ -299,11 +299,13 @@ def test_variables_of_a_group_that_there_is_not_are_told(project: Configured) ->
     )
 
 
-def test_a_second_inventory_is_told_and_other_files_beside_it_are_not(project: Configured) -> None:
-    project.write("./more.yml", "all: {hosts: {two: {}}}\n")
+@pytest.mark.parametrize("name", ["more.yml", "more.yaml", "more.ini", "more.json", "hosts", "inventory"])
+def test_a_second_inventory_is_told_and_other_files_beside_it_are_not(project: Configured, name: str) -> None:
+    project.write(f"./{name}", "{}\n")
     project.write("./ssh_config", "Host jump\n  User ops\n")
+    project.write("./.editor.yml", "{}\n")
     assert one(project).startswith(
-        "more.yml: the file is read by nobody: an environment's hosts stand in hosts.yml; move its hosts there"
+        f"{name}: the file is read by nobody: an environment's hosts stand in hosts.yml; move its hosts there"
     )
 
 

@@ -229,5 +229,7 @@ def test_soak_check(project: Configured, commanded: Configured, soak: Soak, capf
 def test_the_command_finds_nothing_wrong_where_all_is_right_and_a_key_and_settings_of_ssh_lie_beside_it(
     commanded: Configured,
 ) -> None:
+    """Also where a project has settings of its own for Ansible: ours leave out what lies beside an inventory."""
+    (commanded.root / "ansible.cfg").write_text("[inventory]\nany_unparsed_is_failed = true\n")
     commanded.write("./ssh_config", "Host jump\n  User ops\n")
     assert not command(commanded, [], as_json=True)
