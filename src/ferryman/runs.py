@@ -130,8 +130,10 @@ def play(
 def _end_at_once() -> None:
     """Have the runner's terminal close at once, where it rests for a tenth of a second before it looks for its child:
     the runner closes it when that has ended (docs/decisions/0033-speed.md)."""
-    from ptyprocess import PtyProcess
-
+    try:
+        from ptyprocess import PtyProcess  # the runner's own choice, not ours
+    except ImportError:
+        return
     PtyProcess.delayafterclose = property(lambda _: 0.0, lambda *_: None)
 
 

@@ -39,8 +39,8 @@ class Scenario:
     bad: Bad = GOOD
     around: Callable[[Random], Surroundings] = nothing
     tick_s: float = 2.0
-    """How often the verdict is asked: a look that has seen a failure of new, or a request that hangs, ends a second
-    later."""
+    """How often the verdict is asked. On hosts a look that has seen a failure of new, or a request that hangs, ends a
+    second later: what fails is asked less often here, and so is found no sooner than there."""
     baseline: bool = False
     """Whether it is compared with processes of the old release that are as young."""
 

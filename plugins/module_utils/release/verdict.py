@@ -24,9 +24,6 @@ LEAST_HANGING = 4
 OLD_ANSWERS = 10  # times as many as hang with it: where clients wait for news by design, many do with either
 LEAST_FAILING = 2  # one client that is broken says nothing of a release
 SUSPECT = math.log(20)  # what tells new from old where many requests fail for long already
-BESIDE_BASELINE = 0.7
-"""What is used of the chance of a false alarm beside a baseline: among as many clients of either, one event takes the
-test less far beyond its bound, so that it comes nearer to it."""
 SHARE_SURE = math.log(10_000)
 SHARE_OFF = 1.25
 SHARED_S = 120.0
@@ -99,7 +96,7 @@ def _compared(evidence: Evidence, limits: Limits, log_errors: float) -> Optional
 
 def _sure(evidence: Evidence, limits: Limits) -> float:
     """Return the logarithm of the e-value from which on clients of new surely fail more often."""
-    return -math.log(limits.alpha_errors * (BESIDE_BASELINE if evidence.baseline else 1))
+    return -math.log(limits.alpha_errors(baseline=evidence.baseline))
 
 
 def _errors(evidence: Evidence, limits: Limits) -> Optional[Verdict]:

@@ -67,6 +67,7 @@ def test_one_that_answers_nobody_goes_back_where_the_old_one_would_answer(
     seen = evidence(0, waiting=HANGING, old=old)
     assert said(seen) == (word, "stalled", sentence)
     assert live.verdict(seen, Limits()).ask is (word == "hold")
+    assert said(replace(seen, waiting=replace(HANGING, hanging=(4, 0))))[:2] == (word, "stalled")
 
 
 @pytest.mark.parametrize("waiting", [None, replace(HANGING, hanging=(3, 0)), replace(HANGING, answered=(1, 0))])

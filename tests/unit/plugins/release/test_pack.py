@@ -47,7 +47,7 @@ def test_what_is_imported_late_is_packed_too() -> None:
     assert not {each for each in wanted if each.rpartition(".")[0] in packages - known}
 
 
-def test_the_code_is_read_once_in_a_run_and_not_by_every_process_that_ansible_forks() -> None:
+def test_who_imports_the_packer_has_read_the_code_so_that_what_ansible_forks_need_not() -> None:
     script = f"import sys; from {pack.__name__} import version; sys.exit(version.cache_info().currsize - 1)"
     known = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", script], env=known, check=False).returncode == 0

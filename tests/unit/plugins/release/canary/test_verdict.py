@@ -149,6 +149,11 @@ CASES = {
     ),
     "the share is not what was set": (evidence(draw(failing=(9, 3), seen=(300, 540))), ("hold", "share", True)),
     "new hangs": (evidence(waiting=Waiting((4, 0), (0, 90), 15)), ("rollback", "hanging", False)),
+    "new hangs, and old answered as few": (
+        evidence(waiting=Waiting((4, 0), (0, 4), 15)),
+        ("rollback", "hanging", False),
+    ),
+    "new hangs, and old answered too few": (evidence(waiting=Waiting((5, 0), (0, 3), 15)), ("hold", "time", False)),
     "three requests hang": (evidence(waiting=Waiting((3, 0), (0, 90), 15)), ("hold", "time", False)),
     "new is slow to answer, but answers": (evidence(waiting=Waiting((6, 0), (2, 90), 15)), ("hold", "time", False)),
     "clients of both wait for news by design": (
