@@ -4,7 +4,8 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ class Archive:
     def act(self, verb: str, *words: str) -> Any:
         """Run the program of the timers."""
         return self.host.run(f"timeout 200 {PROGRAM} {verb} --name demo {' '.join(words)}")
+
+    @contextmanager
+    def quiet(self, *names: str) -> Iterator[None]:
+        """Have nothing of what its timers begin run meanwhile; what is at work when it begins ends first."""
+        units = [f"ferryman-backup-demo-{name}" for name in names]
+        timers, services = (" ".join(f"{unit}.{kind}" for unit in units) for kind in ("timer", "service"))
+        busy = f"systemctl is-active {services} | grep -qxE '(|de)activating|active'"
+        self.sh(f"systemctl stop {timers}")
+        self.sh(f"timeout 300 sh -c {shlex.quote(f'while {busy}; do sleep 0.5; done')}")
+        yield
+        self.sh(f"systemctl start {timers}")
 
     def take(self) -> dict[str, Any]:
         """Take a backup that must be good; return its record."""

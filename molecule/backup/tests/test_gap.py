@@ -14,17 +14,15 @@ HOME = "/srv/backups/demo"
 WAL = "ferryman-backup-demo-wal.service"
 AT_TIMES = pytest.mark.at_times(journey="a stream that is cut off")
 KEYS = "/var/lib/barman/.ssh/authorized_keys"
-OTHERS = " ".join(f"ferryman-backup-demo-{name}.timer" for name in ("archive", "collect", "run-database"))
 NOW = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _quiet(archive: Any, database: Any) -> Iterator[None]:
     """What runs by itself would take a backup, or archive, in the middle of what is looked at."""
-    archive.sh(f"systemctl stop {OTHERS}")
-    database.sql("drop table if exists cut; create table cut (text text)")
-    yield
-    archive.sh(f"systemctl start {OTHERS}")
+    with archive.quiet("archive", "collect", "run-database"):
+        database.sql("drop table if exists cut; create table cut (text text)")
+        yield
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import pytest
 
 HOME = "/srv/backups/demo"
 WAL = "ferryman-backup-demo-wal.service"
-OTHERS = " ".join(f"ferryman-backup-demo-{name}.timer" for name in ("archive", "collect", "run-database"))
 CLUSTER = "'postgresql@'$(ls /etc/postgresql)'-main'"
 # As after a restore by hand, or a promotion: PostgreSQL ends recovery at once, and begins a history of its own.
 PROMOTED = """touch {data}/recovery.signal && chown postgres: {data}/recovery.signal
@@ -22,9 +21,8 @@ echo "restore_command = 'false'" >> {data}/postgresql.auto.conf
 @pytest.fixture(scope="module", autouse=True)
 def _quiet(archive: Any) -> Iterator[None]:
     """What runs by itself would take a backup, or archive, in the middle of what is looked at."""
-    archive.sh(f"systemctl stop {OTHERS}")
-    yield
-    archive.sh(f"systemctl start {OTHERS}")
+    with archive.quiet("archive", "collect", "run-database"):
+        yield
 
 
 def line(database: Any) -> int:
