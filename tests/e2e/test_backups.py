@@ -399,6 +399,7 @@ def test_a_provisioning_of_hosts_of_which_one_is_another_environments_changes_no
         pair.on(ARCHIVE, "mv /etc/ferryman/host.json.kept /etc/ferryman/host.json")
 
 
+@pytest.mark.at_times(journey="a database restored to a moment")
 def test_a_restore_to_a_moment_between_two_writes_has_the_one_and_not_the_other(pair: Pair) -> None:
     pair.command("backup.run")
     moment = pair.two_writes("before", "after")
@@ -414,6 +415,7 @@ def test_a_restore_to_a_moment_between_two_writes_has_the_one_and_not_the_other(
     pair.on(ARCHIVE, "test ! -e /srv/backups/dev/scratch/restore")
 
 
+@pytest.mark.at_times(journey="a database restored in place")
 def test_a_restore_in_place_asks_keeps_what_served_and_goes_back(pair: Pair) -> None:
     moment = pair.two_writes("stays", "goes")
     refused = pair.command("backup.restore", "--into", "place", "--to", moment, code=1)

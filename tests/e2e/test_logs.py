@@ -49,6 +49,7 @@ def test_all_of_a_traceback_is_an_error(newcomer: Newcomer) -> None:
     assert len(said) > 3
 
 
+@pytest.mark.at_times(journey="logs of two releases")
 def test_the_release_parts_old_from_new_across_a_deploy_and_back(newcomer: Newcomer) -> None:
     old = newcomer.served()
     ask(newcomer, "/api/notes", "asked-of-the-old")

@@ -162,6 +162,7 @@ def test_the_nightly_job_waits_in_the_slot_that_serves_and_in_no_other(newcomer:
     assert [line.split()[0] for line in newcomer.ssh(workers).splitlines()] == [f"notes-worker@{slot}-1.service"]
 
 
+@pytest.mark.at_times(journey="the example's steps and migrations")
 def test_a_migration_has_a_dump_that_restores_and_a_way_back_that_must_be_asked_for(
     newcomer: Newcomer, person: Person
 ) -> None:

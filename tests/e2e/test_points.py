@@ -170,6 +170,7 @@ def of(lost: list[dict[str, Any]], table: str) -> dict[str, Any]:
     return next(each for each in lost if each["table"] == table)
 
 
+@pytest.mark.at_times(journey="a rollback with the database")
 def test_a_rollback_with_the_database_says_what_is_lost_and_leaves_that_aside(
     newcomer: Newcomer, writer: Writer
 ) -> None:

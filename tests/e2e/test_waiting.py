@@ -39,6 +39,7 @@ def runs(site: Site) -> set[str]:
     return {line["run"] for line in [*site.journal(), *site.ledger()]}
 
 
+@pytest.mark.at_times(journey="waiting in line")
 def test_the_second_of_two_deploys_waits_and_goes_on_top_of_the_first(site: Site, prober: Prober) -> None:
     before = site.served()
     first, second = (site.repository.commit(good(text)) for text in ("first in line", "second in line"))

@@ -92,6 +92,7 @@ def test_a_timer_that_does_not_start_sends_everybody_back(site: Site) -> None:
     assert timers(site) == [timer(site, stable(site))]
 
 
+@pytest.mark.at_times(journey="units that are broken")
 def test_units_that_are_gone_or_broken_are_no_obstacle_to_what_comes_next(site: Site, prober: Prober) -> None:
     slot = stable(site)
     first, job = site.served(), timer(site, slot)

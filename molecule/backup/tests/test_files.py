@@ -351,6 +351,7 @@ WRITTEN = (
 
 
 @pytest.mark.usefixtures("taken")
+@pytest.mark.at_times(journey="an archive host made anew")
 def test_an_archive_host_made_anew_over_its_old_disk_takes_the_right_passphrase_and_no_other(
     source: Host, play: Any
 ) -> None:

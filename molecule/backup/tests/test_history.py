@@ -39,6 +39,7 @@ def restored(archive: Any, **words: Any) -> dict[str, Any]:
     return dict(archive.host.ansible("ferryman.ops.backup_restore", given, check=False, become=True))
 
 
+@pytest.mark.at_times(journey="an archive whose source has another history")
 def test_a_source_that_was_set_back_by_hand_is_followed_into_its_own_history(archive: Any, database: Any) -> None:
     """It goes back some files of WAL before what was streamed, which would keep a receiver from starting."""
     data, before = database.sql("show data_directory"), line(database)
@@ -72,6 +73,7 @@ def test_a_source_that_was_set_back_by_hand_is_followed_into_its_own_history(arc
     assert "acknowledged passed" in drill.stdout
 
 
+@pytest.mark.at_times(journey="an archive whose source has another history")
 def test_what_no_backup_leads_to_is_told_and_refused_until_one_is_taken(archive: Any, database: Any) -> None:
     """A file of WAL between the last backup and now is gone: what comes before it is not called the last."""
     name = database.sql("select pg_walfile_name(pg_current_wal_lsn())")

@@ -112,6 +112,7 @@ def test_what_comes_to_the_databases_host_is_what_was_found_whole(archive: Any, 
     database.sql("drop table wide; drop table later")
 
 
+@pytest.mark.at_times(journey="a restore that does not arrive whole")
 def test_what_does_not_get_there_or_is_not_whole_here_is_told_and_nothing_goes_on(archive: Any, database: Any) -> None:
     with let_in(archive, database) as away:
         assert f"db did not take {away['into']}" in restore(archive, away={**away, "port": 9})["msg"]
