@@ -19,8 +19,9 @@ echo "restore_command = 'false'" >> {data}/postgresql.auto.conf
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quiet(archive: Any) -> Iterator[None]:
-    """What runs by itself would take a backup, or archive, in the middle of what is looked at."""
+def _quiet(archive: Any, database: Any) -> Iterator[None]:
+    """What runs by itself would take a backup, or archive, in the middle of what is looked at; a table to write to."""
+    database.sql("drop table if exists way; create table way (text text)")
     with archive.quiet("archive", "collect", "run-database"):
         yield
 
@@ -43,7 +44,6 @@ def restored(archive: Any, **words: Any) -> dict[str, Any]:
 def test_a_source_that_was_set_back_by_hand_is_followed_into_its_own_history(archive: Any, database: Any) -> None:
     """It goes back some files of WAL before what was streamed, which would keep a receiver from starting."""
     data, before = database.sql("show data_directory"), line(database)
-    database.sql("drop table if exists way; create table way (text text)")
     backup = archive.take()
     database.sql("insert into way values ('kept')")
     database.host.check_output(f"systemctl stop {CLUSTER}; cp -a {data} {data}.kept; systemctl start {CLUSTER}")
