@@ -1,4 +1,5 @@
-"""What a whole run of the tests takes: each role on one of its Debians, and some minutes of the long journeys."""
+"""What a whole run of the tests takes: each role on one of its Debians, one of the runs that go by turns, and some
+minutes of the long journeys."""
 
 import hashlib
 import os
@@ -9,6 +10,8 @@ from pathlib import Path
 from ferryman.errors import Stop
 
 BUDGET_MIN = 4  # of journeys in each whole run, which all else makes long enough
+BY_TURNS = ("e2e of backups", "e2e of a site")
+"""Runs of which each whole run takes one: they bring up hosts of their own, and take some minutes each."""
 ON_DEBIAN = " on Debian "  # between the name of a role and the version that its tests are for
 MINUTES = "tests/journeys.yml"  # how long each journey takes
 WITH_HOSTS = ("tests/e2e/*.py", "tests/faults/*.py", "molecule/*/tests/*.py")
@@ -21,8 +24,9 @@ def turn(of: str) -> str:
 
 
 def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[str]]:
-    """Return what the whole run leaves out: of each role (`roles`) all `scenarios` but one, and of the `journeys` that
-    are marked `at_times` those for which its minutes do not suffice.
+    """Return what the whole run leaves out: of each role (`roles`) all `scenarios` but one, of the `runs` that go by
+    turns all but one, and of the `journeys` that are marked `at_times` those for which its minutes do not suffice. A
+    journey is taken in whichever run it belongs to.
 
     One seed always leaves out the same; over many, all have their turn.
     """
@@ -37,6 +41,7 @@ def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[
     taken = fill(minutes, by_chance(minutes), BUDGET_MIN)
     return {
         "roles": sorted(name for each in roles.values() for name in by_chance(each)[1:]),
+        "runs": sorted(by_chance(BY_TURNS)[1:]),
         "journeys": sorted(minutes.keys() - taken),
     }
 

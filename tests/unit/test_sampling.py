@@ -50,6 +50,14 @@ def test_every_role_is_taken_on_one_of_its_debians_and_over_commits_on_each() ->
     assert len(roles) < len(every)
 
 
+def test_of_the_runs_by_turns_one_is_taken_and_over_commits_each() -> None:
+    left = [sampling.left_out(paths.CHECKOUT, f"commit {number}", [])["runs"] for number in range(30)]
+    assert all(len(names) == len(sampling.BY_TURNS) - 1 for names in left)
+    assert {name for names in left for name in names} == set(sampling.BY_TURNS)
+    there = {step.name for step in proving.steps("e2e", paths.CHECKOUT, "")}
+    assert there >= set(sampling.BY_TURNS), "no run has this name"
+
+
 def test_a_seed_chooses_anew_for_the_same_commit_and_the_same_one_chooses_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
