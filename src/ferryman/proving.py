@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,23 +31,19 @@ MOST_S = 1800
 """So long all of the tests may take on two cores."""
 NOTHING: Mapping[str, Collection[str]] = {}
 Of = TypeVar("Of")
-NO_TESTS = 5
-"""What pytest ends with where no test is selected."""
 OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 
 
 @dataclass(frozen=True)
 class Step:
     """One run of a tool: a name for people, its command, whether it is counted as one or by its own tests, what its
-    environment holds beside that of every test run, how many workers it has of its own, and whether it may turn out to
-    have no tests."""
+    environment holds beside that of every test run, and how many workers it has of its own."""
 
     name: str
     command: list[str]
     counted: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
     width: int = 1
-    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,9 +71,8 @@ def prove(what: str, *, junit: str = "", record: bool = False, as_json: bool = F
     out = sys.stderr if as_json else sys.stdout
     say: Callable[[str], None] = lambda text: print(text, file=out, flush=True)  # noqa: E731  # shorter than a class
     left = {} if what else left_out(root, commit(root))
-    whole = {"roles": "roles", "runs": "e2e", "journeys": "e2e (or roles)"}
     for kind, names in left.items():
-        say(f"  {kind} left to ./invoke test {whole[kind]}: {', '.join(names)}")
+        say(f"  {kind} left to ./invoke test {'roles' if kind == 'roles' else 'e2e (or roles)'}: {', '.join(names)}")
     results: list[Result] = []
     # What needs no hosts comes first: it fails soonest. What needs them waits a lot, and goes side by side.
     for parts in [[what]] if what else [["unit"], ["e2e", "roles"]]:
@@ -161,19 +156,13 @@ def steps(part: str, root: Path, junit: str, left: Mapping[str, Collection[str]]
         words = sampling.only(journeys, *marks)
         return ["-m", words] if words else []
 
-    def by_turns(name: str, place: str, *marks: str) -> list[Step]:
-        # Of a run that is left out its journeys alone are taken: mostly there are none.
-        out = name in left.get("runs", ())
-        words = only(*marks, *(["at_times"] if out else []))
-        return [replace(step, may_be_empty=out) for step in pytest(name, [place], root, junit, *words)]
-
     others = [*only("not newcomer", "not hosted"), f"--ignore={pair}", *split]
     return [
         *pytest("e2e of a newcomer", ["tests/e2e"], root, junit, *only("newcomer")),
         *pytest("faults", ["tests/faults"], root, junit, *only()),
-        *by_turns("e2e of backups", pair),
+        *pytest("e2e of backups", [pair], root, junit, *only()),
         *pytest("e2e", ["tests/e2e"], root, junit, *others, width=1 if journeys else 2),
-        *by_turns("e2e of a site", "tests/e2e", "hosted"),
+        *pytest("e2e of a site", ["tests/e2e"], root, junit, *only("hosted")),
     ]
 
 
@@ -243,12 +232,9 @@ def run(step: Step, root: Path, say: Callable[[str], None]) -> Result:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     seconds = time.monotonic() - began
-    if step.may_be_empty and done.returncode == NO_TESTS:
-        passed, failed = 0, 0
-    elif step.counted:
-        passed, failed = count(done.stdout, done.returncode)
-    else:
-        passed, failed = int(done.returncode == 0), int(done.returncode != 0)
+    passed, failed = (
+        count(done.stdout, done.returncode) if step.counted else (int(done.returncode == 0), int(done.returncode != 0))
+    )
     last = done.stdout.strip().splitlines()[-1:] if step.counted else []
     text = done.stdout if failed else "\n".join(last)
     say(f"{'FAILED' if failed else 'passed'}  {step.name} ({seconds:.1f} s)" + (f"\n{text}" if text else ""))

@@ -1,5 +1,4 @@
-"""What a whole run of the tests takes: each role on one of its Debians, one of the runs that go by turns, and some
-minutes of the long journeys."""
+"""What a whole run of the tests takes: each role on one of its Debians, and some minutes of the long journeys."""
 
 import hashlib
 import os
@@ -10,8 +9,6 @@ from pathlib import Path
 from ferryman.errors import Stop
 
 BUDGET_MIN = 4  # of journeys in each whole run, which all else makes long enough
-BY_TURNS = ("e2e of backups", "e2e of a site")
-"""Runs of which each whole run takes one, or a journey that is longer than its budget in their place."""
 ON_DEBIAN = " on Debian "  # between the name of a role and the version that its tests are for
 MINUTES = "tests/journeys.yml"  # how long each journey takes
 WITH_HOSTS = ("tests/e2e/*.py", "tests/faults/*.py", "molecule/*/tests/*.py")
@@ -24,9 +21,8 @@ def turn(of: str) -> str:
 
 
 def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[str]]:
-    """Return what the whole run leaves out: of each role (`roles`) all `scenarios` but one, of the `journeys` that are
-    marked `at_times` those for which its minutes do not suffice, and of the `runs` that go by turns all but one, or all
-    where a journey that is longer than those minutes has its turn. A journey is taken whichever run it belongs to.
+    """Return what the whole run leaves out: of each role (`roles`) all `scenarios` but one, and of the `journeys` that
+    are marked `at_times` those for which its minutes do not suffice.
 
     One seed always leaves out the same; over many, all have their turn.
     """
@@ -39,10 +35,8 @@ def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[
         roles.setdefault(name.partition(ON_DEBIAN)[0], []).append(name)
     minutes = journeys(root)
     taken = fill(minutes, by_chance(minutes), BUDGET_MIN)
-    in_turn = 0 if any(minutes[name] > BUDGET_MIN for name in taken) else 1
     return {
         "roles": sorted(name for each in roles.values() for name in by_chance(each)[1:]),
-        "runs": sorted(by_chance(BY_TURNS)[in_turn:]),
         "journeys": sorted(minutes.keys() - taken),
     }
 

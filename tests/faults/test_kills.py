@@ -399,7 +399,7 @@ def test_soak_kills(site: Site, known: Known, soak: Soak) -> None:
     killer, cases = Killer(site, soak.random(), KILLED), list[Case]()
     for number in range(soak.times(sample=1, full=2)):
         killer.delay_s = 1.2 * number  # first at the boundary itself, then somewhere behind it
-        cases += killer.through(*drawn(killer.chance, known, soak, deploys=1, rollbacks=1))
+        cases += killer.through(*drawn(killer.chance, known, soak, deploys=2, rollbacks=1))
     recorded(soak, known, cases, ended_before=sum(case.driver is not None for case in cases))
 
 

@@ -40,7 +40,7 @@ class Watch:
         while not self._over.is_set():
             # No globbing here: it stumbles over a process that ends meanwhile.
             paths = [path / "cmdline" for path in Path("/proc").iterdir() if path.name.isdigit()]
-            paths += [Path(folder, name) for folder, _, names in os.walk(self.passing) for name in names]
+            paths += below(self.passing)
             for path in paths:
                 try:
                     text = path.read_bytes()
@@ -61,11 +61,16 @@ class Watch:
         self._thread.join(10)
 
 
+def below(folder: Path) -> list[Path]:
+    """Return the files below a folder. Globbing would stumble over a folder that goes meanwhile, as runs of others have
+    below ~/.ansible."""
+    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+
+
 def holding(folder: Path, values: list[str], since: float) -> list[str]:
     """Return the files below a folder, written since then, that hold one of the values."""
     found = []
-    # No globbing: it stumbles over a folder that goes meanwhile, as others' runs have below ~/.ansible.
-    for path in [Path(place, name) for place, _, names in os.walk(folder) for name in names]:
+    for path in below(folder):
         try:
             if path.is_file() and not path.is_symlink() and path.stat().st_mtime >= since - 1:
                 text = path.read_bytes()

@@ -160,25 +160,6 @@ def test_what_is_left_out_is_not_run() -> None:
     assert f"hosted and {left}" in steps["e2e of a site"]
 
 
-def test_of_a_run_that_has_not_its_turn_the_journeys_that_are_taken_are_run_and_it_may_have_none() -> None:
-    left = {"journeys": ["kinto"], "runs": ["e2e of backups"]}
-    steps = {step.name: step for step in proving.steps("e2e", paths.CHECKOUT, "", left)}
-    assert "at_times and not at_times(journey='kinto')" in steps["e2e of backups"].command
-    assert "hosted and not at_times(journey='kinto')" in steps["e2e of a site"].command
-    assert [name for name, step in steps.items() if step.may_be_empty] == ["e2e of backups"]
-
-
-@pytest.mark.parametrize(("may_be_empty", "failed"), [(True, 0), (False, 1)])
-def test_a_run_without_a_test_is_a_failure_but_where_it_may_have_none(
-    checkout: Path, may_be_empty: bool, failed: int
-) -> None:
-    (checkout / "tests" / "test_none.py").write_text("")
-    words = [sys.executable, "-m", "pytest", "-q", "tests/test_none.py"]
-    step = proving.Step("none", words, counted=True, may_be_empty=may_be_empty)
-    result = proving.run(step, checkout, lambda _: None)
-    assert (result.passed, result.failed) == (0, failed)
-
-
 def collected(words: list[str]) -> list[str]:
     """Return the tests that a run of pytest would take; none of its files may fail to be read."""
     done = subprocess.run([*words, "--collect-only"], cwd=paths.CHECKOUT, capture_output=True, text=True, check=False)

@@ -50,19 +50,6 @@ def test_every_role_is_taken_on_one_of_its_debians_and_over_commits_on_each() ->
     assert len(roles) < len(every)
 
 
-def test_one_of_the_runs_by_turns_is_taken_or_a_long_journey_in_their_place_and_over_commits_each() -> None:
-    minutes, taken = sampling.journeys(paths.CHECKOUT), set[str]()
-    for number in range(30):
-        left = sampling.left_out(paths.CHECKOUT, f"commit {number}", [])
-        long = [name for name in minutes.keys() - left["journeys"] if minutes[name] > sampling.BUDGET_MIN]
-        runs = set(sampling.BY_TURNS) - set(left["runs"])
-        assert len(runs) + len(long) == 1
-        taken |= runs
-    assert taken == set(sampling.BY_TURNS)
-    there = {step.name for step in proving.steps("e2e", paths.CHECKOUT, "")}
-    assert there >= set(sampling.BY_TURNS), "no run has this name"
-
-
 def test_a_seed_chooses_anew_for_the_same_commit_and_the_same_one_chooses_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

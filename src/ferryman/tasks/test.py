@@ -10,8 +10,7 @@ OF_A_CHECKOUT = True
     positional=["what"],
     help={
         "what": "unit (with lint and contract), roles (Molecule) or e2e (with faults); if not said all,"
-        " but each role on one Debian, backups, one site or a long journey by turns, and of short ones some, which"
-        " the commit and FERRYMAN_SEED choose.",
+        " but each role on one Debian, and of long journeys some, which the commit and FERRYMAN_SEED choose.",
         "junit": "Directory for the results as JUnit XML.",
         "record": "Of all: write under docs/records how long it took.",
     },

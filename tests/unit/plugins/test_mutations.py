@@ -202,7 +202,7 @@ def test_soak_check(project: Configured, commanded: Configured, soak: Soak, capf
     """
     random = soak.random()
     kinds: Counter[str] = Counter()
-    times, commands = soak.times(sample=120, full=5000), soak.times(sample=4, full=40)
+    times, commands = soak.times(sample=240, full=5000), soak.times(sample=4, full=40)
     project.found()  # Ansible asks the linker's cache once, when it is first imported
     surplus, shown = judge(project, [])
     for number in range(times):
