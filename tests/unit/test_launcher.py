@@ -53,27 +53,71 @@ def test_no_python_is_told_with_what_to_do(checkout: Path) -> None:
     bare.mkdir()
     for tool in ("dirname", "cmp", "flock", "id", "rm", "sed"):
         (bare / tool).symlink_to(str(shutil.which(tool)))
-    script = (checkout / "invoke").read_text().replace("/usr/bin/python3 /usr/local/bin/python3", "")
-    (checkout / "invoke").write_text(script)
+    without(checkout, "/usr/bin/python3", "/usr/local/bin/python3")
     done = invoke(checkout, "deploy", PATH=str(bare))
     assert done.returncode == 1
     assert "python3" in done.stderr
 
 
-def test_a_python_that_refuses_to_run_is_passed_over(checkout: Path) -> None:
+def without(checkout: Path, *paths: str) -> None:
+    """Have the launcher know nothing of some of the places where it looks for Python."""
+    script = (checkout / "invoke").read_text()
+    for path in paths:
+        assert f" {path}" in script
+        script = script.replace(f" {path}", "")
+    (checkout / "invoke").write_text(script)
+
+
+def a_python(place: Path, *, venv: bool = True) -> Path:
+    """Return a Python of the right version, with `venv` or without, that otherwise only says what it was asked."""
+    place.write_text(
+        f"#!/bin/sh\ncase $2 in *import*venv*) exit {int(not venv)} ;; *version_info*) exit 0 ;; esac\n"
+        f'echo "{place.name} $*" >&2; exit 1\n'
+    )
+    place.chmod(0o755)
+    return place
+
+
+@pytest.fixture
+def shims(checkout: Path) -> Path:
+    """A directory for Pythons that goes first on the PATH of a checkout that is to make its .venv anew."""
+    (checkout / "shims").mkdir()
+    (checkout / "requirements" / "run.txt").write_text("# newer\n")
+    (checkout / ".venv" / "bin" / "python").unlink()
+    return checkout / "shims"
+
+
+def test_a_python_that_refuses_to_run_is_passed_over(checkout: Path, shims: Path) -> None:
     """pyenv has a shim for every version, and most of them only print an error."""
-    shims = checkout / "shims"
-    shims.mkdir()
+    without(checkout, "/usr/bin/python3")
     for name in ("python3", "python3.13"):
         (shims / name).write_text("#!/bin/sh\nexit 127\n")
         (shims / name).chmod(0o755)
-    good = shims / "python3.12"
-    good.write_text('#!/bin/sh\ncase $* in *version_info* | *ensurepip*) exit 0 ;; esac\necho "good $*" >&2; exit 1\n')
-    good.chmod(0o755)
-    (checkout / "requirements" / "run.txt").write_text("# newer\n")
-    (checkout / ".venv" / "bin" / "python").unlink()
+    a_python(shims / "python3.12")
     done = invoke(checkout, "--list", PATH=f"{shims}:{os.environ['PATH']}")
-    assert "good -m venv --clear" in done.stderr
+    assert "python3.12 -m venv --clear" in done.stderr
+
+
+def test_the_python_of_the_system_goes_before_the_one_of_the_path_and_the_one_that_is_named_before_both(
+    checkout: Path, shims: Path
+) -> None:
+    named, systems = (a_python(checkout / name) for name in ("named", "systems"))
+    a_python(shims / "python3")
+    script = (checkout / "invoke").read_text().replace(" /usr/bin/python3", f" {systems}", 1)
+    (checkout / "invoke").write_text(script)
+    path = f"{shims}:{os.environ['PATH']}"
+    assert "systems -m venv --clear" in invoke(checkout, "--list", PATH=path).stderr
+    assert "named -m venv --clear" in invoke(checkout, "--list", PATH=path, FERRYMAN_PYTHON=str(named)).stderr
+    systems.write_text("#!/bin/sh\nexit 1\n")
+    assert "python3 -m venv --clear" in invoke(checkout, "--list", PATH=path).stderr
+
+
+def test_a_python_that_needs_a_package_for_environments_goes_last(checkout: Path, shims: Path) -> None:
+    a_python(shims / "python3", venv=False)
+    a_python(shims / "python3.11")
+    without(checkout, "/usr/bin/python3")
+    done = invoke(checkout, "--list", PATH=f"{shims}:{os.environ['PATH']}")
+    assert "python3.11 -m venv --clear" in done.stderr
 
 
 def test_a_new_lock_is_installed_and_an_interrupted_install_taken_up(checkout: Path) -> None:
