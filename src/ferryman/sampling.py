@@ -26,6 +26,11 @@ def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[
 
     One seed always leaves out the same; over many, all have their turn.
     """
+    return left_of(journeys(root), scenarios, seed)
+
+
+def left_of(minutes: Mapping[str, float], scenarios: Iterable[str], seed: str) -> dict[str, list[str]]:
+    """Return what a seed leaves out of all `scenarios` and of journeys that take so many `minutes` each."""
 
     def by_chance(names: Collection[str]) -> list[str]:
         return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
@@ -33,7 +38,6 @@ def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[
     roles: dict[str, list[str]] = {}
     for name in scenarios:
         roles.setdefault(name.partition(ON_DEBIAN)[0], []).append(name)
-    minutes = journeys(root)
     taken = fill(minutes, by_chance(minutes), BUDGET_MIN)
     return {
         "roles": sorted(name for each in roles.values() for name in by_chance(each)[1:]),
