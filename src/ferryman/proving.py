@@ -139,7 +139,7 @@ def steps(part: str, root: Path, junit: str, left: Mapping[str, Collection[str]]
     journeys = left.get("journeys", ())
     if part == "unit":
         # These need no hosts: they wait for nothing, and each core takes half of them.
-        split = ["--numprocesses", "2"]
+        split = ["--numprocesses", "2", "--dist", "worksteal"]
         return [
             *linters(root),
             *pytest("unit and contract", ["tests/unit", "tests/contract"], root, junit, *split, width=2),
