@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import processes
+
 EVERY_S = 0.1
 PROC = Path("/proc")
 
@@ -33,7 +35,7 @@ def of(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Use:
         def watch() -> None:
             nonlocal most
             while not over.wait(EVERY_S):
-                most = max(most, sum(map(_held_mb, family(process.pid))))
+                most = max(most, sum(map(_held_mb, processes.family(process.pid))))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -47,21 +49,6 @@ def of(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Use:
             said.seek(0)
             raise SystemExit(f"{' '.join(argv)}: {process.returncode}\n{said.read()}")
     return Use(used.ru_utime + used.ru_stime, most)
-
-
-def family(pid: int) -> set[int]:
-    """Return a process and all that descend from it."""
-    parents = {}
-    for place in PROC.glob("[0-9]*"):
-        try:
-            # "pid (name) state ppid ...", and a name may hold spaces and brackets.
-            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # it has ended
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
 
 
 def _held_mb(pid: int) -> float:

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 import yaml
 from playwright.sync_api import Error, Page
+from tests.support import processes
 from tests.support.browser import chromium, explained
 from tests.support.histories import (
     Version,
@@ -415,9 +416,9 @@ class Arguments(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(0.05):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
+            for place in processes.every():
                 try:
-                    words = path.read_bytes()
+                    words = (place / "cmdline").read_bytes()
                 except OSError:
                     continue
                 self.read += 1

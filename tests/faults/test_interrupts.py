@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from tests.faults.test_drivers import CONFIRM_S, begin, settles
-from tests.support.groups import living, outlived
 from tests.support.histories import good
 from tests.support.prober import Prober
+from tests.support.processes import living, outlived
 from tests.support.site import Site
 from tests.support.terminal import CTRL_C, Terminal
 

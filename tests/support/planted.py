@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 from typing import Self
 
+from tests.support import processes
+
 CODE = """\
 import mmap, os, sys
 wanted = [word.encode() for word in sys.stdin.read().split()]
@@ -38,8 +40,7 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.is_set():
-            # No globbing here: it stumbles over a process that ends meanwhile.
-            paths = [path / "cmdline" for path in Path("/proc").iterdir() if path.name.isdigit()]
+            paths = [place / "cmdline" for place in processes.every()]
             paths += below(self.passing)
             for path in paths:
                 try:

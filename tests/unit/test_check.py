@@ -15,7 +15,7 @@ import pytest
 import yaml
 from tests.support import histories
 from tests.support.configured import Configured
-from tests.support.groups import outlived
+from tests.support.processes import outlived
 
 from ferryman import check, telling, variables
 from ferryman.outcomes import Story

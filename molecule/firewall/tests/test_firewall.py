@@ -3,15 +3,18 @@
 Requirements: SEC-6.
 """
 
-import contextlib
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import testinfra
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+from tests.support import processes
 
 testinfra_hosts = ["ansible://host"]
 
@@ -46,21 +49,6 @@ def wait(what, seconds=60):
     while not what():
         assert time.monotonic() < until, f"not within {seconds} s"
         time.sleep(0.3)
-
-
-def kill(driver):
-    """End Ansible and its workers, which live in sessions of their own, at once."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-    doomed = {driver.pid}
-    while more := {pid for pid, parent in parents.items() if parent in doomed} - doomed:
-        doomed |= more
-    for pid in doomed:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, 9)
-    driver.wait()
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +183,7 @@ def test_rules_are_undone_when_the_driver_dies(host, cut_off, end):
     command = ad_hoc(allow=[{"port": "9999"}], undo_after_s=seconds)
     driver = subprocess.Popen(command, env=cut_off(3600), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait(lambda: host.file(PENDING).exists and "9999" in host.run("nft list table inet ferryman").stdout)
-    kill(driver)
+    processes.end(driver)
     if end == "reboot":
         reboot(host)
     wait(lambda: not host.file(PENDING).exists, seconds=20)

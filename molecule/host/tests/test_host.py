@@ -4,7 +4,6 @@ Requirements: SEC-6, ENV-2.
 """
 
 import base64
-import contextlib
 import json
 import os
 import re
@@ -18,8 +17,10 @@ from pathlib import Path
 import pytest
 import testinfra
 
+sys.path.insert(0, str(Path(__file__).parents[3]))
 sys.path.insert(0, str(Path(__file__).parents[3] / ".ansible" / "collections"))
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import pack
+from tests.support import processes
 
 testinfra_hosts = ["ansible://host"]
 
@@ -52,21 +53,6 @@ def wait(what, seconds=60):
     while not what():
         assert time.monotonic() < until, f"not within {seconds} s"
         time.sleep(0.3)
-
-
-def kill(driver):
-    """End Ansible and its workers, which live in sessions of their own, at once."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-    doomed = {driver.pid}
-    while more := {pid for pid, parent in parents.items() if parent in doomed} - doomed:
-        doomed |= more
-    for pid in doomed:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, 9)
-    driver.wait()
 
 
 # --- environment ------------------------------------------------------------------------------------------------------
@@ -147,7 +133,7 @@ def lock_out_and_die(host, seconds):
         stderr=subprocess.DEVNULL,
     )
     wait(lambda: ssh("ada", "true").returncode != 0)
-    kill(driver)
+    processes.end(driver)
 
 
 def test_change_is_undone_when_the_driver_dies(host):

@@ -12,8 +12,8 @@ from ansible_collections.ferryman.ops.plugins.module_utils.release import childr
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import INTERRUPTED, Failed, Host
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import node, python
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release import building
-from tests.support.groups import living, outlived
 from tests.support.placed import Placed
+from tests.support.processes import living, outlived
 from tests.unit.plugins.release.test_artifact import Source, build
 
 LONG = "sleep 300 & echo $$ > group; sleep 300"
