@@ -232,6 +232,15 @@ def test_a_patch_installs_what_the_hosts_own_policy_allows_and_says_whether_it_w
         host.run("apt-get -q update")
 
 
+def test_what_is_there_for_others_alone_stays_once_a_role_wants_it(host):
+    host.run_test("apt-mark auto sudo")
+    try:
+        assert run("host_packages", names=["sudo"]).returncode == 0
+        assert host.run_test("apt-mark showmanual sudo").stdout.split() == ["sudo"]
+    finally:
+        host.run("apt-mark manual sudo")
+
+
 def test_a_host_says_by_its_own_clock_whether_its_window_is_open_and_when_it_opens(host):
     """Beside one that is open all day, one that began an hour ago and has another left, and one in two hours."""
     now = datetime.fromisoformat(host.run_test("date +%FT%T").stdout.strip())

@@ -1,10 +1,12 @@
 """Installing packages: a check on a bare host names what a run would install, and a run fails as apt does."""
 
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.action.host_packages import ActionModule
+from ansible_collections.ferryman.ops.plugins.action.host_packages import AUTOMATIC, ActionModule
 
 from ferryman import changes
 
@@ -31,7 +33,7 @@ class Host(ActionModule):
 
     def _low_level_execute_command(self, command: str, **_: Any) -> dict[str, Any]:
         assert command.startswith("dpkg-query ")
-        assert all(command.count(name) >= 2 for name in NAMES), "both are asked of each"
+        assert all(name in command for name in NAMES)
         return {"stdout": self.installed}
 
 
@@ -66,6 +68,16 @@ def test_what_is_there_for_others_alone_is_given_to_apt_which_notes_that_it_is_w
     host = Host({"changed": False}, installed=f"{ALL}sudo\n", check=False)
     assert host.run(task_vars={}) == {"changed": False}
     assert [asked["name"] for asked in host.asked] == [NAMES]
+
+
+def test_what_others_brought_is_told_by_apts_own_file(tmp_path: Path) -> None:
+    states = tmp_path / "extended_states"
+    noted = [("libc6", 1), ("sudo", 1), ("nginx", 0), ("uv", 1)]
+    states.write_text("".join(f"Package: {name}\nArchitecture: amd64\nAuto-Installed: {by}\n\n" for name, by in noted))
+    told = subprocess.run(["awk", AUTOMATIC, str(states)], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["libc6", "sudo", "uv"]
+    host = Host({"changed": False}, installed=f"nginx installed\nsudo installed\n{told}", check=False)
+    assert host._have_not(NAMES) == (["uv"], ["sudo"])
 
 
 def test_a_check_where_apt_cannot_tell_finds_nothing_missing_where_all_is_there_for_others() -> None:
