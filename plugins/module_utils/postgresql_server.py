@@ -51,6 +51,13 @@ class Cluster(NamedTuple):
     def unit(self) -> str:
         return f"postgresql@{self.version}-{self.name}.service"
 
+    def program(self, name: str) -> str:
+        """Return the path of one of the server's own programs.
+
+        What Debian has on the PATH is a script that looks for server and port first, which takes longer than a query.
+        """
+        return f"/usr/lib/postgresql/{self.version}/bin/{name}"
+
 
 def parse(listing: str) -> list[Cluster]:
     """Return the clusters of `pg_lsclusters -h`."""
@@ -76,7 +83,8 @@ def run(words: Sequence[str], text: str = "", environment: Mapping[str, str] | N
     done = subprocess.run(list(words), input=text, text=True, capture_output=True, cwd="/", env=settings)
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()
-        raise Trouble(f"{words[0] if words[0] != 'runuser' else words[4]}: {' '.join(lines[-3:])}")
+        program = os.path.basename(words[4] if words[0] == "runuser" else words[0])
+        raise Trouble(f"{program}: {' '.join(lines[-3:])}")
     return done.stdout
 
 
@@ -105,7 +113,8 @@ class Server:
     def sql(self, statements: str, database: str = "postgres") -> str:
         """Run SQL as the superuser; it goes through standard input, so that no list of processes shows it."""
         # Terse, since the ordinary form of an error repeats the statement.
-        words = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"]
+        words = ["runuser", "-u", "postgres", "--", self.cluster.program("psql"), "-XAtq"]
+        words += ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"]
         return run([*words, "-p", str(self.port()), "-d", database], SILENCE + statements)
 
     def answer(self, query: str, database: str = "postgres") -> Any:
@@ -197,7 +206,7 @@ class Server:
 
     def test(self, text: str) -> None:
         """Let the server's own program read its files with `text` in place of ours; raise with what it says."""
-        program = f"/usr/lib/postgresql/{self.cluster.version}/bin/postgres"
+        program = self.cluster.program("postgres")
         main = self.cluster.conf / "postgresql.conf"
         if not re.search(r"^\s*include_dir\s*=?\s*'conf\.d'", main.read_text(), re.MULTILINE):
             raise Trouble(f"{main} does not include conf.d, so nothing would read Ferryman's settings")
@@ -225,7 +234,8 @@ class Server:
             file.touch(mode=0o600)
             secret = database["password"].replace("\\", "\\\\").replace(":", "\\:")
             file.write_text(f"*:*:*:*:{secret}\n")
-            words = ["psql", "-XAtqw", "-h", "127.0.0.1", "-p", str(self.port()), "-U", database["owner"]]
+            words = [self.cluster.program("psql"), "-XAtqw", "-h", "127.0.0.1"]
+            words += ["-p", str(self.port()), "-U", database["owner"]]
             environment = {"PGPASSFILE": str(file), "PGCONNECT_TIMEOUT": "5"}
             try:
                 run([*words, "-d", database["name"]], "select 1;", environment)

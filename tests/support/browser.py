@@ -11,10 +11,15 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 @contextmanager
 def chromium(home: Path) -> Iterator[Browser]:
-    """Start a browser whose home directory, with its certificate store, is `home`."""
+    """Start a browser whose home directory, with its certificate store, is `home`.
+
+    It is the one that has no windows at all: the whole one draws its own, unseen, in twice the time.
+    """
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"], env={**os.environ, "HOME": str(home)}
+            executable_path=shutil.which("chromium-headless-shell"),
+            args=["--no-sandbox"],
+            env={**os.environ, "HOME": str(home)},
         )
         try:
             yield found
