@@ -1,6 +1,8 @@
 """How many processes of each host serve: another text for another count, as provisioning would have rendered it."""
 
 import json
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,8 +27,13 @@ counts = st.integers(1, members.MOST)
 hosts = st.sampled_from([["127.0.0.1"], HOSTS[:2], HOSTS])
 
 
-def text(where: list[str], count: int, *, baseline: bool = False) -> str:
+def text(where: Sequence[str], count: int, *, baseline: bool = False) -> str:
     """The site of an application with `count` processes on each of these hosts, as it is rendered."""
+    return rendered(tuple(where), count, baseline)
+
+
+@cache
+def rendered(where: tuple[str, ...], count: int, baseline: bool) -> str:
     slots = {
         slot: [f"[{each}]:{port}" if ":" in each else f"{each}:{port}" for each in where for port in ports]
         for slot, ports in (("blue", range(20000, 20000 + count)), ("green", range(20010, 20010 + count)))
