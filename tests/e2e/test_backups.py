@@ -19,6 +19,7 @@ import yaml
 from tests.support import histories, prober, typing_in
 from tests.support import site as sites
 from tests.support.by_hand import Hands, block
+from tests.support.driving import READY_S
 from tests.support.pages import blocks
 from tests.support.planted import CODE, Watch, holding
 
@@ -163,11 +164,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     try:
         hosts.up(made.sandbox, lambda line: print(line, file=sys.stderr))
         with made.site.settings(**dict.fromkeys(SECRETS, "known for a moment, and to nobody's harm")):
-            answer = made.site.run("provision", "--check", timeout_s=300)  # of hosts on which nothing is yet
+            answer = made.site.run("provision", "--check", timeout_s=READY_S)  # of hosts on which nothing is yet
         assert answer.code == 0, str(answer)
         refused = made.command("backup.setup", code=1)
         assert refused["error"] == "nobody is here to read the paper copy of the keys"
-        made.first = made.command("backup.setup", "--paper", str(paper), seconds=500)
+        made.first = made.command("backup.setup", "--paper", str(paper), seconds=READY_S)
         made.paper = paper.read_text()
         made.sql("create table line (text text)")
         made.on(sites.HOST, f"mkdir {MEDIA}/pictures; echo one > {MEDIA}/pictures/one")
@@ -196,7 +197,7 @@ def test_a_setup_again_changes_nothing_and_has_the_keys_on_paper_alone(pair: Pai
     key = pair.on(ARCHIVE, f"sed -n '/^key = /{{n;p;}}' {config}").decode().strip()
     words = [secret, key, typing_in.of_set(pair.paper, "media")["typed"].splitlines()[4]]
     with Watch(pair.site.root / ".ferryman" / "runner", *words) as watch:
-        answer = pair.site.begin("backup.setup", "--paper", str(paper), "--env", sites.ENV, "--json").wait(300)
+        answer = pair.site.begin("backup.setup", "--paper", str(paper), "--env", sites.ENV, "--json").wait(READY_S)
     assert answer.code == 0, str(answer)
     assert (answer.said["changed"], answer.said["secrets"], answer.said["taken"]) == (False, [], [])
     assert (paper.stat().st_mode & 0o777, len(key) > 60) == (0o600, True)
@@ -683,7 +684,7 @@ def test_files_of_wal_come_a_second_way_once_that_is_asked_for_and_no_more_once_
         return pair.command("backup.status")["stream"]["beside"]
 
     def provision() -> bool:
-        return bool(pair.command("provision", seconds=600)["changed"])
+        return bool(pair.command("provision", seconds=READY_S)["changed"])
 
     assert provision() is False, "nothing of it is anywhere where it is not asked for"
     pair.on(ARCHIVE, f"! test -e {keys}")

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.test_canary import wait_for_share
 from tests.support import histories
 from tests.support.canaries import taken_through, verdicts, went_back
+from tests.support.driving import READY_S
 from tests.support.site import Site
 from tests.support.visitors import Visitors
 
@@ -23,7 +24,7 @@ def shop(site: Site) -> Iterator[Site]:
     """The site, with a stage, and with a baseline once it is provisioned."""
     times = {"release_watch_s": 2, "release_ask_s": 20, "release_limits": LIMITS}
     with site.settings(release_stages=STAGES, release_baseline=True, **times):
-        provisioned = site.run("provision", timeout_s=300)
+        provisioned = site.run("provision", timeout_s=READY_S)
         assert provisioned.code == 0, str(provisioned)
         yield site
 

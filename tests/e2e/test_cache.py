@@ -15,6 +15,7 @@ import yaml
 from tests.e2e.test_backups import Pair
 from tests.support import histories
 from tests.support import site as sites
+from tests.support.driving import READY_S
 from tests.support.pages import blocks
 
 from ferryman import paths
@@ -67,7 +68,7 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cached]:
     paper = tmp_path_factory.mktemp("paper") / "keys.txt"
     try:
         hosts.up(made.sandbox, lambda line: print(line, file=sys.stderr))
-        made.first = made.command("backup.setup", "--paper", str(paper), seconds=500)
+        made.first = made.command("backup.setup", "--paper", str(paper), seconds=READY_S)
         yield made
     finally:
         sites.down(made.site)

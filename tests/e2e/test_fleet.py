@@ -29,6 +29,7 @@ from tests.conftest import Soak
 from tests.support import aftermath, canaries, drawing, histories
 from tests.support import fleet as fleets
 from tests.support.cuts import unreached
+from tests.support.driving import READY_S
 from tests.support.fleet import APPS, DATABASE, ENTRIES, PASSWORD, Fleet, began, powered
 from tests.support.pages import blocks
 from tests.support.prober import Prober
@@ -378,7 +379,7 @@ def test_an_app_host_that_is_fenced_off_gets_no_client_until_it_is_let_in_again(
     prober.served_only(live)
     try:
         begin_anew(fleet, "entry2")
-        provisioned = fleet.run("provision", timeout_s=600)
+        provisioned = fleet.run("provision", timeout_s=READY_S)
         assert provisioned.code == 0, str(provisioned)
         assert out_of(fleet, "app2"), "after a boot, and although every entry's configuration was rendered anew"
         told = " ".join(fleet.begin("status", "--env", "dev").wait().out.split())

@@ -12,6 +12,7 @@ from tests.e2e.test_baseline import LIMITS, SLOW_WHEN_YOUNG, STAGES
 from tests.e2e.test_fleet import CONFIRM_S, WITHIN_S, cut_off
 from tests.support import histories
 from tests.support.canaries import verdicts
+from tests.support.driving import READY_S
 from tests.support.fleet import APPS, ENTRIES, Fleet
 from tests.support.visitors import Visitors
 
@@ -34,7 +35,7 @@ def compared(fleet: Fleet, stages: list[dict[str, int]], *, baseline: bool = Tru
 def provisioned(whole: Fleet) -> None:
     """Ports for a baseline on each app host, and entries that know of them."""
     with compared(whole, STAGES):
-        answer = whole.run("provision", timeout_s=900)
+        answer = whole.run("provision", timeout_s=READY_S)
     assert answer.code == 0, str(answer)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.driving import READY_S
 from tests.support.foreign import Foreign, commit, kinto, kinto_in, new
 from tests.support.newcomer import IDENTITY
 from tests.support.site import ENV, HOST, Site
@@ -102,7 +103,7 @@ def host(hosted: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
     try:
         for path, told in zip(files, (tree, apps), strict=True):
             path.write_text(yaml.safe_dump(told))
-        answer = hosted.run("provision", timeout_s=400)
+        answer = hosted.run("provision", timeout_s=READY_S)
         assert answer.code == 0, str(answer)
         with hosted.settings(release_start_timeout_s=60):  # others' programs start as they do
             yield hosted

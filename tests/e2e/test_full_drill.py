@@ -15,6 +15,7 @@ import yaml
 from tests.e2e.test_backups import ARCHIVE, MEDIA, PASSWORD, Pair
 from tests.support import prober
 from tests.support import site as sites
+from tests.support.driving import READY_S
 from tests.support.pages import blocks
 
 from ferryman import drill_host, paths
@@ -50,7 +51,7 @@ class World(Pair):
     def begin(self, paper: Path) -> None:
         """Have it up, with an archive, a release that serves, a file, and a backup of each set."""
         hosts.up(self.sandbox, print)
-        self.command("backup.setup", "--paper", str(paper), seconds=600)
+        self.command("backup.setup", "--paper", str(paper), seconds=READY_S)
         answer = self.site.deploy(self.site.repository.commit(self.asking()), timeout_s=400)
         assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)
         self.release = str(answer.said["release"])
@@ -185,7 +186,7 @@ def test_a_deploy_is_refused_without_a_full_drill_where_one_is_asked_for(world: 
     for kind in ("database", "media", "config"):
         world.command("backup.drill", "--set", kind)
     with world.site.settings(backup_drill_required=True, backup_full_drill_days=100):
-        assert world.command("provision", seconds=600)["changed"]
+        assert world.command("provision", seconds=READY_S)["changed"]
         world.on(ARCHIVE, f"mkdir /root/aside; mv {DRILLS}/*-full.* /root/aside")
         try:
             refused = world.site.deploy("HEAD")

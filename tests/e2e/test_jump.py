@@ -11,6 +11,7 @@ import pytest
 import yaml
 from tests.support import site as sites
 from tests.support.cuts import within
+from tests.support.driving import READY_S
 from tests.support.histories import good
 from tests.support.planted import CODE, Watch, holding
 from tests.support.prober import Prober
@@ -54,7 +55,7 @@ def test_a_host_behind_a_jump_host_is_provisioned_deployed_to_and_brought_back_a
 ) -> None:
     since, secret = time.time(), password(inside)
     with Watch(inside.root / ".ferryman" / "runner", secret) as watch, Prober(inside) as prober:
-        again = inside.run("provision", timeout_s=400)
+        again = inside.run("provision", timeout_s=READY_S)
         assert (again.code, again.said["changed"]) == (0, False), str(again)
         before = inside.served()
         new = inside.good("behind a jump host")

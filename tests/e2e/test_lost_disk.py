@@ -16,6 +16,7 @@ from tests.conftest import Soak
 from tests.e2e import test_backups
 from tests.e2e.test_backups import Pair
 from tests.support import site as sites
+from tests.support.driving import READY_S
 
 pair = test_backups.pair
 pytestmark = pytest.mark.at_times(journey="a disk that is lost")
@@ -92,10 +93,10 @@ def test_soak_drills(pair: Pair, soak: Soak) -> None:
 def unwaited(pair: Pair) -> Iterator[Pair]:
     """The pair where commits do not wait for the archive."""
     with pair.site.settings(backup_synchronous=False):
-        pair.command("provision", seconds=600)
+        pair.command("provision", seconds=READY_S)
         assert pair.sql("show synchronous_standby_names") == ""
         yield pair
-    pair.command("provision", seconds=600)
+    pair.command("provision", seconds=READY_S)
 
 
 @pytest.mark.soak

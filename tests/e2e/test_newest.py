@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.support import histories, newest
 from tests.support import site as sites
+from tests.support.driving import READY_S
 from tests.support.site import Site
 
 from ferryman import paths
@@ -84,5 +85,5 @@ def test_a_release_that_is_not_well_gets_no_client_there_either(trixie: Site) ->
 @pytest.mark.at_times(journey="the newest driver and host")
 def test_what_is_live_there_is_left_alone_and_provisioning_again_changes_nothing(trixie: Site) -> None:
     assert trixie.deploy(trixie.repository.commits[0]).said["status"] == "unchanged"
-    answer = trixie.run("provision", timeout_s=400)
+    answer = trixie.run("provision", timeout_s=READY_S)
     assert (answer.code, json.loads(answer.out)["changed"]) == (0, False), str(answer)

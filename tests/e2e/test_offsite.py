@@ -13,6 +13,7 @@ import yaml
 from tests.e2e.test_backups import ARCHIVE, MEDIA, SECRETS, Pair
 from tests.support import bucket, typing_in
 from tests.support import site as sites
+from tests.support.driving import READY_S
 from tests.support.pages import blocks
 from tests.support.planted import Watch
 
@@ -97,7 +98,7 @@ def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
         made.up()
         made.serve()
         (setup,) = made.typed("backup.setup")
-        made.first = made.command(*setup.split()[1:], "--paper", str(paper), seconds=900)
+        made.first = made.command(*setup.split()[1:], "--paper", str(paper), seconds=READY_S)
         made.paper = paper.read_text()
         made.sql("create table line (text text); insert into line values ('copied')")
         made.on(sites.HOST, f"mkdir {MEDIA}/pictures; echo one > {MEDIA}/pictures/one")
@@ -216,7 +217,7 @@ def test_another_password_or_key_is_refused_before_anything_is_written(trio: Tri
     before = trio.on(ARCHIVE, f"sha256sum {own}/*")
     for key, said in (("password", "the password does not open it"), ("secret_key", "it refuses the access key")):
         with trio.site.settings(**{f"backup_offsite_{key}": "of-somebody-else-for-all-we-know"}):
-            answer = trio.site.run("provision", timeout_s=300)
+            answer = trio.site.run("provision", timeout_s=READY_S)
         assert (answer.code != 0, said in str(answer)) == (True, True), str(answer)
     assert trio.on(ARCHIVE, f"sha256sum {own}/*") == before
 

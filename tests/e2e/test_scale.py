@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.support.driving import Answer
+from tests.support.driving import READY_S, Answer
 from tests.support.histories import good
 from tests.support.prober import Prober
 from tests.support.site import ENV, Site
@@ -99,7 +99,7 @@ def test_a_boot_and_provisioning_keep_what_was_said_and_status_tells_who_said_it
     assert scale(site, "web=3", "worker=2").code == 0
     site.reboot()
     assert running(site) == ["web 1", "web 2", "web 3", "worker 1", "worker 2"]
-    provisioned = site.run("provision", timeout_s=400)
+    provisioned = site.run("provision", timeout_s=READY_S)
     assert provisioned.code == 0, str(provisioned)
     assert reached(site) == 3
     shown = " ".join(site.begin("status", "--env", ENV, "--app", site.app).wait().out.split())

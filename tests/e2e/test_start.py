@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.driving import READY_S
 from tests.support.newcomer import IDENTITY, Answer
 from tests.support.pages import blocks
 
@@ -56,7 +57,7 @@ class Reader:
         environment |= IDENTITY | {"HOME": str(self.place), "NO_COLOR": "1", "PATH": f"/usr/bin:{os.environ['PATH']}"}
         done = subprocess.run(
             ["bash", "-ec", "\n".join([*self.before, line])], cwd=self.place, env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False, timeout=400,
+            capture_output=True, text=True, check=False, timeout=READY_S,
         )  # fmt: skip
         answer = Answer(done.returncode, done.stdout, done.stderr)
         assert done.returncode == code, f"{line}\n{answer}"

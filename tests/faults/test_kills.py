@@ -24,7 +24,7 @@ from tests.faults.test_drivers import CONFIRM_S, begin, settles
 from tests.support import aftermath
 from tests.support import site as sites
 from tests.support.cuts import SILENT, unreached, within
-from tests.support.driving import Answer, Driver
+from tests.support.driving import READY_S, Answer, Driver
 from tests.support.histories import Version, good, migrates
 from tests.support.prober import Prober
 from tests.support.site import ENV, HOST, Site
@@ -158,7 +158,7 @@ def with_everything(site: Site) -> Iterator[None]:
     hosts.write_text(yaml.safe_dump(tree))
     try:
         with site.inventory(database=DATABASE):
-            provisioned = site.run("provision", timeout_s=400)
+            provisioned = site.run("provision", timeout_s=READY_S)
             assert provisioned.code == 0, str(provisioned)
             yield
     finally:

@@ -15,6 +15,10 @@ from typing import Any
 # a colon and a host behind it.
 STEP = re.compile(r"\[ *[\d.]+ s\] (?:[a-z]+: )?([^:(\n]+?)(?: \(.*\))?$")
 
+READY_S = 1200
+"""Hosts that are made ready, with all their packages, either are so by then or hang: how busy the machine is that has
+them all is no matter of any test."""
+
 
 @dataclass(frozen=True)
 class Answer:

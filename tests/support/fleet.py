@@ -24,6 +24,7 @@ from typing import Any
 import yaml
 from tests.support import histories
 from tests.support import site as sites
+from tests.support.driving import READY_S
 from tests.support.pages import blocks
 from tests.support.site import ENV, PYTHONS, SHORT, Site
 
@@ -206,7 +207,7 @@ def up(fleet: Fleet, *words: str) -> None:
     More `words` say which application, where there are several.
     """
     began = time.monotonic()
-    answer = fleet.begin(*typed("deploy"), *words).wait(900)
+    answer = fleet.begin(*typed("deploy"), *words).wait(READY_S)
     print(f"a fleet came up in {time.monotonic() - began:.0f} s", file=sys.stderr)
     assert answer.code == 0, str(answer)
     # From here on servers of one's own: a sandbox brings a host up again that a test has cut off, and is provisioned

@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 from tests.support import site as sites
+from tests.support.driving import READY_S
 from tests.support.histories import Repository
 
 from ferryman import paths
@@ -63,7 +64,7 @@ class Newcomer:
     heard: list[str] = field(default_factory=list)
     """All that the commands printed."""
 
-    def type(self, line: str, *, code: int = 0, timeout_s: float = 400) -> Answer:
+    def type(self, line: str, *, code: int = 0, timeout_s: float = READY_S) -> Answer:
         """Type a line of a page, with this clone's ports and sandbox for the page's, and expect its exit code."""
         for theirs, ours in self.ports.items():
             line = re.sub(rf"(?<=[: ]){theirs}\b", str(ours), line)

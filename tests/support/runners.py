@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.support.driving import READY_S
 from tests.support.newcomer import Answer, Newcomer
 
 from ferryman import paths
@@ -98,7 +99,7 @@ class Runner:
             capture_output=True,
             text=True,
             check=False,
-            timeout=400,
+            timeout=READY_S,
         )
         self.said += [done.stdout, done.stderr]
         return Answer(done.returncode, done.stdout, done.stderr)

@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 from tests.support import histories
-from tests.support.driving import Answer, Driver
+from tests.support.driving import READY_S, Answer, Driver
 
 from ferryman.paths import CHECKOUT
 from ferryman.sandbox import command, hosts, inventory
@@ -312,7 +312,7 @@ def up(site: Site) -> None:
     tree = yaml.safe_load((site.root / "inventories" / ENV / "hosts.yml").read_text())
     directory = site.root / ".ferryman" / "sandbox" / site.name
     hosts.up(Sandbox(site.name, directory, tuple(inventory.from_tree(tree))), lambda line: print(line, file=sys.stderr))
-    answer = site.run("provision", timeout_s=400)
+    answer = site.run("provision", timeout_s=READY_S)
     assert answer.code == 0, str(answer)
     answer = site.deploy(site.repository.commits[-1])
     assert answer.code == 0, str(answer)
