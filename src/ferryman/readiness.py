@@ -198,12 +198,16 @@ def require_app(environment: Environment, app: str, apps: list[str]) -> None:
 
 
 def _digest(*judged: Environment) -> str:
-    """Return a digest over environments' files and what they are judged by: the roles' specs and the playbooks."""
+    """Return a digest over environments' files and what they are judged by: the roles' specs and the playbooks.
+
+    What else lies in their directories is in it by its name: it may be an inventory that nobody reads.
+    """
     root = paths.collection_root()
     files = [path for environment in judged for path in places.files(environment)]
     for pattern in ("roles/*/meta/*.yml", "playbooks/**/*.yml"):
         files += sorted(root.glob(pattern))
-    whole = hashlib.sha256()
+    beside = sorted(path.name for environment in judged for path in environment.directory.iterdir())
+    whole = hashlib.sha256("\0".join(beside).encode())
     for path in files:
         whole.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()

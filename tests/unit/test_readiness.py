@@ -51,6 +51,16 @@ def test_what_was_found_good_is_read_again_as_soon_as_a_file_changes(project: Pa
         readiness.agreed("prod", app="one")
 
 
+def test_what_was_found_good_is_read_again_once_another_inventory_lies_beside_it(project: Path) -> None:
+    assert readiness.agreed("prod", app="one").name == "prod"
+    more = project.parents[1] / "more.yml"
+    more.write_text("all: {hosts: {web9: {}}}\n")
+    with pytest.raises(Stop, match=r"more\.yml: the file is read by nobody"):
+        readiness.agreed("prod", app="one")
+    more.rename(more.with_name("ssh_config"))
+    assert readiness.agreed("prod", app="one").name == "prod"
+
+
 def test_what_was_found_good_is_read_again_once_the_vaults_key_is_another(project: Path) -> None:
     key = Path(".ferryman/vault/prod.key").absolute()
     key.parent.mkdir(parents=True)
