@@ -4,7 +4,7 @@ import gc
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -24,15 +24,15 @@ pytest_plugins = ["tests.support.hosted"]
 One = TypeVar("One")
 
 
-def pytest_sessionstart() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """Look for no garbage in what is collected, which stays until the end: that took a fifth of a collection."""
     gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    """Look for garbage of the tests alone."""
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass

@@ -22,7 +22,11 @@ NO_LIBRARY = "must be installed to use check mode"
 
 STATES = "/var/lib/apt/extended_states"
 """Where apt notes what it brought for others; apt-mark(8) tells of it."""
-AUTOMATIC = "/^Package: / { name = $2 } /^Auto-Installed: 1/ { print name }"
+AUTOMATIC = (
+    "/^Package: / { name = $2; own = 1 } /^Architecture: / { own = $2 == host } "
+    "own && /^Auto-Installed: 1/ { print name }"
+)
+"""Names those of the `host`'s own architecture, which are meant where none is said."""
 
 
 class ActionModule(ActionBase):
@@ -61,7 +65,8 @@ class ActionModule(ActionBase):
         that there is to install first, a third of a second for each task of a provisioning that changes nothing.
         """
         status = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\\n", *names]
-        both = f"{shlex.join(status)} 2>/dev/null; {shlex.join(['awk', AUTOMATIC, STATES])} 2>/dev/null || :"
+        noted = f'awk -v host="$(dpkg --print-architecture)" {shlex.join([AUTOMATIC, STATES])}'
+        both = f"{shlex.join(status)} 2>/dev/null; {noted} 2>/dev/null || :"
         lines = [line.split() for line in self._low_level_execute_command(both, sudoable=True)["stdout"].splitlines()]
         have = {words[0] for words in lines if words[1:] == ["installed"]}
         automatic = {words[0] for words in lines if len(words) == 1}

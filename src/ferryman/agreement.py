@@ -32,7 +32,6 @@ from ferryman.variables import Loaded
 Apps = dict[str, dict[str, Any]]
 # RFC 1123, 2.1; a name with an asterisk cannot be proven over HTTP.
 DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
-INVENTORY = re.compile(r"(?!\.).*\.(ya?ml|ini|json)|hosts|inventory")
 REMOTE = re.compile(r"^(\w+://|[\w.-]+@|[\w.-]{2,}:)")
 
 
@@ -182,11 +181,10 @@ def strangers(loaded: Loaded) -> Iterator[Problem]:
                 place = places.relative(Place(path), loaded.environment)
                 wrong = f"is read by nobody: no {name.split('_')[0]} here has this name"
                 yield Problem(place, "the name", wrong, fitting.nearest(word, known))
-    for path in sorted(loaded.environment.directory.iterdir()):
-        if path != loaded.environment.inventory and INVENTORY.fullmatch(path.name):
-            place = places.relative(Place(path), loaded.environment)
-            right = "move its hosts there, or it elsewhere"
-            yield Problem(place, "the file", "is read by nobody: an environment's hosts stand in hosts.yml", right)
+    for path in loaded.environment.more_inventories():
+        place = places.relative(Place(path), loaded.environment)
+        right = "move its hosts there, or it elsewhere"
+        yield Problem(place, "the file", "is read by nobody: an environment's hosts stand in hosts.yml", right)
 
 
 def lost_secrets(loaded: Loaded) -> Iterator[Problem]:

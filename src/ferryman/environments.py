@@ -1,5 +1,6 @@
 """Which environments a project has, and which one a command means (ENV-1)."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from ferryman.errors import Stop
 
 PROD = "prod"
 LOCAL = "local"
+INVENTORY = re.compile(r"(?!\.).*\.(ya?ml|ini|json)|hosts|inventory")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Environment:
     def variables(self) -> Path:
         """The directory of its values, one file a feature."""
         return self.directory / "group_vars" / "all"
+
+    def more_inventories(self) -> list[Path]:
+        """Return the files beside the one that lists its hosts that look as if they did, too; nobody reads them."""
+        found = sorted(self.directory.iterdir())
+        return [path for path in found if path != self.inventory and INVENTORY.fullmatch(path.name)]
 
 
 def names(project: Path | None = None) -> list[str]:

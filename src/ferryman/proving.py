@@ -138,7 +138,7 @@ def steps(part: str, root: Path, junit: str, left: Mapping[str, Collection[str]]
     """Return what there is to run for a part, without what is `left` out of it, as `left_out` has it."""
     journeys = left.get("journeys", ())
     if part == "unit":
-        # These need no hosts: they wait for nothing, and each core takes half of them.
+        # These need no hosts, and hardly wait: one worker for each core.
         split = ["--numprocesses", "2", "--dist", "worksteal"]
         return [
             *linters(root),

@@ -149,7 +149,8 @@ def _apps_of_a_good(environment: Environment) -> dict[str, dict[str, str]]:
     """Return the applications of an environment that a check has found good, with their sources, by name."""
     project = environment.directory.parent.parent  # one environment is judged beside the others
     others = (environments.resolve(name, project=project) for name in environments.names(project))
-    digest = f"{_digest(environment, *others)} {_key(environment)}"
+    beside = [path.name for path in environment.more_inventories()]
+    digest = " ".join([_digest(environment, *others), _key(environment), *beside])
     remembered = paths.state_directory() / "checked" / f"{environment.name}.json"
     if (known := _sources_of(remembered, digest)) is not None:
         return known
@@ -198,16 +199,12 @@ def require_app(environment: Environment, app: str, apps: list[str]) -> None:
 
 
 def _digest(*judged: Environment) -> str:
-    """Return a digest over environments' files and what they are judged by: the roles' specs and the playbooks.
-
-    What else lies in their directories is in it by its name: it may be an inventory that nobody reads.
-    """
+    """Return a digest over environments' files and what they are judged by: the roles' specs and the playbooks."""
     root = paths.collection_root()
     files = [path for environment in judged for path in places.files(environment)]
     for pattern in ("roles/*/meta/*.yml", "playbooks/**/*.yml"):
         files += sorted(root.glob(pattern))
-    beside = sorted(path.name for environment in judged for path in environment.directory.iterdir())
-    whole = hashlib.sha256("\0".join(beside).encode())
+    whole = hashlib.sha256()
     for path in files:
         whole.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()

@@ -26,10 +26,10 @@ def left_out(root: Path, seed: str, scenarios: Iterable[str]) -> dict[str, list[
 
     One seed always leaves out the same; over many, all have their turn.
     """
-    return left_of(journeys(root), scenarios, seed)
+    return left_of(journeys(root), seed, scenarios)
 
 
-def left_of(minutes: Mapping[str, float], scenarios: Iterable[str], seed: str) -> dict[str, list[str]]:
+def left_of(minutes: Mapping[str, float], seed: str, scenarios: Iterable[str]) -> dict[str, list[str]]:
     """Return what a seed leaves out of all `scenarios` and of journeys that take so many `minutes` each."""
 
     def by_chance(names: Collection[str]) -> list[str]:

@@ -90,6 +90,7 @@ class Loaded:
         """Every role's defaults: an environment's values may refer to them."""
         found: dict[str, Any] = {}
         for path in sorted((paths.collection_root() / "roles").glob("*/defaults/main.yml")):
+            # "Unsafe" is Ansible's word for what is no copy of its own: nobody changes these.
             found |= self.loader.load_from_file(str(path), unsafe=True, trusted_as_template=True) or {}
         return found
 

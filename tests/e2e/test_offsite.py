@@ -270,7 +270,7 @@ def test_the_archives_host_is_lost_and_a_new_one_has_all_of_it_back_from_the_buc
     assert (told["backup"], told["result"], sorted(told["holds"])) == (sent["id"], "restored", sorted(sent["holds"]))
     again = trio.command(*bring, code=1)
     assert "an archive lies here already" in again["error"]
-    trio.command(*provision, seconds=600)
+    trio.command(*provision, seconds=READY_S)
     assert trio.on(ARCHIVE, f"ls {HOME}/database.sealed/gocryptfs.conf; ls -A {HOME} | grep '^[.]' || :").decode() == (
         f"{HOME}/database.sealed/gocryptfs.conf\n"
     )

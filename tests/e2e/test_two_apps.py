@@ -23,7 +23,7 @@ from tests.e2e.test_fleet import CONFIRM_S, WITHIN_S
 from tests.support import fleet as fleets
 from tests.support import histories
 from tests.support import site as sites
-from tests.support.driving import Answer, Driver
+from tests.support.driving import READY_S, Answer, Driver
 from tests.support.fleet import APPS, ENTRIES, Fleet
 from tests.support.histories import Version, crashes, good
 from tests.support.prober import Prober
@@ -280,7 +280,7 @@ def neighbours(hosted: Site) -> Iterator[tuple[Site, Site]]:
     two = hosted, replace(hosted, app=SECOND, repository=repository)
     path.write_text(yaml.safe_dump({"apps": {**yaml.safe_load(before)["apps"], SECOND: OF_SECOND}}))
     try:
-        answer = hosted.run("provision", timeout_s=TAKES_S)
+        answer = hosted.run("provision", timeout_s=READY_S)
         assert answer.code == 0, str(answer)
         for each in two:
             answer = each.deploy(each.repository.commit(good("soon stopped", processes={"web": {"stop_timeout_s": 5}})))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import processes
+
 # A progress line: the role where it is not that of releases, the step, and its hosts in brackets. What ended badly has
 # a colon and a host behind it.
 STEP = re.compile(r"\[ *[\d.]+ s\] (?:[a-z]+: )?([^:(\n]+?)(?: \(.*\))?$")
@@ -81,21 +83,9 @@ class Driver:
             )
             return any(part in step for step in self.steps())
 
-    def tree(self) -> list[int]:
-        """Its process and all below it; Ansible's workers are in sessions of their own."""
-        children: dict[int, list[int]] = {}
-        for path in Path("/proc").iterdir():
-            with suppress(OSError, ValueError):  # it has ended meanwhile, or is no process
-                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(path.name))
-        found = [self.process.pid]
-        for pid in found:
-            found += children.get(pid, [])
-        return found
-
     def signal(self, number: int) -> None:
-        """Send a signal to all of it."""
-        for pid in self.tree():
+        """Send a signal to its process and all below it; Ansible's workers are in sessions of their own."""
+        for pid in processes.family(self.process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 

@@ -53,19 +53,20 @@ def test_no_python_is_told_with_what_to_do(checkout: Path) -> None:
     bare.mkdir()
     for tool in ("dirname", "cmp", "flock", "id", "rm", "sed"):
         (bare / tool).symlink_to(str(shutil.which(tool)))
-    without(checkout, "/usr/bin/python3", "/usr/local/bin/python3")
+    instead(checkout, " /usr/bin/python3 /usr/local/bin/python3")
     done = invoke(checkout, "deploy", PATH=str(bare))
     assert done.returncode == 1
     assert "python3" in done.stderr
 
 
-def without(checkout: Path, *paths: str) -> None:
-    """Have the launcher know nothing of some of the places where it looks for Python."""
+def instead(checkout: Path, was: str, now: str = "") -> None:
+    """Have the launcher look for Python somewhere else."""
     script = (checkout / "invoke").read_text()
-    for path in paths:
-        assert f" {path}" in script
-        script = script.replace(f" {path}", "")
-    (checkout / "invoke").write_text(script)
+    assert was in script
+    (checkout / "invoke").write_text(script.replace(was, now))
+
+
+SYSTEMS = "$(readlink -f /usr/bin/python3)"
 
 
 def a_python(place: Path, *, venv: bool = True) -> Path:
@@ -89,7 +90,7 @@ def shims(checkout: Path) -> Path:
 
 def test_a_python_that_refuses_to_run_is_passed_over(checkout: Path, shims: Path) -> None:
     """pyenv has a shim for every version, and most of them only print an error."""
-    without(checkout, "/usr/bin/python3")
+    instead(checkout, SYSTEMS)
     for name in ("python3", "python3.13"):
         (shims / name).write_text("#!/bin/sh\nexit 127\n")
         (shims / name).chmod(0o755)
@@ -103,8 +104,7 @@ def test_the_python_of_the_system_goes_before_the_one_of_the_path_and_the_one_th
 ) -> None:
     named, systems = (a_python(checkout / name) for name in ("named", "systems"))
     a_python(shims / "python3")
-    script = (checkout / "invoke").read_text().replace(" /usr/bin/python3", f" {systems}", 1)
-    (checkout / "invoke").write_text(script)
+    instead(checkout, SYSTEMS, str(systems))
     path = f"{shims}:{os.environ['PATH']}"
     assert "systems -m venv --clear" in invoke(checkout, "--list", PATH=path).stderr
     assert "named -m venv --clear" in invoke(checkout, "--list", PATH=path, FERRYMAN_PYTHON=str(named)).stderr
@@ -114,10 +114,29 @@ def test_the_python_of_the_system_goes_before_the_one_of_the_path_and_the_one_th
 
 def test_a_python_that_needs_a_package_for_environments_goes_last(checkout: Path, shims: Path) -> None:
     a_python(shims / "python3", venv=False)
-    a_python(shims / "python3.11")
-    without(checkout, "/usr/bin/python3")
+    a_python(shims / "python3.13")
+    instead(checkout, SYSTEMS)
     done = invoke(checkout, "--list", PATH=f"{shims}:{os.environ['PATH']}")
-    assert "python3.11 -m venv --clear" in done.stderr
+    assert "python3.13 -m venv --clear" in done.stderr
+
+
+def test_a_python_that_is_named_is_taken_or_refused_and_no_other_in_its_place(checkout: Path, shims: Path) -> None:
+    named = a_python(shims / "named", venv=False)
+    done = invoke(checkout, "--list", FERRYMAN_PYTHON=str(named))
+    assert "nobody to ask whether to install system packages: python3-venv" in done.stderr
+    done = invoke(checkout, "--list", FERRYMAN_PYTHON="/usr/bin/false")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1, "FERRYMAN_PYTHON is no Python 3.11 to 3.14 that runs: /usr/bin/false",
+    )  # fmt: skip
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(checkout: Path) -> None:
+    """The lock is as it was: what is gone is what it stands on, by an upgrade of the system."""
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to(checkout / "python3.9")
+    done = invoke(checkout, "--list", FERRYMAN_PYTHON=str(a_python(checkout / "named")))
+    assert "named -m venv --clear" in done.stderr
 
 
 def test_a_new_lock_is_installed_and_an_interrupted_install_taken_up(checkout: Path) -> None:

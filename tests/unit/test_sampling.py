@@ -36,7 +36,7 @@ def test_what_the_whole_run_leaves_out_is_chosen_by_its_commit_and_over_commits_
     minutes = sampling.journeys(root)
     assert {"kinto", "node-red", "contract tests on the newest driver"} <= minutes.keys(), "marks of parameters count"
     assert proving.left_out(root, "a commit") == proving.left_out(root, "a commit")
-    over = [sampling.left_of(minutes, [], f"commit {number}")["journeys"] for number in range(1000)]
+    over = [sampling.left_of(minutes, f"commit {number}", [])["journeys"] for number in range(1000)]
     assert not set.intersection(*map(set, over)), "never taken"
     assert set.union(*map(set, over)) == minutes.keys(), "always taken: then it is no journey"
 

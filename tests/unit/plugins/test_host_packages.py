@@ -1,12 +1,14 @@
 """Installing packages: a check on a bare host names what a run would install, and a run fails as apt does."""
 
+import os
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.ferryman.ops.plugins.action.host_packages import AUTOMATIC, ActionModule
+from ansible_collections.ferryman.ops.plugins.action import host_packages
+from ansible_collections.ferryman.ops.plugins.action.host_packages import ActionModule
 
 from ferryman import changes
 
@@ -70,14 +72,26 @@ def test_what_is_there_for_others_alone_is_given_to_apt_which_notes_that_it_is_w
     assert [asked["name"] for asked in host.asked] == [NAMES]
 
 
-def test_what_others_brought_is_told_by_apts_own_file(tmp_path: Path) -> None:
+class Shell(Host):
+    """The action on a host that really runs what it is asked."""
+
+    def _low_level_execute_command(self, command: str, **_: Any) -> dict[str, Any]:
+        return {"stdout": subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout}
+
+
+def test_what_others_brought_is_told_by_apts_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     states = tmp_path / "extended_states"
-    noted = [("libc6", 1), ("sudo", 1), ("nginx", 0), ("uv", 1)]
-    states.write_text("".join(f"Package: {name}\nArchitecture: amd64\nAuto-Installed: {by}\n\n" for name, by in noted))
-    told = subprocess.run(["awk", AUTOMATIC, str(states)], capture_output=True, text=True, check=True).stdout
-    assert told.split() == ["libc6", "sudo", "uv"]
-    host = Host({"changed": False}, installed=f"nginx installed\nsudo installed\n{told}", check=False)
-    assert host._have_not(NAMES) == (["uv"], ["sudo"])
+    noted = ["libc6 amd64 1", "sudo amd64 1", "nginx amd64 0", "nginx i386 1", "uv amd64 1"]
+    stanza = "Package: {}\nArchitecture: {}\nAuto-Installed: {}\n\n"
+    states.write_text("".join(stanza.format(*line.split()) for line in noted))
+    for name, says in (("dpkg-query", "nginx installed\nsudo installed"), ("dpkg", "amd64")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(host_packages, "STATES", str(states))
+    assert Shell({})._have_not(NAMES) == (["uv"], ["sudo"])
+    states.unlink()
+    assert Shell({})._have_not(NAMES) == (["uv"], [])
 
 
 def test_a_check_where_apt_cannot_tell_finds_nothing_missing_where_all_is_there_for_others() -> None:
