@@ -84,19 +84,16 @@ class Driver:
             return any(part in step for step in self.steps())
 
     def signal(self, number: int) -> None:
-        """Send a signal to its process and all below it; Ansible's workers are in sessions of their own."""
-        for pid in processes.family(self.process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+        """Send a signal to all of it."""
+        processes.send(number, self.process.pid)
 
     def kill(self, *, whole: bool = True) -> None:
         """SIGKILL to all of it at once, as when a machine loses its power; or to its process group alone."""
         if whole:
-            self.signal(signal.SIGSTOP)
-            self.signal(signal.SIGKILL)
-        else:
-            with suppress(ProcessLookupError):  # it has ended meanwhile
-                os.killpg(self.process.pid, signal.SIGKILL)
+            processes.end(self.process)
+            return
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
     def wait(self, timeout_s: float = 120) -> Answer:

@@ -48,13 +48,19 @@ def family(pid: int) -> set[int]:
     return found
 
 
+def send(number: int, pid: int) -> None:
+    """Send a signal to a process and all that descend from it; Ansible's workers are in sessions of their own."""
+    for each in sorted(family(pid)):
+        with suppress(ProcessLookupError):
+            os.kill(each, number)
+
+
 def end(driver: Popen[Any]) -> None:
-    """End Ansible and its workers, which live in sessions of their own, at once: none begins another meanwhile."""
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in family(driver.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-    driver.wait()
+    """End a process and all that descend from it at once, as when a machine loses its power: none begins another
+    meanwhile."""
+    send(signal.SIGSTOP, driver.pid)
+    send(signal.SIGKILL, driver.pid)
+    driver.wait(10)
 
 
 def _stat(place: Path) -> list[str]:
