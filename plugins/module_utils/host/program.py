@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 LIBRARY = "/usr/local/lib/ferryman/python"
+WHEELS = "/usr/share/python-wheels"
+"""Where Debian has the wheel of pip, which `python3-venv` brings."""
 
 
 def library(modules: list[ModuleType]) -> list[tuple[str, str, int]]:
@@ -76,10 +78,10 @@ def environment(directory: str, requirements: str, tool: str) -> str:
     if os.path.exists(complete) and run([program, "--version"]).returncode == 0:
         return program
     shutil.rmtree(path, ignore_errors=True)
-    pip = [f"{path}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-cache-dir"]
     for words in (
-        ["/usr/bin/python3", "-m", "venv", path],
-        [*pip, "--no-deps", "--require-hashes", "--requirement", requirements],
+        venv(path),
+        [*pip(path), "install", *quiet, "--no-deps", "--require-hashes", "--requirement", requirements],
         [program, "--version"],
     ):
         done = run(words)
@@ -91,6 +93,22 @@ def environment(directory: str, requirements: str, tool: str) -> str:
         if other != path:
             shutil.rmtree(other)
     return program
+
+
+def venv(path: str) -> list[str]:
+    """Return the command that makes an environment with nothing in it."""
+    return ["/usr/bin/python3", "-m", "venv", "--without-pip", path]
+
+
+def pip(path: str) -> list[str]:
+    """Return the command by which pip works on the environment at `path`, without being in it.
+
+    What Debian's `python3-venv` would unpack and compile into every environment is a wheel, which runs as it is.
+    """
+    wheels = sorted(glob.glob(f"{WHEELS}/pip-*.whl"))
+    if not wheels:
+        raise NotInstalled(f"there is no pip-*.whl in {WHEELS}: install python3-venv")
+    return [f"{path}/bin/python", f"{wheels[-1]}/pip"]
 
 
 def installed(directory: str, requirements: str, tool: str) -> str:

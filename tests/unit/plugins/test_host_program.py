@@ -1,7 +1,9 @@
 """Programs of hosts: whatever they import goes with them."""
 
+import hashlib
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,50 @@ def test_a_program_runs_with_nothing_but_what_its_library_holds(
     words = [sys.executable, "-I", str(tmp_path / "run"), "--help"]
     told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "--name NAME" in told.stdout
+
+
+def wheel(place: Path) -> Path:
+    """Make a wheel of a tool that tells its version."""
+    told, path = "tool-1.0.dist-info", place / "tool-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tool.py", "def main(): print('tool 1.0')\n")
+        archive.writestr(f"{told}/METADATA", "Metadata-Version: 2.1\nName: tool\nVersion: 1.0\n")
+        archive.writestr(f"{told}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{told}/entry_points.txt", "[console_scripts]\ntool = tool:main\n")
+        archive.writestr(f"{told}/RECORD", "")
+    return path
+
+
+def locked(place: Path) -> str:
+    """Write a lock of it alone, and return where."""
+    made = wheel(place)
+    digest = hashlib.sha256(made.read_bytes()).hexdigest()
+    (place / "requirements.txt").write_text(f"tool @ {made.as_uri()} --hash=sha256:{digest}\n")
+    return str(place / "requirements.txt")
+
+
+def test_a_tools_environment_holds_what_its_lock_names_and_nothing_else(tmp_path: Path) -> None:
+    tool = program.environment(str(tmp_path / "tools"), locked(tmp_path), "tool")
+    assert program.run([tool]).stdout == "tool 1.0\n"
+    (packages,) = (tmp_path / "tools").glob("*/lib/python*/site-packages")
+    assert {path.name for path in packages.iterdir()} - {"__pycache__"} == {"tool.py", "tool-1.0.dist-info"}
+
+
+def test_an_environment_that_works_is_not_made_again(tmp_path: Path) -> None:
+    lock = locked(tmp_path)
+    made = Path(program.environment(str(tmp_path / "tools"), lock, "tool")).stat()
+    assert Path(program.environment(str(tmp_path / "tools"), lock, "tool")).stat().st_mtime_ns == made.st_mtime_ns
+
+
+def test_what_is_not_what_the_lock_names_is_not_installed(tmp_path: Path) -> None:
+    lock = locked(tmp_path)
+    with zipfile.ZipFile(tmp_path / "tool-1.0-py3-none-any.whl", "a") as archive:
+        archive.writestr("more.py", "")
+    with pytest.raises(program.NotInstalled, match="DO NOT MATCH THE HASHES"):
+        program.environment(str(tmp_path / "tools"), lock, "tool")
+
+
+def test_a_host_that_lacks_pip_is_told_which_package_brings_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "WHEELS", str(tmp_path))
+    with pytest.raises(program.NotInstalled, match=r"pip-\*\.whl in .*: install python3-venv"):
+        program.environment(str(tmp_path / "tools"), locked(tmp_path), "tool")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
 
 STORE = "wheels"
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
@@ -30,13 +30,18 @@ def tools() -> dict[str, str]:
 
 def install(host: Host, place: Path, packages: Sequence[Path]) -> None:
     """Make the environment at `place`; none of it comes from anywhere but `packages`."""
-    pip = [] if packages else ["--without-pip"]
-    host.command("/usr/bin/python3", "-m", "venv", *pip, str(place), timeout=120, cut_short=True)
+    from ansible_collections.ferryman.ops.plugins.module_utils.host import program  # as above
+
+    host.command(*program.venv(str(place)), timeout=120, cut_short=True)
     if packages:
+        try:
+            pip = program.pip(str(place))
+        except program.NotInstalled as error:
+            raise Failed(str(error), hint="`provision` installs it") from error
         words = ("install", "--quiet", "--no-index", "--no-deps", "--no-input")
         more = ("--disable-pip-version-check", "--no-cache-dir")
         host.command(
-            *(str(place / "bin/python"), "-m", "pip", *words, *more, *map(str, packages)),
+            *(*pip, *words, *more, *map(str, packages)),
             timeout=600,
             cut_short=True,
             env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PIP_CONFIG_FILE": "/dev/null"},
