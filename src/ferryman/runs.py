@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from typing import Any
 from ferryman import paths
 from ferryman.environments import Environment
 
+PROGRAM = ("-P", "-m", "ferryman.ansible_playbook")  # of this Python; nothing is imported from where it runs
 STALE_S = 24 * 3600  # what a killed run left behind is removed by a later one
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 KINDS = {
@@ -94,7 +96,8 @@ def play(
     if stop:  # the runner asks it that often; its own habit is every five seconds
         (private / "env").mkdir()
         (private / "env" / "settings").write_text('{"pexpect_timeout": 0.2}', encoding="ascii")
-    words = ["--vault-id", f"{environment.name}@{key}"] if key else []
+    words = [*PROGRAM, *(["--vault-id", f"{environment.name}@{key}"] if key else [])]
+    words += [*(["--check", "--diff"] if check else []), str(paths.collection_root() / "playbooks" / f"{playbook}.yml")]
     begun: set[int] = set()
 
     def cancelled() -> bool:
@@ -107,11 +110,11 @@ def play(
     try:
         runner = interface.run(
             private_data_dir=str(private),
-            playbook=str(paths.collection_root() / "playbooks" / f"{playbook}.yml"),
+            binary=sys.executable,
             inventory=str(environment.inventory),  # as `check` reads it, whatever lies beside it
             extravars=dict(values),
             envvars=_variables(),
-            cmdline=shlex.join([*words, *(["--check", "--diff"] if check else [])]),
+            cmdline=shlex.join(words),
             quiet=True,
             suppress_env_files=True,
             event_handler=lambda event: _tell(event, listen, printed),
@@ -195,6 +198,4 @@ def _tell(
 
 def own_processes_only() -> None:
     """Keep pyenv and the like from leading Ansible astray: its programs are those beside this Python."""
-    import sys
-
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "src" / "ferryman"
 # The ground that everything else stands on, and that stands on nothing else.
 BASE = {"errors", "paths", "environments", "specs", "wiring", "places", "fitting"}
 # One door each to what is large and slow, so that it can be left shut.
-DOORS = {"invoke": {"tasks", "program"}, "ansible": {"variables"}, "ansible_runner": {"runs"}}
+DOORS = {"invoke": {"tasks", "program"}, "ansible": {"variables", "ansible_playbook"}, "ansible_runner": {"runs"}}
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:

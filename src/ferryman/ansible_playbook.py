@@ -1,0 +1,27 @@
+"""`ansible-playbook` as our runs start it: Ansible's own program, with garbage collected at a pace that fits it.
+
+What it imports are tens of thousands of objects that stay until it ends. Python looks through them for what could go
+while they are being made, and again in each process that Ansible forks for a task (docs/decisions/0033-speed.md).
+"""
+
+import gc
+import sys
+
+EVERY = 20_000
+"""After so many new objects the youngest are looked through; Python's own number is 700, or 2000."""
+
+
+def main() -> None:
+    """Be `ansible-playbook`, with the words that this process was given."""
+    gc.disable()
+    from ansible.cli.playbook import main as ansible_playbook
+
+    gc.freeze()
+    gc.set_threshold(EVERY)
+    gc.enable()
+    sys.argv[0] = "ansible-playbook"
+    ansible_playbook()
+
+
+if __name__ == "__main__":
+    main()
