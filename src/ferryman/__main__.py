@@ -3,9 +3,12 @@
 import signal
 import sys
 
+from ferryman import garbage
+
 
 def main() -> None:
     """Run the command line; an interruption while it is still being imported is told as any other."""
+    garbage.seldom()
     try:
         from ferryman import program
 

@@ -7,8 +7,7 @@ while they are being made, and again in each process that Ansible forks for a ta
 import gc
 import sys
 
-EVERY = 20_000
-"""After so many new objects the youngest are looked through; Python's own number is 700, or 2000."""
+from ferryman import garbage
 
 
 def main() -> None:
@@ -16,8 +15,7 @@ def main() -> None:
     gc.disable()
     from ansible.cli.playbook import main as ansible_playbook
 
-    gc.freeze()
-    gc.set_threshold(EVERY)
+    garbage.seldom()
     gc.enable()
     sys.argv[0] = "ansible-playbook"
     ansible_playbook()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ferryman import ansible_playbook, runs
+from ferryman import garbage, runs
 
 OWN = [str(Path(sys.executable).with_name("ansible-playbook"))]
 OURS = [sys.executable, *runs.PROGRAM]
@@ -47,7 +47,7 @@ def test_what_is_imported_is_not_looked_through_and_garbage_is_collected_still(t
     done = run(OURS, "-i", "localhost,", "play.yml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     enabled, every, left_alone = json.loads(done.stdout.partition("SEEN ")[2].partition("]")[0].replace("\\", "") + "]")
-    assert (enabled, every) == (True, ansible_playbook.EVERY)
+    assert (enabled, every) == (True, garbage.EVERY)
     assert left_alone > every
 
 
