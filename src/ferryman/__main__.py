@@ -8,8 +8,8 @@ from ferryman import garbage
 
 def main() -> None:
     """Run the command line; an interruption while it is still being imported is told as any other."""
-    garbage.seldom()
     try:
+        garbage.seldom()
         from ferryman import program
 
         program.main()

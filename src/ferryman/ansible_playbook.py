@@ -6,6 +6,7 @@ while they are being made, and again in each process that Ansible forks for a ta
 
 import gc
 import sys
+from pathlib import Path
 
 from ferryman import garbage
 
@@ -17,7 +18,7 @@ def main() -> None:
 
     garbage.seldom()
     gc.enable()
-    sys.argv[0] = "ansible-playbook"
+    sys.argv[0] = str(Path(sys.executable).with_name("ansible-playbook"))  # others of its programs are beside it
     ansible_playbook()
 
 

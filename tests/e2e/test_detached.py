@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 from tests.e2e.test_canary import wait_for_share
 from tests.support.driving import Answer, Driver
 from tests.support.histories import Version, crashes, good
@@ -118,7 +119,7 @@ def test_a_failing_release_that_was_handed_over_goes_back_and_attach_ends_as_the
 
 
 def test_a_host_that_lacks_what_a_driver_needs_is_told_so_and_nothing_is_touched(site: Site) -> None:
-    before, place = site.served(), site.ssh("python3 -c 'import ensurepip; print(ensurepip.__path__[0])'")
+    before, place = site.served(), program.WHEELS
     site.ssh(f"mv {place} {place}.away")
     try:
         refused = site.deploy(site.repository.commit(good("cannot be driven there")), "--detach")

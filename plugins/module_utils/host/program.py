@@ -64,7 +64,7 @@ sys.exit(main())
 
 
 class NotInstalled(Exception):
-    """A tool's environment could not be made; the text holds what pip said last."""
+    """A tool's environment could not be made; the text says why, where pip was asked with what it said last."""
 
 
 def environment(directory: str, requirements: str, tool: str) -> str:
@@ -77,11 +77,15 @@ def environment(directory: str, requirements: str, tool: str) -> str:
     complete = f"{path}/complete"
     if os.path.exists(complete) and run([program, "--version"]).returncode == 0:
         return program
+    try:
+        with_pip = pip(path)
+    except NotInstalled as error:
+        raise NotInstalled(f"{tool} could not be installed: {error}") from None
     shutil.rmtree(path, ignore_errors=True)
     quiet = ["--quiet", "--disable-pip-version-check", "--no-cache-dir"]
     for words in (
         venv(path),
-        [*pip(path), "install", *quiet, "--no-deps", "--require-hashes", "--requirement", requirements],
+        [*with_pip, "install", *quiet, "--no-deps", "--require-hashes", "--requirement", requirements],
         [program, "--version"],
     ):
         done = run(words)
@@ -103,7 +107,7 @@ def venv(path: str) -> list[str]:
 def pip(path: str) -> list[str]:
     """Return the command by which pip works on the environment at `path`, without being in it.
 
-    What Debian's `python3-venv` would unpack and compile into every environment is a wheel, which runs as it is.
+    What venv would unpack and compile into every environment is a wheel, which runs as it is.
     """
     wheels = sorted(glob.glob(f"{WHEELS}/pip-*.whl"))
     if not wheels:

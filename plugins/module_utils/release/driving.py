@@ -8,7 +8,6 @@ gives to that unit alone, as a credential.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
 import socket
@@ -21,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from ansible_collections.ferryman.ops.plugins.module_utils.host import program
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names, reaching
 from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host, alone, read_json
 from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import python
@@ -59,11 +59,13 @@ def able(host: Host, request: Mapping[str, Any]) -> dict[str, Any]:
         mine, wanted = (".".join(map(str, version)) for version in (sys.version_info[:2], OLDEST))
         reason = f"its Python is {mine}, and who drives a deploy here needs {wanted}"
         raise Failed(reason, hint="leave out --detach, or upgrade the host", refused=True)
-    if importlib.util.find_spec("ensurepip") is None:
+    try:
+        program.pip("")
+    except program.NotInstalled:
         reason = "it lacks python3-venv, which who drives a deploy here is installed by"
         raise Failed(
             reason, hint="install it there: `apt-get install python3-venv`; or leave out --detach", refused=True
-        )
+        ) from None
     ways = reaching.prepare(host, request["others"]) if request.get("others") else {}
     return {"tools": python.tools(), "environments": _whole(ENVIRONMENTS), "toolkits": _whole(TOOLKITS), **ways}
 

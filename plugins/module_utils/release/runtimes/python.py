@@ -30,14 +30,14 @@ def tools() -> dict[str, str]:
 
 def install(host: Host, place: Path, packages: Sequence[Path]) -> None:
     """Make the environment at `place`; none of it comes from anywhere but `packages`."""
-    from ansible_collections.ferryman.ops.plugins.module_utils.host import program  # as above
+    from ansible_collections.ferryman.ops.plugins.module_utils.host import program  # few runs have something new
 
+    try:
+        pip = program.pip(str(place)) if packages else []
+    except program.NotInstalled as error:
+        raise Failed(str(error), hint="`provision` installs it") from None
     host.command(*program.venv(str(place)), timeout=120, cut_short=True)
     if packages:
-        try:
-            pip = program.pip(str(place))
-        except program.NotInstalled as error:
-            raise Failed(str(error), hint="`provision` installs it") from error
         words = ("install", "--quiet", "--no-index", "--no-deps", "--no-input")
         more = ("--disable-pip-version-check", "--no-cache-dir")
         host.command(

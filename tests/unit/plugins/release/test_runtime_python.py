@@ -2,12 +2,18 @@
 
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from ansible_collections.ferryman.ops.plugins.module_utils.host import program
+from ansible_collections.ferryman.ops.plugins.module_utils.release.host import Failed, Host
+from ansible_collections.ferryman.ops.plugins.module_utils.release.runtimes import python as hosts
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes import lock, python
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.runtimes.lock import Lock
+from tests.support import wheels
 
 ALIKE = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", "platform": f"linux-{os.uname().machine}"}
 
@@ -53,3 +59,32 @@ def test_hosts_must_have_the_python_that_is_wanted(wanted: str, fits: bool) -> N
     told = {"runtime": {"version": wanted}}
     found = python.unfit(None, {"python": "3.11", "python_version": "3.11.2"}, told)
     assert found == ([] if fits else [f"ferryman.yml wants Python {wanted} (runtime.version), the hosts have 3.11.2"])
+
+
+class Here:
+    """This machine in a host's place."""
+
+    def command(self, *words: str, env: dict[str, str] | None = None, **_: Any) -> None:
+        """Run it."""
+        subprocess.run(words, env=env, check=True)
+
+
+def test_an_environment_holds_what_travelled_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheels.of_pip(monkeypatch)
+    hosts.install(cast("Host", Here()), tmp_path / "environment", [wheels.tool(tmp_path)])
+    said = subprocess.run([tmp_path / "environment/bin/tool"], capture_output=True, text=True, check=True).stdout
+    assert said == "tool 1.0\n"
+    assert wheels.packages(tmp_path / "environment") == {"tool.py", "tool-1.0.dist-info"}
+
+
+def test_an_environment_that_pip_is_missing_for_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "WHEELS", str(tmp_path / "none"))
+    with pytest.raises(Failed, match="install python3-venv"):
+        hosts.install(cast("Host", Here()), tmp_path / "environment", [wheels.tool(tmp_path)])
+    assert not (tmp_path / "environment").exists()
+
+
+def test_an_application_without_packages_needs_no_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "WHEELS", str(tmp_path / "none"))
+    hosts.install(cast("Host", Here()), tmp_path / "environment", [])
+    assert wheels.packages(tmp_path / "environment") == set()
