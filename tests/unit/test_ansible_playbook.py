@@ -1,6 +1,7 @@
 """Ansible as our runs start it: the same program, without looking for garbage where there is none."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -47,9 +48,10 @@ finally:
 
 
 def run(program: list[str], *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run it, with nothing to ask."""
+    """Run it, with nothing to ask, and nobody's settings."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     return subprocess.run(
-        [*program, *words], cwd=cwd, text=True, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        [*program, *words], cwd=cwd, env=own, text=True, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
 
 

