@@ -228,27 +228,25 @@ class Live:
     No line that is taken back is as wide as the terminal: one that a resize wraps could not be.
     """
 
+    REDRAWN = 8  # times a second
     INDENT, NARROW = 12, 60  # columns before what belongs to a step; on a screen that is narrower, two
 
     def __init__(self, *, asks: bool = False, decision: Decision | None = None) -> None:
-        from rich.console import Console
-        from rich.live import Live as RichLive
         from rich.spinner import Spinner
+
+        from ferryman.live_line import LiveLine, Turns
 
         self.began = time.monotonic()
         self.now = Step()
         self.panel = canary.Panel()
         self.decision = decision or Decision()
         self.ways = ""
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Turns(stderr=True, highlight=False)
         self.plain = self.console.options.ascii_only
         good = ("?", "?") if asks else ("+", "✓")
         self.good, self.bad = (good[0], "x") if self.plain else (good[1], "✗")
         self.spinner = Spinner("line" if self.plain else "dots")
-        self.live = RichLive(
-            console=self.console, get_renderable=self.draw, refresh_per_second=8, transient=True, redirect_stdout=False
-        )
-        self.live.start()
+        self.line = LiveLine(self.console, self.draw, self.REDRAWN)
 
     def draw(self) -> Any:
         """Return the live line: the step, the hosts that it still waits for, its seconds and those of all."""
@@ -326,4 +324,4 @@ class Live:
 
     def close(self) -> None:
         self._finish()
-        self.live.stop()
+        self.line.close()

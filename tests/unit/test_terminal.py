@@ -107,6 +107,31 @@ def test_ctrl_c_leaves_no_trace_of_the_live_line_and_the_cursor_is_there() -> No
     assert not terminal.screen.cursor.hidden
 
 
+# Steps that end as soon as they began, with a live line that grows and shrinks, redrawn as often as can be meanwhile.
+HURRIED = """
+import sys
+from ferryman import progress
+
+progress.Live.REDRAWN = 1000
+sys.setswitchinterval(1e-6)
+seen = progress.progress()
+for number in range(200):
+    seen.panel.lines = lambda *at, rows=number % 9, **how: [("row", "")] * rows
+    seen.step(f"release : Step {number}")
+    seen.ended(f"release : Step {number}", "web1", "ok")
+    print(f"line {number}", file=sys.stderr)
+seen.close()
+"""
+
+
+def test_no_line_is_lost_to_a_live_line_that_is_redrawn_at_that_moment() -> None:
+    terminal = Terminal([sys.executable, "-c", HURRIED], Path.cwd(), dict(os.environ))
+    lines = [line.split() for line in left(terminal)]
+    assert [words[-2:] for words in lines if words[0] == "line"] == [["line", str(number)] for number in range(200)]
+    assert [words[4] for words in lines if words[0] == "✓"] == [str(number) for number in range(200)]
+    assert len(lines) == 400
+
+
 def colours(terminal: Terminal) -> set[str]:
     """Return the colours of what is on the screen."""
     return {cell.fg for row in terminal.screen.buffer.values() for cell in row.values() if cell.data.strip()}
