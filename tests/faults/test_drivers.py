@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import ledger
 from tests.support.driving import Driver
@@ -126,27 +128,38 @@ def test_a_driver_whose_lock_was_broken_is_refused_when_it_wakes_up(site: Site, 
     prober.served_only(before, between.said["release"])
 
 
+@contextmanager
+def held(site: Site, unit: str) -> Iterator[None]:
+    """Have what a unit runs stand still meanwhile, however long that is."""
+    site.ssh(f"systemctl kill --signal=STOP {unit}")
+    try:
+        yield
+    finally:
+        site.ssh(f"systemctl kill --signal=CONT {unit}")
+
+
 def test_a_migration_that_outlives_driver_and_session_holds_up_the_next_run_which_then_knows_what_it_did(
     site: Site, prober: Prober
 ) -> None:
     before = site.served()
-    commit = site.repository.commit(migrates("outlives them", sleep_s=20))
+    commit = site.repository.commit(migrates("outlives them", sleep_s=10))
     driver = begin(site, commit)
     runs = f"systemctl show -P ActiveState {site.app}-migrate.service"
     ends = time.monotonic() + 60
     while site.ssh(runs).strip() != "activating":
         assert time.monotonic() < ends, str(driver.wait())
         time.sleep(0.2)
-    driver.kill()
-    site.ssh("pkill -KILL -f '[f]erryman-wants-code'")
-    site.run("unlock", "--app", site.app, "--yes")
-    asked = site.begin("status", "--env", "dev", "--app", site.app).wait()
-    assert (asked.code, site.served()) == (0, before), str(asked)
-    after = site.repository.commit(good("after it"))
-    refused = site.deploy(after)
-    assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
-    assert "still runs, and its driver has gone" in refused.text
-    assert f"{site.app}-migrate.service" in refused.text
+    with held(site, f"{site.app}-migrate.service"):
+        driver.kill()
+        site.ssh("pkill -KILL -f '[f]erryman-wants-code'")
+        site.run("unlock", "--app", site.app, "--yes")
+        asked = site.begin("status", "--env", "dev", "--app", site.app).wait()
+        assert (asked.code, site.served()) == (0, before), str(asked)
+        after = site.repository.commit(good("after it"))
+        refused = site.deploy(after)
+        assert (refused.code, refused.said["status"]) == (1, "refused"), str(refused)
+        assert "still runs, and its driver has gone" in refused.text
+        assert f"{site.app}-migrate.service" in refused.text
     while site.ssh(runs).strip() == "activating":
         time.sleep(0.5)
     schema = site.ssh(f"tail -n 1 /srv/{site.app}/shared/state/schema").strip()
