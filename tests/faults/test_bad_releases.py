@@ -71,7 +71,7 @@ def test_a_slow_start_is_no_failure_within_its_time(site: Site, prober: Prober) 
 
 
 @pytest.mark.parametrize(
-    ("version", "evidence"), [(dies(5), "now dead"), (fails_later(5), "listening")], ids=["dies", "answers 500"]
+    ("version", "evidence"), [(dies(8), "now dead"), (fails_later(8), "listening")], ids=["dies", "answers 500"]
 )
 def test_what_falls_ill_after_the_switch_is_left_again(site: Site, version: Version, evidence: str) -> None:
     before = site.served()
