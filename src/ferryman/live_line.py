@@ -35,7 +35,7 @@ class Turns(Console):
 class LiveLine:
     """What `draw` returns, under all that its console and stderr print; gone once it is closed.
 
-    It is redrawn so many times a second, by whoever prints too.
+    It is redrawn `times` a second, and whenever something is printed.
     """
 
     def __init__(self, console: Turns, draw: Callable[[], Any], times: float) -> None:

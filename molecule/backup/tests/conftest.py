@@ -42,8 +42,10 @@ class Archive:
         busy = f"systemctl is-active {services} | grep -qxE '(|de)activating|active'"
         self.sh(f"systemctl stop {timers}")
         self.sh(f"timeout 300 sh -c {shlex.quote(f'while {busy}; do sleep 0.5; done')}")
-        yield
-        self.sh(f"systemctl start {timers}")
+        try:
+            yield
+        finally:
+            self.sh(f"systemctl start {timers}")
 
     def take(self) -> dict[str, Any]:
         """Take a backup that must be good; return its record."""
