@@ -190,7 +190,7 @@ def code_of_act(story: Story, ended: Ended) -> int:
 
 def after_provisioning(said: dict[str, Any]) -> dict[str, Any]:
     """Return a report where the same command has just changed its hosts: a refusal is none that touched nothing."""
-    return {**said, "code": RETURNED, "provisioned": True} if said["code"] == REFUSED else said
+    return {**said, "code": RETURNED, "provisioned": True, "changed": True} if said["code"] == REFUSED else said
 
 
 def report(command: str, story: Story, ended: Ended, *, environment: str, app: str) -> dict[str, Any]:
@@ -209,9 +209,10 @@ def report(command: str, story: Story, ended: Ended, *, environment: str, app: s
         "url": arbiter.get("url", ""),
         "ca": arbiter.get("ca", ""),
         "maintenance": any(told.get("maintenance") for told in story.hosts.values()),
-        "changed": story.changed,
+        # Whoever was refused has at most let go of the lock again.
+        "changed": story.changed and word != "refused",
         "duration_s": round(ended.seconds, 3),
-        "steps": story.steps,
+        "steps": story.steps if word != "refused" else [],
         "found": story.stale,
         "code": CODES[word],
     }

@@ -107,7 +107,8 @@ class Program(InvokeProgram):
             super().parse_tasks()
         except ParseError as error:
             command = str(getattr(error.context, "name", None) or "")
-            raise Stop(typed.misread(error, command), hint=self._meant()) from error
+            near = typed.near(error, typed.options(tasks[command])) if command in tasks else ""
+            raise Stop(typed.misread(error, command), hint=near + self._meant()) from error
         except ValueError as error:  # one of Invoke's own options
             raise Stop(f"a number is wanted: {error}", hint=f"{self.binary} --help") from error
 

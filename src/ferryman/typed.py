@@ -91,6 +91,15 @@ def misread(error: Exception, command: str) -> str:
     return f"there is no command {unknown[1]!r}"
 
 
+def near(error: Exception, flags: Collection[str]) -> str:
+    """Return which of a command's `flags` an option may have meant that it does not take; empty for none."""
+    from difflib import get_close_matches
+
+    unknown = UNKNOWN.fullmatch(str(error))
+    found = get_close_matches(unknown[1].partition("=")[0], flags, n=1) if unknown else []
+    return "".join(f"did you mean {flag}? " for flag in found)
+
+
 def moved(words: Sequence[str], tasks: Mapping[str, Any], program: str) -> str:
     """Return the line that was meant where options stand before the command that takes them."""
     command = next((word for word in words if word in tasks), "")

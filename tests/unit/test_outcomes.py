@@ -30,7 +30,10 @@ HALF = Event(
     {"msg": "too few ports", "ferryman": {"refused": True, "steps": [{"host": "a1", "step": "migrate"}]}},
 )
 BACK_DONE = Event(
-    "ok", "Deploy | Go back", "a1", {"ferryman": {"moved": False, "steps": [{"host": "a1", "step": "return"}]}}
+    "ok",
+    "Deploy | Go back",
+    "a1",
+    {"changed": True, "ferryman": {"moved": False, "steps": [{"host": "a1", "step": "return"}]}},
 )
 CHANGED = Event("ok", "Install packages", "a1", {"changed": True})
 LOST = Event("unreachable", "Deploy | Send the clients to it", "a1", {"msg": "no route"})
@@ -72,9 +75,15 @@ def test_each_ending_has_its_word_and_its_exit_code(events: list[Event], ended: 
     assert (said["status"], said["code"]) == (word, code)
 
 
+@pytest.mark.parametrize("events", [[REFUSAL], [LOOK, LATE, BACK_DONE], [LOOK, LATE, OVERTAKEN], [LOST]])
+def test_whoever_was_refused_is_told_of_no_change_and_no_step(events: list[Event]) -> None:
+    said = report("rollback", told(*events), Ended("failed", 1.0), environment="prod", app="notes")
+    assert (said["status"], said["changed"], said["steps"]) == ("refused", False, [])
+
+
 def test_what_is_refused_after_the_hosts_were_provisioned_for_it_has_not_left_them_untouched() -> None:
     refused = outcomes.after_provisioning({"status": "refused", "code": REFUSED})
-    assert (refused["status"], refused["code"], refused["provisioned"]) == ("refused", RETURNED, True)
+    assert refused == {"status": "refused", "code": RETURNED, "provisioned": True, "changed": True}
     for code in (DONE, RETURNED, NEEDS_PERSON):
         assert outcomes.after_provisioning({"code": code}) == {"code": code}
 

@@ -78,7 +78,8 @@ def test_bad_words_are_a_refusal_too(capsys: pytest.CaptureFixture[str]) -> None
         (["act", "--env"], "--env needs a value", "`t act --help` says what it takes"),
         (["act", "--env", "--json"], "--env needs a value, and --json is an option itself", "`t act --help` says what"),
         (["act", "-e", "--count=2"], "-e needs a value, and --count=2 is an option itself", "`t act --help` says what"),
-        (["act", "--nev", "x"], "act takes no '--nev'", "`t act --help` says what it takes"),
+        (["act", "--nev", "x"], "act takes no '--nev'", "did you mean --env? `t act --help` says what"),
+        (["act", "--zzz", "x"], "act takes no '--zzz'", "`t act --help` says what it takes"),
         (
             ["--env", "prod", "act", "x"],
             "--env is not for the program, but for a command",

@@ -6,7 +6,7 @@ the youngest directory pick failed releases.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release import names
@@ -159,14 +159,14 @@ def rollback_target(
     if not told.live:
         raise Refused("nothing is live, so there is nothing to go back from", "`deploy` comes first")
     if to:
-        found = _named(told, to)
+        found = _named(told, to, on_hosts)
     else:
         at = told.order.index(told.live)
         before = [name for name in told.order[:at] if not told.releases[name].withdrawn]
         if not before:
-            others = [name for name in told.order if name != told.live]
-            way = "`rollback --to RELEASE` takes any good one" if others else "`deploy --ref COMMIT` takes an older one"
-            raise Refused(f"there is no good release before {told.live}", f"`releases` shows all; {way}")
+            raise Refused(
+                f"there is no good release before {told.live}", f"`releases` shows all; {_way(told, on_hosts)}"
+            )
         found = told.releases[before[-1]]
     if found.id == told.live:
         raise Refused(f"{found.id} is live already", "`rollback --to RELEASE` takes another one")
@@ -261,16 +261,22 @@ def _has_migrated(line: Line) -> bool:
     return line.get("status") == "live" or moved or bool(line.get("migrated"))
 
 
-def _named(told: Story, to: str) -> Release:
+def _named(told: Story, to: str, on_hosts: Collection[str]) -> Release:
     hits = _hits(told, to)
     good = [release for release in hits if release.good]
     if len(good) == 1:
         return good[0]
     if not hits:
-        raise Refused(f"no release {to!r} in the ledger", f"one of: {', '.join(told.order)}")
+        raise Refused(f"no release {to!r} in the ledger", _way(told, on_hosts))
     if not good:
-        raise Refused(f"{to} never passed its gate", f"one of: {', '.join(told.order)}")
+        raise Refused(f"{to} never passed its gate", _way(told, on_hosts))
     raise Refused(f"{to!r} names several releases", f"one of: {', '.join(release.id for release in good)}")
+
+
+def _way(told: Story, on_hosts: Collection[str]) -> str:
+    """Return the way to another release: a rollback to one that the hosts still have, else a deploy."""
+    left = [name for name in told.order if name != told.live and name in on_hosts]
+    return f"`rollback --to` takes {' or '.join(left)}" if left else "`deploy --ref COMMIT` takes an older one"
 
 
 def prunable(lines: Iterable[Line], *, present: Sequence[str], keep: int, busy: Iterable[str] = ()) -> list[str]:

@@ -108,6 +108,17 @@ def test_a_refusal_says_why_and_what_to_do(lines: list[Line], words: dict[str, A
     assert refused.value.hint
 
 
+@pytest.mark.parametrize("to", ["b", "z"])
+def test_only_releases_that_can_be_gone_back_to_are_named_in_place_of_one_that_cannot(to: str) -> None:
+    lines = deployed("a", "b!", "c", "d", "e")
+    with pytest.raises(ledger.Refused) as refused:
+        ledger.rollback_target(lines, to=to, present=["c", "d", "e"])
+    assert refused.value.hint == "`rollback --to` takes c or d"
+    with pytest.raises(ledger.Refused) as refused:
+        ledger.rollback_target(lines, to=to, present=["e"])
+    assert "deploy --ref" in refused.value.hint
+
+
 @pytest.mark.parametrize(("names", "way"), [(["a"], "deploy --ref"), (["a", "b", "c"], "rollback --to")])
 def test_with_nothing_before_the_way_is_any_other_good_release_or_an_older_commit(names: list[str], way: str) -> None:
     lines = deployed(*names)
