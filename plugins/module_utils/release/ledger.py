@@ -276,7 +276,7 @@ def _named(told: Story, to: str, on_hosts: Collection[str]) -> Release:
 def _way(told: Story, on_hosts: Collection[str]) -> str:
     """Return the way to another release: a rollback to one that the hosts still have, else a deploy."""
     left = [name for name in told.order if name != told.live and name in on_hosts]
-    return f"`rollback --to` takes {' or '.join(left)}" if left else "`deploy --ref COMMIT` takes an older one"
+    return f"`rollback --to RELEASE` takes {' or '.join(left)}" if left else "`deploy --ref COMMIT` takes an older one"
 
 
 def prunable(lines: Iterable[Line], *, present: Sequence[str], keep: int, busy: Iterable[str] = ()) -> list[str]:

@@ -113,7 +113,7 @@ def test_only_releases_that_can_be_gone_back_to_are_named_in_place_of_one_that_c
     lines = deployed("a", "b!", "c", "d", "e")
     with pytest.raises(ledger.Refused) as refused:
         ledger.rollback_target(lines, to=to, present=["c", "d", "e"])
-    assert refused.value.hint == "`rollback --to` takes c or d"
+    assert refused.value.hint == "`rollback --to RELEASE` takes c or d"
     with pytest.raises(ledger.Refused) as refused:
         ledger.rollback_target(lines, to=to, present=["e"])
     assert "deploy --ref" in refused.value.hint
