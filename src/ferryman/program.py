@@ -107,23 +107,21 @@ class Program(InvokeProgram):
             super().parse_tasks()
         except ParseError as error:
             command = str(getattr(error.context, "name", None) or "")
-            near = typed.near(error, typed.options(tasks[command])) if command in tasks else ""
+            taken = {*typed.options(tasks[command]), *self.initial_context.flags} if command in tasks else ()
+            near = typed.near(typed.unread(error), taken)
             raise Stop(typed.misread(error, command), hint=near + self._meant()) from error
         except ValueError as error:  # one of Invoke's own options
             raise Stop(f"a number is wanted: {error}", hint=f"{self.binary} --help") from error
 
     def _meant(self, word: str = "") -> str:
         """Return the way out for words that nothing takes: the command that was meant, or what it takes."""
-        from difflib import get_close_matches
-
         words, known = self.rest, list(self.collection.task_names)
         word = word or words[0]
         if word.startswith("-"):
             return typed.moved(words, {name: self.collection[name] for name in known}, self.binary)
         if word in known:
             return f"`{self.binary} {word} --help` says what it takes"
-        near = "".join(f"did you mean {name}? " for name in get_close_matches(word, known, n=1))
-        return f"{near}`{self.binary} --list` shows all"
+        return f"{typed.near(word, known)}`{self.binary} --list` shows all"
 
     def print_version(self) -> None:
         if self.args.json.value:

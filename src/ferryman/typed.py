@@ -91,13 +91,17 @@ def misread(error: Exception, command: str) -> str:
     return f"there is no command {unknown[1]!r}"
 
 
-def near(error: Exception, flags: Collection[str]) -> str:
-    """Return which of a command's `flags` an option may have meant that it does not take; empty for none."""
+def unread(error: Exception) -> str:
+    """Return the word that Invoke could not read, without a value after its `=`; empty where it says something else."""
+    found = UNKNOWN.fullmatch(str(error))
+    return found[1].partition("=")[0] if found else ""
+
+
+def near(word: str, known: Collection[str]) -> str:
+    """Return which of those `known` a misspelt word may have meant, as the beginning of a hint; empty for none."""
     from difflib import get_close_matches
 
-    unknown = UNKNOWN.fullmatch(str(error))
-    found = get_close_matches(unknown[1].partition("=")[0], flags, n=1) if unknown else []
-    return "".join(f"did you mean {flag}? " for flag in found)
+    return "".join(f"did you mean {each}? " for each in get_close_matches(word, known, n=1))
 
 
 def moved(words: Sequence[str], tasks: Mapping[str, Any], program: str) -> str:

@@ -79,6 +79,7 @@ def test_bad_words_are_a_refusal_too(capsys: pytest.CaptureFixture[str]) -> None
         (["act", "--env", "--json"], "--env needs a value, and --json is an option itself", "`t act --help` says what"),
         (["act", "-e", "--count=2"], "-e needs a value, and --count=2 is an option itself", "`t act --help` says what"),
         (["act", "--nev", "x"], "act takes no '--nev'", "did you mean --env? `t act --help` says what"),
+        (["act", "--jsn"], "act takes no '--jsn'", "did you mean --json? `t act --help` says what"),
         (["act", "--zzz", "x"], "act takes no '--zzz'", "`t act --help` says what it takes"),
         (
             ["--env", "prod", "act", "x"],
