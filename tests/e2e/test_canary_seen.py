@@ -45,11 +45,11 @@ def test_a_pipeline_reads_of_each_stage_and_finds_its_verdict_in_json_report_and
         (0.3, "promote"), (0.6, "promote"), (1.0, "promote"),
     ]  # fmt: skip
     for stage, where in zip(stages, ("stage 1 of 2", "stage 2 of 2", "the watch"), strict=True):
-        told = [line for line in answer.progress.splitlines() if f"% of the clients, {where}: " in line]
-        assert told, answer.progress
+        told = [line for line in answer.err.splitlines() if f"% of the clients, {where}: " in line]
+        assert told, answer.err
         assert f"goes on: {stage['verdict']['sentence']}" in told[-1]
     # Not of each: on a busy machine the first look at a short stage may be its last.
-    assert re.search(r"% of the clients, (stage \d of 2|the watch): holds: ", answer.progress), answer.progress
+    assert re.search(r"% of the clients, (stage \d of 2|the watch): holds: ", answer.err), answer.err
     report = Path(answer.said["report"]).read_text(encoding="utf-8")
     assert all(
         said in report for said in (release, before, "is live", *(each["verdict"]["sentence"] for each in stages))

@@ -78,7 +78,7 @@ def test_a_deploy_whose_client_is_killed_once_it_is_handed_over_goes_live_and_at
     assert (site.served(), followed.said["previous"]) == (followed.said["release"], before)
     steps = [each["step"] for each in followed.said["steps"]]
     assert [each for each in steps if each != "workers"] == ["stage", "start", "switch", "commit", "settle"]
-    assert re.search(r"\] Stage the release and start it beside the old one \(web1\)", followed.progress)
+    assert re.search(r"\] Stage the release and start it beside the old one \(web1\)", followed.err)
     again = attach(site).wait()  # of what has ended long since
     assert (again.code, again.said["release"], again.said["steps"]) == (0, site.served(), followed.said["steps"])
     plain = site.deploy(site.repository.commit(good("driven from here")))
@@ -151,8 +151,8 @@ def test_a_second_deploy_waits_behind_one_that_its_host_drives(site: Site) -> No
         handed = hand_over(site, good("first in line"))
     waits = site.deploy(second, "--wait", "200", timeout_s=300)
     assert waits.code == 0, str(waits)
-    assert "holds the lock (deploy " in waits.progress
-    assert ", detached)" in waits.progress, waits.progress
+    assert "holds the lock (deploy " in waits.err
+    assert ", detached)" in waits.err, waits.err
     assert (waits.said["previous"], site.served()) == (handed.said["release"], waits.said["release"])
 
 
@@ -205,7 +205,7 @@ def test_a_release_in_stages_that_was_handed_over_is_seen_as_if_it_were_driven_f
     assert [(each["share"], each["verdict"]["verdict"]) for each in followed.said["canary"]] == [
         (0.5, "promote"), (1.0, "promote"),
     ]  # fmt: skip
-    assert "50 % of the clients, stage 1 of 1: goes on" in followed.progress
+    assert "50 % of the clients, stage 1 of 1: goes on" in followed.err
     host, _, path = followed.said["report"].partition(":")
     assert host == "web1"
     assert followed.said["release"] in site.ssh(f"cat {path}")

@@ -261,7 +261,7 @@ def test_a_second_deploy_waits_and_all_hosts_go_on_to_it(fleet: Fleet) -> None:
     other = fleet.deploy(second, "--wait", "200", timeout_s=300)
     done = one.wait()
     assert (done.code, other.code) == (0, 0), f"{done}{other}"
-    assert f"holds the lock (deploy {first[:7]})" in other.progress
+    assert f"holds the lock (deploy {first[:7]})" in other.err
     assert (other.said["previous"], fleet.settles(2)) == (done.said["release"], other.said["release"])
 
 

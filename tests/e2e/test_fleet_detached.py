@@ -100,7 +100,7 @@ def test_a_fleet_whose_client_is_killed_goes_live_on_every_host_by_a_key_that_op
         assert fleet.settles(WITHIN_S) == followed.said["release"]
     assert followed.said["release"].endswith(commit[:7])
     assert {each["host"] for each in followed.said["steps"]} == {*ENTRIES, *APPS}
-    assert "Settle where the lock is" in followed.progress
+    assert "Settle where the lock is" in followed.err
     prober.served_only(before, followed.said["release"])
     plain = fleet.deploy(fleet.repository.commit(histories.good("driven from here")))
     assert set(followed.said) == set(plain.said), "attach tells something else than the deploy itself"

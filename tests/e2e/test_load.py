@@ -56,7 +56,7 @@ def test_a_deploy_waits_for_an_upload_that_may_still_go_to_its_slot_and_where_th
         at_once = site.deploy(site.repository.commit(good("nothing was under way")))
         assert at_once.code == 0, str(at_once)
         assert at_once.said["drained_s"] < 30, str(at_once)
-        assert "waiting" not in at_once.progress
+        assert "waiting" not in at_once.err
         upload = site.connect(timeout_s=60)
         upload.putrequest("POST", "/upload")
         upload.putheader("Content-Length", "8")

@@ -13,8 +13,9 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 import yaml
+from tests.support.driving import Answer
 from tests.support.histories import good
-from tests.support.newcomer import Answer, Newcomer
+from tests.support.newcomer import Newcomer
 from tests.support.runners import Runner
 
 pytestmark = pytest.mark.at_times(journey="pipelines")

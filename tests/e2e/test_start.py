@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.support.driving import READY_S
-from tests.support.newcomer import IDENTITY, Answer
+from tests.support.driving import READY_S, Answer
+from tests.support.newcomer import IDENTITY
 from tests.support.pages import blocks
 
 from ferryman import paths

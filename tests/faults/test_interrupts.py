@@ -105,7 +105,7 @@ def test_sigterm_in_a_pipeline_goes_back_too_and_its_json_says_so(site: Site) ->
         answer = driver.wait(45)
     assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
     assert "it was interrupted" in answer.said["reason"]
-    assert "interrupted: going back" in answer.progress
+    assert "interrupted: going back" in answer.err
     live = whole_again(site, before, commit)
     prober.served_only(before, live)
 

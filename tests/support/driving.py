@@ -8,6 +8,7 @@ import subprocess
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,22 @@ them all is no matter of any test."""
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command ended with: exit code, its JSON (empty for none), stdout as it was, progress lines of stderr."""
+    """What a command ended with: exit code, stdout, stderr with its progress lines."""
 
     code: int
-    said: dict[str, Any]
     out: str
-    progress: str
+    err: str
 
     def __str__(self) -> str:
-        return f"exit code {self.code}\n{self.out}\n{self.progress}"
+        # Why it failed comes last: who shows only the end of a long output then shows that.
+        return f"exit code {self.code}\n{self.out}\n{self.err}\n{self.evidence}\n{self.text}"
+
+    @cached_property
+    def said(self) -> dict[str, Any]:
+        """The JSON on stdout; empty for none."""
+        with suppress(ValueError, TypeError):
+            return dict(json.loads(self.out))
+        return {}
 
     @property
     def text(self) -> str:
@@ -105,9 +113,4 @@ class Driver:
             code = -9
         for reader in self.readers:
             reader.join(5)
-        out = "".join(self.out)
-        try:
-            said = json.loads(out)
-        except ValueError:
-            said = {}
-        return Answer(code, said if isinstance(said, dict) else {}, out, "".join(self.lines))
+        return Answer(code, "".join(self.out), "".join(self.lines))

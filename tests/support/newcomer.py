@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 from tests.support import site as sites
-from tests.support.driving import READY_S
+from tests.support.driving import READY_S, Answer
 from tests.support.histories import Repository
 
 from ferryman import paths
@@ -35,23 +35,6 @@ PORTS = {2222: "ssh", 8080: "http", 8443: "https", 2223: "acme"}
 SHORT = {"release_soak_s": 1, "release_watch_s": 1, "release_worker_soak_s": 1, "release_drain_s": 0}
 IDENTITY = {f"GIT_{who}_{what}": f"ada{'@example.org' if what == 'EMAIL' else ''}" for who in ("AUTHOR", "COMMITTER")
             for what in ("NAME", "EMAIL")}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command came to: exit code, stdout, stderr."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> dict[str, Any]:
-        """The JSON on stdout."""
-        return dict(json.loads(self.out))
-
-    def __str__(self) -> str:
-        return f"exit code {self.code}\n{self.out}\n{self.err}"
 
 
 @dataclass

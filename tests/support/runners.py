@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.support.driving import READY_S
-from tests.support.newcomer import Answer, Newcomer
+from tests.support.driving import READY_S, Answer
+from tests.support.newcomer import Newcomer
 
 from ferryman import paths
 
