@@ -52,6 +52,7 @@ def test_a_soak_counts_in_full_and_leaves_a_record(checkout: Path, monkeypatch: 
     record = json.loads((checkout / "docs" / "records" / "load.json").read_text())
     assert (record["requests"], record["failed"], record["seed"]) == (1000, 0, 20261122)
     assert {"commit", "dirty", "at", "machine", "duration_s"} <= record.keys()
+    assert record["machine"]["yardstick_s"] > 0
     assert os.uname().nodename not in json.dumps(record)
 
 
