@@ -38,7 +38,7 @@ def keeps_evidence(site: Site, answer: Answer) -> None:
         (crashes(), "", CRASH),
         # To the gate the same as one that never gets ready.
         pytest.param(slow(60), "not ready", "", marks=pytest.mark.at_times(journey="releases that start slowly")),
-        (dies(1.2), "it was ready and", "now dead"),
+        (dies(1, since="ready"), "it was ready and", "now dead"),
     ],
     ids=["never gets ready", "crashes at start", "starts too slowly", "dies while it is watched"],
 )
@@ -46,7 +46,7 @@ def test_health_that_never_comes_leaves_clients_where_they_are(
     site: Site, prober: Prober, version: Version, said: str, evidence: str
 ) -> None:
     before = site.served()
-    with site.settings(release_start_timeout_s=4, release_soak_s=3):
+    with site.settings(release_start_timeout_s=10, release_soak_s=3):
         answer = site.deploy(site.repository.commit(version))
     assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
     assert said in answer.text
@@ -71,7 +71,9 @@ def test_a_slow_start_is_no_failure_within_its_time(site: Site, prober: Prober) 
 
 
 @pytest.mark.parametrize(
-    ("version", "evidence"), [(dies(8), "now dead"), (fails_later(8), "listening")], ids=["dies", "answers 500"]
+    ("version", "evidence"),
+    [(dies(2, since="client"), "now dead"), (fails_later(2, since="client"), "listening")],
+    ids=["dies", "answers 500"],
 )
 def test_what_falls_ill_after_the_switch_is_left_again(site: Site, version: Version, evidence: str) -> None:
     before = site.served()

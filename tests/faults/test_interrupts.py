@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from tests.faults.test_drivers import CONFIRM_S, begin, settles
@@ -18,12 +19,34 @@ from tests.support.processes import living, outlived
 from tests.support.site import Site
 from tests.support.terminal import CTRL_C, Terminal
 
+Of = TypeVar("Of")
+
 
 def deploying(site: Site, commit: str) -> Terminal:
     """Begin a deploy as a person does, on a terminal."""
     argv = [sys.executable, "-m", "ferryman", "deploy", "--env", "dev", "--app", site.app, "--ref", commit]
     environment = {key: value for key, value in os.environ.items() if key not in ("TERM", "COLUMNS", "LINES")}
     return Terminal(argv, site.root, environment | site.extra, columns=200)
+
+
+def until(look: Callable[[], Of], within_s: float = 60) -> Of:
+    """Wait until there is something to see, and return it."""
+    deadline = time.monotonic() + within_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it was never begun"
+        time.sleep(0.2)
+    return found
+
+
+def starts(site: Site, commit: str) -> bool:
+    """Say whether the host has begun to start a release of this commit."""
+    told = [line for line in site.journal() if str(line.get("release", "")).endswith(commit[:7])]
+    return any((line["step"], line["result"]) == ("start", "started") for line in told)
+
+
+def serves(prober: Prober, commit: str) -> bool:
+    """Say whether clients were sent to a release of this commit."""
+    return any(release.endswith(commit[:7]) for release in prober.releases)
 
 
 def whole_again(site: Site, before: str, commit: str) -> str:
@@ -39,34 +62,35 @@ def whole_again(site: Site, before: str, commit: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("step", "after_s", "settings", "means"),
+    ("step", "begun", "settings", "means"),
     [
         pytest.param(
-            *("Stage the release", 0, {"release_soak_s": 5}, "Clients were never sent to it"),
+            *("Stage the release", "", {"release_soak_s": 5}, "Clients were never sent to it"),
             marks=pytest.mark.at_times(journey="Ctrl-C at staging"),
         ),
         pytest.param(
-            *("Stage the release", 2.5, {"release_soak_s": 60}, "Clients were never sent to it"),
+            *("Stage the release", "starts", {"release_soak_s": 60}, "Clients were never sent to it"),
             marks=pytest.mark.at_times(journey="Ctrl-C in the gate"),
         ),
-        ("Send the clients", 2.5, {"release_watch_s": 60, "release_confirm_s": 90}, "Clients were sent back"),
+        ("Send the clients", "serves", {"release_watch_s": 60, "release_confirm_s": 90}, "Clients were sent back"),
     ],
     ids=["at staging", "in the gate", "between switch and confirmation"],
 )
 def test_ctrl_c_goes_back_says_so_at_once_and_leaves_the_site_whole(
-    site: Site, step: str, after_s: float, settings: dict[str, float], means: str
+    site: Site, step: str, begun: str, settings: dict[str, float], means: str
 ) -> None:
     before, commit = site.served(), site.repository.commit(good(f"interrupted {time.time_ns()}"))
     with Prober(site) as prober:
+        look = {"starts": lambda: starts(site, commit), "serves": lambda: serves(prober, commit)}
         with site.settings(**settings):
             terminal = deploying(site, commit)
             assert terminal.wait_for(step), terminal.text()
-            time.sleep(after_s)
+            until(look.get(begun, lambda: True))
             terminal.press(CTRL_C)
             assert terminal.wait_for("interrupted: going back", 10), terminal.text()
             code = terminal.wait(45)
         shown = " ".join(terminal.text().split())
-        if not after_s and code == 1:  # so early that the host had done nothing yet
+        if not begun and code == 1:  # so early that the host had done nothing yet
             means = "Nothing was touched."
             did = {line["step"] for line in site.journal() if line["release"].endswith(commit[:7])}
             assert did <= {"return"}
@@ -99,8 +123,7 @@ def test_sigterm_in_a_pipeline_goes_back_too_and_its_json_says_so(site: Site) ->
     before, commit = site.served(), site.repository.commit(good("cancelled in a pipeline"))
     with site.settings(release_soak_s=60), Prober(site) as prober:
         driver = begin(site, commit)
-        assert driver.wait_for_step("Stage")
-        time.sleep(2)
+        until(lambda: starts(site, commit))
         os.kill(driver.process.pid, signal.SIGTERM)
         answer = driver.wait(45)
     assert (answer.code, answer.said["status"]) == (2, "failed"), str(answer)
@@ -121,15 +144,6 @@ def test_ctrl_c_before_anything_was_touched_says_that_and_ends_with_1(site: Site
     prober.served_only(before)
 
 
-def appears(look: Callable[[], str], within_s: float = 60) -> int:
-    """Wait for the number that a process leaves, and return it."""
-    deadline = time.monotonic() + within_s
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it was never begun"
-        time.sleep(0.2)
-    return int(found)
-
-
 @pytest.mark.at_times(journey="Ctrl-C in builds and installations")
 def test_ctrl_c_ends_a_build_with_all_that_it_began(site: Site, prober: Prober, tmp_path: Path) -> None:
     before, mark = site.served(), tmp_path / "group"
@@ -137,7 +151,7 @@ def test_ctrl_c_ends_a_build_with_all_that_it_began(site: Site, prober: Prober, 
     commit = site.repository.commit(good("built for hours", build={"commands": commands}))
     try:
         terminal = deploying(site, commit)
-        group = appears(lambda: mark.read_text().strip() if mark.exists() else "")
+        group = int(until(lambda: mark.read_text().strip() if mark.exists() else ""))
         assert living(group)
         terminal.press(CTRL_C)
         assert terminal.wait(45) == 1, terminal.text()
@@ -167,7 +181,7 @@ def test_ctrl_c_ends_an_installation_on_the_host(site: Site, prober: Prober) -> 
     site.ssh(f"cp -a $(readlink -f {module}) /root/sitecustomize.py; cat >> {module}", given=SLOW_INSTALL)
     try:
         terminal = deploying(site, commit)
-        process = appears(lambda: site.ssh("cat /run/installing", check=False))
+        process = until(lambda: site.ssh("cat /run/installing", check=False))
         terminal.press(CTRL_C)
         assert terminal.wait(45) == 2, terminal.text()
         assert "Clients were never sent to it" in " ".join(terminal.text().split())
@@ -184,8 +198,7 @@ def test_the_second_ctrl_c_leaves_now_and_says_what_the_hosts_do(site: Site) -> 
     with Prober(site) as prober:
         with site.settings(release_watch_s=60, release_confirm_s=CONFIRM_S):
             terminal = deploying(site, commit)
-            assert terminal.wait_for("Send the clients"), terminal.text()
-            time.sleep(1)
+            until(lambda: serves(prober, commit))
             terminal.press(CTRL_C)
             assert terminal.wait_for("interrupted: going back", 10), terminal.text()
             terminal.press(CTRL_C)

@@ -179,7 +179,7 @@ def test_the_guard_waits_for_steps_that_take_longer_than_a_switch_may_stay_uncon
     site: Site, prober: Prober, password: str
 ) -> None:
     before = site.served()
-    patient = {"name": "a report", "path": "/slow?s=5", "expect": {"json": {"status": "done"}, "within_s": 8}}
+    patient = {"name": "a report", "path": "/slow?s=5", "expect": {"json": {"status": "done"}, "within_s": 20}}
     with site.settings(release_confirm_s=4):
         answer = site.deploy(site.repository.commit(described(good("patient"), patient)))
     assert (answer.code, answer.said["status"]) == (0, "live"), str(answer)

@@ -79,14 +79,15 @@ def slow(seconds: float, text: str = "starts slowly") -> Version:
     return Version(text, {"start_s": seconds})
 
 
-def dies(seconds: float = 3, text: str = "healthy first, dead later") -> Version:
-    """Return a version whose process ends `seconds` after its start."""
-    return Version(text, {"dies_s": seconds})
+def dies(seconds: float = 3, text: str = "healthy first, dead later", *, since: str = "start") -> Version:
+    """Return a version whose process ends `seconds` after its start; tiny's also since it is `ready`, or has a
+    `client`."""
+    return Version(text, {"dies_s": seconds, "since": since})
 
 
-def fails_later(seconds: float = 10, text: str = "answers 500 after a while") -> Version:
-    """Return a version whose answers are 500 from `seconds` after its start on."""
-    return Version(text, {"errors_s": seconds})
+def fails_later(seconds: float = 10, text: str = "answers 500 after a while", *, since: str = "start") -> Version:
+    """Return a version whose answers are 500 from `seconds` after its start on; `since` as for `dies`."""
+    return Version(text, {"errors_s": seconds, "since": since})
 
 
 def login_fails(text: str = "nobody can log in", *, after_s: float = 0) -> Version:

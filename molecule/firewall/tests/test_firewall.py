@@ -179,14 +179,14 @@ def test_rules_that_nobody_confirms_are_undone_and_said(host, cut_off):
 
 @pytest.mark.parametrize("end", ["timer", "reboot"])
 def test_rules_are_undone_when_the_driver_dies(host, cut_off, end):
-    seconds = 8 if end == "timer" else 3600
+    seconds = 15 if end == "timer" else 3600
     command = ad_hoc(allow=[{"port": "9999"}], undo_after_s=seconds)
     driver = subprocess.Popen(command, env=cut_off(3600), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait(lambda: host.file(PENDING).exists and "9999" in host.run("nft list table inet ferryman").stdout)
     processes.end(driver)
     if end == "reboot":
         reboot(host)
-    wait(lambda: not host.file(PENDING).exists, seconds=20)
+    wait(lambda: not host.file(PENDING).exists, seconds=40)
     assert "9999" not in host.run_test("nft list table inet ferryman").stdout
     assert "policy drop" in host.run_test("nft list table inet ferryman").stdout
 

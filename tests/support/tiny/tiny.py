@@ -30,6 +30,8 @@ RELEASE = os.environ.get("FERRYMAN_RELEASE", "unreleased")
 SHARED = Path(os.environ.get("FERRYMAN_SHARED", HERE / "shared"))
 BLOCK = 1 << 18
 LEAKED: list[bytes] = []
+ILL_SINCE: list[float] = []
+"""When it began to be ill: dies_s and errors_s count from then on."""
 PAYMENTS: Counter[str] = Counter()  # by their result: a thread more or less is nothing that a share would tell
 TEXT, CLOSE = 0x1, 0x8
 """Frames of a websocket that are spoken here (RFC 6455, 5.2)."""
@@ -38,6 +40,21 @@ GOING_AWAY = 1001
 
 def age() -> float:
     return time.monotonic() - BORN
+
+
+def begins(what: str) -> None:
+    """Begin to be ill if this is what it `since` is said to be: its start, its first answer that it is ready, or the
+    first client that an entry sends. Time alone would not tell: a busy machine is late with each of them."""
+    if what != BEHAVIOUR.get("since", "start") or ILL_SINCE:
+        return
+    ILL_SINCE.append(time.monotonic())
+    if "dies_s" in BEHAVIOUR:
+        threading.Timer(BEHAVIOUR["dies_s"], die).start()
+
+
+def fails() -> bool:
+    """Say whether it is so ill by now that it answers 500."""
+    return bool(ILL_SINCE) and time.monotonic() - ILL_SINCE[0] >= BEHAVIOUR.get("errors_s", float("inf"))
 
 
 def say(**fields: object) -> None:
@@ -118,6 +135,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def do_GET(self) -> None:
+        if "X-Real-IP" in self.headers:
+            begins("client")
         try:
             self.get()
         finally:
@@ -140,15 +159,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def get(self) -> None:
         url = urlsplit(self.path)
-        failing = BEHAVIOUR.get("errors_s")
-        if failing is not None and age() >= failing and url.path != "/version":
+        if fails() and url.path != "/version":
             self.answer(500, {"error": "this version answers 500 after a while"})
         elif url.path == "/health":
             self.answer(200, {"status": "ok"})
         elif url.path == "/health/ready":
-            ready = not BEHAVIOUR.get("never_ready") and ("PGDATABASE" not in os.environ or bool(asked("select 1")))
-            ready = ready and not misses_something()
-            self.answer(200 if ready else 503, {"status": "ready" if ready else "not ready"})
+            self.ready()
         elif url.path == "/version":
             slot, host = os.environ.get("FERRYMAN_SLOT"), socket.gethostname()
             self.answer(200, {"release": RELEASE, "text": BEHAVIOUR["text"], "slot": slot, "host": host})
@@ -171,6 +187,13 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, page.encode(), "text/html; charset=utf-8")
         else:
             self.answer(404, {"error": "not found"})
+
+    def ready(self) -> None:
+        ready = not BEHAVIOUR.get("never_ready") and ("PGDATABASE" not in os.environ or bool(asked("select 1")))
+        ready = ready and not misses_something()
+        self.answer(200 if ready else 503, {"status": "ready" if ready else "not ready"})
+        if ready:
+            begins("ready")
 
     def socket(self) -> None:
         """Speak as a websocket (RFC 6455): each short text comes back behind the release, until either end goes."""
@@ -326,8 +349,7 @@ def web(port: int) -> None:
     if BEHAVIOUR.get("crash"):
         print("fatal: tiny cannot start: no such thing as a flux capacitor", file=sys.stderr, flush=True)
         raise SystemExit(1)
-    if "dies_s" in BEHAVIOUR:
-        threading.Timer(BEHAVIOUR["dies_s"], die).start()
+    begins("start")
     time.sleep(BEHAVIOUR.get("start_s", 0))
     server = Server(port)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.drain, daemon=True).start())
