@@ -42,7 +42,9 @@ def served(repository: Repository, shared: Path) -> Iterator[tuple[str, subproce
         process.stdout.close()
 
 
-def ask(url: str, data: bytes | None = None, patience_s: float = 5) -> tuple[int, dict[str, object]]:
+def ask(
+    url: str | urllib.request.Request, data: bytes | None = None, patience_s: float = 5
+) -> tuple[int, dict[str, object]]:
     until = time.monotonic() + patience_s
     while True:
         try:
@@ -89,6 +91,15 @@ def test_tiny_answers_version_and_digest_and_leaves_when_asked(tmp_path: Path) -
 def test_a_bad_version_misbehaves_as_named(tmp_path: Path, version: histories.Version, promise: int) -> None:
     with served(histories.tiny(tmp_path / "tiny", version), tmp_path / "shared") as (url, _):
         assert ask(f"{url}/health/ready")[0] == promise
+
+
+def test_a_version_may_be_ill_since_its_first_client_and_answers_its_own_host_well_until_then(tmp_path: Path) -> None:
+    version = histories.fails_later(0, since="client")
+    with served(histories.tiny(tmp_path / "tiny", version), tmp_path / "shared") as (url, _):
+        assert [ask(f"{url}/health/ready")[0] for _ in range(3)] == [200, 200, 200]
+        of_a_client = urllib.request.Request(f"{url}/version", headers={"X-Real-IP": "192.0.2.1"})
+        assert ask(of_a_client)[0] == 200
+        assert ask(f"{url}/health/ready")[0] == 500
 
 
 @pytest.mark.parametrize(
