@@ -70,7 +70,9 @@ def test_of_two_deploys_at_once_one_goes_on_and_the_other_is_told_who_since_when
     commits = [site.repository.commit(good(text)) for text in ("one of two", "two of two")]
     first = begin(site, commits[0])
     assert first.wait_for_step("Build")
+    first.signal(signal.SIGSTOP)  # it would have ended before a busy machine has begun the other one
     second = site.deploy(commits[1])
+    first.signal(signal.SIGCONT)
     done = first.wait()
     assert done.code == 0, str(done)
     assert (second.code, second.said["status"]) == (1, "refused"), str(second)
@@ -82,7 +84,7 @@ def test_of_two_deploys_at_once_one_goes_on_and_the_other_is_told_who_since_when
 
 def test_unlock_asks_before_it_breaks_a_running_deploys_lock_and_that_says_who_did(site: Site, prober: Prober) -> None:
     before, commit = site.served(), site.repository.commit(good("unlocked"))
-    with site.settings(release_soak_s=12):
+    with site.settings(release_soak_s=25):
         driver = begin(site, commit)
         assert driver.wait_for_step("Stage")
         argv = [site.python, "-m", "ferryman", "unlock", "--env", "dev", "--app", site.app]
