@@ -387,7 +387,7 @@ def machine() -> dict[str, object]:
 
 
 def yardstick() -> float:
-    """Return how many seconds a fixed piece of work takes, at its best: by this, figures of one machine on two days
-    can be compared, when a processor that it shares leaves it another part of itself."""
+    """Return how many seconds a fixed piece of work takes, at its best. By this, seconds that were measured on two days
+    can be compared: a machine that shares its processor has more of it on one day than on another."""
     work = "sorted(str(n * 7919 % 100_003) for n in range(100_000))"
     return round(min(timeit.repeat(work, number=1, repeat=7)), 4)

@@ -156,7 +156,7 @@ class Site:
         assert not check or done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
 
-    def reboot(self, timeout_s: float = 90) -> None:
+    def reboot(self, timeout_s: float = 30) -> None:
         """Start the host again as a power cut would: at once, and nothing gets the time to tidy up."""
         self.cut(self.host)
         self.back(self.host, timeout_s)
@@ -165,7 +165,7 @@ class Site:
         """Take a host's power away."""
         probe().run("kill", "--signal", "KILL", f"{self.name}-{host}")
 
-    def back(self, host: str, timeout_s: float = 90) -> None:
+    def back(self, host: str, timeout_s: float = 30) -> None:
         """Give a host its power back, and wait until it is up."""
         engine, container = probe(), f"{self.name}-{host}"
         deadline = time.monotonic() + timeout_s

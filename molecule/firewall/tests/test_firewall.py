@@ -186,7 +186,7 @@ def test_rules_are_undone_when_the_driver_dies(host, cut_off, end):
     processes.end(driver)
     if end == "reboot":
         reboot(host)
-    wait(lambda: not host.file(PENDING).exists, seconds=40)
+    wait(lambda: not host.file(PENDING).exists, seconds=27)
     assert "9999" not in host.run_test("nft list table inet ferryman").stdout
     assert "policy drop" in host.run_test("nft list table inet ferryman").stdout
 

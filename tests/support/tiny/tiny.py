@@ -107,6 +107,8 @@ class Handler(BaseHTTPRequestHandler):
         # The request counts from its first line on, so that a drain never cuts one off.
         if not super().parse_request():
             return False
+        if "X-Real-IP" in self.headers:
+            begins("client")
         if hasattr(self, f"do_{self.command}"):
             self.count(1)
         return True
@@ -135,8 +137,6 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def do_GET(self) -> None:
-        if "X-Real-IP" in self.headers:
-            begins("client")
         try:
             self.get()
         finally:
