@@ -135,7 +135,7 @@ def test_a_driver_whose_lock_was_broken_is_refused_when_it_wakes_up(site: Site, 
 
 @contextmanager
 def held(site: Site, unit: str) -> Iterator[None]:
-    """Have what a unit runs stand still meanwhile, however long that is."""
+    """Have what a unit runs stand still meanwhile; the unit's own timeout goes on."""
     site.ssh(f"systemctl kill --signal=STOP {unit}")
     try:
         yield
@@ -147,7 +147,8 @@ def test_a_migration_that_outlives_driver_and_session_holds_up_the_next_run_whic
     site: Site, prober: Prober
 ) -> None:
     before = site.served()
-    commit = site.repository.commit(migrates("outlives them", sleep_s=10))
+    # It may stand still for longer than a migration of a test has otherwise.
+    commit = site.repository.commit(migrates("outlives them", sleep_s=10, migrations={"timeout_s": 600}))
     driver = begin(site, commit)
     runs = f"systemctl show -P ActiveState {site.app}-migrate.service"
     ends = time.monotonic() + 60

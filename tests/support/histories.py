@@ -53,9 +53,9 @@ def changes(text: str, share: float = 0.01) -> Version:
     return Version(text, share=share)
 
 
-def migrates(text: str, sleep_s: float = 0) -> Version:
+def migrates(text: str, sleep_s: float = 0, **description: Any) -> Version:
     """Return a good version with one more migration, which takes `sleep_s` seconds."""
-    return Version(text, migration={"sleep_s": sleep_s} if sleep_s else {})
+    return Version(text, migration={"sleep_s": sleep_s} if sleep_s else {}, description=description)
 
 
 def migration_fails(text: str = "its migration fails") -> Version:
