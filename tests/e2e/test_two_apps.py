@@ -36,7 +36,7 @@ ON_ONE_HOST = pytest.mark.at_times(journey="two applications on the same host")
 FIRST, SECOND = "tiny", "tiny-web"
 ROUNDS = 3
 TAKES_S = 300
-JOB_S = 30
+JOB_S = 60
 """For so long a worker is at its last job, once it is to stop."""
 SHORT_S = 5.0
 OWN = "find /srv/{app}/releases /srv/{app}/current -maxdepth 1 -printf '%p %l\\n' | sort"
@@ -311,14 +311,16 @@ def test_clients_of_one_are_sent_back_in_time_although_workers_of_the_other_take
     stable = [each.served() for each in neighbours]
     worker = {"kind": "worker", "command": "python tiny.py worker", "stop_timeout_s": 2 * JOB_S}
     busy = Version("its worker is busy", {"last_job_s": JOB_S}, description={"processes": {"worker": worker}})
-    times = {"release_confirm_s": SHORT_S, "release_watch_s": SHORT_S - 1, "release_worker_soak_s": 2 * SHORT_S}
-    with slow.settings(**times), Prober(slow) as first, Prober(other) as second:
+    short = {"release_confirm_s": SHORT_S, "release_watch_s": SHORT_S - 1}
+    with slow.settings(release_worker_soak_s=2 * SHORT_S), Prober(slow) as first, Prober(other) as second:
         driver = begin(slow, busy)
         within(TAKES_S, lambda: worker_of(slow) == "active" or driver.process.poll() is not None)
+        assert driver.process.poll() is None, str(driver.wait())
         cut_off(slow, driver)
         within(60, lambda: worker_of(slow) == "deactivating")  # nobody has confirmed it: the guard takes it back
         assert slow.served() == stable[0], "clients do not wait for that"
-        killed_at_its_switch(other, partial(cut_off, other))
+        with other.settings(**short):
+            killed_at_its_switch(other, partial(cut_off, other))
         within(SHORT_S + WITHIN_S, lambda: other.served() == stable[1])
         within(WITHIN_S, lambda: not other.arbiter()["shift"].get("candidate"))
         assert worker_of(slow) == "deactivating", "all this while"
