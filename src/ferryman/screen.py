@@ -37,8 +37,8 @@ def state(told: Told) -> str:
         lines += _fault(Fault(what, "maintenance.off"), told["environment"], seen.get("app", ""))
     for host, answer in told["hosts"].items():
         lines.append(("", f"{host} ({', '.join(answer['roles'])})", PLAIN))
-        lines += _host(answer)
-        for fault in (*wrong(answer), *_apart(answer, seen), *_unlike(answer, seen), *_ahead(answer, seen)):
+        lines += _host(answer, seen)
+        for fault in (*wrong(answer, seen), *_apart(answer, seen), *_unlike(answer, seen), *_ahead(answer, seen)):
             lines += _fault(fault, told["environment"], answer.get("app", ""))
     for host, why in told.get("unreachable", {}).items():
         lines += [("", host, PLAIN), *_fault(Fault(why.partition("\n")[0]), told["environment"], seen.get("app", ""))]
@@ -77,7 +77,7 @@ def _clients(told: Told, seen: Told) -> Iterator[Line]:
         yield "from here", f"{got['status']} in {got['seconds']:.2f} s", GOOD if good else BAD
 
 
-def _host(seen: Told) -> Iterator[Line]:
+def _host(seen: Told, arbiter: Told) -> Iterator[Line]:
     yield from _releases(seen)
     if "slots" in seen:
         yield "slots", ", ".join(f"{slot} {release or 'empty'}" for slot, release in seen["slots"].items()), PLAIN
@@ -89,6 +89,8 @@ def _host(seen: Told) -> Iterator[Line]:
     if "share" in seen:
         share = seen["share"]
         yield "share", f"{share} % of the clients on green, {100 - share} % on blue", PLAIN
+    if seen.get("pending") and seen["shift"].get("phase") == "shifting" and _busy(arbiter):
+        yield "switch", f"to {seen['shift']['release_candidate']}, not confirmed yet", PLAIN
     if "lock" in seen:
         yield "lock", _lock(seen["lock"]), PLAIN
     for each in seen.get("waiting") or []:
@@ -123,6 +125,11 @@ def _size(name: str, told: Told) -> str:
     return f"{name}={told['instances']} ({told['declared']} declared; {told['who']}, {told['since']})"
 
 
+def _busy(arbiter: Told) -> bool:
+    """Say whether a run is at work, on whichever hosts: its driver was heard of by who keeps the lock."""
+    return bool((arbiter.get("lock") or {}).get("alive"))
+
+
 def _lock(lock: Told) -> str:
     if not lock.get("alive"):
         return "free"
@@ -153,12 +160,12 @@ def exchanges(seen: Told) -> bool:
     return (seen.get("exchange") or {}).get("phase") in ("quiet", "exchange")
 
 
-def wrong(seen: Told) -> Iterator[Fault]:
-    """Return what is wrong on a host, each with the way out."""
+def wrong(seen: Told, arbiter: Told) -> Iterator[Fault]:
+    """Return what is wrong on a host, each with the way out; the `arbiter` knows whether a run is at work on it."""
     if exchanges(seen):
         yield _exchange(seen)
         return
-    yield from _unfinished(seen)
+    yield from _unfinished(seen, arbiter)
     back = "rollback" if seen.get("would_roll_back_to") else "deploy"
     answers = {name: answer["said"] for name, answer in (seen.get("health") or {}).items() if not answer["good"]}
     for name, said in answers.items():
@@ -212,7 +219,7 @@ def _apart(seen: Told, arbiter: Told) -> Iterator[Fault]:
 
 def _unlike(seen: Told, arbiter: Told) -> Iterator[Fault]:
     """Return where a host has not as many instances as the ledger has, and nobody is at work to mend that."""
-    if not arbiter or (arbiter.get("lock") or {}).get("alive"):
+    if not arbiter or _busy(arbiter):
         return
     ledger = arbiter.get("scaled") or {}
     wanted = {name: told["instances"] for name, told in (ledger.get("sizes") or {}).items()}
@@ -247,16 +254,16 @@ def _counts(counts: Told) -> str:
 def _exchange(seen: Told) -> Fault:
     what = f"a rollback takes database {seen['exchange']['database']} along: clients get the maintenance page"
     ends = "the host undoes it by itself, and the next deploy or rollback would at once"
-    if (seen.get("lock") or {}).get("alive"):
+    if _busy(seen):
         ends = "it ends by itself"
     elif seen["exchange"].get("committed"):
         ends = "it is committed, and the host brings it to its end by itself"
     return Fault(f"{what}; {ends}")
 
 
-def _unfinished(seen: Told) -> Iterator[Fault]:
+def _unfinished(seen: Told, arbiter: Told) -> Iterator[Fault]:
     """Return what a run left behind whose driver is gone."""
-    if (seen.get("lock") or {}).get("alive"):
+    if _busy(arbiter):
         return
     exchange = seen.get("exchange") or {}
     if exchange.get("phase") == "undone":

@@ -1059,17 +1059,19 @@ def test_a_release_gets_its_clients_in_stages_and_nobody_is_moved_twice(fleet: F
 
 
 @IN_STAGES
-def test_whoever_interrupts_a_stage_has_every_entry_go_back(fleet: Fleet) -> None:
+def test_a_stage_is_told_as_under_way_and_whoever_interrupts_it_has_every_entry_go_back(fleet: Fleet) -> None:
     before, commit = fleet.settles(2), fleet.repository.commit(histories.good("interrupted in a stage"))
     # Longer than a command is waited for: who went back only at the end of the stage would be found.
     stages = fleet.settings(release_stages=[{"share": 20, "for_s": 600}], release_confirm_s=CONFIRM_S)
     with stages, Journal(fleet) as journal, Prober(fleet) as prober:
         driver = fleet.begin("deploy", "--env", "dev", "--ref", commit, "--json")
         assert journal.wait_for("share", "started", driver, since=0), str(driver.wait())
+        told = fleet.begin("status", "--env", "dev").wait().out
         os.killpg(driver.process.pid, signal.SIGINT)
         answer = driver.wait()
         assert (answer.code, answer.said["status"]) == (2, "returned"), str(answer)
         assert fleet.settles(2) == before
+    assert (told.count("not confirmed yet"), "wrong" in told) == (len(ENTRIES + APPS), False), told
     prober.served_only(before, *(release for release in prober.releases if release.endswith(commit[:7])))
 
 

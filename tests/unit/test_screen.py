@@ -21,6 +21,8 @@ WELL: dict[str, Any] = {
     "would_roll_back_to": BEFORE, "health": {"shop-web@blue-1.service": {"good": True, "said": "/ answered 200"}},
     "certificates": [CERTIFICATE], "free_bytes": 9 * 10**9, "size_bytes": 40 * 10**9,
 }  # fmt: skip
+SHIFTS = {"release_stable": LIVE, "stable": "blue", "release_candidate": "r", "phase": "shifting"}
+AT_WORK = {"alive": True, "owner": "bob@ci", "purpose": "deploy 1a2b3c4", "since": "s", "until": "u"}
 
 
 def shown(outside: dict[str, Any] | None = None, **more: Any) -> str:
@@ -79,7 +81,7 @@ EXPIRED = {**CERTIFICATE, "last_attempt": {"at": "now", "result": "failed", "rea
         ({"certificates": [EXPIRED]}, "the last renewal failed: no such name", "provision"),
         ({"certificates": [{**CERTIFICATE, "near_expiry": True}]}, "should have been renewed", "provision"),
         ({"free_bytes": 10**6}, "the disk is nearly full", "deploy"),
-        ({"pending": True}, "is not confirmed", "deploy"),
+        ({"pending": True, "shift": SHIFTS}, "a switch to r is not confirmed", "deploy"),
         ({"unfinished": {"event": "deploy", "release": "r", "who": "bob"}}, "deploy of r by bob did not end", "deploy"),
         ({"exchange": {"phase": "restore", "database": "shop"}}, "a copy of database shop is left over", "unlock"),
         (
@@ -131,11 +133,21 @@ def test_a_host_that_has_copied_what_is_not_in_the_ledger_says_so(copy: dict[str
     assert all("lines, and the ledger itself 12, not the same" in each.what for each in faults)
 
 
-def test_what_another_run_is_doing_now_is_not_called_wrong() -> None:
-    lock = {"alive": True, "owner": "bob@ci", "purpose": "deploy 1a2b3c4", "since": "s", "until": "u"}
-    text = shown(lock=lock, pending=True, unfinished={"event": "deploy", "release": "r", "who": "bob"})
+def test_what_another_run_is_doing_now_is_told_and_not_called_wrong() -> None:
+    unfinished = {"event": "deploy", "release": "r", "who": "bob"}
+    text = shown(lock=AT_WORK, pending=True, shift=SHIFTS, unfinished=unfinished)
     assert "bob@ci: deploy 1a2b3c4" in text
+    assert "  switch      to r, not confirmed yet" in text.splitlines()
     assert "wrong" not in text
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_a_switch_on_a_host_without_the_lock_is_left_behind_only_where_nobody_holds_that(*, at_work: bool) -> None:
+    lead = {**WELL, "lock": AT_WORK} if at_work else WELL
+    other = {"roles": ["app"], "pending": True, "shift": SHIFTS}
+    text = screen.state({"environment": "prod", "hosts": {"entry1": lead, "app1": other}})
+    assert text.count("to r, not confirmed yet") == at_work
+    assert text.count("a switch to r is not confirmed") == text.count("wrong") == (not at_work)
 
 
 def test_a_maintenance_page_on_several_entries_is_one_fault() -> None:
@@ -188,7 +200,7 @@ def test_a_rollback_that_takes_the_database_along_is_told_alone_and_nothing_lets
 @pytest.mark.parametrize(
     ("more", "ends"),
     [
-        ({"lock": {"alive": True, **dict.fromkeys(("owner", "purpose", "since", "until"), "")}}, "it ends by itself"),
+        ({"lock": AT_WORK}, "it ends by itself"),
         ({"unfinished": {"event": "rollback"}}, "the host undoes it by itself"),
         ({}, "the host undoes it by itself"),
         ({"committed": True}, "it is committed, and the host brings it to its end"),
@@ -228,5 +240,4 @@ def test_scaling_that_ended_in_its_middle_is_told_unless_somebody_is_at_it(
     lines = " ".join(shown(**{**whole, **more}).split())
     assert what in lines
     assert f"mended by ./invoke {mend} --env prod --app shop" in lines
-    lock = {"alive": True, "owner": "bob@ci", "purpose": "scale", "since": "s", "until": "u"}
-    assert "wrong" not in shown(**{**whole, **more}, lock=lock)
+    assert "wrong" not in shown(**{**whole, **more}, lock=AT_WORK)

@@ -160,7 +160,9 @@ def test_the_next_command_names_environment_and_application() -> None:
 
 def test_what_is_damaged_is_told_with_its_way_out() -> None:
     ledger = {"wrong": "line 3 does not match its own hash", "way_out": "bring back a good copy"}
-    told = [fault.what for fault in screen.wrong({"ledger": ledger, "damaged": ["/x/lock.json was damaged: rm it"]})]
+    told = [
+        fault.what for fault in screen.wrong({"ledger": ledger, "damaged": ["/x/lock.json was damaged: rm it"]}, {})
+    ]
     assert told == [
         "ledger: line 3 does not match its own hash: bring back a good copy",
         "/x/lock.json was damaged: rm it",
