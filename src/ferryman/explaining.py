@@ -34,7 +34,7 @@ def explain(said: Mapping[str, Any]) -> str:
     reason, host = str(said["reason"]), str(said.get("host") or "")
     if said.get("several") and host and host not in reason and not said.get("canary"):  # a verdict is no one host's
         reason = f"{host}: {reason}"
-    ended = "is live, and not well" if said["status"] == "live" else said["status"]
+    ended = {"live": "is live, and not well", "unknown": "may have gone either way"}.get(said["status"], said["status"])
     return "\n".join(
         [
             f"{said['command']} to {said['environment']} {ended}: {reason}",

@@ -267,7 +267,7 @@ def test_a_description_that_is_not_right_is_told_before_a_host_is_asked_with_wha
     argv = [sys.executable, "-m", "ferryman", command, "--env", "local"]
     done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False, timeout=120)
     told = done.stderr.splitlines()
-    (head,) = (number for number, line in enumerate(told) if line.endswith("one and the inventory do not fit:"))
+    (head,) = (number for number, line in enumerate(told) if line.endswith("ferryman.yml of one cannot be used:"))
     assert done.returncode == 1, done.stderr
     assert told[head + 2] == "  ferryman.yml:8: proceses is not an option; did you mean processes?"
     assert told[head + 3].startswith("  ferryman.yml:26: colour is not an option")

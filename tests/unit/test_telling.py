@@ -132,6 +132,7 @@ FAILED = {
         ({"status": "failed", "overtaken": True}, "Another run has the site now."),
         ({"status": "refused", "overtaken": True}, "Nothing was touched."),
         ({"status": "refused", "provisioned": True}, "of the release nothing was touched."),
+        ({"status": "unknown"}, "deploy to prod may have gone either way: it died"),
     ],
 )
 def test_a_failure_says_what_it_means_for_clients(more: dict[str, object], said: str) -> None:

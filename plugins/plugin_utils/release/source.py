@@ -69,7 +69,8 @@ def read(action: ReleaseAction, *, any_state: bool = False) -> dict[str, Any]:
 def _described(action: ReleaseAction, commit: git.Commit) -> dict[str, Any]:
     told, found = judged(action, commit)
     if found:
-        said = [f"{FILE} of {action.app} and the inventory do not fit:", *(f"  {each}" for each in found)]
+        ill = "and the inventory do not fit" if told else "cannot be used"
+        said = [f"{FILE} of {action.app} {ill}:", *(f"  {each}" for each in found)]
         refused = {"reason": "\n".join(said), "hint": "mend these lines; `check` asks no host", "refused": True}
         raise Stopped(action.host, refused)
     return told
