@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.ferryman.ops.plugins.module_utils.release.canary import limits, telling
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import live
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import going_back, live
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import ReleaseAction
 
 
@@ -22,5 +22,5 @@ class ActionModule(ReleaseAction):
         seen = live.evidence(told, declared=told[0]["metrics"], limits=most)
         record = telling.record(live.verdict(seen, most), seen)
         times = {"since": round(seen.since, 3), "at": round(seen.now, 3)}
-        judged = {**record, "release": str(told[0]["release"]), **times}
+        judged = {**record, "release": str(told[0]["release"]), "rollback_to": going_back.target(self), **times}
         return {"judged": judged, "ferryman": {"judged": judged}}

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.ferryman.ops.plugins.module_utils.release import fencing, ledger, points, sizes, succession
-from ansible_collections.ferryman.ops.plugins.plugin_utils.release import leaving, remembered, source, sql
+from ansible_collections.ferryman.ops.plugins.plugin_utils.release import going_back, leaving, remembered, source, sql
 from ansible_collections.ferryman.ops.plugins.plugin_utils.release.action import LEASE_S, ReleaseAction, Stopped
 
 TOLD = (
@@ -201,7 +201,7 @@ class ActionModule(ReleaseAction):
                 for line in lines
                 if line.get("event") == "scale"
             ]
-            short["would_roll_back_to"] = self._target(seen)
+            short.update({"would_roll_back_to": self._target()} if self.args["whole"] else {})
             short.update({"tale": self._tale(seen["ledger"]["lines"])} if self.args["tale"] else {})
         url = f"https://{self.entry['domain']}" + (
             f":{self.value('public_port')}" if int(self.value("public_port", 443)) != 443 else ""
@@ -221,10 +221,8 @@ class ActionModule(ReleaseAction):
         except ledger.Refused as refused:
             raise Stopped(self.host, {"reason": str(refused), "hint": refused.hint, "refused": True}) from None
 
-    def _target(self, seen: dict[str, Any]) -> str:
-        try:
-            return ledger.rollback_target(
-                seen["ledger"]["lines"], present=[r["id"] for r in seen.get("releases", [])], accept_schema=True
-            ).id
-        except ledger.Refused:
-            return ""
+    def _target(self) -> str:
+        """Return what a rollback would go to, once all hosts have said what they have, or had the time to."""
+        if self.several:
+            self.vigil(lambda: None, every_s=LEASE_S, most_s=LEASE_S)
+        return going_back.target(self)

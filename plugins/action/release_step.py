@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -348,13 +347,11 @@ class ActionModule(ReleaseAction):
 
     def _beside(self) -> str:
         """Return the release in the slot that clients have left, where it is what a rollback would go back to."""
-        book, app = self.look_of(self.arbiter), self.look_of(self.first_app)
-        held = str(app.get("slots", {}).get(names.other(book["shift"]["stable"]), ""))
-        present = [each["id"] for each in app.get("releases", [])]
-        with suppress(ledger.Refused):
-            back = ledger.rollback_target(book["ledger"]["lines"], present=present, accept_schema=True).id
-            return held if held == back else ""
-        return ""
+        from ansible_collections.ferryman.ops.plugins.plugin_utils.release import going_back  # no deploy wants it
+
+        left = names.other(self.look_of(self.arbiter)["shift"]["stable"])
+        held = str(self.look_of(self.first_app).get("slots", {}).get(left, ""))
+        return held if held == going_back.target(self) else ""
 
     def _in_stages(self, more: dict[str, Any]) -> dict[str, Any]:
         """Have the release's share grow as the verdict says; then everyone gets it, and is watched."""

@@ -36,13 +36,12 @@ class ActionModule(ReleaseAction):
         lines = [*arbiter["ledger"]["lines"], *unheard]
         held = {host: {each["id"] for each in self.look_of(host)["releases"]} for host in self.groups["app"]}
         out = [host for host in fencing.off_for(arbiter.get("fenced", {}), fencing.AWAY) if host in held]
-        counts = [each for host, each in held.items() if host not in out] or [*held.values()]
         with_database = bool(self.value("with_database", False))
         try:
             target = ledger.rollback_target(
                 lines,
                 to=str(self.value("to", "") or ""),
-                present=set.intersection(*counts),
+                present=leaving.everywhere(held, out),
                 accept_schema=bool(self.value("accept_schema", False)),
                 with_database=with_database,
             )

@@ -38,10 +38,11 @@ EXAMPLES = r"""
 RETURN = r"""
 judged:
   description: >-
-    The verdict as the ledger has those of stages, with C(release) and C(since), from when on requests were counted (in
-    seconds since 1970). C(verdict) is C(promote) where nothing speaks against it, C(no_data) where too few requests
-    came to say so (C(rule) is C(few_requests)), C(hold) where both are ill or somebody must decide (C(ask)),
-    C(rollback) where it is worth going back. C(rule) is C(stalled) where requests wait and none was answered.
+    The verdict as the ledger has those of stages, with C(release), C(rollback_to), what a rollback would go to (empty
+    where that is nothing), and C(since), from when on requests were counted (in seconds since 1970). C(verdict) is
+    C(promote) where nothing speaks against it, C(no_data) where too few requests came to say so (C(rule) is
+    C(few_requests)), C(hold) where both are ill or somebody must decide (C(ask)), C(rollback) where it is worth going
+    back. C(rule) is C(stalled) where requests wait and none was answered.
   type: dict
   returned: success
 """

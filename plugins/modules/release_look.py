@@ -120,7 +120,10 @@ seen:
     history: {description: What the ledger knows of each release., type: list, elements: dict, returned: on the arbiter}
     scaled: {description: What the ledger has as scaled., type: dict, returned: on the arbiter}
     scales: {description: "Who scaled what, and when.", type: list, elements: dict, returned: on the arbiter}
-    would_roll_back_to: {description: What a rollback would go back to., type: str, returned: on the arbiter}
+    would_roll_back_to:
+      description: What a rollback would go back to, which every app host has that gets clients; empty where nothing.
+      type: str
+      returned: on the arbiter, with O(whole)
     tale:
       description: One release, each of its runs with its end, and what was decided in its stages upon which counts.
       type: dict

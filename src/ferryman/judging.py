@@ -21,9 +21,8 @@ def of(env: str, *, app: str, minutes: int) -> Told:
     playing.stop_unless_done(story, ended, environment)
     seen = releases.answered(story, environment)
     arbiter = telling.arbiter({"hosts": seen})
-    target = str(arbiter.get("would_roll_back_to") or "")
     judged = {**story.facts["judged"], "asked_s": 60 * minutes}
-    return {"environment": environment.name, "app": arbiter["app"], **judged, "rollback_to": target}
+    return {"environment": environment.name, "app": arbiter["app"], **judged}
 
 
 def page(told: Told) -> str:

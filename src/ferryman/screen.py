@@ -208,9 +208,12 @@ def _fenced(seen: Told) -> Iterator[Fault]:
 
 
 def _apart(seen: Told, arbiter: Told) -> Iterator[Fault]:
-    """Return where a host has something else for live than the arbiter, and nothing pending would bring it there."""
+    """Return where a host has something else for live than the arbiter, and nothing pending would bring it there.
+
+    While a run is at work its hosts commit one after the other.
+    """
     mine, theirs = ((each.get("shift") or {}).get("release_stable") for each in (seen, arbiter))
-    if arbiter and "shift" in seen and mine != theirs and not seen.get("pending"):
+    if arbiter and "shift" in seen and mine != theirs and not seen.get("pending") and not _busy(arbiter):
         brings = "a deploy brings it there"
         if seen.get("follows"):
             brings = "it asks it, and goes there by itself once it hears; a deploy brings it there now"

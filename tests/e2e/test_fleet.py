@@ -163,6 +163,7 @@ def test_an_update_and_a_rollback_lose_no_request_on_either_entry(fleet: Fleet) 
     with Prober(fleet) as prober:
         new = fleet.good("on all hosts")
         assert fleet.settles(2) == new
+        assert fleet.arbiter()["would_roll_back_to"] == before
         answer = fleet.rollback()
         assert answer.code == 0, str(answer)
         assert fleet.settles(2) == before

@@ -150,6 +150,14 @@ def test_a_switch_on_a_host_without_the_lock_is_left_behind_only_where_nobody_ho
     assert text.count("a switch to r is not confirmed") == text.count("wrong") == (not at_work)
 
 
+@pytest.mark.parametrize("at_work", [True, False])
+def test_a_host_that_committed_before_another_is_apart_only_where_nobody_is_at_work(*, at_work: bool) -> None:
+    lead = {**WELL, "lock": AT_WORK} if at_work else WELL
+    other = {"roles": ["app"], "shift": {**SHIFTS, "release_stable": "r", "phase": "stable"}}
+    text = screen.state({"environment": "prod", "hosts": {"entry1": lead, "app1": other}})
+    assert text.count("it has r for live") == text.count("wrong") == (not at_work)
+
+
 def test_a_maintenance_page_on_several_entries_is_one_fault() -> None:
     hosts = {
         name: {**WELL, "maintenance": True, "roles": roles}

@@ -12,6 +12,7 @@ import fcntl
 import getpass
 import hashlib
 import json
+import math
 import os
 import secrets as randomness
 import shutil
@@ -182,19 +183,20 @@ class ReleaseAction(ActionBase):
         # The whole id: its end counts the tasks of one process, and a run may be gone on with by a second.
         return f"{ENDED}-{self._task._uuid}-{host}"
 
-    def vigil(self, meanwhile: Callable[[], None], *, every_s: float) -> list[str]:
+    def vigil(self, meanwhile: Callable[[], None], *, every_s: float, most_s: float = math.inf) -> list[str]:
         """Wait on the arbiter until this task has ended on all other hosts of the play; return how it ended there.
 
-        `meanwhile` is done again and again as long as that takes. With one fork the others would wait for us.
+        `meanwhile` is done again and again as long as that takes. With one fork the others would wait for us. After
+        `most_s` nobody is waited for any more: a host may have failed before this task began there.
         """
         others = [str(host) for host in self.vars["ansible_play_hosts"] if host != self.host]
         if int(context.CLIARGS.get("forks") or constants.DEFAULT_FORKS) < ENOUGH_FORKS:
             return []
-        last = time.monotonic()
+        last = began = time.monotonic()
         while True:
             marks = [self.recall(self._mark(host)) for host in others]
-            if all(marks):
-                return [str(mark["ended"]) for mark in marks]
+            if all(marks) or time.monotonic() - began > most_s:
+                return [str(mark.get("ended", "")) for mark in marks]
             if self.stoppable and self.is_to_stop():
                 return ["failed"]
             if time.monotonic() - last > every_s:

@@ -31,6 +31,15 @@ def refusal(
     return f"{whom}, and at most {most} may be left out" if len(away) > most else ""
 
 
+def everywhere(present: Mapping[str, Collection[str]], out: Sequence[str]) -> set[str]:
+    """Return the releases that every app host has but those that get no clients anyway (`out`), if these are not all.
+
+    `present` are the releases by host, of one host at least.
+    """
+    counts = [each for host, each in present.items() if host not in out] or present.values()
+    return set.intersection(*map(set, counts))
+
+
 def lacking(release: str, present: Mapping[str, Collection[str]], out: Sequence[str]) -> list[str]:
     """Return who of the app hosts that get no clients anyway (`out`) has not a release that is gone back to.
 

@@ -1,5 +1,6 @@
 """App hosts in turns: never more at once than is said, all of them in the end, and the first still there then."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -105,7 +106,7 @@ class Waiting(Run, ActionModule):
         self.args, self.asked, self.every_s = {"steps": [step]}, list[float](), 0.0
         self._keep_on()
 
-    def vigil(self, meanwhile: Callable[[], None], *, every_s: float) -> list[str]:
+    def vigil(self, meanwhile: Callable[[], None], *, every_s: float, most_s: float = math.inf) -> list[str]:
         self.every_s = every_s
         meanwhile()
         meanwhile()

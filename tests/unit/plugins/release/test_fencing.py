@@ -83,6 +83,15 @@ releases = st.sets(st.sampled_from(["r1", "r2", "r3"]))
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(HOSTS, releases)), names)
+def test_what_everybody_has_is_what_no_host_lacks_that_gets_clients(
+    present: dict[str, set[str]], out: set[str]
+) -> None:
+    everywhere = leaving.everywhere({host: sorted(each) for host, each in present.items()}, sorted(out))
+    counts = [each for host, each in present.items() if host not in out or len(out) == len(HOSTS)]
+    assert everywhere == {release for release in ("r1", "r2", "r3") if all(release in each for each in counts)}
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(HOSTS, releases)), names)
 def test_a_rollback_waits_for_nobody_who_was_out_before_and_has_not_the_release(
     present: dict[str, set[str]], out: set[str]
 ) -> None:
