@@ -265,7 +265,13 @@ def _exchange(seen: Told) -> Fault:
 
 
 def _unfinished(seen: Told, arbiter: Told) -> Iterator[Fault]:
-    """Return what a run left behind whose driver is gone."""
+    """Return what a run left behind whose driver is gone, and what is in doubt, whoever is at work elsewhere."""
+    if seen.get("pending") and seen["shift"].get("phase") == "doubt":
+        asked = (seen["shift"].get("asks") or {}).get("address")
+        release = seen["shift"].get("release_candidate")
+        what = f"in doubt whether the switch to {release} was committed: the arbiter ({asked}) knows, and is asked"
+        yield Fault(f"{what} until it answers; clients get the release before it, a deploy ends it now", "deploy")
+        return
     if _busy(arbiter):
         return
     exchange = seen.get("exchange") or {}
@@ -277,11 +283,6 @@ def _unfinished(seen: Told, arbiter: Told) -> Iterator[Fault]:
         yield Fault(what, "unlock")
     if seen.get("pending") and seen["shift"].get("phase") != "stable":
         release = seen["shift"].get("release_candidate")
-        if seen["shift"].get("phase") == "doubt":
-            asked = (seen["shift"].get("asks") or {}).get("address")
-            what = f"in doubt whether the switch to {release} was committed: the arbiter ({asked}) knows, and is asked"
-            yield Fault(f"{what} until it answers; clients get the release before it, a deploy ends it now", "deploy")
-            return
         yield Fault(
             f"a switch to {release} is not confirmed: the guard goes back by itself, a deploy does so now", "deploy"
         )

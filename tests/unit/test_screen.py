@@ -151,6 +151,15 @@ def test_a_switch_on_a_host_without_the_lock_is_left_behind_only_where_nobody_ho
 
 
 @pytest.mark.parametrize("at_work", [True, False])
+def test_a_host_that_is_in_doubt_says_so_whoever_is_at_work(*, at_work: bool) -> None:
+    lead = {**WELL, "lock": AT_WORK} if at_work else WELL
+    other = {"roles": ["app"], "pending": True, "shift": {**SHIFTS, "phase": "doubt", "asks": {"address": "10.0.0.11"}}}
+    text = screen.state({"environment": "prod", "hosts": {"entry1": lead, "app1": other}})
+    assert "in doubt whether the switch to r was committed: the arbiter (10.0.0.11) knows" in " ".join(text.split())
+    assert text.count("wrong") == 1
+
+
+@pytest.mark.parametrize("at_work", [True, False])
 def test_a_host_that_committed_before_another_is_apart_only_where_nobody_is_at_work(*, at_work: bool) -> None:
     lead = {**WELL, "lock": AT_WORK} if at_work else WELL
     other = {"roles": ["app"], "shift": {**SHIFTS, "release_stable": "r", "phase": "stable"}}
